@@ -1,0 +1,31 @@
+// Finding faces in one frame, and following them through a clip.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "faceswap/faces/face.h"
+#include "faceswap/media/media.h"
+
+namespace faceswap {
+
+struct DetectorOptions {
+  std::string detector = "cascade";      // or "yunet=FILE"
+  double min_face = 0.12;                // smallest face side, share of the frame's short side
+  int threads = 0;                       // 0: all cores
+};
+
+// Detects and tracks. Feed frames in order (gaps are fine: gap = frames skipped since the last one). Tracks are smoothed
+// over time when finish() is called, so results come at the end of each shot.
+class FaceTracker {
+ public:
+  virtual ~FaceTracker() = default;
+  virtual void push(const Frame& frame) = 0;
+  // All faces of the shots that have ended (a cut, or finish() was called), in frame order, with track numbers.
+  virtual std::vector<Face> take_finished() = 0;
+  virtual void finish() = 0;
+};
+std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions&, const SourceInfo& source);  // Error(input) for a bad model file, Error(usage)
+
+}  // namespace faceswap

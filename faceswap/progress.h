@@ -1,0 +1,29 @@
+// Progress of long work on stderr: a bar on a terminal, a plain line every 10 s elsewhere, silent if quiet. And the wish to
+// stop: SIGINT, SIGTERM and SIGHUP set it once; the second one ends the program at once.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace faceswap {
+
+class Progress {
+ public:
+  // total 0: unknown. quiet: print nothing.
+  Progress(std::string what, std::int64_t total, bool quiet = false);
+  ~Progress();                                              // ends the line
+  void update(std::int64_t done, const std::string& note = "");  // note: "loss A 0.0312 B 0.0298"
+  void finish(const std::string& note = "");
+
+ private:
+  void print(bool last);
+  std::string what_, note_;
+  std::int64_t total_, done_ = 0;
+  bool quiet_, terminal_, finished_ = false;
+  std::chrono::steady_clock::time_point begin_, printed_;
+};
+
+void install_stop_handlers();   // call once at the start of a long command
+int stop_signal();              // 0, or the signal that asked to stop; poll between pieces of work
+
+}  // namespace faceswap

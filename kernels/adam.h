@@ -1,0 +1,23 @@
+// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) over a flat arena, one pass. Step, learning rate and clip
+// factor are read from StepState on the device.
+#pragma once
+#include "kernels/step_state.h"
+#include "kernels/stream.h"
+
+namespace kernels {
+
+struct AdamOptions {
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-7f;
+  float weight_decay = 0.f;  // decoupled (AdamW); 0 is plain Adam
+};
+
+// g = clip_factor * gradients; m, v, bias corrections; master -= lr * (m^ / (sqrt(v^) + eps) + weight_decay * master).
+// working, where not null, gets the new weights in T (the bf16 copy). Where state->finite is 0 nothing is changed.
+template <class D, class T>
+void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m, compute_t<T>* v, std::int64_t n, const StepState* state, const AdamOptions&);
+
+// Begins a step: step += 1, finite = 1.  Ends it: skipped += !finite. One thread each.
+template <class D> void advance_step(Stream&, StepState* state);
+template <class D> void finish_step(Stream&, StepState* state);
+
+}  // namespace kernels

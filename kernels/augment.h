@@ -1,0 +1,30 @@
+// Training samples made on the device: pick a face, colour, affine, flip, and for the input a random 5x5 grid warp;
+// one thread per output pixel, every position composed analytically so that the stored face is sampled once.
+// Figures and order are Faceswap's (colour, affine, flip; the copy before the warp is the target).
+#pragma once
+#include "kernels/step_state.h"
+#include "kernels/stream.h"
+
+namespace kernels {
+
+// The part of the stored square crop that the model sees, in shares of its side.
+struct View { float center_x = 0.5f, center_y = 0.5f, side = 1.f; };
+
+struct AugmentOptions {
+  float zoom = 0.05f;         // +- share
+  float rotation = 10.f;      // +- degrees
+  float shift = 0.05f;        // +- share of the view's side
+  float flip = 0.5f;          // chance
+  float warp = 5.f / 256.f;   // deviation of each grid node, share of the view's side
+  float lightness = 0.30f;    // +- of L: positive moves towards white, negative scales down
+  float chroma = 0.08f;       // +- of a and b, likewise towards and away from the extreme
+  bool random = true;         // false: no change at all, the stored faces in order (previews, evaluation)
+};
+
+// faces: RGBA, the fourth channel a mask. Sample i of the batch is face number epoch_order((step-1)*batch + i) % count, so that
+// every face is seen once per epoch in an order of its own. side keys the random numbers (A is 0, B is 1).
+template <class D, class T>
+void augment(Stream&, const std::uint8_t* faces /*[count,S,S,4]*/, int count, int stored_size, const View&, const StepState* state, std::uint32_t side, int batch, int size,
+             T* input /*[batch,size,size,3]*/, T* target /*[batch,size,size,3]*/, T* mask /*[batch,size,size]*/, const AugmentOptions&);
+
+}  // namespace kernels

@@ -1,0 +1,19 @@
+// What changes from step to step, in one small block on the device, so that a captured graph bakes none of it in.
+#pragma once
+#include <cstdint>
+
+namespace kernels {
+
+struct StepState {
+  std::uint64_t step = 0;          // steps begun so far; the first step is 1 (advance_step adds one)
+  std::uint64_t seed = 1;          // of all random numbers
+  float learning_rate = 5e-5f;
+  float clip_factor = 1.f;         // the optimizer multiplies every gradient by this
+  float gradient_norm = 0.f;       // before clipping
+  std::uint32_t skipped = 0;       // steps whose gradients were not finite: the optimizer left the weights alone
+  std::uint32_t finite = 1;        // of this step
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(StepState) == 40);
+
+}  // namespace kernels

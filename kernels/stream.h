@@ -1,0 +1,65 @@
+// A stream: an ordered queue of work on one device. The host's stream runs each piece at once, before the call returns.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "kernels/error.h"
+#include "kernels/types.h"
+
+namespace kernels {
+
+enum class Device : std::uint8_t { host, cuda };
+const char* name(Device device);
+
+class Stream {
+ public:
+  static Stream& of(Device device);        // the compute stream of that device; throws Error(device) where there is none
+  Device device() const { return device_; }
+  void* raw() const { return raw_; }       // cudaStream_t, null on the host
+  void synchronize();                      // waits for all work queued so far; throws what it met
+  bool capturing() const;                  // inside a CUDA graph capture
+
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+ private:
+  Stream(Device device, void* raw) : device_(device), raw_(raw) {}
+  Device device_;
+  void* raw_;
+};
+
+// What was found at run time and why. Never throws, never loads cuDNN.
+struct CudaReport {
+  bool built = false;       // this binary carries GPU code
+  bool available = false;   // a driver and a device answer
+  std::string reason;       // why not, or the card's name
+  int compute_capability = 0;  // 90 for sm_90
+  std::size_t memory_bytes = 0;
+  std::string driver, runtime;
+};
+CudaReport probe_cuda();
+
+// "auto" takes the GPU where one answers, else the host. "cuda" throws Error(device) with the reason where it does not.
+Device choose_device(const std::string& name);  // "auto", "cpu" or "cuda"
+
+// A training step recorded once and replayed with one launch. On the host there is nothing to capture.
+class Graph {
+ public:
+  Graph() = default;
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  void begin(Stream& stream);   // throws if the stream is the host's
+  void end(Stream& stream);     // instantiates
+  void abandon(Stream& stream) noexcept;  // ends a capture that failed
+  void launch(Stream& stream);
+  bool ready() const { return exec_ != nullptr; }
+  std::size_t node_count() const { return nodes_; }
+
+ private:
+  void* exec_ = nullptr;
+  std::size_t nodes_ = 0;
+};
+
+}  // namespace kernels

@@ -1,0 +1,31 @@
+// Layers: the parameters of one step of a network and the op that uses them. A network is a struct of layers.
+#pragma once
+#include "nn/ops.h"
+#include "nn/parameters.h"
+
+namespace nn {
+
+class Conv2d {
+ public:
+  Conv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel, const Conv2dOptions&, Init init = {Init::he_uniform});
+  Tensor operator()(const Tensor& x) const;
+  int out_channels() const { return out_channels_; }
+
+ private:
+  const ParameterArena* arena_;
+  std::size_t weight_, bias_;
+  Conv2dOptions options_;
+  int out_channels_;
+};
+
+class Dense {
+ public:
+  Dense(ParameterArena&, const std::string& name, std::int64_t in_features, std::int64_t out_features, Init init = {Init::glorot_uniform});
+  Tensor operator()(const Tensor& x) const;
+
+ private:
+  const ParameterArena* arena_;
+  std::size_t weight_, bias_;
+};
+
+}  // namespace nn

@@ -1,0 +1,37 @@
+// The differentiable operations. Each checks its operands, allocates its result, launches kernels and records its backward
+// pass, which stands under the forward pass in ops_*.cpp. f32 everywhere; bf16 storage; f64 on the host.
+#pragma once
+#include "kernels/conv.h"
+#include "nn/tape.h"
+#include "nn/tensor.h"
+
+namespace nn {
+
+using kernels::Activation;
+
+struct Conv2dOptions {
+  int stride = 1;
+  Activation activation = Activation::none;  // fused: conv + bias + activation is one node
+  float slope = 0.1f;                        // of the leaky ReLU
+};
+// x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& = {});
+
+// x [N,I], weight [O,I], bias [O] or undefined -> [N,O]
+Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+Tensor leaky_relu(const Tensor& x, float slope);
+Tensor sigmoid(const Tensor& x);
+Tensor add(const Tensor& a, const Tensor& b);            // same shape
+Tensor scale(const Tensor& x, float factor);
+Tensor cast(const Tensor& x, DType);                     // differentiable change of dtype
+Tensor pixel_shuffle(const Tensor& x, int r);            // [N,H,W,r*r*C] -> [N,rH,rW,C], block-major channels
+Tensor concat_channels(const Tensor& a, const Tensor& b);  // [...,Ca], [...,Cb] -> [...,Ca+Cb]
+Tensor sum(const Tensor& x);                             // -> [1] in the compute type
+
+// Losses -> [1] in the compute type. mask [N,H,W] or undefined. See kernels/losses.h for the maps.
+Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
+Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
+Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
+
+}  // namespace nn

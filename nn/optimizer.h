@@ -1,0 +1,36 @@
+// Adam over a ParameterArena, driven by a StepState that lives on the device.
+#pragma once
+#include "kernels/adam.h"
+#include "nn/parameters.h"
+
+namespace nn {
+
+using kernels::AdamOptions;
+using kernels::StepState;
+
+// Owns the device block that holds the StepState.
+class StepStateBlock {
+ public:
+  StepStateBlock(Device device, const StepState& initial);
+  StepState* device_pointer() const;
+  StepState read() const;             // waits for the device
+  void write(const StepState&);
+
+ private:
+  kernels::Buffer buffer_;
+};
+
+class Adam {
+ public:
+  Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm = 0.f);
+  // One step with the gradients in the arena: norm, clip factor, finite check, update. Skips the update where a gradient
+  // is not finite (state.finite = 0, state.skipped counts it).
+  void step(StepStateBlock& state);
+
+ private:
+  ParameterArena* arena_;
+  AdamOptions options_;
+  float max_gradient_norm_;
+};
+
+}  // namespace nn

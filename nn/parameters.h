@@ -1,0 +1,55 @@
+// All parameters of a model in flat arenas: master weights (f32), working copy (bf16, or the master itself), gradients,
+// and the optimizer's two moments. Optimizer, clipping and checkpoint are each one pass over one buffer.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "nn/tensor.h"
+
+namespace nn {
+
+// How a parameter begins. Fan counts follow Keras: for OHWI weights fan_in = K*K*I, fan_out = K*K*O.
+struct Init {
+  enum Kind : std::uint8_t { zeros, he_uniform, glorot_uniform, normal } kind = zeros;
+  float deviation = 0.02f;  // of normal
+};
+
+struct Parameter {           // one named piece of the arenas
+  std::string name;          // "encoder.conv0.weight"
+  Shape shape;
+  Init init;
+  std::int64_t offset = 0;   // in elements; pieces begin on multiples of 64
+  Tensor value;              // working copy: what the model computes with; a leaf whose gradient lands in `gradient`
+  Tensor master, gradient, moment1, moment2;  // views of the arenas
+};
+
+class ParameterArena {
+ public:
+  // Declares; the index identifies the parameter from now on.
+  std::size_t add(std::string name, Shape shape, Init init);
+  // Allocates everything and draws the initial weights (Philox of seed and the parameter's index: the same on any device).
+  // working: f32, bf16, or f64 (host, for tests; then all arenas are f64).
+  void allocate(Device device, DType working, std::uint64_t seed);
+
+  const Tensor& value(std::size_t index) const { return parameters_.at(index).value; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const Parameter* find(const std::string& name) const;
+  std::int64_t size() const { return size_; }          // elements, padding between pieces included (kept at zero)
+  std::int64_t count() const;                          // elements without padding
+  Tensor master() const { return master_; }            // whole arenas, [size]
+  Tensor working() const { return working_; }
+  Tensor gradients() const { return gradients_; }
+  Tensor moment1() const { return moment1_; }
+  Tensor moment2() const { return moment2_; }
+  Device device() const { return device_; }
+  void zero_gradients();
+  void refresh_working();                              // working copy := master (after loading)
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::int64_t size_ = 0;
+  Device device_ = Device::host;
+  Tensor master_, working_, gradients_, moment1_, moment2_;
+};
+
+}  // namespace nn

@@ -1,0 +1,27 @@
+// A training step recorded once as a CUDA graph and replayed. The step runs eagerly twice (plans chosen, pool warm), then the
+// pool is frozen and the third run is captured. On the host every run is eager: there is nothing to capture.
+#pragma once
+#include <functional>
+#include <string>
+
+#include "kernels/stream.h"
+
+namespace nn {
+
+class StepGraph {
+ public:
+  explicit StepGraph(kernels::Device device) : device_(device) {}
+  // step must do the same work on the same memory each time; what differs lives in StepState.
+  void run(const std::function<void()>& step);
+  bool captured() const { return graph_.ready(); }
+  const std::string& why_not() const { return why_not_; }  // why it runs eagerly
+  std::size_t node_count() const { return graph_.node_count(); }
+
+ private:
+  kernels::Device device_;
+  kernels::Graph graph_;
+  int runs_ = 0;
+  std::string why_not_;
+};
+
+}  // namespace nn

@@ -1,0 +1,95 @@
+// Tensor: a handle on a dense, contiguous block of numbers on one device. Images are NHWC. No strides, no views but reshape
+// and rows (a range of the first dimension), which share storage. Copying a Tensor copies the handle.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/memory.h"
+#include "kernels/stream.h"
+#include "kernels/types.h"
+
+namespace nn {
+
+using kernels::Device;
+using kernels::Error;
+using kernels::ErrorKind;
+
+enum class DType : std::uint8_t { f32, bf16, f64 /*host only: gradient checks*/, i32, u8 };
+std::size_t size_of(DType);
+const char* name(DType);
+template <class T> constexpr DType dtype_of() {
+  if constexpr (std::is_same_v<T, float>) return DType::f32;
+  else if constexpr (std::is_same_v<T, kernels::bf16>) return DType::bf16;
+  else if constexpr (std::is_same_v<T, double>) return DType::f64;
+  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
+  else { static_assert(std::is_same_v<T, std::uint8_t>); return DType::u8; }
+}
+
+class Shape {  // up to four extents, kept inline
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<std::int64_t> extents);
+  explicit Shape(std::span<const std::int64_t> extents);
+  int rank() const { return rank_; }
+  std::int64_t operator[](int i) const;         // negative i counts from the end; throws outside
+  std::int64_t numel() const;                   // 1 for rank 0
+  std::int64_t rows() const;                    // product of all but the last extent
+  std::string str() const;                      // "[8,64,64,3]"
+  bool operator==(const Shape&) const = default;
+
+ private:
+  std::array<std::int64_t, 4> extents_{};
+  int rank_ = 0;
+};
+
+struct Node;      // what recorded this tensor (tape.h)
+struct TensorImpl;
+
+class Tensor {
+ public:
+  Tensor() = default;  // undefined
+  static Tensor empty(Shape, DType, Device);
+  static Tensor zeros(Shape, DType, Device);
+  template <class T> static Tensor from(std::span<const T> values, Shape, Device = Device::host);  // dtype is T's
+  static Tensor adopt(std::shared_ptr<kernels::Buffer>, std::size_t offset_bytes, Shape, DType);     // shares a buffer (arenas)
+
+  bool defined() const { return impl_ != nullptr; }
+  const Shape& shape() const;
+  std::int64_t shape(int i) const { return shape()[i]; }
+  std::int64_t numel() const { return shape().numel(); }
+  DType dtype() const;
+  Device device() const;
+  kernels::Stream& stream() const { return kernels::Stream::of(device()); }
+
+  template <class T> T* data() const;           // throws where T is not the dtype
+  void* raw() const;
+
+  Tensor reshape(Shape) const;                  // same storage, differentiable
+  Tensor rows(std::int64_t begin, std::int64_t end) const;  // [begin, end) of the first dimension: same storage, differentiable
+  Tensor to(Device) const;                      // copies where needed; not differentiable
+  Tensor to(DType) const;                       // copies where needed; not differentiable
+  template <class T> std::vector<T> to_host() const;        // T must be the dtype
+  double item() const;                          // of a one-element tensor; waits for the device
+
+  // --- differentiation (tape.h)
+  bool requires_grad() const;
+  Tensor& set_requires_grad(bool);              // marks a leaf
+  Tensor grad() const;                          // of a leaf, after backward; undefined if nothing reached it
+  Tensor& set_grad_sink(const Tensor& sink);    // backward writes this leaf's gradient here (parameter arenas)
+  Tensor detach() const;                        // same storage, no history
+  const std::shared_ptr<Node>& node() const;
+  TensorImpl* impl() const { return impl_.get(); }
+
+ private:
+  friend Tensor record(Tensor, const char*, std::vector<Tensor>, std::function<std::vector<Tensor>(const Tensor&)>);
+  explicit Tensor(std::shared_ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<TensorImpl> impl_;
+};
+
+}  // namespace nn
