@@ -4,8 +4,8 @@
 // the folder synced.
 #pragma once
 #include <filesystem>
-#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,18 +35,19 @@ class SafetensorsFile {
   bool has_checksum() const { return has_checksum_; }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::unique_ptr<std::byte[]> bytes_;  // the data section
   std::map<std::string, std::string> metadata_;
   std::vector<TensorRecord> tensors_;
   bool has_checksum_ = false;
 };
 
-// path, or path.prev where path is damaged; *used says which. Throws what path threw where neither loads.
+// path, or path.prev where path is damaged or missing; *used says which. Throws what path threw where neither loads.
 SafetensorsFile load_newest(const std::filesystem::path& path, std::filesystem::path* used = nullptr);
 
 std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t crc = 0);  // Castagnoli; chain by passing the last result
+std::uint32_t crc32c_portable(std::span<const std::byte> data, std::uint32_t crc = 0);  // the same without special instructions
 
-// Writes bytes to path by the protocol above. keep_previous hard-links the old file to path.prev first.
+// Writes the pieces, one after the other, to path by the protocol above. Throws Error(disk). keep_previous hard-links the old file to path.prev first.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces, bool keep_previous);
 
 }  // namespace nn

@@ -48,8 +48,8 @@ class Shape {  // up to four extents, kept inline
   int rank_ = 0;
 };
 
-struct Node;      // what recorded this tensor (tape.h)
-struct TensorImpl;
+struct Node;        // what recorded this tensor (tape.h)
+struct TensorImpl;  // tensor_impl.h
 
 class Tensor {
  public:
@@ -79,11 +79,12 @@ class Tensor {
 
   // --- differentiation (tape.h)
   bool requires_grad() const;
-  Tensor& set_requires_grad(bool);              // marks a leaf
+  Tensor& set_requires_grad(bool);              // marks a leaf, and forgets the gradient collected so far
   Tensor grad() const;                          // of a leaf, after backward; undefined if nothing reached it
   Tensor& set_grad_sink(const Tensor& sink);    // backward writes this leaf's gradient here (parameter arenas)
   Tensor detach() const;                        // same storage, no history
-  const std::shared_ptr<Node>& node() const;
+  const std::shared_ptr<Node>& node() const;    // null for a leaf
+  bool unshared() const;                        // this handle is the only one on its storage: writing to it disturbs nobody
   TensorImpl* impl() const { return impl_.get(); }
 
  private:

@@ -8,12 +8,12 @@
 
 namespace faceswap {
 
-struct HeadIdentity;                      // everything that never changes within one person (head.cpp)
+struct HeadIdentity;                      // everything that never changes within one person (head_parts.h)
 const HeadIdentity& head_identity(char person);  // 'a' or 'b'; Error(usage) otherwise
 
 struct HeadPose {                         // everything that moves
   float yaw = 0, pitch = 0, roll = 0;     // radians
-  float center_x = 0.5f, center_y = 0.5f; // head centre, shares of the picture's height (x too)
+  float center_x = 0.5f, center_y = 0.5f; // head centre, shares of the picture's width and height
   float scale = 0.24f;                    // head's half-width unit, share of the height
   float mouth_open = 0, smile = 0, blink = 0, gaze_x = 0, gaze_y = 0, brow_up = 0;
 };

@@ -1,0 +1,156 @@
+// Colour match, and the way back into the frame.
+#include "faceswap/convert/compose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "faceswap/convert/view.h"
+#include "kernels/blend.h"
+#include "kernels/color.h"
+#include "kernels/warp.h"
+
+namespace faceswap {
+namespace {
+
+constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must not turn into contrast
+
+kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
+
+// Gives `decoded` the colours that `original` has under the mask.
+FloatImage match_color(const FloatImage& decoded, const FloatImage& original, const FloatImage& mask, ColorKind kind) {
+  if (kind == ColorKind::none) return decoded;
+  const std::int64_t n = static_cast<std::int64_t>(mask.pixels.size());
+  const bool in_lab = kind == ColorKind::lab;
+  FloatImage from = decoded, to = original;
+  if (in_lab) {
+    kernels::rgb_to_lab<kernels::Host>(host(), decoded.pixels.data(), from.pixels.data(), n);
+    kernels::rgb_to_lab<kernels::Host>(host(), original.pixels.data(), to.pixels.data(), n);
+  }
+  float from_stats[7], to_stats[7];
+  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), mask.pixels.data(), from_stats, n);
+  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), mask.pixels.data(), to_stats, n);
+  if (!(from_stats[6] > 0)) return decoded;                            // an empty mask: nothing will be blended
+  FloatImage matched(decoded.width, decoded.height, 3);
+  kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n, from_stats, to_stats, in_lab, kMaxGain);
+  if (in_lab) {
+    kernels::lab_to_rgb<kernels::Host>(host(), matched.pixels.data(), from.pixels.data(), n);
+    return from;
+  }
+  for (float& v : matched.pixels) v = std::clamp(v, 0.f, 1.f);
+  return matched;
+}
+
+struct Bounds {                     // edges inclusive
+  double left = 1e300, top = 1e300, right = -1e300, bottom = -1e300;
+  void add(Point p) {
+    left = std::min(left, p.x);
+    right = std::max(right, p.x);
+    top = std::min(top, p.y);
+    bottom = std::max(bottom, p.y);
+  }
+  bool empty() const { return !(left <= right && top <= bottom); }
+};
+
+// The pixels of the frame that a mask above zero can reach.
+Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const Image& frame, int supersample) {
+  Bounds inside;
+  for (int y = 0; y < mask.height; ++y) {
+    for (int x = 0; x < mask.width; ++x) {
+      if (*mask.at(x, y) > 0) inside.add({static_cast<double>(x), static_cast<double>(y)});
+    }
+  }
+  if (inside.empty()) return {};
+  Bounds reached;                   // bilinear reads reach one pixel of the view further, samples inside a pixel half a pixel of the frame
+  for (const double x : {inside.left - 1, inside.right + 1}) {
+    for (const double y : {inside.top - 1, inside.bottom + 1}) reached.add(view_to_frame({x, y}));
+  }
+  const double margin = supersample > 1 ? 0.5 : 0.0;
+  const auto within = [](double v, int size) { return static_cast<int>(std::clamp(v, 0.0, static_cast<double>(size))); };
+  const int x0 = within(std::ceil(reached.left - margin), frame.width), x1 = within(std::floor(reached.right + margin) + 1, frame.width);
+  const int y0 = within(std::ceil(reached.top - margin), frame.height), y1 = within(std::floor(reached.bottom + margin) + 1, frame.height);
+  if (x0 >= x1 || y0 >= y1) return {};
+  return {x0, y0, x1 - x0, y1 - y0};
+}
+
+// A picture of the view, as it lies in `box` of the frame.
+FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view, int supersample) {
+  FloatImage out(box.width, box.height, view_picture.channels);
+  kernels::affine_warp<kernels::Host, float>(host(), view_picture.pixels.data(), view_picture.height, view_picture.width, out.pixels.data(), box.height, box.width, view_picture.channels,
+                                             box_to_view.affine(), supersample);
+  return out;
+}
+
+FloatImage read_box(const Image& frame, const Box& box) {
+  FloatImage out(box.width, box.height, 3);
+  for (int y = 0; y < box.height; ++y) {
+    const std::uint8_t* row = frame.at(box.x, box.y + y);
+    std::transform(row, row + 3 * box.width, out.at(0, y), [](std::uint8_t v) { return v / 255.f; });
+  }
+  return out;
+}
+
+// Writes where the mask is above zero; returns the smallest box that holds those pixels.
+Box write_box(Image& frame, const Box& box, const FloatImage& picture, const FloatImage& mask) {
+  int left = box.width, right = -1, top = box.height, bottom = -1;
+  for (int y = 0; y < box.height; ++y) {
+    for (int x = 0; x < box.width; ++x) {
+      if (!(*mask.at(x, y) > 0)) continue;
+      for (int c = 0; c < 3; ++c) frame.at(box.x + x, box.y + y)[c] = static_cast<std::uint8_t>(std::clamp(picture.at(x, y)[c], 0.f, 1.f) * 255 + 0.5f);
+      left = std::min(left, x);
+      right = std::max(right, x);
+      top = std::min(top, y);
+      bottom = std::max(bottom, y);
+    }
+  }
+  if (right < 0) return {};
+  return {box.x + left, box.y + top, right - left + 1, bottom - top + 1};
+}
+
+void check(const Image& frame, const Similarity& s, const FloatImage& decoded, const FloatImage& original) {
+  const int size = decoded.width;
+  if (size < 4 || decoded.height != size || decoded.channels != 3 || original.width != size || original.height != size || original.channels != 3) {
+    throw Error(ErrorKind::failure, fmt::format("compose: expects two square RGB pictures of one size, got [{},{},{}] decoded and [{},{},{}] original", decoded.height, size, decoded.channels,
+                                                original.height, original.width, original.channels));
+  }
+  if (frame.channels != 3 || frame.empty()) throw Error(ErrorKind::failure, fmt::format("compose: expects an RGB frame, got {} x {} x {}", frame.width, frame.height, frame.channels));
+  if (!std::isfinite(s.a) || !std::isfinite(s.b) || !std::isfinite(s.tx) || !std::isfinite(s.ty) || !(s.scale() > 1e-9)) {
+    throw Error(ErrorKind::failure, fmt::format("compose: the face's similarity ({}, {}, {}, {}) cannot be inverted", s.a, s.b, s.tx, s.ty));
+  }
+}
+
+}  // namespace
+
+MaskKind mask_kind(const std::string& text) {
+  if (text == "egg") return MaskKind::egg;
+  if (text == "skin") return MaskKind::skin;
+  if (text == "box") return MaskKind::box;
+  throw Error(ErrorKind::usage, fmt::format("mask '{}' is not known: choose egg, skin or box", text));
+}
+
+ColorKind color_kind(const std::string& text) {
+  if (text == "none") return ColorKind::none;
+  if (text == "mean") return ColorKind::mean;
+  if (text == "lab") return ColorKind::lab;
+  throw Error(ErrorKind::usage, fmt::format("colour match '{}' is not known: choose none, mean or lab", text));
+}
+
+Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view, const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
+  check(frame, to_canonical, decoded, original);
+  const int size = decoded.width;
+  const FloatImage mask = blend_mask(size, view, original, options);
+  const FloatImage face = match_color(decoded, original, mask, options.color);
+
+  const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()), frame_to_view = view_to_frame.inverse();
+  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1, 8);  // a small face: several samples a pixel
+  const Box box = reached_box(mask, view_to_frame, frame, supersample);
+  if (box.width == 0) return {};
+  const Similarity box_to_view = Similarity{1, 0, static_cast<double>(box.x), static_cast<double>(box.y)}.then(frame_to_view);
+  const FloatImage face_here = warp_into(box, face, box_to_view, supersample), mask_here = warp_into(box, mask, box_to_view, supersample), behind = read_box(frame, box);
+  FloatImage blended(box.width, box.height, 3);
+  kernels::blend<kernels::Host>(host(), face_here.pixels.data(), behind.pixels.data(), mask_here.pixels.data(), blended.pixels.data(), box.height, box.width, 3);
+  return write_box(frame, box, blended, mask_here);
+}
+
+}  // namespace faceswap

@@ -1,0 +1,149 @@
+// Folders of pictures and single pictures, read and written.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "faceswap/media/backends.h"
+#include "faceswap/media/files.h"
+#include "faceswap/provenance.h"
+
+namespace faceswap {
+namespace {
+
+constexpr int kJpegQuality = 95;
+
+class ImageSource : public FrameSource {
+ public:
+  explicit ImageSource(const std::filesystem::path& path) {
+    info_.path = path;
+    info_.codec = "pictures", info_.pixel_format = "rgb24";
+    if (std::filesystem::is_directory(path)) {
+      info_.kind = SourceInfo::folder;
+      std::error_code error;
+      for (auto it = std::filesystem::directory_iterator(path, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+        // A leading dot marks our own unfinished files and other programs' droppings.
+        if (is_image_file(it->path()) && it->path().filename().string()[0] != '.' && it->is_regular_file()) files_.push_back(it->path());
+      }
+      if (error) throw Error(ErrorKind::input, fmt::format("{}: cannot list the folder: {}", path.string(), error.message()));
+      if (files_.empty()) throw Error(ErrorKind::input, fmt::format("{}: the folder holds no pictures. PNG or JPEG files were expected", path.string()));
+      std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) { return natural_less(a.filename().string(), b.filename().string()); });
+    } else {
+      info_.kind = SourceInfo::still;
+      files_.push_back(path);
+    }
+    info_.frames = static_cast<std::int64_t>(files_.size());
+    info_.seconds = static_cast<double>(info_.frames) * info_.time_base.value();
+    first_ = read_next();
+    if (!first_) throw Error(ErrorKind::input, fmt::format("{}: none of its {} pictures can be read", path.string(), files_.size()));
+    info_.width = first_->rgb.width, info_.height = first_->rgb.height;
+  }
+
+  const SourceInfo& info() const override { return info_; }
+
+  bool next(Frame& frame) override {
+    std::optional<Frame> got = first_ ? std::exchange(first_, std::nullopt) : read_next();
+    if (!got) return false;
+    frame = std::move(*got);
+    return true;
+  }
+
+ private:
+  // A folder survives pictures that cannot be read: they are counted and passed over. A single picture does not.
+  std::optional<Frame> read_next() {
+    while (position_ < files_.size()) {
+      const std::filesystem::path& file = files_[position_++];
+      Frame frame;
+      try {
+        frame.rgb = read_image(file);
+      } catch (const Error& error) {
+        if (info_.kind == SourceInfo::still || error.kind() != ErrorKind::input) throw;
+        ++info_.damaged_frames;
+        continue;
+      }
+      frame.index = delivered_++;
+      frame.pts = static_cast<std::int64_t>(position_) - 1;
+      frame.seconds = static_cast<double>(frame.pts) * info_.time_base.value();
+      frame.name = file.filename().string();
+      return frame;
+    }
+    return std::nullopt;
+  }
+
+  SourceInfo info_;
+  std::vector<std::filesystem::path> files_;
+  std::size_t position_ = 0;
+  std::int64_t delivered_ = 0;
+  std::optional<Frame> first_;
+};
+
+class ImageSink : public FrameSink {
+ public:
+  ImageSink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options) : out_(out), source_(source), options_(options) {
+    to_folder_ = !is_image_file(out) || std::filesystem::is_directory(out);
+    std::error_code error;
+    if (!to_folder_) {
+      if (!options.force && std::filesystem::exists(std::filesystem::symlink_status(out, error)))
+        throw Error(ErrorKind::usage, fmt::format("{}: exists already. Choose another name, or overwrite it with --force", out.string()));
+      return;
+    }
+    if (std::filesystem::exists(out) && !std::filesystem::is_directory(out)) throw Error(ErrorKind::usage, fmt::format("{}: is a file, a folder was expected", out.string()));
+    std::filesystem::create_directories(out, error);
+    if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot create the folder: {}", out.string(), error.message()));
+    const bool empty = std::filesystem::is_empty(out, error);
+    if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot list the folder: {}", out.string(), error.message()));
+    if (!empty && !options.force) throw Error(ErrorKind::usage, fmt::format("{}: the folder is not empty. Choose another, or write into it with --force", out.string()));
+  }
+
+  void write(const Frame& frame, const Box& changed) override {
+    const std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
+    const bool untouched = changed.width <= 0 || changed.height <= 0;
+    // A picture in which nothing changed is copied byte for byte: no second JPEG loss, and it is not marked as synthetic.
+    if (untouched && source_.kind != SourceInfo::video && lower_suffix(file) == lower_suffix(frame.name)) {
+      const std::filesystem::path original = source_.kind == SourceInfo::folder ? source_.path / frame.name : source_.path;
+      write_whole_file(file, read_whole_file(original, UINTMAX_MAX), true, false);
+      return;
+    }
+    std::vector<PngText> texts;
+    if (!untouched && !options_.comment.empty()) texts = {{kXmpKeyword, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION))}, {"Comment", options_.comment}};
+    if (lower_suffix(file) == ".png") {
+      write_png(file, frame.rgb, texts);
+    } else {
+      std::vector<std::byte> jpeg = encode_jpeg(frame.rgb, kJpegQuality);
+      if (!texts.empty()) mark_jpeg(jpeg, texts[0].text);
+      write_whole_file(file, jpeg, true, false);
+    }
+  }
+
+  void finish() override {}
+
+ private:
+  std::string name_of(const Frame& frame) const {
+    if (source_.kind == SourceInfo::video) return fmt::format("frame_{:06}.png", frame.index);
+    return std::filesystem::path(frame.name).filename().string();
+  }
+
+  // XMP in a JPEG: an APP1 segment right after the start marker.
+  static void mark_jpeg(std::vector<std::byte>& jpeg, const std::string& xmp) {
+    std::string segment = std::string("http://ns.adobe.com/xap/1.0/") + '\0' + xmp;
+    const std::size_t length = segment.size() + 2;
+    if (length > 0xffff) return;
+    segment = std::string("\xff\xe1") + static_cast<char>(length >> 8) + static_cast<char>(length & 0xff) + segment;
+    const auto* bytes = reinterpret_cast<const std::byte*>(segment.data());
+    jpeg.insert(jpeg.begin() + 2, bytes, bytes + segment.size());
+  }
+
+  std::filesystem::path out_;
+  SourceInfo source_;
+  SinkOptions options_;
+  bool to_folder_ = true;
+};
+
+}  // namespace
+
+std::unique_ptr<FrameSource> open_images(const std::filesystem::path& path) { return std::make_unique<ImageSource>(path); }
+
+std::unique_ptr<FrameSink> open_image_sink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options) {
+  return std::make_unique<ImageSink>(out, source, options);
+}
+
+}  // namespace faceswap

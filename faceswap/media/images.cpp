@@ -1,0 +1,165 @@
+// Still pictures through stb_image, restricted to PNG and JPEG and fed from memory. What a stranger's file could do to stb is
+// checked before stb sees it: sizes, PNG checksums, JPEG Huffman tables, and a limit on every allocation.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+
+#include "faceswap/media/files.h"
+#include "faceswap/media/media.h"
+#include "faceswap/media/orientation.h"
+#include "faceswap/media/png.h"
+
+namespace {
+
+// What one allocation inside stb may take; set per picture, so that a small file cannot unpack into all of memory.
+thread_local std::size_t g_stb_limit = 0;
+
+void* stb_allocate(std::size_t bytes) { return bytes <= g_stb_limit ? std::malloc(bytes) : nullptr; }
+void* stb_reallocate(void* old, std::size_t bytes) { return bytes <= g_stb_limit ? std::realloc(old, bytes) : nullptr; }
+
+}  // namespace
+
+#define STBI_MALLOC(bytes) stb_allocate(bytes)
+#define STBI_REALLOC(old, bytes) stb_reallocate(old, bytes)
+#define STBI_FREE(old) std::free(old)
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_NO_HDR
+#define STBI_NO_LINEAR
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS 16384
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STBI_WRITE_NO_STDIO
+#include <stb_image.h>
+#include <stb_image_write.h>
+
+namespace faceswap {
+namespace {
+
+constexpr std::uintmax_t kMaxFileBytes = 256u << 20;
+constexpr std::int64_t kMaxPixels = 64'000'000;
+
+using Bytes = std::span<const std::byte>;
+
+unsigned byte_at(Bytes b, std::size_t i) { return static_cast<unsigned>(b[i]); }
+unsigned big16(Bytes b, std::size_t i) { return byte_at(b, i) << 8 | byte_at(b, i + 1); }
+
+// The orientation tag (0x0112) of the first directory of a TIFF block; 1 where absent or not understood.
+int tiff_orientation(Bytes tiff) {
+  if (tiff.size() < 8) return 1;
+  const bool little = byte_at(tiff, 0) == 'I';
+  if (byte_at(tiff, 0) != byte_at(tiff, 1) || (!little && byte_at(tiff, 0) != 'M')) return 1;
+  const auto u16 = [&](std::size_t i) { return little ? byte_at(tiff, i + 1) << 8 | byte_at(tiff, i) : big16(tiff, i); };
+  const auto u32 = [&](std::size_t i) { return little ? u16(i + 2) << 16 | u16(i) : u16(i) << 16 | u16(i + 2); };
+  if (u16(2) != 42) return 1;
+  const std::size_t directory = u32(4);
+  if (directory > tiff.size() - 2) return 1;
+  const unsigned entries = u16(directory);
+  for (unsigned e = 0; e < entries; ++e) {
+    const std::size_t at = directory + 2 + 12u * e;
+    if (at + 12 > tiff.size()) return 1;
+    if (u16(at) == 0x0112) return u16(at + 2) == 3 && u32(at + 4) == 1 ? static_cast<int>(u16(at + 8)) : 1;
+  }
+  return 1;
+}
+
+// Debian's stb_image (2.27) trusts a Huffman table's sixteen counts and fills past its 256 entries: refuse such a table here.
+bool huffman_tables_fit(Bytes tables) {
+  while (!tables.empty()) {
+    if (tables.size() < 17) return false;
+    unsigned sum = 0, code = 0;
+    for (std::size_t bits = 1; bits <= 16; ++bits) {
+      sum += byte_at(tables, bits);
+      code = (code << 1) + byte_at(tables, bits);
+      if (code > 1u << bits) return false;  // more codes than that many bits can tell apart
+    }
+    if (sum > 256 || sum + 17 > tables.size()) return false;
+    tables = tables.subspan(17 + sum);
+  }
+  return true;
+}
+
+// Walks a JPEG's markers as stb does. The EXIF orientation, or nothing where the file should not be given to stb.
+std::optional<int> check_jpeg(Bytes file) {
+  int orientation = 1;
+  std::size_t at = 2;  // after FF D8
+  bool in_scan = false;
+  while (at + 2 <= file.size()) {
+    const unsigned marker = byte_at(file, at + 1);
+    if (byte_at(file, at) != 0xff || marker == 0xff) {  // a scan's data, padding, fill bytes
+      ++at;
+      continue;
+    }
+    at += 2;
+    if (in_scan && (marker == 0 || (marker >= 0xd0 && marker <= 0xd7))) continue;  // a stuffed byte, a restart
+    if (marker == 0xd9) return orientation;
+    if (at + 2 > file.size()) return orientation;
+    const std::size_t length = big16(file, at);
+    if (length < 2) return std::nullopt;
+    if (length > file.size() - at) return marker == 0xc4 ? std::nullopt : std::optional(orientation);  // cut short: stb says so
+    const Bytes data = file.subspan(at + 2, length - 2);
+    if (marker == 0xc4 && !huffman_tables_fit(data)) return std::nullopt;
+    if (marker == 0xe1 && data.size() > 6 && std::memcmp(data.data(), "Exif\0\0", 6) == 0) orientation = tiff_orientation(data.subspan(6));
+    in_scan = in_scan || marker == 0xda;
+    at += length;
+  }
+  return orientation;
+}
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& why) {
+  throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a picture: {}. Give a PNG or JPEG file", path.string(), why));
+}
+
+}  // namespace
+
+bool is_image_file(const std::filesystem::path& path) {
+  const std::string suffix = lower_suffix(path);
+  return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
+}
+
+Image read_image(const std::filesystem::path& path) {
+  const std::vector<std::byte> file = read_whole_file(path, kMaxFileBytes);
+  if (file.empty()) fail(path, "the file is empty");
+  int orientation = 1;
+  if (has_png_signature(file)) {
+    const PngChunks png = parse_png(file);
+    if (!png.problem.empty()) fail(path, std::string(png.problem));
+  } else if (file.size() > 3 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8}) {
+    const std::optional<int> checked = check_jpeg(file);
+    if (!checked) fail(path, "its JPEG structure is damaged");
+    orientation = *checked;
+  } else {
+    fail(path, "it is neither PNG nor JPEG");
+  }
+
+  const auto* data = reinterpret_cast<const stbi_uc*>(file.data());
+  const int size = static_cast<int>(file.size());
+  int width = 0, height = 0, channels = 0;
+  g_stb_limit = 1u << 20;
+  if (!stbi_info_from_memory(data, size, &width, &height, &channels) || width < 1 || height < 1) fail(path, stbi_failure_reason());
+  const std::int64_t pixels = static_cast<std::int64_t>(width) * height;
+  if (pixels > kMaxPixels) fail(path, fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height, kMaxPixels / 1'000'000));
+  g_stb_limit = static_cast<std::size_t>(pixels) * 16 + (16u << 20);
+  const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
+  if (!decoded || width < 1 || height < 1) fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
+  return to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height, orientation_of_exif(orientation));
+}
+
+std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
+  std::vector<std::byte> out;
+  const auto append = [](void* context, void* data, int bytes) {
+    auto& to = *static_cast<std::vector<std::byte>*>(context);
+    const auto* from = static_cast<const std::byte*>(data);
+    to.insert(to.end(), from, from + bytes);
+  };
+  if (image.empty() || !stbi_write_jpg_to_func(append, &out, image.width, image.height, image.channels, image.pixels.data(), quality))
+    throw Error(ErrorKind::failure, fmt::format("encode_jpeg: a picture of {}x{}x{} cannot be a JPEG", image.width, image.height, image.channels));
+  return out;
+}
+
+}  // namespace faceswap

@@ -1,0 +1,33 @@
+// A model on disk: one safetensors file with the weights under their names, Adam's moments beside them ("adam.m/<name>",
+// "adam.v/<name>"), and the training state as metadata.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "faceswap/models/model.h"
+#include "nn/checkpoint.h"
+#include "nn/optimizer.h"
+
+namespace faceswap {
+
+inline constexpr const char* kModelFormat = "doppel-model/1";
+inline constexpr const char* kModelFile = "model.safetensors";  // inside the model folder
+
+using Metadata = std::map<std::string, std::string>;
+
+// extra: the trainer's own entries. Atomic; the last file stays as <path>.prev.
+void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state, const Metadata& extra);
+
+struct LoadedModel {
+  std::unique_ptr<Model> model;
+  nn::StepState state;
+  Metadata metadata;
+  std::filesystem::path used;   // path, or path.prev where path was damaged
+};
+// Builds the model that the file names and fills it. with_optimizer: the moments too. Error(input) where there is no
+// file, Error(damaged) where the file is not whole or does not fit the model.
+LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working, bool with_optimizer);
+
+}  // namespace faceswap

@@ -1,0 +1,62 @@
+#include "faceswap/system_report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "kernels/stream.h"
+
+namespace faceswap {
+namespace {
+
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+std::string instruction_sets() {
+#if defined(__x86_64__)
+  std::string list;
+  if (__builtin_cpu_supports("avx2")) list += "AVX2 ";
+  if (__builtin_cpu_supports("avx512f")) list += "AVX-512 ";
+  if (__builtin_cpu_supports("avx512bf16")) list += "AVX512-BF16 ";
+  return list.empty() ? "baseline only" : list.substr(0, list.size() - 1);
+#else
+  return "baseline";
+#endif
+}
+
+double gigabytes_available() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("MemAvailable:")) return std::stod(line.substr(13)) / 1048576.0;
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Finding> examine_system() {
+  std::vector<Finding> findings;
+  findings.push_back({"doppel", DOPPEL_VERSION, true, ""});
+  findings.push_back({"processor", fmt::format("{}, {} threads, {}", processor_name(), std::thread::hardware_concurrency(), instruction_sets()), true, ""});
+  findings.push_back({"memory", fmt::format("{:.1f} GiB available", gigabytes_available()), true, ""});
+
+  const kernels::CudaReport cuda = kernels::probe_cuda();
+  findings.push_back({"gpu_code", cuda.built ? "built in" : "not in this build", cuda.built, cuda.built ? "" : "install the CUDA toolkit and build again: without it everything runs on the CPU"});
+  findings.push_back({"gpu", cuda.available ? fmt::format("{}, compute capability {}.{}, {:.1f} GiB", cuda.reason, cuda.compute_capability / 10, cuda.compute_capability % 10,
+                                                          static_cast<double>(cuda.memory_bytes) / 1073741824.0)
+                                            : cuda.reason,
+                      cuda.available, cuda.available ? "" : "the CPU is used"});
+  findings.push_back({"host_conv", DOPPEL_HAS_ONEDNN ? "oneDNN" : "own im2col and GEMM", DOPPEL_HAS_ONEDNN != 0, DOPPEL_HAS_ONEDNN ? "" : "install libdnnl-dev and build again: training on the CPU gets several times faster"});
+  findings.push_back({"video", DOPPEL_MEDIA ? "FFmpeg's libraries" : "not in this build", DOPPEL_MEDIA != 0, DOPPEL_MEDIA ? "" : "folders of pictures still work"});
+  const bool cascades = std::filesystem::exists("/usr/share/opencv4/haarcascades") || std::getenv("DOPPEL_CASCADES") != nullptr;
+  findings.push_back({"detection", DOPPEL_DETECT ? (cascades ? "OpenCV with cascades" : "OpenCV, cascades missing") : "not in this build", DOPPEL_DETECT && cascades,
+                      DOPPEL_DETECT && cascades ? "" : "install the package opencv-data, or use --detector yunet=FILE"});
+  return findings;
+}
+
+}  // namespace faceswap

@@ -1,0 +1,15 @@
+// What this machine and this build offer: for `doppel doctor`.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace faceswap {
+
+struct Finding {
+  std::string key, value;
+  bool ok = true;
+  std::string advice;   // what to do where it is not ok
+};
+std::vector<Finding> examine_system();
+
+}  // namespace faceswap

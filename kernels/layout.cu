@@ -1,0 +1,118 @@
+// Moving data without computing: every byte is read once and written once, so time is 2 * bytes / memory bandwidth.
+//   pixel shuffle  In block-major channel order, input pixel (n,h,w) holds r runs of r*C values; run i belongs, unbroken, to output
+//                  row h*r+i. So an output row is its input row's runs side by side, and the kernel copies runs of r*C values.
+//   copy_columns   the same with any row pitches
+//   im2col         row (n,oy,ox,ky) of the patch matrix is one run of KW*C values of an image row, cut off at the image's edges
+//   col2im         its adjoint, as a gather: one thread per image element adds up the patches that saw it; no atomics
+// GPU: one thread per element, neighbours side by side in a run. Host: one contiguous piece per worker.
+// Channel order as in TensorFlow's depth_to_space: https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
+#include "kernels/layout.h"
+
+#include "kernels/ranges.h"
+
+namespace kernels {
+namespace {
+
+// A run is one (n, h, i, w), in the order of the output: output rows of width w runs, r rows per input row.
+struct Runs {
+  std::int64_t w, r, length;  // length = r*C values
+  // Where the output's run begins in the input [N,H,W,r*r*C].
+  SIMT_DEVICE std::int64_t packed(std::int64_t run) const {
+    const std::int64_t row = run / w, column = run - row * w;       // row = (n*H + h)*r + i
+    const std::int64_t h = row / r, i = row - h * r;
+    return ((h * w + column) * r + i) * length;
+  }
+};
+
+template <class T, bool kShuffle> __global__ void pixel_shuffle_kernel(const T* source, T* destination, Runs runs, std::int64_t count) {
+  for_rows(count, runs.length, [=](std::int64_t run, std::int64_t k) SIMT_LAMBDA {
+    const std::int64_t spread = run * runs.length, packed = runs.packed(run);
+    if constexpr (kShuffle) destination[spread + k] = source[packed + k];
+    else destination[packed + k] = source[spread + k];
+  });
+}
+
+template <class T>
+__global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, T* destination, std::int64_t destination_pitch, std::int64_t rows,
+                                    std::int64_t columns) {
+  for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA { destination[row * destination_pitch + c] = source[row * source_pitch + c]; });
+}
+
+template <class T> __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
+  const std::int64_t length = static_cast<std::int64_t>(s.kernel_w) * s.c, image_row = static_cast<std::int64_t>(s.w) * s.c;
+  for_rows(rows, length, [=](std::int64_t row, std::int64_t k) SIMT_LAMBDA {
+    const std::int64_t patch = row / s.kernel_h, ky = row - patch * s.kernel_h;
+    const std::int64_t line = patch / s.out_w, ox = patch - line * s.out_w;  // line = n*OH + oy
+    const std::int64_t n = line / s.out_h, oy = line - n * s.out_h;
+    const std::int64_t iy = oy * s.stride - s.pad_top + ky;
+    const std::int64_t in_row = (ox * s.stride - s.pad_left) * s.c + k;      // position inside the image row; c-aligned, so one test suffices
+    const bool inside = iy >= 0 && iy < s.h && in_row >= 0 && in_row < image_row;
+    columns[row * length + k] = inside ? x[(n * s.h + iy) * image_row + in_row] : T{};
+  });
+}
+
+template <class T> __global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t pixels) {
+  const std::int64_t patch_length = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
+  for_rows(pixels, s.c, [=](std::int64_t pixel, std::int64_t c) SIMT_LAMBDA {
+    const std::int64_t line = pixel / s.w, n = line / s.h;
+    const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
+    compute_t<T> sum = 0;
+    for (int ky = 0; ky < s.kernel_h; ++ky) {
+      const int oy = (iy + s.pad_top - ky) / s.stride;
+      if (oy * s.stride != iy + s.pad_top - ky || iy + s.pad_top < ky || oy >= s.out_h) continue;
+      for (int kx = 0; kx < s.kernel_w; ++kx) {
+        const int ox = (ix + s.pad_left - kx) / s.stride;
+        if (ox * s.stride != ix + s.pad_left - kx || ix + s.pad_left < kx || ox >= s.out_w) continue;
+        sum += load(columns, ((n * s.out_h + oy) * s.out_w + ox) * patch_length + (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + c);
+      }
+    }
+    store(x, pixel * s.c + c, sum);
+  });
+}
+
+template <class T, bool kShuffle>
+void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_t n, int h, int w, int c, int r) {
+  const Runs runs{w, r, static_cast<std::int64_t>(r) * c};
+  const std::int64_t count = n * h * r * w;
+  simt::launch_range<pixel_shuffle_kernel<T, kShuffle>>(stream, count * runs.length, source, destination, runs, count);
+}
+
+}  // namespace
+
+template <class D, class T> void pixel_shuffle(Stream& stream, const T* x, T* y, std::int64_t n, int h, int w, int c, int r) {
+  launch_shuffle<T, true>(stream, x, y, n, h, w, c, r);
+}
+
+template <class D, class T> void pixel_unshuffle(Stream& stream, const T* y, T* x, std::int64_t n, int h, int w, int c, int r) {
+  launch_shuffle<T, false>(stream, y, x, n, h, w, c, r);
+}
+
+template <class D, class T>
+void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns) {
+  simt::launch_range<copy_columns_kernel<T>>(stream, rows * columns, src, src_pitch, dst, dst_pitch, rows, columns);
+}
+
+template <class D, class T> void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
+  const std::int64_t rows = s.n * s.out_h * s.out_w * s.kernel_h;
+  simt::launch_range<im2col_kernel<T>>(stream, rows * s.kernel_w * s.c, s, x, columns, rows);
+}
+
+template <class D, class T> void col2im(Stream& stream, const PatchShape& s, const T* columns, T* x) {
+  const std::int64_t pixels = s.n * s.h * s.w;
+  simt::launch_range<col2im_kernel<T>>(stream, pixels * s.c, s, columns, x, pixels);
+}
+
+using simt::ThisDevice;
+#define KERNELS_INSTANTIATE(T)                                                                                                        \
+  template void pixel_shuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                                \
+  template void pixel_unshuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                              \
+  template void copy_columns<ThisDevice, T>(Stream&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, std::int64_t);           \
+  template void im2col<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);                                                      \
+  template void col2im<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);
+KERNELS_INSTANTIATE(float)
+KERNELS_INSTANTIATE(bf16)
+#if !SIMT_CUDA
+KERNELS_INSTANTIATE(double)
+#endif
+
+}  // namespace kernels

@@ -1,0 +1,93 @@
+// Mean absolute and mean squared error, value and gradient in one pass.
+//   loss = 1/count * sum_i mask_i * map_i,   map = |d| or d^2,   d = pred - target
+//   dpred = mask/count * (sign(d) or 2d)
+// Block g takes piece g of the pixels, a thread takes every 256th pixel of it with all its channels (so that the mask is read
+// once and nothing is divided); block sums, then one last block (kernels/partial_sums.h). Without a mask every value is a pixel.
+// Bytes: pred, target and mask read once, dpred written once.
+#include "kernels/losses.h"
+
+#include "kernels/partial_sums.h"
+
+namespace kernels {
+namespace {
+
+enum class Map { absolute, squared };
+
+template <class T, Map kMap, bool kMask> struct LossPieces {
+  static constexpr int kx = kSumThreads, ky = 1;
+  const T* pred;           // [pixels,channels]
+  const T* target;         // [pixels,channels]
+  const T* mask;           // [pixels]
+  T* dpred;                // [pixels,channels]
+  compute_t<T>* partials;  // [pieces]
+  Pieces pieces;           // of pixels
+  int channels;
+  compute_t<T> scale;      // 1/count
+
+  template <class B> SIMT_DEVICE void operator()(B& b) const {
+    using C = compute_t<T>;
+    const std::int64_t first = b.block_x() * pieces.length;
+    typename B::template Reg<C> total;
+    b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
+      if constexpr (kMask) {
+        const C m = load(mask, first + p);
+        for (int c = 0; c < channels; ++c) one((first + p) * channels + c, m, total[t]);
+      } else {
+        one(first + p, C(1), total[t]);
+      }
+    });
+    const C sum = b.sum(total);
+    b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) partials[b.block_x()] = sum; });
+  }
+
+  SIMT_DEVICE void one(std::int64_t i, compute_t<T> m, compute_t<T>& total) const {
+    using C = compute_t<T>;
+    const C d = load(pred, i) - load(target, i);
+    if constexpr (kMap == Map::absolute) {
+      total += m * (d < C(0) ? -d : d);
+      store(dpred, i, m * scale * (d > C(0) ? C(1) : d < C(0) ? C(-1) : d));  // d itself, so that a NaN is not hidden
+    } else {
+      total += m * (d * d);
+      store(dpred, i, m * scale * (C(2) * d));
+    }
+  }
+};
+
+template <class T, Map kMap>
+void map_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+  using C = compute_t<T>;
+  const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
+  if (values == 0) throw Error(ErrorKind::usage, "mae_loss/mse_loss: an image of no pixels has no mean");
+  const C scale = static_cast<C>(1.0 / static_cast<double>(values));
+  const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
+  const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
+  const dim3 grid(static_cast<unsigned>(pieces.count));
+  if (mask) simt::launch_block(stream, grid, LossPieces<T, kMap, true>{pred, target, mask, dpred, partials.as<C>(), pieces, shape.c, scale});
+  else simt::launch_block(stream, grid, LossPieces<T, kMap, false>{pred, target, mask, dpred, partials.as<C>(), pieces, 1, scale});
+  sum_partials(stream, partials.as<C>(), pieces.count, StoreTotal<C>{loss, scale});
+}
+
+}  // namespace
+
+template <class D, class T>
+void mae_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+  map_loss<T, Map::absolute>(stream, shape, pred, target, mask, loss, dpred);
+}
+
+template <class D, class T>
+void mse_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+  map_loss<T, Map::squared>(stream, shape, pred, target, mask, loss, dpred);
+}
+
+using simt::ThisDevice;
+#define KERNELS_INSTANTIATE(T)                                                                                                      \
+  template void mae_loss<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*);              \
+  template void mse_loss<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*);
+KERNELS_INSTANTIATE(float)
+KERNELS_INSTANTIATE(bf16)
+#if !SIMT_CUDA
+KERNELS_INSTANTIATE(double)
+#endif
+
+}  // namespace kernels

@@ -1,0 +1,54 @@
+// Loops for range kernels. A range kernel is launched over n items; on the GPU each thread takes items a whole grid apart
+// (neighbouring threads touch neighbouring addresses), on the host each worker takes one contiguous piece. These helpers hold
+// the only difference between the two: the host's inner loop is a plain counted loop that the compiler turns into SIMD.
+#pragma once
+#include "kernels/simt/simt.h"
+#include "kernels/types.h"
+
+namespace kernels {
+
+
+// f(i) for this thread's share of [0, n).
+template <class F> SIMT_DEVICE void for_elements(std::int64_t n, F&& f) {
+#if SIMT_CUDA
+  for (const std::int64_t i : simt::grid_range(n)) f(i);
+#else
+  const auto range = simt::grid_range(n);
+  const std::int64_t last = *range.end();
+  SIMT_SIMD
+  for (std::int64_t i = *range.begin(); i < last; ++i) f(i);
+#endif
+}
+
+// f(row, column) for this thread's share of a [rows, columns] matrix in row-major order; launched over rows * columns items.
+// The host divides once per row, the GPU once per element (in 32 bits where they suffice: a 64-bit division costs 70 instructions).
+template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t columns, F&& f) {
+#if SIMT_CUDA
+  const std::int64_t n = rows * columns;
+  if (n <= 0xffffffffll) {
+    const std::uint32_t divisor = static_cast<std::uint32_t>(columns);
+    for (const std::int64_t i : simt::grid_range(n)) {
+      const std::uint32_t row = static_cast<std::uint32_t>(i) / divisor;
+      f(static_cast<std::int64_t>(row), static_cast<std::int64_t>(static_cast<std::uint32_t>(i) - row * divisor));
+    }
+  } else {
+    for (const std::int64_t i : simt::grid_range(n)) f(i / columns, i % columns);
+  }
+#else
+  const auto range = simt::grid_range(rows * columns);
+  const std::int64_t last = *range.end();
+  for (std::int64_t i = *range.begin(); i < last;) {
+    const std::int64_t row = i / columns, first_column = i - row * columns;
+    const std::int64_t end_column = first_column + (last - i) < columns ? first_column + (last - i) : columns;
+    SIMT_SIMD
+    for (std::int64_t column = first_column; column < end_column; ++column) f(row, column);
+    i += end_column - first_column;
+  }
+#endif
+}
+
+// Storage to arithmetic and back: bf16 computes in float.
+template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) { return static_cast<compute_t<T>>(x[i]); }
+template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) { x[i] = static_cast<T>(value); }
+
+}  // namespace kernels

@@ -1,0 +1,199 @@
+// Block kernels: a functor over a block B, whose body is a sequence of phases. simt.h has an example.
+//
+//   b.threads(f)           f(tx, ty) for every thread of the block, then a barrier
+//   b.threads_last(f)      the same without the barrier: before the end, or where only Reg values are touched
+//   b.for_each(n, f)       f(e) for e in [0, n), spread over the threads, then a barrier
+//   b.for_each2<NJ>(ni, f) f(i, j) for i in [0, ni), j in [0, NJ), then a barrier. Keeps rows whole on the host: e / NJ and
+//                          e % NJ written by hand would cost five times as much there
+//   b.strided(n, f)        f(t, i) for i in [0, n), t = the thread that i falls to (i mod threads). No barrier: for sums
+//                          into Reg values
+//   Reg<T> r; r[t]         one value per thread that lives across phases; t = tx + kx * ty
+//   b.sum(r)               the block's sum, known to every thread. Its tree is fixed, so its bits are the GPU's
+//   b.block_x() ...        place in the grid
+//
+// On the GPU every thread runs the body once and a phase is one call (ThreadBlock). On the host a worker runs the body once
+// for the whole block and a phase is a loop over its threads (LoopBlock): loop fission at the barriers, done by whoever
+// wrote the phases. ThreadBlock also runs on the host's fibers (simt::block_on_fibers): tests hold the two against
+// each other, bit for bit, and let the barrier checks and TSan see the code that the GPU will run.
+//
+// What makes the loops fast: block sizes known to the compiler; no branch round an accumulation (strided peels the tail);
+// captures by reference, lambdas inlined (SIMT_LAMBDA). Threads of one phase must not depend on each other.
+#pragma once
+#include <cstring>
+
+#define SIMT_LAMBDA __attribute__((always_inline))
+
+#if SIMT_CUDA
+#define SIMT_BLOCK_SHARED(B, T, name, dims) __shared__ __align__(16) T name dims
+#else
+#define SIMT_BLOCK_SHARED(B, T, name, dims)                       \
+  typename B::template Shared<T dims> simt_storage_of_##name;     \
+  auto& name = simt_storage_of_##name.get([] {})
+#endif
+
+namespace simt {
+inline namespace SIMT_BACKEND {
+
+// One logical thread's view of its block: the GPU, and fibers.
+template <int BX, int BY> struct ThreadBlock {
+  static constexpr int kx = BX, ky = BY, size = BX * BY;
+  template <class T> struct Reg {
+    T value;
+    SIMT_DEVICE T& operator[](int) { return value; }
+    SIMT_DEVICE const T& operator[](int) const { return value; }
+  };
+#if !SIMT_CUDA
+  template <class T> struct Shared {
+    template <class Tag> T& get(Tag tag) { return shared_variable<T>(tag); }
+  };
+#endif
+  SIMT_DEVICE static int block_x() { return static_cast<int>(blockIdx.x); }
+  SIMT_DEVICE static int block_y() { return static_cast<int>(blockIdx.y); }
+  SIMT_DEVICE static int block_z() { return static_cast<int>(blockIdx.z); }
+  SIMT_DEVICE static int grid_x() { return static_cast<int>(gridDim.x); }
+  SIMT_DEVICE static int grid_y() { return static_cast<int>(gridDim.y); }
+  SIMT_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }  // launched as one row of kx * ky threads
+
+  template <class F> SIMT_DEVICE void threads_last(F&& f) const { f(thread() % BX, thread() / BX); }
+  template <class F> SIMT_DEVICE void threads(F&& f) const { threads_last(f); __syncthreads(); }
+  template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
+    for (int e = thread(); e < n; e += size) f(e);
+    __syncthreads();
+  }
+  template <int NJ, class F> SIMT_DEVICE void for_each2(int ni, F&& f) const {
+    for (int e = thread(); e < ni * NJ; e += size) f(e / NJ, e % NJ);
+    __syncthreads();
+  }
+  template <class F> SIMT_DEVICE void strided(int n, F&& f) const {
+    for (int i = thread(); i < n; i += size) f(thread(), i);
+  }
+
+  // Within each warp by shuffles (lane l takes lane l ^ 16, then ^ 8, ...), then the warps' sums the same way.
+  template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
+    static_assert(size >= 32 && (size & (size - 1)) == 0, "b.sum needs a power of two of at least 32 threads");
+    using B = ThreadBlock;
+    SIMT_BLOCK_SHARED(B, T, partial, [size / 32]);
+    const int lane = thread() & 31, warp = thread() >> 5;
+    T v = r.value;
+    SIMT_UNROLL
+    for (int o = 16; o != 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
+    if (lane == 0) partial[warp] = v;
+    __syncthreads();
+    v = lane < size / 32 ? partial[lane] : T(0);
+    SIMT_UNROLL
+    for (int o = size / 64; o != 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
+    v = __shfl_sync(0xffffffffu, v, 0);
+    __syncthreads();  // before anybody writes `partial` again
+    return v;
+  }
+};
+
+template <class K> __global__ void __launch_bounds__(K::kx * K::ky) block_kernel(const __grid_constant__ K kernel) {
+  ThreadBlock<K::kx, K::ky> block;
+  kernel(block);
+}
+
+#if !SIMT_CUDA
+
+// A whole block in the hands of one host thread. Shared arrays live on its stack, where ASan watches them.
+template <int BX, int BY> struct LoopBlock {
+  static constexpr int kx = BX, ky = BY, size = BX * BY;
+  template <class T> struct Reg {
+    alignas(64) T value[size];
+    SIMT_DEVICE T& operator[](int t) { return value[t]; }
+    SIMT_DEVICE const T& operator[](int t) const { return value[t]; }
+  };
+  template <class T> struct Shared {
+    static_assert(sizeof(T) <= 48 << 10, "a block has 48 KB of shared memory");
+    alignas(64) T value;
+    template <class Tag> SIMT_DEVICE T& get(Tag) {
+      if (config().poison) std::memset(&value, 0xff, sizeof value);
+      return value;
+    }
+  };
+  int block_x_, block_y_, block_z_, grid_x_, grid_y_;
+  SIMT_DEVICE int block_x() const { return block_x_; }
+  SIMT_DEVICE int block_y() const { return block_y_; }
+  SIMT_DEVICE int block_z() const { return block_z_; }
+  SIMT_DEVICE int grid_x() const { return grid_x_; }
+  SIMT_DEVICE int grid_y() const { return grid_y_; }
+
+  template <class F> SIMT_DEVICE void threads(F&& f) const {
+    for (int y = 0; y < BY; ++y) {
+      SIMT_SIMD
+      for (int x = 0; x < BX; ++x) f(x, y);
+    }
+  }
+  template <class F> SIMT_DEVICE void threads_last(F&& f) const { threads(f); }
+  template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
+    SIMT_SIMD
+    for (int e = 0; e < n; ++e) f(e);
+  }
+  template <int NJ, class F> SIMT_DEVICE void for_each2(int ni, F&& f) const {
+    for (int i = 0; i < ni; ++i) {
+      SIMT_SIMD
+      for (int j = 0; j < NJ; ++j) f(i, j);
+    }
+  }
+  template <class F> SIMT_DEVICE void strided(int n, F&& f) const {
+    int i = 0;
+    for (; i + size <= n; i += size) {
+      SIMT_SIMD
+      for (int t = 0; t < size; ++t) f(t, i + t);
+    }
+    SIMT_SIMD
+    for (int t = 0; t < n - i; ++t) f(t, i + t);
+  }
+
+  // ThreadBlock's tree: of a butterfly only lane 0 counts, and lane 0 sees a tree of halves.
+  template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
+    static_assert(size >= 32 && (size & (size - 1)) == 0, "b.sum needs a power of two of at least 32 threads");
+    T warps[size / 32];
+    for (int w = 0; w < size / 32; ++w) {
+      alignas(64) T v[32];
+      SIMT_SIMD
+      for (int l = 0; l < 32; ++l) v[l] = r.value[w * 32 + l];
+      SIMT_UNROLL
+      for (int o = 16; o != 0; o >>= 1) {
+        SIMT_SIMD
+        for (int l = 0; l < o; ++l) v[l] += v[l + o];
+      }
+      warps[w] = v[0];
+    }
+    for (int o = size / 64; o != 0; o >>= 1)
+      for (int l = 0; l < o; ++l) warps[l] += warps[l + o];
+    return warps[0];
+  }
+};
+
+template <class K> struct BlockThunk {
+  SIMT_DEVICE static void loop(const runtime::Job& job, std::size_t first, std::size_t last) {
+    const K kernel = *static_cast<const K*>(job.arguments);
+    for (std::size_t i = first; i < last; ++i) {
+      runtime::enter_block(job, i);
+      LoopBlock<K::kx, K::ky> block{static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z),
+                                    static_cast<int>(job.grid.x), static_cast<int>(job.grid.y)};
+      kernel(block);
+    }
+  }
+  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+#if SIMT_TWO_TARGETS
+  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+#endif
+};
+
+#endif  // !SIMT_CUDA
+
+template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K& kernel) {
+  static_assert(K::kx * K::ky <= 1024, "a block has at most 1024 threads");
+#if !SIMT_CUDA
+  if (!block_on_fibers) {
+    runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(), kernel_name<&block_kernel<K>>()});
+    return;
+  }
+#endif
+  launch_with_barriers<&block_kernel<K>>(stream, grid, dim3(K::kx * K::ky), kernel);
+}
+
+}  // namespace SIMT_BACKEND
+}  // namespace simt

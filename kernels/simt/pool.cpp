@@ -1,0 +1,191 @@
+// Spreads the blocks of a grid over OS threads. Which thread runs which block is left to chance; what a block computes
+// depends on its index alone, so the result has the same bits for any number of workers.
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "kernels/error.h"
+#include "kernels/simt/runtime.h"
+
+#if SIMT_OPENMP
+#include <omp.h>
+#endif
+
+namespace simt {
+
+unsigned worker_count() noexcept {
+  static const unsigned available = [] {
+    unsigned n = std::max(1u, std::thread::hardware_concurrency());  // the cores this process may use
+#if SIMT_OPENMP
+    n = std::min(n, static_cast<unsigned>(omp_get_max_threads()));   // OMP_NUM_THREADS
+#endif
+    if (const char* limit = std::getenv("DOPPEL_THREADS")) {
+      const int value = std::atoi(limit);
+      if (value > 0) n = std::min(n, static_cast<unsigned>(value));
+    }
+    return n;
+  }();
+  return config().workers != 0 ? config().workers : available;
+}
+
+InstructionSet instruction_set() noexcept {
+#if defined(__x86_64__)
+  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  if (avx2 && config().instructions != InstructionSet::baseline) return InstructionSet::avx2;
+#endif
+  return InstructionSet::baseline;
+}
+
+namespace runtime {
+namespace {
+
+// The blocks of one launch that nobody has taken yet.
+class Blocks {
+ public:
+  Blocks(const Job& job, unsigned workers) : job_(job), count_(job.block_count()), piece_(std::max<std::size_t>(1, count_ / (workers * std::size_t{8}))) {}
+
+  void work() noexcept {
+    current_job = &job_;
+    try {
+      for (;;) {
+        const std::size_t first = next_.fetch_add(piece_, std::memory_order_relaxed);
+        if (first >= count_) break;
+        job_.run_blocks(job_, first, std::min(first + piece_, count_));
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+      next_.store(count_, std::memory_order_relaxed);   // nobody starts another block
+    }
+    current_job = nullptr;
+  }
+  void rethrow() {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const Job& job_;
+  std::size_t count_, piece_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;
+  std::exception_ptr error_;
+};
+
+#if SIMT_OPENMP
+
+// oneDNN brings libgomp, whose threads spin for a while after each of its loops in case another one follows. A second
+// team of threads would fight them for the cores, so kernels use the same team: with it the next loop finds its threads
+// awake.
+void run_parallel(Blocks& blocks, unsigned workers) {
+#pragma omp parallel num_threads(static_cast<int>(workers))
+  blocks.work();
+}
+
+#else
+
+// Threads that sleep between launches. Built where there is no OpenMP, and under ThreadSanitizer, which cannot see libgomp's
+// barriers and would call every launch a race.
+class Team {
+ public:
+  void run(Blocks& blocks, unsigned workers) {
+    {
+      const std::lock_guard lock(mutex_);
+      while (threads_.size() + 1 < workers) threads_.emplace_back([this] { serve(); });
+      blocks_ = &blocks;
+      wanted_ = workers - 1;
+      running_ = workers - 1;
+    }
+    for (unsigned i = 1; i < workers; ++i) wake_.notify_one();
+    blocks.work();
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return running_ == 0; });
+  }
+  ~Team() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stop_ || wanted_ > 0; });
+      if (stop_) return;
+      --wanted_;
+      Blocks* const blocks = blocks_;
+      lock.unlock();
+      blocks->work();
+      lock.lock();
+      if (--running_ == 0) done_.notify_one();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  Blocks* blocks_ = nullptr;
+  unsigned wanted_ = 0;    // places in the current launch that no thread has taken
+  unsigned running_ = 0;   // threads that have not finished their share of it
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+void run_parallel(Blocks& blocks, unsigned workers) {
+  static Team team;
+  team.run(blocks, workers);
+}
+
+#endif
+
+std::string describe(const Job& job) {
+  return fmt::format("{}: grid ({}, {}, {}), block ({}, {}, {}), {} bytes of dynamic shared memory", job.kernel, job.grid.x, job.grid.y, job.grid.z,
+                     job.block.x, job.block.y, job.block.z, job.dynamic_shared_bytes);
+}
+
+// The limits of every CUDA device since compute capability 7.5: what could not be launched there fails here as well.
+void check(const Job& job) {
+  const std::size_t threads = static_cast<std::size_t>(job.block.x) * job.block.y * job.block.z;
+  const char* problem = nullptr;
+  if (job.block.x == 0 || job.block.y == 0 || job.block.z == 0) problem = "every side of a block must be at least 1";
+  else if (threads > 1024 || job.block.x > 1024 || job.block.y > 1024) problem = "a block has at most 1024 threads";
+  else if (job.block.z > 64) problem = "a block is at most 64 deep";
+  else if (job.grid.x == 0 || job.grid.y == 0 || job.grid.z == 0) problem = "every side of a grid must be at least 1";
+  else if (job.grid.x > 0x7fffffffu || job.grid.y > 65535 || job.grid.z > 65535) problem = "a grid has at most 2^31 - 1 by 65535 by 65535 blocks";
+  else if (job.dynamic_shared_bytes > config().shared_limit) problem = "a block has 48 KB of shared memory";
+  if (problem) throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {}: {}", describe(job), problem));
+}
+
+}  // namespace
+
+void run_grid(const Job& launched) {
+  Job job = launched;
+  check(job);
+  if (current_job) throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {} from inside a kernel", describe(job)));
+  job.reverse = config().order == Order::reverse;
+
+  unsigned workers = static_cast<unsigned>(std::min<std::size_t>(worker_count(), job.block_count()));
+  // A fiber costs two memory mappings and Linux allows a process 65530: 16 workers with 1024 fibers each stay below.
+  if (job.run_blocks == &run_blocks_on_fibers) workers = std::min(workers, 16u);
+  Blocks blocks(job, workers);
+  if (workers <= 1) {
+    blocks.work();
+  } else {
+    static std::mutex one_launch_at_a_time;
+    const std::lock_guard lock(one_launch_at_a_time);
+    run_parallel(blocks, workers);
+  }
+  blocks.rethrow();
+}
+
+}  // namespace runtime
+}  // namespace simt

@@ -1,0 +1,121 @@
+// Convolution and dense layers, each with bias and activation as one node.
+#include "kernels/conv.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "kernels/reduce.h"
+#include "nn/dispatch.h"
+#include "nn/ops.h"
+
+namespace nn {
+namespace {
+
+void check_operand(const char* op, const char* role, const Tensor& operand, const Tensor& x) {
+  check(operand.dtype() == x.dtype(), "{}: {} {} is {}, but input {} is {}; both must have the same dtype", op, role, operand.shape().str(),
+        name(operand.dtype()), x.shape().str(), name(x.dtype()));
+  check(operand.device() == x.device(), "{}: {} {} is on {}, but input {} is on {}", op, role, operand.shape().str(), name(operand.device()),
+        x.shape().str(), name(x.device()));
+}
+
+void check_bias(const char* op, const Tensor& bias, const Tensor& weight, const Tensor& x) {
+  if (!bias.defined()) return;
+  check(bias.shape() == Shape{weight.shape(0)}, "{}: bias {} must be [{}], one per output channel of weight {}", op, bias.shape().str(), weight.shape(0),
+        weight.shape().str());
+  check_operand(op, "bias", bias, x);
+}
+
+// dy through the activation (whose output y is) to dz, the gradient of conv + bias, and the bias gradient, which is the
+// column sums of dz; in one sweep where both are wanted.
+struct Epilogue { Tensor dz, dbias; };
+Epilogue activation_and_bias_backward(const Tensor& dy, const Tensor& y, const Tensor& bias, Activation activation, float slope) {
+  const std::int64_t rows = dy.shape().rows(), columns = dy.shape(-1);
+  const bool wants_bias = bias.requires_grad();
+  Epilogue out;
+  if (wants_bias) out.dbias = gradient_target(bias);
+  if (activation == Activation::none) out.dz = dy;
+  else out.dz = activation == Activation::leaky_relu ? reuse_gradient(dy) : empty_like(dy);
+
+  dispatch(dy, "conv2d", [&]<class D, class T>(Stream& stream) {
+    T* dz = out.dz.data<T>();
+    switch (activation) {
+      case Activation::leaky_relu:
+        if (wants_bias) kernels::bias_leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, out.dbias.data<T>(), rows, columns, slope);
+        else kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel(), slope);
+        return;
+      case Activation::sigmoid: kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel()); break;
+      case Activation::none: break;
+    }
+    if (wants_bias) kernels::sum_columns<D, T>(stream, dz, out.dbias.data<T>(), rows, columns);
+  });
+  return out;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  check(x.defined() && weight.defined(), "conv2d: {} is undefined", x.defined() ? "weight" : "input");
+  const Shape &xs = x.shape(), &ws = weight.shape();
+  check(xs.rank() == 4, "conv2d: input must be [N,H,W,C], got {}", xs.str());
+  check(ws.rank() == 4 && ws[1] == ws[2], "conv2d: weight must be [O,K,K,I] (OHWI, square), got {}", ws.str());
+  check(ws[3] == xs[3], "conv2d: weight {} (OHWI) expects {} input channels, got input {} (NHWC)", ws.str(), ws[3], xs.str());
+  check(xs.numel() > 0 && ws.numel() > 0, "conv2d: input {} or weight {} has no elements", xs.str(), ws.str());
+  check(options.stride >= 1, "conv2d: stride {} must be at least 1", options.stride);
+  check(options.activation != Activation::leaky_relu || options.slope > 0.f, "conv2d: slope {} of the leaky ReLU must be positive", options.slope);
+  check_operand("conv2d", "weight", weight, x);
+  check_bias("conv2d", bias, weight, x);
+
+  const kernels::ConvShape shape = kernels::same_padding(xs[0], static_cast<int>(xs[1]), static_cast<int>(xs[2]), static_cast<int>(xs[3]),
+                                                         static_cast<int>(ws[0]), static_cast<int>(ws[1]), options.stride);
+  Tensor y = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.out_channels}, x.dtype(), x.device());
+  dispatch(x, "conv2d", [&]<class D, class T>(Stream& stream) {
+    kernels::conv_forward<D, T>(stream, shape, x.data<T>(), weight.data<T>(), data_or_null<T>(bias), y.data<T>(), {options.activation, options.slope});
+  });
+
+  // Kept for backward: y for the activation's slope, x only where the weight wants a gradient.
+  const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor(), kept_y = options.activation == Activation::none ? Tensor() : y.detach();
+  return record(y, "conv2d", {x, weight, bias},
+                [shape, options, kept_x, kept_y, weight, bias, wants_dx = x.requires_grad(), xs](const Tensor& dy) -> std::vector<Tensor> {
+    const auto [dz, dbias] = activation_and_bias_backward(dy, kept_y, bias, options.activation, options.slope);
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
+    if (weight.requires_grad()) dweight = gradient_target(weight);
+    dispatch(dy, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
+      if (dweight.defined()) kernels::conv_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dz.data<T>(), dweight.data<T>());
+      if (dx.defined()) kernels::conv_backward_data<D, T>(stream, shape, dz.data<T>(), weight.data<T>(), dx.data<T>());
+    });
+    return {dx, dweight, dbias};
+  });
+}
+
+Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  check(x.defined() && weight.defined(), "dense: {} is undefined", x.defined() ? "weight" : "input");
+  check(x.shape().rank() == 2, "dense: input must be [N,I], got {}", x.shape().str());
+  check(weight.shape().rank() == 2 && weight.shape(1) == x.shape(1), "dense: weight {} ([O,I]) expects {} input features, got input {} ([N,I])",
+        weight.shape().str(), weight.shape(-1), x.shape().str());
+  check_operand("dense", "weight", weight, x);
+  check_bias("dense", bias, weight, x);
+
+  using kernels::Transpose;
+  const std::int64_t n = x.shape(0), in = x.shape(1), out = weight.shape(0);
+  Tensor y = Tensor::empty({n, out}, x.dtype(), x.device());
+  dispatch(x, "dense", [&]<class D, class T>(Stream& stream) {
+    kernels::gemm<D, T>(stream, Transpose::no, Transpose::yes, n, out, in, 1.f, x.data<T>(), weight.data<T>(), 0.f, y.data<T>());  // x W'
+    if (bias.defined()) kernels::bias_leaky_relu_forward<D, T>(stream, y.data<T>(), bias.data<T>(), y.data<T>(), n, out, 1.f);
+  });
+
+  const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor();
+  return record(y, "dense", {x, weight, bias}, [kept_x, weight, bias, wants_dx = x.requires_grad(), n, in, out](const Tensor& dy) -> std::vector<Tensor> {
+    const auto [dz, dbias] = activation_and_bias_backward(dy, {}, bias, Activation::none, 1.f);
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty({n, in}, dy.dtype(), dy.device());
+    if (weight.requires_grad()) dweight = gradient_target(weight);
+    dispatch(dy, "dense", [&]<class D, class T>(Stream& stream) {
+      if (dweight.defined())  // dy' x
+        kernels::gemm<D, T>(stream, Transpose::yes, Transpose::no, out, in, n, 1.f, dy.data<T>(), kept_x.data<T>(), 0.f, dweight.data<T>());
+      if (dx.defined())  // dy W
+        kernels::gemm<D, T>(stream, Transpose::no, Transpose::no, n, in, out, 1.f, dy.data<T>(), weight.data<T>(), 0.f, dx.data<T>());
+    });
+    return {dx, dweight, dbias};
+  });
+}
+
+}  // namespace nn

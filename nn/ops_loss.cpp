@@ -1,0 +1,62 @@
+// Image losses. The kernels compute value and gradient in one go, so the forward pass keeps the gradient and the backward
+// pass only multiplies it by what arrives.
+#include "kernels/losses.h"
+
+#include "kernels/elementwise.h"
+#include "nn/dispatch.h"
+#include "nn/ops.h"
+
+namespace nn {
+namespace {
+
+void check_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  check(pred.defined() && target.defined(), "{}: {} is undefined", op, pred.defined() ? "target" : "prediction");
+  check(pred.shape().rank() == 4 && pred.numel() > 0, "{}: prediction must be [N,H,W,C], got {}", op, pred.shape().str());
+  check(target.shape() == pred.shape(), "{}: target {} must have the shape of the prediction {}", op, target.shape().str(), pred.shape().str());
+  check(!target.requires_grad() && !mask.requires_grad(), "{}: target and mask get no gradient; pass them detached", op);
+  const auto check_operand = [&](const char* role, const Tensor& operand) {
+    check(operand.dtype() == pred.dtype() && operand.device() == pred.device(), "{}: {} is {} on {}, but the prediction is {} on {}", op, role,
+          name(operand.dtype()), name(operand.device()), name(pred.dtype()), name(pred.device()));
+  };
+  check_operand("target", target);
+  if (!mask.defined()) return;
+  const Shape expected{pred.shape(0), pred.shape(1), pred.shape(2)};
+  check(mask.shape() == expected, "{}: mask {} must be [N,H,W] = {} for the prediction {}", op, mask.shape().str(), expected.str(), pred.shape().str());
+  check_operand("mask", mask);
+}
+
+// launch.operator()<D, T>(stream, shape, pred, target, mask, loss, dpred)
+template <class Launch> Tensor image_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask, Launch launch) {
+  check_loss(op, pred, target, mask);
+  const Shape& s = pred.shape();
+  const kernels::ImageShape shape{s[0], static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3])};
+  Tensor loss = Tensor::empty({1}, compute_dtype(pred.dtype()), pred.device()), dpred = empty_like(pred);
+  dispatch(pred, op, [&]<class D, class T>(Stream& stream) {
+    launch.template operator()<D, T>(stream, shape, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
+  });
+  return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
+    const Tensor factor = dloss.to(dpred.dtype());
+    dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
+      kernels::scale_by<D, T>(stream, dpred.data<T>(), factor.data<T>(), dpred.data<T>(), dpred.numel());  // in place: a node runs once
+    });
+    return {dpred};
+  });
+}
+
+}  // namespace
+
+Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  return image_loss("mae_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::mae_loss<D, T>(arguments...); });
+}
+
+Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  return image_loss("mse_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::mse_loss<D, T>(arguments...); });
+}
+
+Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  check(!pred.defined() || pred.shape().rank() != 4 || (pred.shape(1) >= 6 && pred.shape(2) >= 6), "dssim_loss: images must be at least 6x6, got {}",
+        pred.defined() ? pred.shape().str() : "");
+  return image_loss("dssim_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::dssim_loss<D, T>(arguments...); });
+}
+
+}  // namespace nn

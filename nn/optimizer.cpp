@@ -1,0 +1,38 @@
+#include "nn/optimizer.h"
+
+#include "kernels/reduce.h"
+#include "nn/dispatch.h"
+
+namespace nn {
+
+StepStateBlock::StepStateBlock(Device device, const StepState& initial) : buffer_(device, sizeof(StepState)) { write(initial); }
+
+StepState* StepStateBlock::device_pointer() const { return buffer_.as<StepState>(); }
+
+StepState StepStateBlock::read() const {
+  StepState state;
+  kernels::copy(&state, Device::host, buffer_.data(), buffer_.device(), sizeof state);
+  return state;
+}
+
+void StepStateBlock::write(const StepState& state) { kernels::copy(buffer_.data(), buffer_.device(), &state, Device::host, sizeof state); }
+
+Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm)
+    : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}
+
+void Adam::step(StepStateBlock& block) {
+  StepState* state = block.device_pointer();
+  const Tensor gradients = arena_->gradients(), working = arena_->working(), master = arena_->master();
+  check(gradients.defined(), "adam: the arena is not allocated");
+  dispatch(gradients, "adam", [&]<class D, class T>(Stream& stream) {
+    using Wide = kernels::compute_t<T>;
+    const std::int64_t n = arena_->size();
+    const T* g = gradients.data<T>();                                                    // [size]
+    T* copy = working.raw() == master.raw() ? nullptr : working.data<T>();               // [size] or the master itself
+    kernels::gradient_norm<D, T>(stream, g, n, max_gradient_norm_, state);
+    kernels::adam_step<D, T>(stream, master.data<Wide>(), copy, g, arena_->moment1().data<Wide>(), arena_->moment2().data<Wide>(), n, state, options_);
+    kernels::finish_step<D>(stream, state);
+  });
+}
+
+}  // namespace nn

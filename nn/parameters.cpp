@@ -1,0 +1,108 @@
+#include "nn/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/elementwise.h"
+#include "kernels/random.h"
+#include "nn/dispatch.h"
+#include "nn/tensor_impl.h"
+
+namespace nn {
+namespace {
+
+constexpr std::int64_t piece_alignment = 64;  // elements: 128 bytes of bf16, so that every piece starts on a cache line
+
+// Draws into the piece of the master arena, which is on the host here. Always drawn in f32, so that f64 tests begin with
+// the same weights. Element i of parameter p is number (seed, p, i) of the Philox sequence, whatever the other parameters are.
+void draw(const Parameter& parameter, std::size_t index, std::uint64_t seed, float* out) {
+  const Shape& shape = parameter.shape;
+  const std::int64_t n = shape.numel();
+  // Keras: the last extent of OHWI and [O,I] is the input's, the first the output's, and what lies between counts for both.
+  const double receptive = shape.rank() < 2 ? 1 : static_cast<double>(n) / static_cast<double>(shape[0] * shape[-1]);
+  const double fan_in = receptive * static_cast<double>(shape[-1]), fan_out = receptive * static_cast<double>(shape[0]);
+  kernels::Stream& stream = kernels::Stream::of(Device::host);
+  const auto uniform = [&](double limit) {
+    kernels::uniform<kernels::Host, float>(stream, out, n, static_cast<float>(-limit), static_cast<float>(limit), seed, index);
+  };
+  switch (parameter.init.kind) {
+    case Init::zeros: std::fill_n(out, n, 0.f); return;
+    case Init::he_uniform: uniform(std::sqrt(6.0 / fan_in)); return;
+    case Init::glorot_uniform: uniform(std::sqrt(6.0 / (fan_in + fan_out))); return;
+    case Init::normal: kernels::normal<kernels::Host, float>(stream, out, n, 0.f, parameter.init.deviation, seed, index); return;
+  }
+}
+
+}  // namespace
+
+std::size_t ParameterArena::add(std::string parameter_name, Shape shape, Init init) {
+  check(!master_.defined(), "parameters: {} is declared after allocate()", parameter_name);
+  check(shape.rank() >= 1 && shape.numel() > 0, "parameters: {} has no elements: {}", parameter_name, shape.str());
+  check(find(parameter_name) == nullptr, "parameters: {} is declared twice", parameter_name);
+  Parameter parameter{std::move(parameter_name), shape, init, size_, {}, {}, {}, {}, {}};
+  size_ += (shape.numel() + piece_alignment - 1) / piece_alignment * piece_alignment;
+  parameters_.push_back(std::move(parameter));
+  return parameters_.size() - 1;
+}
+
+void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) {
+  check(!master_.defined(), "parameters: allocate() is called twice");
+  check(working == DType::f32 || working == DType::bf16 || working == DType::f64, "parameters: the working dtype must be f32, bf16 or f64, not {}", name(working));
+  device_ = device;
+  const DType wide = compute_dtype(working);
+  const Shape whole{size_};
+
+  Tensor initial = Tensor::zeros(whole, DType::f32, Device::host);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) draw(parameters_[i], i, seed, initial.data<float>() + parameters_[i].offset);
+
+  // Each arena is one buffer; pieces are handles on parts of it.
+  const auto arena = [&](DType dtype) { return std::make_shared<kernels::Buffer>(device, static_cast<std::size_t>(size_) * size_of(dtype)); };
+  const auto masters = arena(wide), workings = working == wide ? masters : arena(working), gradients = arena(working), first = arena(wide), second = arena(wide);
+  master_ = Tensor::adopt(masters, 0, whole, wide);
+  working_ = Tensor::adopt(workings, 0, whole, working);
+  gradients_ = Tensor::adopt(gradients, 0, whole, working);
+  moment1_ = Tensor::adopt(first, 0, whole, wide);
+  moment2_ = Tensor::adopt(second, 0, whole, wide);
+  for (Parameter& p : parameters_) {
+    const auto piece = [&](const std::shared_ptr<kernels::Buffer>& buffer, DType dtype) {
+      return Tensor::adopt(buffer, static_cast<std::size_t>(p.offset) * size_of(dtype), p.shape, dtype);
+    };
+    p.master = piece(masters, wide);
+    p.value = piece(workings, working);
+    p.gradient = piece(gradients, working);
+    p.moment1 = piece(first, wide);
+    p.moment2 = piece(second, wide);
+    p.value.set_requires_grad(true).set_grad_sink(p.gradient);
+  }
+
+  const Tensor widened = initial.to(wide);
+  kernels::copy(master_.raw(), device, widened.raw(), Device::host, static_cast<std::size_t>(size_) * size_of(wide));
+  refresh_working();
+  zero_gradients();
+  for (const Tensor& moment : {moment1_, moment2_}) kernels::fill_zero(moment.stream(), moment.raw(), static_cast<std::size_t>(size_) * size_of(wide));
+}
+
+const Parameter* ParameterArena::find(const std::string& wanted) const {
+  const auto found = std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& p) { return p.name == wanted; });
+  return found == parameters_.end() ? nullptr : &*found;
+}
+
+std::int64_t ParameterArena::count() const {
+  std::int64_t elements = 0;
+  for (const Parameter& p : parameters_) elements += p.shape.numel();
+  return elements;
+}
+
+void ParameterArena::zero_gradients() {
+  kernels::fill_zero(gradients_.stream(), gradients_.raw(), static_cast<std::size_t>(size_) * size_of(gradients_.dtype()));
+  for (Parameter& p : parameters_) p.value.impl()->history->reached = false;  // the next gradient is written, not added
+}
+
+void ParameterArena::refresh_working() {
+  if (working_.raw() == master_.raw()) return;
+  dispatch(working_, "refresh_working", [&]<class D, class T>(Stream& stream) {
+    if constexpr (std::is_same_v<T, kernels::bf16>) kernels::cast<D, float, T>(stream, master_.data<float>(), working_.data<T>(), size_);
+  });
+}
+
+}  // namespace nn

@@ -1,0 +1,46 @@
+#include "nn/step_graph.h"
+
+#include <exception>
+
+#include "kernels/memory.h"
+
+namespace nn {
+namespace {
+
+constexpr int eager_runs = 2;  // the first chooses plans and fills the pool, the second shows that the pool suffices
+
+struct FrozenPool {
+  kernels::Device device;
+  explicit FrozenPool(kernels::Device d) : device(d) { kernels::freeze_pool(device, true); }
+  ~FrozenPool() { kernels::freeze_pool(device, false); }
+  FrozenPool(const FrozenPool&) = delete;
+  FrozenPool& operator=(const FrozenPool&) = delete;
+};
+
+}  // namespace
+
+void StepGraph::run(const std::function<void()>& step) {
+  if (device_ == kernels::Device::host) {
+    why_not_ = "on the host there is nothing to capture";
+    return step();
+  }
+  kernels::Stream& stream = kernels::Stream::of(device_);
+  if (captured()) return graph_.launch(stream);
+  if (runs_++ < eager_runs || !why_not_.empty()) return step();
+
+  // Capturing runs nothing: it records, and the launch below does the work. A step that cannot be captured (it waits for the
+  // device, or asks for memory that the pool does not have) is run eagerly from now on.
+  try {
+    const FrozenPool frozen(device_);
+    graph_.begin(stream);
+    step();
+    graph_.end(stream);
+  } catch (const std::exception& error) {
+    graph_.abandon(stream);
+    why_not_ = error.what();
+    return step();
+  }
+  graph_.launch(stream);
+}
+
+}  // namespace nn

@@ -1,0 +1,220 @@
+#include "nn/tape.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "kernels/elementwise.h"
+#include "nn/dispatch.h"
+#include "nn/tensor_impl.h"
+
+namespace nn {
+namespace {
+
+thread_local bool recording = true;
+std::atomic<std::uint64_t> next_order{1};
+
+std::mutex ops_mutex;
+std::set<std::string, std::less<>> ops_seen;
+
+void note_op(const char* op) {
+  const std::lock_guard lock(ops_mutex);
+  if (ops_seen.find(std::string_view(op)) == ops_seen.end()) ops_seen.emplace(op);
+}
+
+Edge edge_to(const Tensor& x) {
+  if (!x.defined()) return {nullptr, Shape{}, DType::f32, Device::host};
+  return {x.requires_grad() ? x.impl()->history : nullptr, x.shape(), x.dtype(), x.device()};
+}
+
+void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
+  dispatch(sum, "backward", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), sum.data<T>(), sum.numel()); });
+}
+
+void copy_into(const Tensor& destination, const Tensor& source) {
+  kernels::copy(destination.raw(), destination.device(), source.raw(), source.device(), static_cast<std::size_t>(source.numel()) * size_of(source.dtype()));
+}
+
+// One run of backward(): the gradients that have arrived at recorded tensors and wait for their node's turn. The latest
+// recorded comes first, and whatever used its output was recorded later still, so its gradient is complete by then.
+struct Pass {
+  struct Waiting {
+    std::shared_ptr<Node> node;
+    Tensor gradient;
+  };
+  std::map<std::uint64_t, Waiting, std::greater<>> waiting;
+  std::vector<const History*> added_in_place;  // by the running closure, through gradient_so_far
+  Pass* outer;
+
+  static thread_local Pass* current;
+  Pass() : outer(current) { current = this; }
+  ~Pass() { current = outer; }
+
+  // Where the gradient of a tensor without a sink is collected.
+  Tensor& slot(History& to) {
+    if (!to.node) return to.grad;
+    Waiting& entry = waiting[to.node->order];
+    entry.node = to.node;
+    return entry.gradient;
+  }
+
+  // Everything that arrives at a tensor is added up here and nowhere else.
+  void receive(History& to, Tensor gradient) {
+    if (std::erase(added_in_place, &to) > 0) return;
+    if (to.sink.defined()) {
+      if (gradient.raw() == to.sink.raw()) return;  // written in place through gradient_target
+      if (to.reached) add_into(to.sink, to.sink, gradient);
+      else copy_into(to.sink, gradient);
+      to.reached = true;
+      return;
+    }
+    Tensor& sum = slot(to);
+    if (!sum.defined()) {
+      sum = std::move(gradient);
+    } else {
+      Tensor target = sum.unshared() ? sum : empty_like(sum);
+      add_into(target, sum, gradient);
+      sum = std::move(target);
+    }
+  }
+};
+thread_local Pass* Pass::current = nullptr;
+
+Pass& current_pass(const char* caller) {
+  if (Pass::current == nullptr) throw Error(ErrorKind::failure, fmt::format("{}: called outside a backward closure", caller));
+  return *Pass::current;
+}
+
+bool all_finite(const Tensor& x) {
+  const Tensor wide = x.dtype() == DType::f64 ? x : x.to(DType::f32);
+  const auto finite = [](auto v) { return std::isfinite(v); };
+  if (wide.dtype() == DType::f64) { const auto v = wide.to_host<double>(); return std::all_of(v.begin(), v.end(), finite); }
+  const auto v = wide.to_host<float>();
+  return std::all_of(v.begin(), v.end(), finite);
+}
+
+void check_gradient(const Node& node, std::size_t i, const Edge& input, const Tensor& gradient, bool trap_nan) {
+  if (gradient.shape() != input.shape || gradient.dtype() != input.dtype || gradient.device() != input.device) {
+    throw Error(ErrorKind::failure, fmt::format("backward of {}: gradient of input {} is {} of {}, the input is {} of {}", node.op, i, gradient.shape().str(),
+                                                name(gradient.dtype()), input.shape.str(), name(input.dtype)));
+  }
+  if (trap_nan && !all_finite(gradient)) {
+    throw Error(ErrorKind::not_finite, fmt::format("backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op, i, input.shape.str()));
+  }
+}
+
+}  // namespace
+
+Node::~Node() {
+  struct Remains {
+    std::vector<Edge> inputs;
+    BackwardFn backward;
+  };
+  // Letting go of inputs may destroy the nodes behind them, whose destructors land here again. They only queue what they
+  // held; the outermost call lets go of it, so the stack stays flat however long the chain is.
+  static thread_local std::vector<Remains>* queue = nullptr;
+  if (queue != nullptr) {
+    queue->push_back({std::move(inputs), std::move(backward)});
+    return;
+  }
+  std::vector<Remains> remains;
+  queue = &remains;
+  remains.push_back({std::move(inputs), std::move(backward)});
+  while (!remains.empty()) {
+    Remains last = std::move(remains.back());
+    remains.pop_back();
+    last = {};
+  }
+  queue = nullptr;
+}
+
+Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn backward) {
+  note_op(op);
+  if (!recording || std::none_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); })) return out;
+  auto node = std::make_shared<Node>();
+  node->op = op;
+  node->order = next_order++;
+  for (const Tensor& input : inputs) node->inputs.push_back(edge_to(input));
+  node->backward = std::move(backward);
+  out.impl()->history = std::make_shared<History>();
+  out.impl()->history->requires_grad = true;
+  out.impl()->history->node = std::move(node);
+  return out;
+}
+
+void backward(std::span<const Tensor> roots) {
+  const char* trap = std::getenv("DOPPEL_TRAP_NAN");
+  const bool trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
+  const NoGrad no_grad;  // closures compute, they do not record
+  Pass pass;
+  for (const Tensor& root : roots) {
+    check(root.defined() && root.numel() == 1, "backward: a root must have one element, got {}", root.defined() ? root.shape().str() : "an undefined tensor");
+    check(root.requires_grad(), "backward: nothing that the root was computed from requires a gradient");
+    Tensor one = empty_like(root);
+    dispatch(one, "backward", [&]<class D, class T>(Stream& stream) { kernels::fill<D, T>(stream, one.data<T>(), 1.f, 1); });
+    pass.receive(*root.impl()->history, std::move(one));
+  }
+  while (!pass.waiting.empty()) {
+    auto [node, gradient] = std::move(pass.waiting.begin()->second);
+    pass.waiting.erase(pass.waiting.begin());
+    check(static_cast<bool>(node->backward), "backward: the graph behind this {} was freed by an earlier backward(); run the forward pass again", node->op);
+    const BackwardFn closure = std::exchange(node->backward, nullptr);  // consumed: what it holds goes with this iteration
+    const std::vector<Edge> inputs = std::exchange(node->inputs, {});
+    std::vector<Tensor> gradients = closure(gradient);
+    if (gradients.size() != inputs.size()) {
+      throw Error(ErrorKind::failure, fmt::format("backward of {}: {} gradients returned for {} inputs", node->op, gradients.size(), inputs.size()));
+    }
+    gradient = Tensor();
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i].to || !gradients[i].defined()) continue;
+      check_gradient(*node, i, inputs[i], gradients[i], trap_nan);
+      pass.receive(*inputs[i].to, std::move(gradients[i]));
+    }
+  }
+}
+
+Tensor gradient_target(const Tensor& input) {
+  current_pass("gradient_target");
+  History* history = input.requires_grad() ? input.impl()->history.get() : nullptr;
+  if (history == nullptr || !history->sink.defined() || history->reached) return empty_like(input);
+  history->reached = true;  // the closure promises to write it; whatever else comes is added
+  return history->sink;
+}
+
+Tensor gradient_so_far(const Tensor& input) {
+  Pass& pass = current_pass("gradient_so_far");
+  History& history = *input.impl()->history;
+  pass.added_in_place.push_back(&history);
+  if (history.sink.defined()) {
+    if (!std::exchange(history.reached, true)) kernels::fill_zero(history.sink.stream(), history.sink.raw(), history.sink.numel() * size_of(history.sink.dtype()));
+    return history.sink;
+  }
+  Tensor& sum = pass.slot(history);
+  if (!sum.defined()) {
+    sum = Tensor::zeros(input.shape(), input.dtype(), input.device());
+  } else if (!sum.unshared()) {
+    Tensor own = empty_like(sum);
+    copy_into(own, sum);
+    sum = std::move(own);
+  }
+  return sum;
+}
+
+Tensor reuse_gradient(const Tensor& dy) { return dy.unshared() ? dy : empty_like(dy); }
+
+bool gradients_enabled() { return recording; }
+NoGrad::NoGrad() : previous_(std::exchange(recording, false)) {}
+NoGrad::~NoGrad() { recording = previous_; }
+
+std::vector<std::string> recorded_ops() {
+  const std::lock_guard lock(ops_mutex);
+  return {ops_seen.begin(), ops_seen.end()};
+}
+
+}  // namespace nn

@@ -1,0 +1,216 @@
+// The program from outside: what it prints where, its exit codes, and that it leaves the user's files alone.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Result { int code; std::string out, err; };
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct Cli : ::testing::Test {
+  fs::path dir;
+  void SetUp() override {
+    dir = fs::temp_directory_path() / ("doppel_cli_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" + std::to_string(::getpid()));
+    fs::create_directories(dir);
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    fs::remove_all(dir, ignored);
+  }
+  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it (ulimit).
+  Result doppel(const std::string& arguments, const std::string& prefix = "") const {
+    const fs::path out = dir / ".stdout", err = dir / ".stderr";
+    const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " + arguments + " >'" + out.string() + "' 2>'" + err.string() + "' </dev/null";
+    const int status = std::system(("bash -c \"" + line + "\"").c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(out), slurp(err)};
+  }
+  void make_clip(const std::string& name, const std::string& more = "--frames 8") const { ASSERT_EQ(doppel("synth -q --person a -o " + name + " " + more).code, 0); }
+};
+
+TEST_F(Cli, HelpAndVersion) {
+  const Result help = doppel("--help");
+  EXPECT_EQ(help.code, 0);
+  for (const char* command : {"extract", "train", "convert", "demo", "synth", "inspect", "doctor"}) {
+    EXPECT_NE(help.out.find(command), std::string::npos) << command;
+    const Result one = doppel(std::string(command) + " --help");
+    EXPECT_EQ(one.code, 0) << command;
+    EXPECT_GT(one.out.size(), 100u) << command;
+    EXPECT_EQ(one.err, "") << command;
+  }
+  EXPECT_TRUE(doppel("--version").out.starts_with("doppel "));
+}
+
+TEST_F(Cli, UsageErrorsAreTwo) {
+  EXPECT_EQ(doppel("").code, 2);
+  const Result typo = doppel("extrcat x -o y");
+  EXPECT_EQ(typo.code, 2);
+  EXPECT_NE(typo.err.find("did you mean 'extract'"), std::string::npos) << typo.err;
+  EXPECT_EQ(doppel("train -A a").code, 2);
+  EXPECT_EQ(doppel("convert x -m m -o y --mask banana").code, 2);
+  EXPECT_EQ(doppel("extract x -o y --every 0").code, 2);
+}
+
+TEST_F(Cli, DoctorExplains) {
+  const Result plain = doppel("doctor");
+  EXPECT_EQ(plain.code, 0);
+  EXPECT_NE(plain.out.find("gpu"), std::string::npos);
+  const Result json = doppel("doctor --json");
+  const nlohmann::json parsed = nlohmann::json::parse(json.out);
+  EXPECT_TRUE(parsed.contains("gpu"));
+  EXPECT_FALSE(parsed["gpu"]["value"].get<std::string>().empty());
+}
+
+TEST_F(Cli, UnreadableInputIsThree) {
+  const Result missing = doppel("extract nowhere.mp4 -o faces");
+  EXPECT_EQ(missing.code, 3);
+  EXPECT_NE(missing.err.find("nowhere.mp4"), std::string::npos);
+  std::ofstream(dir / "text.mp4") << "this is not a video\n";
+  const Result text = doppel("extract text.mp4 -o faces");
+  EXPECT_EQ(text.code, 3) << text.err;
+  EXPECT_EQ(slurp(dir / "text.mp4"), "this is not a video\n");
+  std::ofstream(dir / "empty.png");
+  EXPECT_EQ(doppel("extract empty.png -o faces").code, 3);
+  EXPECT_EQ(doppel("inspect nowhere").code, 3);
+  EXPECT_EQ(doppel("extract http://127.0.0.1/x.mp4 -o faces").code, 3);
+}
+
+TEST_F(Cli, TruncatedVideoGivesWhatItHas) {
+  make_clip("whole.mkv", "--frames 50");
+  const std::string bytes = slurp(dir / "whole.mkv");
+  std::ofstream(dir / "cut.mkv", std::ios::binary) << bytes.substr(0, bytes.size() * 6 / 10);
+  const Result result = doppel("extract cut.mkv -o faces --every 5 --json -q");
+  ASSERT_EQ(result.code, 0) << result.err;
+  const nlohmann::json json = nlohmann::json::parse(result.out);
+  EXPECT_GT(json["faces"].get<int>(), 0);
+  EXPECT_LT(json["frames_read"].get<int>(), 50);
+}
+
+TEST_F(Cli, NoFaceIsFive) {
+  ASSERT_EQ(doppel("synth -q --person a --width 64 --height 64 --frames 1 -o small.mp4").code, 0);
+  const Result result = doppel("extract small.mp4 -o faces --min-face 1.0 -q");
+  EXPECT_EQ(result.code, 5) << result.err;
+  EXPECT_NE(result.err.find("small.mp4"), std::string::npos) << result.err;
+}
+
+TEST_F(Cli, SmallestWholeRun) {
+  ASSERT_EQ(doppel("synth -q --person a --pose-of 5 --frames 30 -o a.mp4 --truth a.jsonl").code, 0);
+  ASSERT_EQ(doppel("synth -q --person b --pose-of 6 --frames 30 -o b.mp4").code, 0);
+  const std::string truth = slurp(dir / "a.jsonl");
+  EXPECT_EQ(std::count(truth.begin(), truth.end(), '\n'), 30);
+  for (const std::string p : {"a", "b"}) {
+    const Result r = doppel("extract " + p + ".mp4 -o faces/" + p + " --every 3 --json -q");
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(nlohmann::json::parse(r.out)["faces"].get<int>(), 10);
+  }
+  // A folder that holds faces is refused; nothing in it changes.
+  EXPECT_EQ(doppel("extract a.mp4 -o faces/a --every 3 -q").code, 2);
+
+  const Result train = doppel("train -A faces/a -B faces/b -m model --model tiny --steps 3 --batch 2 --device cpu --json -q");
+  ASSERT_EQ(train.code, 0) << train.err;
+  EXPECT_EQ(nlohmann::json::parse(train.out)["step"].get<int>(), 3);
+  EXPECT_EQ(train.err, "");
+
+  const Result convert = doppel("convert a.mp4 -m model -o out.mp4 --json -q --preset ultrafast");
+  ASSERT_EQ(convert.code, 0) << convert.err;
+  EXPECT_EQ(nlohmann::json::parse(convert.out)["frames"].get<int>(), 30);
+  EXPECT_EQ(doppel("convert a.mp4 -m model -o out.mp4 -q").code, 2);   // exists
+  EXPECT_EQ(doppel("convert a.mp4 -m model -o a.mp4 -q --force").code, 2);  // is the input
+
+  const nlohmann::json model = nlohmann::json::parse(doppel("inspect model --json").out);
+  EXPECT_EQ(model["kind"], "model");
+  EXPECT_EQ(model["metadata"]["step"], "3");
+  const nlohmann::json video = nlohmann::json::parse(doppel("inspect out.mp4 --json").out);
+  EXPECT_EQ(video["kind"], "video");
+  EXPECT_EQ(video["marked_synthetic"], true);
+  for (const auto& entry : fs::directory_iterator(dir / "faces/a"))
+    if (entry.path().filename() != "sheet.png") {
+      EXPECT_EQ(nlohmann::json::parse(doppel("inspect '" + entry.path().string() + "' --json").out)["kind"], "face");
+      break;
+    }
+}
+
+struct CliWithModel : Cli {
+  void SetUp() override {
+    Cli::SetUp();
+    for (const std::string p : {"a", "b"}) {
+      ASSERT_EQ(doppel("synth -q --person " + p + " --frames 6 -o " + p + ".mp4").code, 0);
+      ASSERT_EQ(doppel("extract " + p + ".mp4 -o faces/" + p + " --every 2 -q").code, 0);
+    }
+  }
+  std::string train(const std::string& more) const { return "train -A faces/a -B faces/b -m model --model tiny --batch 1 --device cpu -q " + more; }
+};
+
+TEST_F(CliWithModel, DamagedCheckpointIsFour) {
+  ASSERT_EQ(doppel(train("--steps 1")).code, 0);
+  std::string bytes = slurp(dir / "model/model.safetensors");
+  bytes[bytes.size() / 2] ^= 1;
+  std::ofstream(dir / "model/model.safetensors", std::ios::binary) << bytes;
+  fs::remove(dir / "model/model.safetensors.prev");
+  EXPECT_EQ(doppel("convert a.mp4 -m model -o out.mp4 -q").code, 4);
+  EXPECT_EQ(doppel(train("--steps 2")).code, 4);
+  EXPECT_EQ(slurp(dir / "model/model.safetensors"), bytes);  // left for the user to look at
+  EXPECT_FALSE(fs::exists(dir / "out.mp4"));
+}
+
+TEST_F(CliWithModel, DamagedFaceIsFour) {
+  const fs::path face = *std::find_if(fs::directory_iterator(dir / "faces/a"), fs::directory_iterator(), [](const auto& e) { return e.path().filename() != "sheet.png"; });
+  std::string bytes = slurp(face);
+  const std::size_t at = bytes.find("doppel-face");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + 40] ^= 1;
+  std::ofstream(face, std::ios::binary) << bytes;
+  const Result result = doppel(train("--steps 1"));
+  EXPECT_EQ(result.code, 4) << result.err;
+  EXPECT_NE(result.err.find(face.filename().string()), std::string::npos) << result.err;
+}
+
+TEST_F(CliWithModel, FullDiskIsEightAndTheOldModelSurvives) {
+  ASSERT_EQ(doppel(train("--steps 1")).code, 0);
+  const std::string before = slurp(dir / "model/model.safetensors");
+  const Result result = doppel(train("--steps 2"), "ulimit -f 2000;");  // 2 MB per file
+  EXPECT_EQ(result.code, 8) << result.err;
+  EXPECT_EQ(slurp(dir / "model/model.safetensors"), before);
+  for (const auto& entry : fs::directory_iterator(dir / "model")) EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+  EXPECT_EQ(doppel(train("--steps 2")).code, 0);
+}
+
+// Ctrl-C while training: saved, 128+2, and the next run goes on.
+TEST_F(CliWithModel, InterruptSaves) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::chdir(dir.c_str()) != 0) ::_exit(99);
+    ::execl(DOPPEL_PROGRAM, "doppel", "train", "-A", "faces/a", "-B", "faces/b", "-m", "model", "--model", "tiny", "--batch", "1", "--device", "cpu", "-q", "--preview-every", "1", nullptr);
+    ::_exit(99);
+  }
+  for (int i = 0; i < 600 && !fs::exists(dir / "model/preview.png"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ::kill(child, SIGINT);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
+  const nlohmann::json model = nlohmann::json::parse(doppel("inspect model --json").out);
+  const int step = std::stoi(model["metadata"]["step"].get<std::string>());
+  EXPECT_GE(step, 1);
+  const Result more = doppel(train("--json --steps " + std::to_string(step + 1)));
+  EXPECT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(nlohmann::json::parse(more.out)["step"].get<int>(), step + 1);
+}
+
+}  // namespace

@@ -1,0 +1,66 @@
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "faceswap/progress.h"
+#include "faceswap/train/trainer.h"
+#include "tools/command.h"
+
+namespace {
+
+std::string model_help() {
+  std::string text = "Model:";
+  for (const faceswap::ModelInfo& info : faceswap::model_list()) text += fmt::format("\n  {}: {}", info.name, info.summary);
+  return text;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Context& context) {
+  CLI::App* command = app.add_subcommand("train", "Train a model on the faces of two people, or go on training one\n\n  doppel train -A faces/anna -B faces/bert -m model\n\n"
+                                                  "Stop with Ctrl-C: the model is saved, and the same command goes on from there.");
+  const auto options = std::make_shared<faceswap::TrainOptions>();
+  command->add_option("-A,--faces-a", options->faces_a, "Folder with the faces of person A")->required()->type_name("FACES_A");
+  command->add_option("-B,--faces-b", options->faces_b, "Folder with the faces of person B")->required()->type_name("FACES_B");
+  command->add_option("-m,--model-dir", options->model_dir, "Folder of the model: checkpoint, preview.png, losses.csv")->required()->type_name("MODEL_DIR");
+  command->add_option("--model", options->model, model_help());
+  command->add_option("--steps", options->steps, "Train until this step; 0: until stopped")->check(CLI::NonNegativeNumber);
+  command->add_option("--hours", options->hours, "Stop after this long; 0: no limit")->check(CLI::NonNegativeNumber);
+  command->add_option("--batch", options->batch, "Faces a side in each step")->check(CLI::Range(1, 1024));
+  command->add_option("--seed", options->seed, "Of everything random");
+  command->add_option("--device", options->device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  command->add_option("--precision", options->precision, "auto (bf16 on the GPU, f32 on the CPU), f32 or bf16")->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command->add_option("--learning-rate", options->learning_rate, "Of Adam; 0: what suits the model")->check(CLI::NonNegativeNumber);
+  command->add_option("--final-learning-rate", options->final_learning_rate, "Let the rate fall to this along a cosine over --steps; 0: keep it constant")->check(CLI::NonNegativeNumber);
+  command->add_option("--clip-norm", options->clip_norm, "Largest norm of the gradient; 0: no clipping")->check(CLI::NonNegativeNumber);
+  command->add_option("--dssim", options->loss.dssim, "Weight of the structural loss (1 - SSIM) / 2")->check(CLI::NonNegativeNumber);
+  command->add_option("--mse", options->loss.mse, "Weight of the squared error")->check(CLI::NonNegativeNumber);
+  command->add_option("--mae", options->loss.mae, "Weight of the absolute error")->check(CLI::NonNegativeNumber);
+  command->add_option("--save-every", options->save_every_seconds, "Seconds between two saves")->check(CLI::PositiveNumber);
+  command->add_option("--preview-every", options->preview_every, "Steps between two previews; 0: only at the end")->check(CLI::NonNegativeNumber);
+  command->add_flag_callback("--no-warp", [options] { options->augment.warp = 0; }, "Do not distort the input (for the last hours of a long training)");
+  command->add_flag_callback("--no-flip", [options] { options->augment.flip = 0; }, "Do not mirror faces");
+  command->add_flag_callback("--no-color", [options] { options->augment.lightness = options->augment.chroma = 0; }, "Do not vary the colours");
+  command->add_flag("--force", options->force, "Begin anew where a model exists (the old file stays as .prev)");
+  command->callback([options, &context] {
+    faceswap::install_stop_handlers();
+    options->quiet = context.quiet;
+    faceswap::Trainer trainer(*options);
+    if (!context.quiet)
+      fmt::print(stderr, "{} {}: {:.1f} M parameters, step {}\n", trainer.resumed() ? "going on with" : "beginning", trainer.model().name(),
+                 static_cast<double>(trainer.model().arena().count()) / 1e6, trainer.state().step);
+    trainer.run();
+    const nn::StepState state = trainer.state();
+    const bool any = !trainer.history().empty();
+    const float a = any ? trainer.history().back().a : 0, b = any ? trainer.history().back().b : 0;
+    const std::filesystem::path file = options->model_dir / faceswap::kModelFile;
+    if (context.json) {
+      fmt::print("{}\n", nlohmann::ordered_json{{"model", file.string()}, {"step", state.step}, {"loss_a", a}, {"loss_b", b}, {"skipped_steps", state.skipped},
+                                                {"stopped_by_signal", faceswap::stop_signal()}}.dump(2));
+      return;
+    }
+    fmt::print("step {}, loss A {:.4f}, loss B {:.4f}: saved {}, look at {}\n", state.step, a, b, file.string(), (options->model_dir / "preview.png").string());
+    if (faceswap::stop_signal() != 0) fmt::print(stderr, "stopped; go on with: {}\n", context.command_line);
+  });
+}
