@@ -19,9 +19,19 @@ class Progress {
   void print(bool last);
   std::string what_, note_;
   std::int64_t total_, done_ = 0;
-  bool quiet_, terminal_, finished_ = false;
+  bool quiet_, terminal_, finished_ = false, drawn_ = false;
   std::chrono::steady_clock::time_point begin_, printed_;
 };
+
+// What is printed, as text; apart from the printing so that it can be tested.
+struct ProgressState {
+  std::string what, note;
+  std::int64_t done = 0, total = 0;   // total 0: unknown
+  double seconds = 0;                 // since the beginning
+  bool last = false, terminal = false, colour = false;
+  int columns = 80;                   // of the terminal
+};
+std::string progress_line(const ProgressState&);
 
 void install_stop_handlers();   // call once at the start of a long command
 int stop_signal();              // 0, or the signal that asked to stop; poll between pieces of work

@@ -76,6 +76,7 @@ struct BlurColumns {
     const int count = static_cast<int>(length - first < kTile ? length - first : kTile);
     typename B::template Reg<float> sum;
     const float* const middle = image + y * length + first;
+    b.threads_last([&](int t, int) SIMT_LAMBDA { sum[t] = 0.f; });
     b.strided(count, [&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * middle[t]; });
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];

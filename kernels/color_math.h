@@ -6,6 +6,7 @@
 #include "kernels/simt/simt.h"
 
 namespace kernels {
+inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
 
 struct Rgb { float r, g, b; };
 struct Lab { float l, a, b; };
@@ -37,4 +38,5 @@ SIMT_DEVICE Rgb lab_to_rgb(Lab c) {
   return {clamp_unit(linear_to_srgb(r)), clamp_unit(linear_to_srgb(g)), clamp_unit(linear_to_srgb(b))};
 }
 
+}  // namespace SIMT_BACKEND
 }  // namespace kernels

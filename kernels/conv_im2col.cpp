@@ -25,45 +25,51 @@ template <class T> struct Patches {
   int h, w, channels, grid_h, grid_w, step;
   const Tap* taps;
 
-  const T* pixel(std::int64_t patch, int tap) const {  // null outside the image
-    const std::int64_t image_row = patch / grid_w, n = image_row / grid_h;
-    const int y = static_cast<int>(image_row % grid_h) * step + taps[tap].dy, x = static_cast<int>(patch % grid_w) * step + taps[tap].dx;
-    return y < 0 || y >= h || x < 0 || x >= w ? nullptr : image + ((n * h + y) * w + x) * channels;
-  }
-
-  // Calls run(offset, length, values or null) for each stretch of one tap's channels within columns first .. first + count.
-  template <class F> void runs(std::int64_t patch, std::int64_t first, int count, const F& run) const {
+  // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within columns first .. first + count.
+  template <class F> void stretches(std::int64_t first, int count, const F& f) const {
     for (int done = 0; done < count;) {
       const int tap = static_cast<int>((first + done) / channels), channel = static_cast<int>((first + done) % channels);
       const int length = std::min(channels - channel, count - done);
-      const T* const values = pixel(patch, tap);
-      run(done, length, values ? values + channel : nullptr);
+      f(done, length, tap, channel);
       done += length;
+    }
+  }
+
+  // Calls f(i, values) for `count` patches from `first` on: where one tap reads its channels, null outside the image.
+  template <class F> void pixels(std::int64_t first, int count, int tap, const F& f) const {
+    std::int64_t n = first / grid_w / grid_h;
+    int row = static_cast<int>(first / grid_w % grid_h), column = static_cast<int>(first % grid_w);
+    for (int i = 0; i < count; ++i) {
+      const int y = row * step + taps[tap].dy, x = column * step + taps[tap].dx;
+      f(i, y < 0 || y >= h || x < 0 || x >= w ? nullptr : image + ((n * h + y) * w + x) * channels);
+      if (++column < grid_w) continue;
+      column = 0;
+      if (++row < grid_h) continue;
+      row = 0;
+      ++n;
     }
   }
 };
 
+template <class T> constexpr T zeros[std::max(blocked::depth_max, blocked::side_max)] = {};
+
 template <class T> struct PatchRows : Patches<T> {  // operand (row = patch, k = (tap, channel))
   template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
-    std::fill_n(dst, static_cast<std::int64_t>(depth) * width, C(0));
-    for (int r = 0; r < count; ++r) {
-      this->runs(first + r, k0, depth, [&](int k, int length, const T* values) {
-        if (!values) return;
-        for (int e = 0; e < length; ++e) dst[(k + e) * width + r] = C(values[e]);
-      });
-    }
+    this->stretches(k0, depth, [&](int k, int length, int tap, int channel) {
+      const T* rows[blocked::side_max];
+      this->pixels(first, count, tap, [&](int r, const T* values) { rows[r] = values ? values + channel : zeros<T>; });
+      blocked::pack_rows(rows, count, length, width, static_cast<std::int64_t>(width) * depth, dst + k * width);
+    });
   }
 };
 
 template <class T> struct PatchColumns : Patches<T> {  // operand (row = (tap, channel), k = patch)
   template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
-    std::fill_n(dst, static_cast<std::int64_t>(depth) * width, C(0));
-    for (int k = 0; k < depth; ++k) {
-      this->runs(k0 + k, first, count, [&](int r, int length, const T* values) {
-        if (!values) return;
-        for (int e = 0; e < length; ++e) dst[k * width + r + e] = C(values[e]);
-      });
-    }
+    this->stretches(first, count, [&](int r, int length, int tap, int channel) {
+      const T* columns[blocked::depth_max];
+      this->pixels(k0, depth, tap, [&](int k, const T* values) { columns[k] = values ? values + channel : zeros<T>; });
+      blocked::pack_columns(columns, r, length, depth, width, static_cast<std::int64_t>(width) * depth, dst);
+    });
   }
 };
 
@@ -73,12 +79,13 @@ template <class T> struct WeightRows {  // operand (row = input channel, k = (ta
   const int* tap_index;  // the phase's taps in w
 
   template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+    const T* columns[blocked::depth_max];
     for (int k = 0; k < depth; ++k) {
       const int tap = tap_index[(k0 + k) / out_channels];
       const std::int64_t o = (k0 + k) % out_channels;
-      const T* const row = w + (o * kernel_area + tap) * in_channels + first;
-      for (int r = 0; r < width; ++r) dst[k * width + r] = r < count ? C(row[r]) : C(0);
+      columns[k] = w + (o * kernel_area + tap) * in_channels + first;
     }
+    blocked::pack_columns(columns, 0, count, depth, width, static_cast<std::int64_t>(width) * depth, dst);
   }
 };
 

@@ -1,5 +1,9 @@
 #include "kernels/gemm_blocked.h"
 
+#include <cstring>
+
+#include "kernels/conv_host.h"
+
 namespace kernels::blocked {
 namespace {
 
@@ -41,7 +45,74 @@ template <class C> MicroKernel<C> choose() {
   return {4, 32 / static_cast<int>(sizeof(C)), baseline<C>};
 }
 
+// Four rows of four at a time: a transpose in registers.
+void transpose_4x4(const float* const* rows, int k, float* dst, int width) {
+  typedef float Vector __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef int Mask __attribute__((vector_size(16)));
+  const auto load = [&](int r) { return *reinterpret_cast<const Vector*>(rows[r] + k); };
+  const Vector a = load(0), b = load(1), c = load(2), d = load(3);
+  const Vector ab_low = __builtin_shuffle(a, b, Mask{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, Mask{2, 6, 3, 7});
+  const Vector cd_low = __builtin_shuffle(c, d, Mask{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, Mask{2, 6, 3, 7});
+  const auto store = [&](int e, Vector v) { *reinterpret_cast<Vector*>(dst + e * width) = v; };
+  store(0, __builtin_shuffle(ab_low, cd_low, Mask{0, 1, 4, 5}));
+  store(1, __builtin_shuffle(ab_low, cd_low, Mask{2, 3, 6, 7}));
+  store(2, __builtin_shuffle(ab_high, cd_high, Mask{0, 1, 4, 5}));
+  store(3, __builtin_shuffle(ab_high, cd_high, Mask{2, 3, 6, 7}));
+}
+
+template <class T, class C> void copy_values(const T* source, int n, C* dst) {
+  if constexpr (std::is_same_v<T, C>) {
+    constexpr int step = 16 / static_cast<int>(sizeof(C));
+    if (n >= step) {
+      for (int i = 0; i + step <= n; i += step) std::memcpy(dst + i, source + i, 16);
+      if (n % step) std::memcpy(dst + n - step, source + n - step, 16);
+      return;
+    }
+  }
+  for (int i = 0; i < n; ++i) dst[i] = C(source[i]);
+}
+
 }  // namespace
+
+template <class T, class C> void pack_rows(const T* const* rows, int count, int depth, int width, std::int64_t pitch, C* dst) {
+  for (int panel = 0; panel < count; panel += width, rows += width, dst += pitch) {
+    const int height = std::min(width, count - panel);
+    int done = 0;
+    if constexpr (std::is_same_v<T, float>) {
+      for (; done < height && height >= 4; done += 4) {
+        const int r = std::min(done, height - 4);  // the last four may overlap the four before
+        int k = 0;
+        for (; k + 4 <= depth; k += 4) transpose_4x4(rows + r, k, dst + k * width + r, width);
+        for (; k < depth; ++k) {
+          for (int e = 0; e < 4; ++e) dst[k * width + r + e] = rows[r + e][k];
+        }
+      }
+    }
+    for (; done < height; ++done) {
+      for (int k = 0; k < depth; ++k) dst[k * width + done] = C(rows[done][k]);
+    }
+  }
+}
+
+template <class T, class C> void pack_columns(const T* const* columns, int offset, int count, int depth, int width, std::int64_t pitch, C* dst) {
+  // Eight k at a time: so few lines of memory are read side by side, and a panel is written in one go. Panels lie a power of
+  // two apart, where a line of each would fall into the same cache set.
+  for (int k0 = 0; k0 < depth; k0 += 8) {
+    const int k1 = std::min(k0 + 8, depth);
+    for (int r = offset, done = 0; done < count;) {
+      const int row = r % width, length = std::min(width - row, count - done);
+      C* const out = dst + r / width * pitch + row;
+      for (int k = k0; k < k1; ++k) copy_values(columns[k] + done, length, out + k * width);
+      r += length, done += length;
+    }
+  }
+}
+template void pack_columns(const float* const*, int, int, int, int, std::int64_t, float*);
+template void pack_columns(const bf16* const*, int, int, int, int, std::int64_t, float*);
+template void pack_columns(const double* const*, int, int, int, int, std::int64_t, double*);
+template void pack_rows(const float* const*, int, int, int, std::int64_t, float*);
+template void pack_rows(const bf16* const*, int, int, int, std::int64_t, float*);
+template void pack_rows(const double* const*, int, int, int, std::int64_t, double*);
 
 template <class C> const MicroKernel<C>& micro_kernel() {
   static const MicroKernel<C> chosen = choose<C>();

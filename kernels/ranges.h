@@ -6,7 +6,7 @@
 #include "kernels/types.h"
 
 namespace kernels {
-
+inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
 
 // f(i) for this thread's share of [0, n).
 template <class F> SIMT_DEVICE void for_elements(std::int64_t n, F&& f) {
@@ -51,4 +51,5 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
 template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) { return static_cast<compute_t<T>>(x[i]); }
 template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) { x[i] = static_cast<T>(value); }
 
+}  // namespace SIMT_BACKEND
 }  // namespace kernels

@@ -144,6 +144,27 @@ def assign(model, value_of):
             parameter.copy_(from_doppel(torch.from_numpy(np.array(value)), shuffled))
 
 
+def plan_of(path):
+    """(plan, model name) of a checkpoint, read off the shapes of its weights. ValueError where they are not such a model's."""
+    header, metadata, _ = tensor_file.read_header(path)
+
+    def shape(name):
+        if name + ".weight" not in header:
+            raise ValueError(f"{path}: tensor '{name}.weight' is missing: not a model of this family")
+        return header[name + ".weight"]["shape"]
+
+    def stack(pattern):
+        names = [pattern.format(i) for i in range(16)]
+        return tuple(shape(name)[0] for name in names if name + ".weight" in header)
+
+    encoder, dense0, dense1, upscale = stack("encoder.conv{}"), shape("encoder.dense0"), shape("encoder.dense1"), shape("encoder.upscale0.conv")
+    if not encoder:
+        raise ValueError(f"{path}: there is no 'encoder.conv0.weight': not a model of this family")
+    size = math.isqrt(dense0[1] // encoder[-1]) << len(encoder)
+    plan = Plan(size, encoder, dense0[0], math.isqrt(dense1[0] // upscale[-1]), upscale[-1], upscale[0] // 4, tuple(n // 4 for n in stack("decoder_a.upscale{}.conv")))
+    return plan, metadata.get("model", "unnamed")
+
+
 def load(model, path):
     tensors, _ = tensor_file.read(path, [name for name, _, _ in named_parameters(model)])
     assign(model, lambda name, shape: tensors[name])

@@ -13,6 +13,7 @@ namespace faceswap {
 namespace {
 
 constexpr double kEggGrowth = 1.1;   // the plain egg is a little small for most faces
+constexpr double kBoxInset = 0.03;   // share of the side
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
@@ -66,14 +67,19 @@ FloatImage rounded_box(int size, double inset) {
 FloatImage blend_mask(int size, const kernels::View& view, const FloatImage& original, const ComposeOptions& options) {
   check(size, original, options);
   const double feather = options.feather * size;                        // deviation, pixels
-  FloatImage shape = options.mask == MaskKind::egg    ? egg_in_view(size, view, kEggGrowth)
-                     : options.mask == MaskKind::skin ? skin_in_view(original, view)
-                                                      : rounded_box(size, options.feather);
+  FloatImage shape;
+  if (options.mask == MaskKind::box) {
+    shape = rounded_box(size, kBoxInset + 1.5 * options.feather + options.erode);  // the feathered edge ends before the crop does
+  } else {
+    shape = options.mask == MaskKind::egg ? egg_in_view(size, view, kEggGrowth) : skin_in_view(original, view);
+    FloatImage eroded(size, size, 1);
+    kernels::erode<kernels::Host>(host(), shape.pixels.data(), eroded.pixels.data(), size, size, static_cast<float>(options.erode * size));
+    shape = std::move(eroded);
+  }
   FloatImage mask(size, size, 1);
-  kernels::erode<kernels::Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size, static_cast<float>(options.erode * size));
-  kernels::gaussian_blur<kernels::Host>(host(), mask.pixels.data(), shape.pixels.data(), size, size, 1, static_cast<float>(feather));
-  fade_border(shape, std::max(2.0, feather));
-  return shape;
+  kernels::gaussian_blur<kernels::Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size, 1, static_cast<float>(feather));
+  fade_border(mask, std::max(2.0, feather));
+  return mask;
 }
 
 }  // namespace faceswap

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "faceswap/convert/mask_shapes.h"
 #include "faceswap/convert/view.h"
 #include "kernels/blend.h"
 #include "kernels/color.h"
@@ -14,14 +15,22 @@
 namespace faceswap {
 namespace {
 
+constexpr double kColorEgg = 0.8;     // growth of the egg whose colours are compared
 constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must not turn into contrast
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
-// Gives `decoded` the colours that `original` has under the mask.
-FloatImage match_color(const FloatImage& decoded, const FloatImage& original, const FloatImage& mask, ColorKind kind) {
-  if (kind == ColorKind::none) return decoded;
-  const std::int64_t n = static_cast<std::int64_t>(mask.pixels.size());
+// Where colours are compared: under the mask, and only in the middle of the face. Further out a turned head shows wall and hair, other ones on
+// each side, which would tint the skin.
+FloatImage color_weight(const FloatImage& mask, const kernels::View& view) {
+  FloatImage weight = egg_in_view(mask.width, view, kColorEgg);
+  for (std::size_t i = 0; i < weight.pixels.size(); ++i) weight.pixels[i] *= mask.pixels[i];
+  return weight;
+}
+
+// Gives `decoded` the colours that `original` has, both weighed by `weight`.
+FloatImage match_color(const FloatImage& decoded, const FloatImage& original, const FloatImage& weight, ColorKind kind) {
+  const std::int64_t n = static_cast<std::int64_t>(weight.pixels.size());
   const bool in_lab = kind == ColorKind::lab;
   FloatImage from = decoded, to = original;
   if (in_lab) {
@@ -29,9 +38,9 @@ FloatImage match_color(const FloatImage& decoded, const FloatImage& original, co
     kernels::rgb_to_lab<kernels::Host>(host(), original.pixels.data(), to.pixels.data(), n);
   }
   float from_stats[7], to_stats[7];
-  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), mask.pixels.data(), from_stats, n);
-  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), mask.pixels.data(), to_stats, n);
-  if (!(from_stats[6] > 0)) return decoded;                            // an empty mask: nothing will be blended
+  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), weight.pixels.data(), from_stats, n);
+  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats, n);
+  if (!(from_stats[6] > 0)) return decoded;                            // the view does not show the middle of the face
   FloatImage matched(decoded.width, decoded.height, 3);
   kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n, from_stats, to_stats, in_lab, kMaxGain);
   if (in_lab) {
@@ -140,7 +149,7 @@ Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& v
   check(frame, to_canonical, decoded, original);
   const int size = decoded.width;
   const FloatImage mask = blend_mask(size, view, original, options);
-  const FloatImage face = match_color(decoded, original, mask, options.color);
+  const FloatImage face = options.color == ColorKind::none ? decoded : match_color(decoded, original, color_weight(mask, view), options.color);
 
   const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()), frame_to_view = view_to_frame.inverse();
   const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1, 8);  // a small face: several samples a pixel

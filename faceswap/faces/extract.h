@@ -23,7 +23,11 @@ struct ExtractReport {
   int tracks = 0;
   std::vector<std::pair<int, std::int64_t>> faces_per_track;
 };
-// Throws Error(nothing_found) where no face was found in any input.
+// Writes OUT/<clip>_<frame>_<face>.png. Every video is read twice: first the faces are followed through it (in every frame,
+// or every second or third where `every` allows), which smooths their paths; then the crops are cut. A stop signal ends the
+// search; what was found by then is still written. A clip that breaks off is used as far as it goes.
+// Throws Error(usage): OUT holds faces already (without force) or is one of the inputs; Error(input), Error(disk);
+// Error(nothing_found) where no face was found in any input.
 ExtractReport extract(const ExtractOptions&);
 
 }  // namespace faceswap

@@ -14,6 +14,7 @@ struct Sighting {
   Point center;                        // of the detector's square, which is turned by roll
   double side = 0, roll = 0;           // pixels, radians
   double confidence = 0;
+  double eye_votes = 0;                // of the last search for the eyes, part of the confidence
   std::optional<Point> eyes[2];        // image-left, image-right, where they were found
 };
 
@@ -30,7 +31,9 @@ inline Similarity square_to_patch(const Sighting& s, double zoom, int size) {
 }
 
 struct FinderTraits {
-  double start = 0, keep = 0;          // confidence from which a track starts, and goes on
+  double start = 0;                    // confidence from which a track starts
+  double accept = 0;                   // median confidence of a track that is a face
+  double eyes_per_side = 0.4;          // eye distance, share of the square's side
   double eye_sigma = 0;                // of a measured eye, as a share of the eye distance
   double box_sigma = 0;                // of an eye guessed from the square; 0: the square says nothing
   Point eye_in_box[2];                 // where that guess puts the eyes
@@ -46,7 +49,7 @@ class FaceFinder {
   // Candidates in the whole picture, best first, not yet checked: follow() is the check. turned: heads that lie 25 degrees
   // to either side instead of upright ones.
   virtual std::vector<Sighting> scan(bool turned) = 0;
-  // The face close to where it is expected, with its confidence. with_eyes: look for the eyes too (the cascades' dearest step).
+  // The face close to where it is expected, with its confidence; none: lost. with_eyes: look for the eyes too (the cascades' dearest step).
   virtual std::optional<Sighting> follow(const Sighting& expected, bool with_eyes) = 0;
 };
 

@@ -21,6 +21,7 @@ namespace {
 constexpr int kLongSide = 640;
 constexpr int kCell = 32;                     // sides of the network's input are multiples of this
 constexpr int kStrides[3] = {8, 16, 32};
+constexpr double kLowest = 0.5;               // score of what may be a face
 constexpr double kOverlap = 0.3;              // two boxes that share more are one face
 
 struct Detection {
@@ -60,8 +61,8 @@ class YunetFinder final : public FaceFinder {
     if (!net_.empty()) names = net_.getUnconnectedOutLayersNames();
     for (const cv::String& output : outputs_)
       if (std::find(names.begin(), names.end(), output) == names.end()) refuse(fmt::format("it has no output named {}", output));
-    traits_.start = 0.7;
-    traits_.keep = 0.5;
+    traits_.start = 0.6;
+    traits_.accept = 0.7;
     traits_.eye_sigma = 0.035;
   }
 
@@ -131,7 +132,7 @@ class YunetFinder final : public FaceFinder {
     const float *cls = tensors[0].ptr<float>(), *obj = tensors[1].ptr<float>(), *box = tensors[2].ptr<float>(), *points = tensors[3].ptr<float>();
     for (std::size_t i = 0; i < cells; ++i) {
       const double score = std::sqrt(std::clamp<double>(cls[i], 0, 1) * std::clamp<double>(obj[i], 0, 1));
-      if (!(score >= traits_.keep)) continue;
+      if (!(score >= kLowest)) continue;
       const double column = static_cast<double>(i % static_cast<std::size_t>(columns)), row = static_cast<double>(i / static_cast<std::size_t>(columns));
       Detection d;
       d.score = score;

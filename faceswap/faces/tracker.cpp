@@ -25,12 +25,11 @@ constexpr int kThumbWidth = 32, kThumbHeight = 18;
 constexpr std::int64_t kBridge = 12;        // frames without a sighting until a track ends
 constexpr std::int64_t kLeastLength = 12;   // frames a track must last, unless its shot is shorter
 constexpr std::int64_t kRescan = 3;         // frames between scans while a face is missing
-constexpr int kEyesEvery = 3;               // looks between two searches for the eyes, once the flow holds
+constexpr std::int64_t kEyesEvery = 3;      // frames between two searches for the eyes, once the flow holds
 constexpr int kFlowPatch = 240;
 constexpr double kFlowZoom = 1.5;
-constexpr double kFlowSigma = 0.004;        // of a flow link, share of the eye distance
+constexpr double kFlowSigma = 0.003;        // of a flow link, share of the eye distance
 constexpr double kDriftSigma = 0.08;        // of a frame without flow
-constexpr double kEyesPerSide = 0.38;       // eye distance, share of the detector's square
 
 double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
@@ -41,6 +40,7 @@ Sighting moved(const Sighting& s, const Similarity& motion) {
   m.center = motion(s.center);
   m.side = s.side * motion.scale();
   m.roll = s.roll + motion.angle();
+  m.eye_votes = s.eye_votes;
   return m;
 }
 
@@ -54,7 +54,7 @@ struct Step {                               // a track in one frame
 struct Track {
   std::vector<Step> steps;                  // the first one is a sighting
   Sighting place;                           // the last known, carried along by the flow while the face is not seen
-  std::int64_t last_seen = 0;               // frame
+  std::int64_t last_seen = 0, last_eyes = 0;  // frames
   int sightings = 0;
   bool ended = false;
 };
@@ -85,6 +85,7 @@ class Tracker final : public FaceTracker {
 
   std::vector<Face> take_finished() override { return std::exchange(finished_, {}); }
   void finish() override { end_shot(); }
+  double good_confidence() const override { return finder_->traits().start; }
 
  private:
   bool is_cut(const Image& gray, const Image& thumb) const {
@@ -113,22 +114,19 @@ class Tracker final : public FaceTracker {
   }
 
   void follow(Track& track, const Frame& frame, const Image& gray) {
-    const FinderTraits& traits = finder_->traits();
-    const auto sure = [&traits](const std::optional<Sighting>& s) { return s && s->confidence >= traits.keep; };
     const bool held = track.steps.back().motion.has_value() && track.sightings >= 3;
-    const bool with_eyes = !held || track.sightings % kEyesEvery == 0;
+    const bool with_eyes = !held || frame.index - track.last_eyes >= kEyesEvery;
     Step step{frame.index, frame.pts, frame.seconds, std::nullopt, std::nullopt};
     step.seen = finder_->follow(track.place, with_eyes);
-    if (!sure(step.seen)) step.seen.reset();
     step.motion = motion_between(track.place, step.seen ? *step.seen : track.place, gray);
     if (!step.seen && step.motion) {
       step.seen = finder_->follow(moved(track.place, *step.motion), true);
-      if (!sure(step.seen)) step.seen.reset();
-    }
+      }
     if (step.seen) {
       if (step.motion && !step.seen->eyes[0] && !step.seen->eyes[1]) step.seen->roll = track.place.roll + step.motion->angle();
       track.place = *step.seen;
       track.last_seen = frame.index;
+      if (with_eyes) track.last_eyes = frame.index;
       ++track.sightings;
     } else if (step.motion) {
       track.place = moved(track.place, *step.motion);
@@ -186,7 +184,7 @@ class Tracker final : public FaceTracker {
       }
       lost->steps.back().seen = seen;
       lost->place = *seen;
-      lost->last_seen = frame.index;
+      lost->last_seen = lost->last_eyes = frame.index;
       ++lost->sightings;
     }
   }
@@ -214,11 +212,10 @@ class Tracker final : public FaceTracker {
     for (const Step& step : track.steps)
       if (step.seen) confidences.push_back(step.seen->confidence);
     std::nth_element(confidences.begin(), confidences.begin() + static_cast<std::ptrdiff_t>(confidences.size() / 2), confidences.end());
-    return confidences[confidences.size() / 2] >= finder_->traits().start;
+    return confidences[confidences.size() / 2] >= finder_->traits().accept;
   }
 
   std::vector<Face> smooth(const Track& track, int number) const {
-    const FinderTraits& traits = finder_->traits();
     const std::size_t n = track.steps.size();
     const std::vector<Point> paths[2] = {eye_path(track, 0), eye_path(track, 1)};
     std::vector<Face> faces;
@@ -236,7 +233,7 @@ class Tracker final : public FaceTracker {
       if (!(apart > 1)) continue;  // no face is this small; the eyes' paths have met
       face.to_canonical = similarity_from_eyes(face.eyes[0], face.eyes[1]);
       Point center{0.5 * (face.eyes[0].x + face.eyes[1].x), 0.5 * (face.eyes[0].y + face.eyes[1].y)};
-      face.box_side = apart / kEyesPerSide;
+      face.box_side = apart / finder_->traits().eyes_per_side;
       if (step.seen) {
         center = full_size(step.seen->center);
         face.box_side = step.seen->side * factor_;
@@ -246,7 +243,6 @@ class Tracker final : public FaceTracker {
       face.box_y = center.y - 0.5 * face.box_side;
       faces.push_back(face);
     }
-    (void)traits;
     return faces;
   }
 
@@ -276,7 +272,7 @@ class Tracker final : public FaceTracker {
       const Step& step = track.steps[i];
       ChainNode node;
       if (step.seen) {
-        apart = kEyesPerSide * step.seen->side;
+        apart = traits.eyes_per_side * step.seen->side;
         double x = 0, y = 0;
         const auto add = [&](Point p, double sigma) {
           const double w = 1 / (sigma * sigma * apart * apart);

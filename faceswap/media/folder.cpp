@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "faceswap/media/backends.h"
 #include "faceswap/media/files.h"

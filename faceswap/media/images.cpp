@@ -147,7 +147,9 @@ Image read_image(const std::filesystem::path& path) {
   g_stb_limit = static_cast<std::size_t>(pixels) * 16 + (16u << 20);
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
   if (!decoded || width < 1 || height < 1) fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
-  return to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height, orientation_of_exif(orientation));
+  Image upright;
+  to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height, orientation_of_exif(orientation), upright);
+  return upright;
 }
 
 std::vector<std::byte> encode_jpeg(const Image& image, int quality) {

@@ -23,7 +23,9 @@ struct SourceInfo {
   bool has_audio = false;
   int rotation = 0;                     // degrees clockwise the player must turn the stored picture (0, 90, 180, 270)
   std::string codec, pixel_format;
-  int damaged_frames = 0;               // so far: decoding errors survived
+  int damaged_frames = 0;               // so far: decoding errors survived, frames promised and not there
+  int resized_frames = 0;               // so far: frames of another size or format than the first, scaled to it
+  int repaired_times = 0;               // so far: time stamps that were missing or did not rise
 };
 
 // The decoder's own frame, kept so that convert can change a box of it and leave every other sample alone.
@@ -63,6 +65,7 @@ class FrameSink {
   // frame.rgb are taken. In a video the box grows to the chroma grid; all samples outside keep their decoded values.
   virtual void write(const Frame& frame, const Box& changed) = 0;
   virtual void finish() = 0;            // flushes, closes, renames the finished file into place
+  virtual std::string notes() const { return {}; }  // what could not be kept as it was, for the user; usually empty
 };
 // A video source can go to .mp4/.mkv/.mov; a folder or a still to a folder or an image file; any source to a folder of PNGs.
 // What is written: every pts of the source, its audio packets as they are, its rotation, sample aspect and colour tags.

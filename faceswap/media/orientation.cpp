@@ -36,17 +36,18 @@ Orientation orientation_of_matrix(double a, double b, double c, double d) {
 }
 
 int clockwise_degrees(const Orientation& o) {
-  // The stored x axis points to (a, b), y down: (0, 1) is a quarter turn clockwise.
-  if (o.b == 1) return 90;
-  if (o.b == -1) return 270;
-  return o.a == 1 || o.d == 1 ? 0 : 180;
+  // The stored y axis points to (c, d), y down: (-1, 0) is a quarter turn clockwise, after mirroring or without.
+  if (o.c == -1) return 90;
+  if (o.c == 1) return 270;
+  return o.d == 1 ? 0 : 180;
 }
 
-Image to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height, const Orientation& o) {
-  Image out(o.swaps_sides() ? height : width, o.swaps_sides() ? width : height);
+void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height, const Orientation& o, Image& out) {
+  const int upright_width = o.swaps_sides() ? height : width, upright_height = o.swaps_sides() ? width : height;
+  if (out.width != upright_width || out.height != upright_height || out.channels != 3 || out.pixels.size() != static_cast<std::size_t>(width) * height * 3) out = Image(upright_width, upright_height);
   if (o.identity()) {
     for (int y = 0; y < height; ++y) std::memcpy(out.at(0, y), stored + y * stride, static_cast<std::size_t>(width) * 3);
-    return out;
+    return;
   }
   const Point zero = origin(o, width, height);
   const std::ptrdiff_t step = 3 * (o.a + static_cast<std::ptrdiff_t>(o.b) * out.width);  // one stored pixel to the right, in the upright picture
@@ -58,7 +59,6 @@ Image to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, i
       pixel[0] = from[0], pixel[1] = from[1], pixel[2] = from[2];
     }
   }
-  return out;
 }
 
 void to_stored(const Image& upright, const Orientation& o, int width, int height, const Box& box, std::uint8_t* out, std::ptrdiff_t stride) {

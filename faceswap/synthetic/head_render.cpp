@@ -235,7 +235,7 @@ HeadPicture draw_head(const HeadIdentity& person, const HeadPose& pose, int widt
   canvas.face.resize(canvas.color.size());
   const Rotation turn = rotation_of(pose);
   const float samples = static_cast<float>(canvas.height);
-  const Camera camera{pose.scale * samples, pose.center_x * static_cast<float>(canvas.width), pose.center_y * samples};
+  const Camera camera{pose.scale * samples, pose.center_x * static_cast<float>(canvas.width) - 0.5f, pose.center_y * samples - 0.5f};
   draw_background(canvas, background, background_seed);
   draw_body(canvas, person, turn, camera);
   draw_face(canvas, person, pose, head_mesh(person, pose, turn, camera));

@@ -57,7 +57,10 @@ template <class T, class Tag> T& shared_variable(Tag) {
 template <auto K, class... P> struct RawThunk {
   using Arguments = std::tuple<P...>;
 
-  static void run_thread(const void* arguments) { std::apply(K, *static_cast<const Arguments*>(arguments)); }
+  // std::apply would put a chain of calls in between, and gcc then no longer flattens the kernel into the loop.
+  template <std::size_t... I> SIMT_DEVICE static void call(const Arguments& arguments, std::index_sequence<I...>) { K(std::get<I>(arguments)...); }
+
+  static void run_thread(const void* arguments) { call(*static_cast<const Arguments*>(arguments), std::index_sequence_for<P...>()); }
 
   // Kernels without barriers: threads are the iterations of a loop.
   SIMT_DEVICE static void loop(const runtime::Job& job, std::size_t first, std::size_t last) {
@@ -70,7 +73,7 @@ template <auto K, class... P> struct RawThunk {
         for (unsigned y = 0; y < job.block.y; ++y)
           for (unsigned x = 0; x < job.block.x; ++x) {
             threadIdx = {x, y, z};
-            std::apply([](const P&... p) { K(p...); }, arguments);
+            call(arguments, std::index_sequence_for<P...>());
           }
     }
   }

@@ -41,8 +41,11 @@ inline void enter_block(const Job& job, std::size_t i) {
 // rethrows the first exception that left the kernel.
 void run_grid(const Job&);
 
-// A Job's run_blocks for kernels with barriers: every logical thread gets a fiber as soon as it has to wait.
+// A Job's run_blocks for kernels with barriers: every logical thread gets a fiber as soon as it has to wait. Each OS thread
+// calls the other two before its first and after its last run of a launch.
 void run_blocks_on_fibers(const Job&, std::size_t first, std::size_t last);
+void begin_fibers();
+void end_fibers();
 
 // Where in the source a thread waits. The line, not the return address: compilers clone calls.
 struct Site { const char* file; int line; };

@@ -126,9 +126,9 @@ class RunQueue {
 // Runs blocks, one at a time, on one OS thread.
 class Executor {
  public:
-  void begin_run();
+  void begin_launch();
   void run_block(const Job&);
-  void end_run();
+  void end_launch();
   Votes barrier(Site, bool vote);
   void warp_collective(unsigned mask, LaneExchange, Combine, const char* name, Site);
 
@@ -189,7 +189,7 @@ class Executor {
   void* scheduler_context_ = nullptr;
   void* grid_context_ = nullptr;   // parent of all logical threads: knows what came before the launch, and nothing else
   char end_sync_ = 0, barrier_sync_[2] = {};
-  unsigned barrier_phase_ = 0;
+  unsigned barrier_phase_ = 0, blocks_run_ = 0;
 };
 
 thread_local std::unique_ptr<Executor> executor_owner;
@@ -407,7 +407,13 @@ void Executor::make_contexts() {
     free_fibers_ = std::move(kept);
   }
   arena.reset();
-  for (Thread& thread : threads_) thread.context = new_thread_context(blockIdx, thread.index);
+  // TSan hands the identity of a dead context to a new one, oldest first, and sees no race of an identity with itself. So
+  // each block starts with another thread: equal threads of neighbouring blocks never share one.
+  ++blocks_run_;
+  for (unsigned i = 0; i < count_; ++i) {
+    Thread& thread = threads_[(i + blocks_run_) % count_];
+    thread.context = new_thread_context(blockIdx, thread.index);
+  }
   enter_context(scheduler_context_);
 }
 
@@ -424,26 +430,25 @@ void Executor::run_block(const Job& job) {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void Executor::begin_run() {
+// Once per launch and OS thread, not once per run of blocks: two runs on one OS thread are not ordered either.
+void Executor::begin_launch() {
   scheduler_context_ = current_context();
   grid_context_ = new_grid_context();
 }
-void Executor::end_run() {
+void Executor::end_launch() {
   tsan_acquire(&end_sync_);   // the launcher sees what the threads wrote
   destroy_context(grid_context_);
 }
 
 }  // namespace
 
+void begin_fibers() { executor().begin_launch(); }
+void end_fibers() { executor().end_launch(); }
+
 void run_blocks_on_fibers(const Job& job, std::size_t first, std::size_t last) {
   Executor& self = executor();
   blockDim = job.block;
   gridDim = job.grid;
-  self.begin_run();
-  struct EndRun {
-    Executor& executor;
-    ~EndRun() { executor.end_run(); }
-  } const end_run{self};
   for (std::size_t i = first; i < last; ++i) {
     enter_block(job, i);
     self.run_block(job);

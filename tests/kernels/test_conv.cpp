@@ -57,10 +57,8 @@ std::vector<ConvShape> shapes() {
 }
 
 template <class Implementation> struct Conv : testing::Test {
-  using D = typename Implementation::D;
-  using T = typename Implementation::T;
   void SetUp() override {
-    if (std::is_same_v<D, kernels::Cuda> && !kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
+    if (std::is_same_v<typename Implementation::D, kernels::Cuda> && !kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
   }
 };
 

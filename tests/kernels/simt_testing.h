@@ -1,0 +1,158 @@
+// What the tests of the host executor share: settings that end with the test, sample kernels of every form.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "kernels/simt/simt.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool with_asan = true;
+#else
+inline constexpr bool with_asan = false;
+#endif
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool with_tsan = true;
+#else
+inline constexpr bool with_tsan = false;
+#endif
+
+// Puts the executor's settings back at the end of a scope.
+struct SettingsGuard {
+  simt::Config saved = simt::config();
+  bool saved_on_fibers = simt::block_on_fibers;
+  ~SettingsGuard() {
+    simt::config() = saved;
+    simt::block_on_fibers = saved_on_fibers;
+  }
+};
+
+inline kernels::Stream& host_stream() { return kernels::Stream::of(kernels::Device::host); }
+
+// Values that a wrong index or a lost addition changes: no two alike, of mixed sign and size.
+inline std::vector<float> sample_values(std::size_t n) {
+  std::vector<float> v(n);
+  std::uint32_t state = 12345;
+  for (float& x : v) {
+    state = state * 1664525u + 1013904223u;
+    x = (static_cast<float>(state >> 8) * 0x1p-24f - 0.5f) * (state & 64 ? 8.f : 0.25f);
+  }
+  return v;
+}
+
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+namespace samples {
+
+// ---- range
+inline __global__ void smooth_step(const float* __restrict__ x, float* __restrict__ y, std::int64_t n, float slope) {
+  for (const std::int64_t i : simt::grid_range(n)) {
+    const float v = x[i] * 1.25f + 0.1f;
+    y[i] = (v > 0.f ? v : v * slope) / (1.f + sqrtf(fabsf(v) * 0.3f + v * v));
+  }
+}
+
+// ---- raw: reverses blocks of 64, through shared memory
+template <bool with_barrier> __global__ void reverse64(const float* __restrict__ x, float* __restrict__ y) {
+  SIMT_SHARED(float, tile, [64]);
+  const unsigned t = threadIdx.x;
+  tile[t] = x[blockIdx.x * 64 + t];
+  if constexpr (with_barrier) __syncthreads();
+  y[blockIdx.x * 64 + t] = tile[63 - t];
+}
+
+// ---- raw: y = x A x^T sort of work, shuffles and two barriers per round
+inline __global__ void mix(const float* __restrict__ x, float* __restrict__ y, int rounds) {
+  SIMT_SHARED(float, tile, [96]);
+  float v = x[blockIdx.x * 96 + threadIdx.x];
+  for (int r = 0; r < rounds; ++r) {
+    tile[threadIdx.x] = v;
+    __syncthreads();
+    v = v * 0.5f + tile[(threadIdx.x + 7 * static_cast<unsigned>(r) + 1) % 96];
+    __syncthreads();
+    v += 0.25f * __shfl_xor_sync(0xffffffffu, v, 1 << (r % 5));
+  }
+  y[blockIdx.x * 96 + threadIdx.x] = v;
+}
+
+// ---- block: sums, a tile, a halo
+template <class T> struct RowStatistics {
+  static constexpr int kx = 128, ky = 1;
+  const float* x;   // [rows,columns]
+  T* mean;          // [rows]
+  T* deviation;     // [rows]
+  int columns;
+  template <class B> SIMT_DEVICE void operator()(B& b) const {
+    const float* row = x + std::int64_t{b.block_x()} * columns;
+    typename B::template Reg<T> s;
+    b.threads_last([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
+    b.strided(columns, [&](int t, int i) SIMT_LAMBDA { s[t] += static_cast<T>(row[i]); });
+    const T m = b.sum(s) / static_cast<T>(columns);
+    b.threads_last([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
+    b.strided(columns, [&](int t, int i) SIMT_LAMBDA {
+      const T d = static_cast<T>(row[i]) - m;
+      s[t] += d * d;
+    });
+    const T v = b.sum(s) / static_cast<T>(columns);
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (t == 0) {
+        mean[b.block_x()] = m;
+        deviation[b.block_x()] = std::sqrt(v);
+      }
+    });
+  }
+};
+
+struct Transpose {
+  static constexpr int kx = 32, ky = 8;
+  const float* in;   // [depth,h,w]
+  float* out;        // [depth,w,h]
+  int h, w;
+  template <class B> SIMT_DEVICE void operator()(B& b) const {
+    SIMT_BLOCK_SHARED(B, float, tile, [32][33]);
+    const int x0 = b.block_x() * 32, y0 = b.block_y() * 32;
+    const std::int64_t plane = std::int64_t{b.block_z()} * h * w;
+    b.threads([&](int tx, int ty) SIMT_LAMBDA {
+      for (int j = ty; j < 32; j += 8)
+        if (x0 + tx < w && y0 + j < h) tile[j][tx] = in[plane + std::int64_t{y0 + j} * w + x0 + tx];
+    });
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      for (int j = ty; j < 32; j += 8)
+        if (y0 + tx < h && x0 + j < w) out[plane + std::int64_t{x0 + j} * h + y0 + tx] = tile[tx][j];
+    });
+  }
+};
+
+struct Blur5 {   // five taps, both directions, clamped edges
+  static constexpr int kx = 32, ky = 4, halo = 2;
+  const float* in;   // [h,w]
+  float* out;        // [h,w]
+  int h, w;
+  float taps[5];
+  template <class B> SIMT_DEVICE void operator()(B& b) const {
+    SIMT_BLOCK_SHARED(B, float, source, [ky + 2 * halo][kx + 2 * halo]);
+    SIMT_BLOCK_SHARED(B, float, rows, [ky + 2 * halo][kx]);
+    const int x0 = b.block_x() * kx, y0 = b.block_y() * ky;
+    b.template for_each2<kx + 2 * halo>(ky + 2 * halo, [&](int i, int j) SIMT_LAMBDA {
+      const int y = min(max(y0 + i - halo, 0), h - 1), x = min(max(x0 + j - halo, 0), w - 1);
+      source[i][j] = in[std::int64_t{y} * w + x];
+    });
+    b.for_each((ky + 2 * halo) * kx, [&](int e) SIMT_LAMBDA {
+      const int i = e / kx, j = e % kx;
+      float s = 0.f;
+      for (int q = 0; q < 5; ++q) s += taps[q] * source[i][j + q];
+      rows[i][j] = s;
+    });
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      float s = 0.f;
+      for (int q = 0; q < 5; ++q) s += taps[q] * rows[ty + q][tx];
+      if (x0 + tx < w && y0 + ty < h) out[std::int64_t{y0 + ty} * w + x0 + tx] = s;
+    });
+  }
+};
+
+}  // namespace samples

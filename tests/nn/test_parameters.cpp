@@ -1,0 +1,233 @@
+// The flat arenas, how parameters begin, and the optimizer on top of them.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "nn/layers.h"
+#include "nn/optimizer.h"
+#include "nn/step_graph.h"
+
+namespace nn_test {
+namespace {
+
+using namespace nn;
+using Floats = std::vector<float>;
+
+struct Model {
+  ParameterArena arena;
+  Conv2d conv{arena, "encoder.conv0", 3, 8, 5, {2, Activation::leaky_relu, 0.1f}};
+  Dense dense{arena, "inter.dense", 32, 5};
+  std::size_t noise = arena.add("noise", {1000, 3}, {Init::normal, 0.25f});
+};
+
+TEST(Parameters, PiecesAreAlignedAndShareTheArenas) {
+  Model model;
+  model.arena.allocate(Device::host, DType::bf16, 7);
+  std::int64_t end = 0, count = 0;
+  for (const Parameter& p : model.arena.parameters()) {
+    EXPECT_EQ(p.offset % 64, 0) << p.name;
+    EXPECT_GE(p.offset, end) << p.name;
+    end = p.offset + p.shape.numel();
+    count += p.shape.numel();
+    EXPECT_EQ(p.master.data<float>(), model.arena.master().data<float>() + p.offset);
+    EXPECT_EQ(p.value.data<kernels::bf16>(), model.arena.working().data<kernels::bf16>() + p.offset);
+    EXPECT_EQ(p.gradient.data<kernels::bf16>(), model.arena.gradients().data<kernels::bf16>() + p.offset);
+    EXPECT_EQ(p.moment1.data<float>(), model.arena.moment1().data<float>() + p.offset);
+    EXPECT_EQ(p.moment2.data<float>(), model.arena.moment2().data<float>() + p.offset);
+    EXPECT_TRUE(p.value.requires_grad());
+  }
+  EXPECT_LE(end, model.arena.size());
+  EXPECT_EQ(model.arena.size() % 64, 0);
+  EXPECT_EQ(model.arena.count(), count);
+  EXPECT_EQ(model.arena.find("inter.dense.weight")->shape, (Shape{5, 32}));
+  EXPECT_EQ(model.arena.find("encoder.conv0.weight")->shape, (Shape{8, 5, 5, 3}));
+  EXPECT_EQ(model.arena.find("nobody"), nullptr);
+}
+
+TEST(Parameters, F32WorksOnTheMasterItself) {
+  Model model;
+  model.arena.allocate(Device::host, DType::f32, 7);
+  EXPECT_EQ(model.arena.working().raw(), model.arena.master().raw());
+}
+
+TEST(Parameters, BeginAsKerasHasThem) {
+  Model model;
+  model.arena.allocate(Device::host, DType::f32, 7);
+  const auto values = [&](const char* name) { return model.arena.find(name)->master.to_host<float>(); };
+  const auto check_uniform = [](const Floats& v, double limit) {
+    double low = 0, high = 0, squares = 0;
+    for (const float x : v) { low = std::min<double>(low, x); high = std::max<double>(high, x); squares += double(x) * x; }
+    EXPECT_LE(std::max(-low, high), limit);
+    EXPECT_GT(std::min(-low, high), 0.9 * limit);
+    EXPECT_NEAR(std::sqrt(squares / static_cast<double>(v.size())), limit / std::sqrt(3), 0.15 * limit);
+  };
+  check_uniform(values("encoder.conv0.weight"), std::sqrt(6.0 / (25 * 3)));  // He: fan_in = K*K*I
+  check_uniform(values("inter.dense.weight"), std::sqrt(6.0 / (32 + 5)));    // Glorot
+  EXPECT_EQ(values("encoder.conv0.bias"), Floats(8, 0.f));
+  double sum = 0, squares = 0;
+  for (const float x : values("noise")) { sum += x; squares += double(x) * x; }
+  EXPECT_NEAR(sum / 3000, 0, 0.02);
+  EXPECT_NEAR(std::sqrt(squares / 3000), 0.25, 0.01);
+}
+
+TEST(Parameters, ArePinnedBySeedAndIndexInEveryDtype) {
+  const auto master = [](DType dtype, std::uint64_t seed) {
+    Model model;
+    model.arena.allocate(Device::host, dtype, seed);
+    return model.arena.master().to(DType::f32).to_host<float>();
+  };
+  const Floats first = master(DType::f32, 7);
+  EXPECT_EQ(master(DType::f32, 7), first);
+  EXPECT_EQ(master(DType::bf16, 7), first);
+  EXPECT_EQ(master(DType::f64, 7), first);
+  EXPECT_NE(master(DType::f32, 8), first);
+  Model model;
+  model.arena.allocate(Device::host, DType::bf16, 7);
+  for (const Parameter& p : model.arena.parameters())
+    for (std::int64_t i = 0; i < p.shape.numel(); ++i) ASSERT_EQ(p.value.data<kernels::bf16>()[i].bits, kernels::bf16(p.master.data<float>()[i]).bits);
+}
+
+TEST(Parameters, PaddingAndMomentsAreZero) {
+  Model model;
+  model.arena.allocate(Device::host, DType::f32, 7);
+  std::vector<bool> used(static_cast<std::size_t>(model.arena.size()));
+  for (const Parameter& p : model.arena.parameters())
+    for (std::int64_t i = 0; i < p.shape.numel(); ++i) used[static_cast<std::size_t>(p.offset + i)] = true;
+  for (const Tensor& arena : {model.arena.master(), model.arena.gradients()}) {
+    const Floats v = arena.to_host<float>();
+    for (std::size_t i = 0; i < v.size(); ++i) ASSERT_TRUE(used[i] || v[i] == 0);
+  }
+  EXPECT_EQ(model.arena.moment1().to_host<float>(), Floats(used.size(), 0.f));
+  EXPECT_EQ(model.arena.moment2().to_host<float>(), Floats(used.size(), 0.f));
+}
+
+TEST(Parameters, GradientsLandInTheArenaAndStartAnewAfterZeroing) {
+  Model model;
+  model.arena.allocate(Device::host, DType::f32, 7);
+  const Tensor x = Tensor::from<float>(Floats(32, 1.f), {1, 32});
+  const Parameter& weight = *model.arena.find("inter.dense.weight");
+  for (int round = 0; round < 2; ++round) {
+    model.arena.zero_gradients();
+    EXPECT_EQ(weight.gradient.to_host<float>(), Floats(5 * 32, 0.f));
+    backward(sum(model.dense(x)));
+    EXPECT_EQ(weight.gradient.to_host<float>(), Floats(5 * 32, 1.f));
+    EXPECT_EQ(model.arena.find("inter.dense.bias")->gradient.to_host<float>(), Floats(5, 1.f));
+    EXPECT_EQ(model.arena.find("encoder.conv0.weight")->gradient.to_host<float>(), Floats(8 * 25 * 3, 0.f)) << "nothing reached it";
+  }
+  backward(sum(model.dense(x)));  // without zeroing: added
+  EXPECT_EQ(weight.gradient.to_host<float>(), Floats(5 * 32, 2.f));
+}
+
+// --- Adam, against a loop in double
+
+struct AdamCase { DType dtype; float weight_decay, max_norm; };
+class AdamTest : public testing::TestWithParam<AdamCase> {};
+INSTANTIATE_TEST_SUITE_P(Cases, AdamTest, testing::Values(AdamCase{DType::f32, 0, 0}, AdamCase{DType::f32, 0.01f, 0.5f}, AdamCase{DType::bf16, 0.01f, 0.5f}, AdamCase{DType::f64, 0, 0.5f}));
+
+TEST_P(AdamTest, EqualsALoopInDouble) {
+  const AdamCase& c = GetParam();
+  ParameterArena arena;
+  arena.add("p", {100}, {Init::normal, 1.f});
+  arena.allocate(Device::host, c.dtype, 3);
+  const AdamOptions options{0.9f, 0.99f, 1e-7f, c.weight_decay};
+  Adam adam(arena, options, c.max_norm);
+  StepStateBlock state(Device::host, {.learning_rate = 0.01f});
+
+  std::vector<double> w(100), m(100), v(100);
+  const Floats start = arena.master().to(DType::f32).to_host<float>();
+  std::copy_n(start.begin(), 100, w.begin());
+  for (int step = 1; step <= 10; ++step) {
+    Floats gradient(100);
+    double squares = 0;
+    for (std::size_t i = 0; i < 100; ++i) {
+      gradient[i] = static_cast<float>(kernels::bf16(std::sin(static_cast<float>(i) * 0.7f + static_cast<float>(step))));
+      squares += double(gradient[i]) * gradient[i];
+    }
+    const Tensor converted = Tensor::from<float>(gradient, {100}).to(c.dtype);
+    kernels::copy(arena.gradients().raw(), Device::host, converted.raw(), Device::host, 100 * size_of(c.dtype));
+    kernels::advance_step<kernels::Host>(kernels::Stream::of(Device::host), state.device_pointer());
+    adam.step(state);
+
+    const double norm = std::sqrt(squares), clip = c.max_norm > 0 ? std::min(1.0, c.max_norm / norm) : 1.0;
+    EXPECT_NEAR(state.read().gradient_norm, norm, 1e-5 * norm);
+    EXPECT_NEAR(state.read().clip_factor, clip, 1e-5);
+    EXPECT_EQ(state.read().step, static_cast<std::uint64_t>(step));
+    for (std::size_t i = 0; i < 100; ++i) {
+      const double g = clip * gradient[i], b1 = options.beta1, b2 = options.beta2;
+      m[i] = b1 * m[i] + (1 - b1) * g;
+      v[i] = b2 * v[i] + (1 - b2) * g * g;
+      const double mean = m[i] / (1 - std::pow(b1, step)), square = v[i] / (1 - std::pow(b2, step));
+      w[i] -= 0.01f * (mean / (std::sqrt(square) + options.epsilon) + c.weight_decay * w[i]);
+    }
+  }
+  const Floats master = arena.master().to(DType::f32).to_host<float>(), working = arena.working().to(DType::f32).to_host<float>();
+  for (std::size_t i = 0; i < 100; ++i) {
+    EXPECT_NEAR(master[i], w[i], 2e-6) << i;
+    const float copy = c.dtype == DType::bf16 ? static_cast<float>(kernels::bf16(master[i])) : master[i];
+    EXPECT_EQ(working[i], copy);
+  }
+}
+
+TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    ParameterArena arena;
+    arena.add("p", {300}, {Init::normal, 1.f});
+    arena.allocate(Device::host, DType::f32, 3);
+    const Floats before = arena.master().to_host<float>();
+    arena.gradients().data<float>()[177] = bad;
+    Adam adam(arena, {}, 1.f);
+    StepStateBlock state(Device::host, {});
+    kernels::Stream& stream = kernels::Stream::of(Device::host);
+    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.step(state);
+    EXPECT_EQ(arena.master().to_host<float>(), before);
+    EXPECT_EQ(arena.moment1().to_host<float>(), Floats(before.size(), 0.f));
+    EXPECT_EQ(state.read().finite, 0u);
+    EXPECT_EQ(state.read().skipped, 1u);
+    arena.zero_gradients();
+    arena.gradients().data<float>()[3] = 1;
+    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.step(state);
+    EXPECT_EQ(state.read().finite, 1u);
+    EXPECT_EQ(state.read().skipped, 1u);
+    EXPECT_NE(arena.master().to_host<float>()[3], before[3]);
+  }
+}
+
+TEST(StepGraph, RunsEagerlyOnTheHost) {
+  StepGraph graph(Device::host);
+  int runs = 0;
+  for (int i = 0; i < 5; ++i) graph.run([&] { ++runs; });
+  EXPECT_EQ(runs, 5);
+  EXPECT_FALSE(graph.captured());
+  EXPECT_EQ(graph.why_not(), "on the host there is nothing to capture");
+}
+
+TEST(StepGraph, ReplaysOnTheGpu) {
+  if (!kernels::probe_cuda().available) GTEST_SKIP() << "no GPU: " << kernels::probe_cuda().reason;
+  Model model;
+  model.arena.allocate(Device::cuda, DType::f32, 7);
+  Adam adam(model.arena, {}, 1.f);
+  StepStateBlock state(Device::cuda, {.learning_rate = 0.01f});
+  const Tensor x = Tensor::from<float>(Floats(32, 0.5f), {1, 32}, Device::cuda);
+  StepGraph graph(Device::cuda);
+  int runs = 0;
+  for (int i = 0; i < 6; ++i) {
+    graph.run([&] {
+      ++runs;
+#if DOPPEL_HAS_CUDA
+      kernels::advance_step<kernels::Cuda>(kernels::Stream::of(Device::cuda), state.device_pointer());
+#endif
+      model.arena.zero_gradients();
+      backward(sum(model.dense(x)));
+      adam.step(state);
+    });
+  }
+  EXPECT_TRUE(graph.captured()) << graph.why_not();
+  EXPECT_EQ(runs, 3) << "two eager runs and one that is captured";
+  EXPECT_EQ(state.read().step, 6u);
+}
+
+}  // namespace
+}  // namespace nn_test

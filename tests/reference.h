@@ -1,0 +1,173 @@
+// What the kernels should compute: plain loops in double precision, written from the formulas and not from the kernels. Slow on
+// purpose: no tiles, no tricks, sums in the order of the indices.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace tests::reference {
+
+using Values = std::vector<double>;
+using Index = std::int64_t;
+inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+// ---- elementwise
+
+inline double leaky(double v, double slope) { return v > 0 ? v : slope * v; }
+inline double sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
+
+// f over [rows,columns] with a bias per column (empty: none)
+template <class F> Values with_bias(const Values& x, const Values& bias, Index columns, F&& f) {
+  Values y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = f(x[i] + (bias.empty() ? 0.0 : bias[i % static_cast<std::size_t>(columns)]));
+  return y;
+}
+
+// ---- layout
+
+// y[n, h*r+i, w*r+j, c] = x[n, h, w, (i*r+j)*C + c]; inverse copies the other way
+inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index c, Index r, bool inverse) {
+  Values to(from.size());
+  for (Index in = 0; in < n; ++in)
+    for (Index ih = 0; ih < h; ++ih)
+      for (Index iw = 0; iw < w; ++iw)
+        for (Index i = 0; i < r; ++i)
+          for (Index j = 0; j < r; ++j)
+            for (Index ic = 0; ic < c; ++ic) {
+              const std::size_t packed = at(((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic);
+              const std::size_t spread = at(((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic);
+              if (inverse) to[packed] = from[spread];
+              else to[spread] = from[packed];
+            }
+  return to;
+}
+
+struct Patches { Index n, h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w; };
+
+// visit(position in the patch matrix, position in x) for every pair that im2col connects
+template <class F> void for_patches(const Patches& s, F&& visit) {
+  Index p = 0;
+  for (Index n = 0; n < s.n; ++n)
+    for (Index oy = 0; oy < s.out_h; ++oy)
+      for (Index ox = 0; ox < s.out_w; ++ox)
+        for (Index ky = 0; ky < s.kernel_h; ++ky)
+          for (Index kx = 0; kx < s.kernel_w; ++kx)
+            for (Index c = 0; c < s.c; ++c, ++p) {
+              const Index y = oy * s.stride - s.pad_top + ky, x = ox * s.stride - s.pad_left + kx;
+              if (y >= 0 && y < s.h && x >= 0 && x < s.w) visit(at(p), at(((n * s.h + y) * s.w + x) * s.c + c));
+            }
+}
+
+// ---- reductions
+
+inline double sum(const Values& x) {
+  double s = 0;
+  for (double v : x) s += v;
+  return s;
+}
+inline Values sum_columns(const Values& x, Index columns) {
+  Values out(at(columns), 0.0);
+  for (std::size_t i = 0; i < x.size(); ++i) out[i % at(columns)] += x[i];
+  return out;
+}
+
+// ---- optimizer: the update as the papers write it
+
+struct AdamSettings { double beta1, beta2, epsilon, weight_decay, learning_rate, clip; double step; };
+inline void adam(const AdamSettings& s, const Values& gradients, Values& weights, Values& m, Values& v) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double g = s.clip * gradients[i];
+    m[i] = s.beta1 * m[i] + (1 - s.beta1) * g;
+    v[i] = s.beta2 * v[i] + (1 - s.beta2) * g * g;
+    const double mean = m[i] / (1 - std::pow(s.beta1, s.step)), square = v[i] / (1 - std::pow(s.beta2, s.step));
+    weights[i] -= s.learning_rate * (mean / (std::sqrt(square) + s.epsilon) + s.weight_decay * weights[i]);
+  }
+}
+
+// ---- losses. mask empty: all ones. Returns the loss, fills dpred.
+
+inline double map_loss(bool squared, const Values& pred, const Values& target, const Values& mask, Index channels, Values& dpred) {
+  const double count = static_cast<double>(pred.size());
+  double loss = 0;
+  dpred.assign(pred.size(), 0);
+  for (std::size_t i = 0; i < pred.size(); ++i) {
+    const double d = pred[i] - target[i], m = mask.empty() ? 1 : mask[i / at(channels)];
+    loss += m * (squared ? d * d : std::fabs(d)) / count;
+    dpred[i] = m / count * (squared ? 2 * d : (d > 0) - (d < 0));
+  }
+  return loss;
+}
+
+inline Index reflect(Index i, Index n) { return i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i); }
+
+// One channel of one image. Window sums as a plain double sum over 121 taps; the gradient scatters each pixel's derivative to the 121
+// values it came from. visit(y, x, ssim).
+struct SsimPlane { Index h, w, stride; };  // stride: distance of neighbouring pixels in memory
+template <class Visit>
+void ssim_plane(const double* p, const double* t, const SsimPlane& s, const std::vector<double>* weight /*[h*w] of each pixel's ssim, or null*/, double* dp, Visit&& visit) {
+  double window[11], total = 0;
+  for (int k = 0; k < 11; ++k) total += window[k] = std::exp(-(k - 5) * (k - 5) / (2 * 1.5 * 1.5));
+  for (double& g : window) g /= total;
+  const auto offset = [&](Index y, Index x) { return (reflect(y, s.h) * s.w + reflect(x, s.w)) * s.stride; };
+  for (Index y = 0; y < s.h; ++y)
+    for (Index x = 0; x < s.w; ++x) {
+      double mp = 0, mt = 0;
+      for (int i = 0; i < 11; ++i)
+        for (int j = 0; j < 11; ++j) {
+          const Index o = offset(y + i - 5, x + j - 5);
+          mp += window[i] * window[j] * p[o];
+          mt += window[i] * window[j] * t[o];
+        }
+      double vp = 0, vt = 0, cov = 0;  // central moments, so that nothing cancels
+      for (int i = 0; i < 11; ++i)
+        for (int j = 0; j < 11; ++j) {
+          const Index o = offset(y + i - 5, x + j - 5);
+          const double g = window[i] * window[j];
+          vp += g * (p[o] - mp) * (p[o] - mp);
+          vt += g * (t[o] - mt) * (t[o] - mt);
+          cov += g * (p[o] - mp) * (t[o] - mt);
+        }
+      const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
+      const double luminance = (2 * mp * mt + c1) / (mp * mp + mt * mt + c1), structure = (2 * cov + c2) / (vp + vt + c2);
+      visit(y, x, luminance * structure);
+      if (!weight) continue;
+      const double w = (*weight)[at(y * s.w + x)];
+      // d luminance / d mp, d structure / d cov, d structure / d vp; and how each tap moves mp, cov and vp
+      const double dl = (2 * mt - luminance * 2 * mp) / (mp * mp + mt * mt + c1);
+      const double dcov = 2 / (vp + vt + c2), dvp = -structure / (vp + vt + c2);
+      for (int i = 0; i < 11; ++i)
+        for (int j = 0; j < 11; ++j) {
+          const Index o = offset(y + i - 5, x + j - 5);
+          const double g = window[i] * window[j];
+          dp[o] += w * g * (structure * dl + luminance * (dcov * (t[o] - mt) + dvp * 2 * (p[o] - mp)));
+        }
+    }
+}
+
+inline double dssim_loss(const Values& pred, const Values& target, const Values& mask, Index n, Index h, Index w, Index c, Values& dpred) {
+  const double count = static_cast<double>(pred.size());
+  double loss = 0;
+  dpred.assign(pred.size(), 0);
+  for (Index in = 0; in < n; ++in)
+    for (Index ic = 0; ic < c; ++ic) {
+      std::vector<double> weight(at(h * w));
+      for (Index i = 0; i < h * w; ++i) weight[at(i)] = -0.5 / count * (mask.empty() ? 1 : mask[at(in * h * w + i)]);
+      const Index base = in * h * w * c + ic;
+      ssim_plane(&pred[at(base)], &target[at(base)], {h, w, c}, &weight, &dpred[at(base)],
+                 [&](Index y, Index x, double ssim) { loss -= weight[at(y * w + x)] * (1 - ssim); });
+    }
+  return loss;
+}
+
+inline Values ssim_map(const Values& a, const Values& b, Index n, Index h, Index w, Index c) {
+  Values out(at(n * h * w), 0.0);
+  for (Index in = 0; in < n; ++in)
+    for (Index ic = 0; ic < c; ++ic) {
+      const Index base = in * h * w * c + ic;
+      ssim_plane(&a[at(base)], &b[at(base)], {h, w, c}, nullptr, nullptr,
+                 [&](Index y, Index x, double ssim) { out[at((in * h + y) * w + x)] += ssim / static_cast<double>(c); });
+    }
+  return out;
+}
+
+}  // namespace tests::reference
