@@ -55,7 +55,7 @@ template <class T> struct Matrix {
 // The largest sides up to 168 x 384 that still give every worker a few tiles.
 struct Tile { int m, n; };
 inline Tile tile_for(std::int64_t m, std::int64_t n, int mr, int nr, unsigned workers) {
-  Tile tile{168 / mr * mr, side_max / nr * nr};
+  Tile tile{336 / mr * mr, side_max / nr * nr};
   const auto count = [&] { return ((m + tile.m - 1) / tile.m) * ((n + tile.n - 1) / tile.n); };
   while (count() < 3 * static_cast<std::int64_t>(workers) && (tile.m > mr || tile.n > nr)) {
     if (tile.n > 2 * tile.m || tile.m == mr) tile.n = std::max(tile.n / 2 / nr, 1) * nr;

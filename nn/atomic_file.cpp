@@ -73,6 +73,11 @@ class AtomicWrite {
   }
 
   void create() {
+    std::error_code ignored;
+    if (fs::is_directory(path_, ignored)) {  // a file system that cannot link folders must not look like one without hard links
+      errno = EISDIR;
+      fail("cannot be replaced");
+    }
     remove_stale_temporaries(folder_, fs::path(path_).filename().string() + ".tmp-");
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     const auto open = [&] { return uninterrupted([&] { return calls_.open(temporary_.c_str(), flags, 0666); }); };

@@ -41,12 +41,13 @@ void check(int size, const FloatImage& original, const ComposeOptions& options) 
 }  // namespace
 
 FloatImage egg_in_view(int size, const kernels::View& view, double growth) {
-  const int canonical = static_cast<int>(kCanonicalSize);
-  const FloatImage egg = egg_mask(canonical, growth);
-  const Similarity position = view_to_canonical(view, size);
-  const int supersample = std::clamp(static_cast<int>(std::ceil(position.scale())), 1, 8);
+  if (!(view.side > 0)) throw Error(ErrorKind::failure, fmt::format("blend mask: the view's side is {}; it must be above 0", view.side));
+  // Drawn at about the view's own resolution: one pixel here is one pixel there.
+  const int drawn = std::clamp(static_cast<int>(std::lround(size / view.side)), 16, 1024);
+  const FloatImage egg = egg_mask(drawn, growth);
+  const Similarity position = view_to_canonical(view, size).then(canonical_to_crop(drawn));
   FloatImage out(size, size, 1);
-  kernels::affine_warp<kernels::Host, float>(host(), egg.pixels.data(), canonical, canonical, out.pixels.data(), size, size, 1, position.affine(), supersample);
+  kernels::affine_warp<kernels::Host, float>(host(), egg.pixels.data(), drawn, drawn, out.pixels.data(), size, size, 1, position.affine(), 1);
   return out;
 }
 

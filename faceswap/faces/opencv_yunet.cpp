@@ -24,6 +24,10 @@ constexpr int kStrides[3] = {8, 16, 32};
 constexpr double kLowest = 0.5;               // score of what may be a face
 constexpr double kOverlap = 0.3;              // two boxes that share more are one face
 
+// Eyes, nose and mouth corners of a face seen from the front, in canonical coordinates: between the two rendered people
+// (mouth at 176) and the people of four clips (about 188).
+const std::vector<Point> kFrontal = {kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
+
 struct Detection {
   double x, y, width, height, score;          // box, in pixels of the network's input
   std::array<Point, 5> points;
@@ -42,6 +46,22 @@ std::vector<Detection> without_doubles(std::vector<Detection> all) {
   for (const Detection& d : all)
     if (std::none_of(kept.begin(), kept.end(), [&d](const Detection& k) { return overlap(d, k) > kOverlap; })) kept.push_back(d);
   return kept;
+}
+
+// In a face seen from the side the eyes nearly meet, and a crop scaled by their distance would show one eye. There they are
+// put where the best fit of all five points puts them.
+std::array<Point, 2> steady_eyes(const std::array<Point, 5>& p) {
+  const double eyes = std::hypot(p[1].x - p[0].x, p[1].y - p[0].y);
+  const double height = std::hypot(p[3].x + p[4].x - p[0].x - p[1].x, p[3].y + p[4].y - p[0].y - p[1].y) / 2;
+  const double frontal = std::clamp((eyes / std::max(height, 1e-6) - 0.45) / 0.3, 0.0, 1.0);  // 1 at 0.75: about 40 degrees
+  if (frontal == 1 || height < 1) return {p[0], p[1]};
+  const Similarity to_picture = fit_similarity(kFrontal, {p.begin(), p.end()});
+  std::array<Point, 2> steady;
+  for (std::size_t k = 0; k < 2; ++k) {
+    const Point fitted = to_picture(kCanonicalEyes[k]);
+    steady[k] = {frontal * p[k].x + (1 - frontal) * fitted.x, frontal * p[k].y + (1 - frontal) * fitted.y};
+  }
+  return steady;
 }
 
 class YunetFinder final : public FaceFinder {
@@ -64,6 +84,7 @@ class YunetFinder final : public FaceFinder {
     traits_.start = 0.6;
     traits_.accept = 0.7;
     traits_.eye_sigma = 0.035;
+    traits_.eyes_per_side = 0.33;  // its boxes are larger than the cascades
   }
 
   const FinderTraits& traits() const override { return traits_; }
@@ -95,8 +116,9 @@ class YunetFinder final : public FaceFinder {
       Sighting s;
       s.center = place({d.x + 0.5 * d.width, d.y + 0.5 * d.height});
       s.side = std::max(d.width, d.height) * sx;
-      s.eyes[0] = place(d.points[0]);
-      s.eyes[1] = place(d.points[1]);
+      const std::array<Point, 2> eyes = steady_eyes(d.points);
+      s.eyes[0] = place(eyes[0]);
+      s.eyes[1] = place(eyes[1]);
       s.roll = std::atan2(s.eyes[1]->y - s.eyes[0]->y, s.eyes[1]->x - s.eyes[0]->x);
       s.confidence = d.score;
       seen_.push_back(s);

@@ -20,7 +20,10 @@ namespace faceswap {
 namespace {
 
 constexpr int kWorkingSide = 1280;          // larger pictures are shrunk by a whole factor first
-constexpr double kCutDifference = 18;       // mean grey difference of thumbnails between two shots
+constexpr double kCutDifference = 18;       // mean grey difference of thumbnails between two shots ...
+constexpr double kPanDifference = 2.5;      // ... plus this for every frame skipped, because cameras pan ...
+constexpr double kMostDifference = 26;      // ... up to this
+constexpr double kNewScene = 12;            // from this difference on a face that the flow cannot find is another one
 constexpr int kThumbWidth = 32, kThumbHeight = 18;
 constexpr std::int64_t kBridge = 12;        // frames without a sighting until a track ends
 constexpr std::int64_t kLeastLength = 12;   // frames a track must last, unless its shot is shorter
@@ -68,7 +71,8 @@ class Tracker final : public FaceTracker {
     const int factor = std::max(1, (std::max(frame.rgb.width, frame.rgb.height) + kWorkingSide - 1) / kWorkingSide);
     Image gray = shrink_gray(to_gray(frame.rgb), factor);
     Image thumb = shrink_to(gray, std::min(kThumbWidth, gray.width), std::min(kThumbHeight, gray.height));
-    if (!previous_.empty() && is_cut(gray, thumb)) end_shot();
+    change_ = previous_.empty() ? 0 : change(gray, thumb);
+    if (!previous_.empty() && change_ > std::min(kMostDifference, kCutDifference + kPanDifference * static_cast<double>(frame.index - last_frame_ - 1))) end_shot();
     if (previous_.empty()) begin_shot(frame, factor);
     finder_->look(gray, frame.rgb);
     last_frame_ = frame.index;
@@ -88,11 +92,11 @@ class Tracker final : public FaceTracker {
   double good_confidence() const override { return finder_->traits().start; }
 
  private:
-  bool is_cut(const Image& gray, const Image& thumb) const {
-    if (gray.width != previous_.width || gray.height != previous_.height) return true;
+  double change(const Image& gray, const Image& thumb) const {
+    if (gray.width != previous_.width || gray.height != previous_.height) return 256;
     double sum = 0;
     for (std::size_t i = 0; i < thumb.pixels.size(); ++i) sum += std::abs(static_cast<int>(thumb.pixels[i]) - static_cast<int>(thumb_.pixels[i]));
-    return sum / static_cast<double>(thumb.pixels.size()) > kCutDifference;
+    return sum / static_cast<double>(thumb.pixels.size());
   }
 
   void begin_shot(const Frame& frame, int factor) {
@@ -122,6 +126,10 @@ class Tracker final : public FaceTracker {
     if (!step.seen && step.motion) {
       step.seen = finder_->follow(moved(track.place, *step.motion), true);
       }
+    if (!step.motion && change_ > kNewScene) {
+      track.ended = true;
+      return;
+    }
     if (step.seen) {
       if (step.motion && !step.seen->eyes[0] && !step.seen->eyes[1]) step.seen->roll = track.place.roll + step.motion->angle();
       track.place = *step.seen;
@@ -295,6 +303,7 @@ class Tracker final : public FaceTracker {
   std::string source_;
   Image previous_, thumb_;                  // of the frame before; empty: a new shot begins
   std::int64_t first_frame_ = 0, last_frame_ = 0, last_scan_ = 0, last_turned_scan_ = 0;
+  double change_ = 0;                       // mean grey difference of the thumbnails of this frame and the one before
   int factor_ = 1, next_track_ = 0;
   std::vector<Track> tracks_;               // of this shot
   std::vector<Face> finished_;

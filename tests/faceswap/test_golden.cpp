@@ -23,7 +23,7 @@ using nn::Shape;
 using nn::Tensor;
 
 constexpr int kBatch = 2, kSteps = 10;  // of make_golden.py
-constexpr float kLearningRate = 5e-6f;
+constexpr float kLearningRate = 1e-6f;
 
 const nn::SafetensorsFile& golden_file(const std::string& name) {
   static std::map<std::string, nn::SafetensorsFile> files;

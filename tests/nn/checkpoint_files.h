@@ -40,6 +40,7 @@ inline Bytes read_file(const fs::path& path) {
 }
 
 inline void write_file(const fs::path& path, std::span<const std::byte> bytes) {
+  fs::remove(path);  // some file systems wait for the disk when a file is truncated and rewritten, not when it is new
   std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 

@@ -1,4 +1,5 @@
 // The safetensors file: what is written comes back, and nothing else is believed.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -75,7 +76,7 @@ TEST(Checkpoint, EverythingComesBack) {
     EXPECT_EQ(found->dtype, expected.dtype);
     EXPECT_EQ(found->shape, expected.shape);
     ASSERT_EQ(found->bytes, expected.bytes);
-    if (expected.bytes > 0) EXPECT_EQ(std::memcmp(found->data, expected.data, expected.bytes), 0) << expected.name;
+    EXPECT_TRUE(std::equal(found->data, found->data + found->bytes, expected.data)) << expected.name;
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(found->data) % size_of(found->dtype), 0u) << "misaligned: " << expected.name;
   }
   EXPECT_EQ(file.find("nobody"), nullptr);
@@ -149,12 +150,11 @@ TEST(Checkpoint, EveryFlippedBitAndEveryTruncationIsRejected) {
     records.push_back(Sample::record("layer" + std::to_string(t) + ".weight", {static_cast<std::int64_t>(values.back().size())}, values.back()));
   }
   save_safetensors(path, {{"step", "100"}, {"model", "tiny"}}, records);
-  Bytes bytes = read_file(path);
+  const Bytes bytes = read_file(path);
   ASSERT_GT(bytes.size(), 16000u);
   EXPECT_NO_THROW(SafetensorsFile{path});
 
-  const auto accepted = [&](std::span<const std::byte> content) {
-    write_file(path, content);
+  const auto accepted = [&] {
     try {
       SafetensorsFile{path};
       return true;
@@ -164,25 +164,30 @@ TEST(Checkpoint, EveryFlippedBitAndEveryTruncationIsRejected) {
     }
   };
   std::size_t flips = 0, flips_accepted = 0, cuts_accepted = 0;
+  const int file = ::open(path.c_str(), O_WRONLY);
+  const auto put = [&](std::size_t i, std::byte value) { ASSERT_EQ(::pwrite(file, &value, 1, static_cast<off_t>(i)), 1); };
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit, ++flips) {
-      bytes[i] ^= std::byte(1 << bit);
-      flips_accepted += accepted(bytes);
-      bytes[i] ^= std::byte(1 << bit);
+      put(i, bytes[i] ^ std::byte(1 << bit));
+      flips_accepted += accepted();
     }
+    put(i, bytes[i]);
   }
-  for (std::size_t length = 0; length < bytes.size(); ++length) cuts_accepted += accepted(std::span(bytes).first(length));
-  for (int extra = 1; extra <= 16; ++extra) {  // and every lengthening
-    Bytes longer = bytes;
-    longer.resize(bytes.size() + static_cast<std::size_t>(extra));
-    EXPECT_FALSE(accepted(longer));
+  EXPECT_TRUE(accepted()) << "the intact file no longer loads";
+  for (std::size_t extra = 1; extra <= 16; ++extra) {  // lengthened by zeros
+    ASSERT_EQ(::ftruncate(file, static_cast<off_t>(bytes.size() + extra)), 0);
+    EXPECT_FALSE(accepted());
   }
+  for (std::size_t length = bytes.size(); length-- > 0;) {
+    ASSERT_EQ(::ftruncate(file, static_cast<off_t>(length)), 0);
+    cuts_accepted += accepted();
+  }
+  ::close(file);
   EXPECT_EQ(flips, 8 * bytes.size());
   EXPECT_EQ(flips_accepted, 0u);
   EXPECT_EQ(cuts_accepted, 0u);
   RecordProperty("flips", static_cast<int>(flips));
   RecordProperty("truncations", static_cast<int>(bytes.size()));
-  EXPECT_TRUE(accepted(bytes)) << "the intact file no longer loads";
 }
 
 // --- headers that lie. Without a checksum to hide behind: the structure alone must refuse them.

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds the presets and runs the test suite in each.
+#   tools/test.sh                    release, asan and tsan
+#   tools/test.sh --preset asan      one of them (may be given several times)
+#   tools/test.sh --jobs 4           so many compilers and tests at once (default: one per core)
+#   tools/test.sh --no-install       take the machine as it is
+#   tools/test.sh --with-torch       install PyTorch too, for the tests that compare with it
+#   tools/test.sh -- -DDOPPEL_CUDA=OFF   what follows -- goes to cmake
+# The last line is "N passed, N failed, N skipped"; the exit code is 0 where nothing failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+presets=()
+jobs=$(nproc)
+install=yes
+groups=(build test)
+cmake_arguments=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --preset) presets+=("${2:?--preset needs a name}"); shift ;;
+    --jobs) jobs=${2:?--jobs needs a number}; shift ;;
+    --no-install) install=no ;;
+    --with-torch) groups+=(torch) ;;
+    --help | -h) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --) shift; cmake_arguments=("$@"); break ;;
+    *) echo "test.sh: unknown option '$1'; see tools/test.sh --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ ${#presets[@]} -gt 0 ] || presets=(release asan tsan)
+[ "$install" = no ] || tools/install_deps.sh "${groups[@]}"
+
+# Tests of one process each share the cores: threads that spin while they wait would take them from the others.
+export OMP_WAIT_POLICY=passive
+export CTEST_OUTPUT_ON_FAILURE=1
+
+passed=0 failed=0 skipped=0
+summary=()
+
+# attribute NAME FILE: a number from the head of a JUnit report
+attribute() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
+
+run_preset() {
+  local preset=$1 folder=build/$1 started=$SECONDS
+  local targets=() select=()
+  # ThreadSanitizer runs every logical thread as a context of its own: tens of times slower. It gets what has threads.
+  if [ "$preset" = tsan ]; then
+    targets=(--target test_kernels)
+    select=(--tests-regex '^kernels\.')
+  fi
+  echo "== $preset: configure and build"
+  if ! cmake --preset "$preset" "${cmake_arguments[@]}" >"build/$preset.configure.log" 2>&1; then
+    tail -n 40 "build/$preset.configure.log"
+    summary+=("$preset: configuring FAILED (build/$preset.configure.log)")
+    failed=$((failed + 1))
+    return
+  fi
+  if ! cmake --build "$folder" --parallel "$jobs" "${targets[@]}" >"build/$preset.build.log" 2>&1; then
+    grep -A 8 -E 'error|FAILED' "build/$preset.build.log" | head -n 60
+    summary+=("$preset: building FAILED (build/$preset.build.log)")
+    failed=$((failed + 1))
+    return
+  fi
+  local built=$((SECONDS - started))
+  echo "== $preset: built in $built s, tests"
+  local report=$PWD/$folder/tests.xml result=0
+  rm -f "$report"
+  ctest --test-dir "$folder" --parallel "$jobs" --output-junit "$report" "${select[@]}" >"build/$preset.tests.log" 2>&1 </dev/null || result=$?
+  if [ ! -f "$report" ]; then
+    tail -n 40 "build/$preset.tests.log"
+    summary+=("$preset: the tests did not start (build/$preset.tests.log)")
+    failed=$((failed + 1))
+    return
+  fi
+  local total bad skip
+  total=$(attribute tests "$report") bad=$(attribute failures "$report") skip=$(attribute skipped "$report")
+  skip=$((skip + $(attribute disabled "$report")))
+  # A suite that runs nothing, or fails in a way the report does not count, has not passed.
+  if [ "$total" -eq 0 ] || { [ "$result" -ne 0 ] && [ "$bad" -eq 0 ]; }; then bad=$((bad + 1)) total=$((total + 1)); fi
+  [ "$bad" -eq 0 ] || sed -n '/The following tests FAILED/,$p' "build/$preset.tests.log"
+  local good=$((total - bad - skip))
+  passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
+  summary+=("$preset: $good passed, $bad failed, $skip skipped (build $built s, tests $((SECONDS - started - built)) s)")
+}
+
+mkdir -p build
+for preset in "${presets[@]}"; do run_preset "$preset"; done
+echo
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
