@@ -61,7 +61,12 @@ std::string cut(const std::string& text, int columns) {
 }  // namespace
 
 Progress::Progress(std::string what, std::int64_t total, bool quiet)
-    : what_(std::move(what)), total_(std::max<std::int64_t>(total, 0)), quiet_(quiet), terminal_(stderr_is_terminal()), begin_(Clock::now()), printed_(begin_) {}
+    : what_(std::move(what)),
+      total_(std::max<std::int64_t>(total, 0)),
+      quiet_(quiet),
+      terminal_(stderr_is_terminal()),
+      begin_(Clock::now()),
+      printed_(begin_) {}
 
 Progress::~Progress() {
   // Left by an exception or a signal: the line is ended so that the message that follows stands on its own.
@@ -88,7 +93,8 @@ void Progress::print(bool last) {
   printed_ = Clock::now();
   drawn_ = true;
   const double seconds = std::chrono::duration<double>(printed_ - begin_).count();
-  const std::string line = progress_line({what_, note_, done_, total_, seconds, last, terminal_, terminal_ && colour_wanted(), terminal_ ? terminal_width() : 0});
+  const std::string line =
+      progress_line({what_, note_, done_, total_, seconds, last, terminal_, terminal_ && colour_wanted(), terminal_ ? terminal_width() : 0});
   // "\r" and "erase to the end of the line" on a terminal; whole lines in a log.
   std::fputs(terminal_ ? fmt::format("\r{}\x1b[K{}", line, last ? "\n" : "").c_str() : (line + "\n").c_str(), stderr);
   std::fflush(stderr);

@@ -117,11 +117,11 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
   }
 }
 
-struct Rgbm { float r, g, b, m; };
+// Means of the stored face over the output pixels of a run; values 0..1.
+struct Seen { float r[kRun], g[kRun], b[kRun], m[kRun]; };
 
-// Mean of the stored face over the output pixel at (x, y); values 0..1.
-template <bool kWarp> SIMT_DEVICE Rgbm sample_face(const std::uint8_t* face, const Recipe& recipe, int stored_size, float x, float y, float over_size) {
-  Rgbm sum{};
+template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std::uint8_t* face, const Recipe& recipe, int stored_size, float x, float y, float over_size) {
+  float r = 0.f, g = 0.f, b = 0.f, m = 0.f;
   const int n = recipe.supersample;
   const float step = 1.f / static_cast<float>(n), share = step * step * (1.f / 255.f);
   for (int j = 0; j < n; ++j)
@@ -135,48 +135,61 @@ template <bool kWarp> SIMT_DEVICE Rgbm sample_face(const std::uint8_t* face, con
       }
       u = recipe.flip_scale * u + recipe.flip_shift;
       const Neighbours at(recipe.xx * u + recipe.xy * v + recipe.x0, recipe.yx * u + recipe.yy * v + recipe.y0, stored_size, stored_size);
-      sum.r += at.read(face, 4, 0);
-      sum.g += at.read(face, 4, 1);
-      sum.b += at.read(face, 4, 2);
-      if constexpr (!kWarp) sum.m += at.read(face, 4, 3);
+      r += at.read(face, 4, 0);
+      g += at.read(face, 4, 1);
+      b += at.read(face, 4, 2);
+      if constexpr (!kWarp) m += at.read(face, 4, 3);
     }
-  return {sum.r * share, sum.g * share, sum.b * share, sum.m * share};
+  seen.r[k] = r * share;
+  seen.g[k] = g * share;
+  seen.b[k] = b * share;
+  seen.m[k] = m * share;
 }
 
 SIMT_DEVICE float move(float value, float r, float low, float high) { return value + r * (r > 0.f ? high - value : value - low); }
 
-SIMT_DEVICE Rgb shift_color(const Rgbm& c, const Recipe& recipe) {
-  Lab lab = rgb_to_lab(Rgb{c.r, c.g, c.b});
-  lab.l = move(lab.l, recipe.lightness, 0.f, 100.f);
-  lab.a = move(lab.a, recipe.a, -128.f, 127.f);
-  lab.b = move(lab.b, recipe.b, -128.f, 127.f);
-  return lab_to_rgb(lab);
+SIMT_DEVICE void shift_color(Seen& seen, const Recipe& recipe, int count) {
+  const float lightness = recipe.lightness, a = recipe.a, b = recipe.b;
+  SIMT_SIMD
+  for (int k = 0; k < count; ++k) {
+    Lab lab = rgb_to_lab(Rgb{seen.r[k], seen.g[k], seen.b[k]});
+    lab.l = move(lab.l, lightness, 0.f, 100.f);
+    lab.a = move(lab.a, a, -128.f, 127.f);
+    lab.b = move(lab.b, b, -128.f, 127.f);
+    const Rgb shifted = lab_to_rgb(lab);
+    seen.r[k] = shifted.r;
+    seen.g[k] = shifted.g;
+    seen.b[k] = shifted.b;
+  }
 }
 
-template <class T> SIMT_DEVICE void store_rgb(T* out, std::int64_t pixel, Rgb c) {
-  store(out, 3 * pixel, c.r);
-  store(out, 3 * pixel + 1, c.g);
-  store(out, 3 * pixel + 2, c.b);
+template <class T> SIMT_DEVICE void store_rgb(T* out, const Seen& seen, int count) {
+  for (int k = 0; k < count; ++k) {
+    store(out, 3 * k, seen.r[k]);
+    store(out, 3 * k + 1, seen.g[k]);
+    store(out, 3 * k + 2, seen.b[k]);
+  }
 }
 
 template <class T, bool kRandom>
 __global__ void augment_kernel(const std::uint8_t* faces, const Recipe* recipes, Request r, T* input, T* target, T* mask) {
   const float over_size = 1.f / static_cast<float>(r.size);
   const std::int64_t face_bytes = static_cast<std::int64_t>(r.stored_size) * r.stored_size * 4;
-  for_rows(static_cast<std::int64_t>(r.batch) * r.size, r.size, [=](std::int64_t line, std::int64_t x) SIMT_LAMBDA {
+  for_runs(static_cast<std::int64_t>(r.batch) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
     const std::int64_t sample = line / r.size, pixel = line * r.size + x;
     const Recipe& recipe = recipes[sample];
     const std::uint8_t* const face = faces + recipe.face * face_bytes;
-    const float fx = static_cast<float>(x), fy = static_cast<float>(line - sample * r.size);
-    const Rgbm seen = sample_face<false>(face, recipe, r.stored_size, fx, fy, over_size);
-    store(mask, pixel, static_cast<compute_t<T>>(seen.m));
+    const float y = static_cast<float>(line - sample * r.size);
+    Seen seen;
+    for (int k = 0; k < count; ++k) sample_face<false>(seen, k, face, recipe, r.stored_size, static_cast<float>(x + k), y, over_size);
+    for (int k = 0; k < count; ++k) store(mask, pixel + k, static_cast<compute_t<T>>(seen.m[k]));
+    if constexpr (kRandom) shift_color(seen, recipe, count);
+    store_rgb(target + 3 * pixel, seen, count);
     if constexpr (kRandom) {
-      store_rgb(target, pixel, shift_color(seen, recipe));
-      store_rgb(input, pixel, shift_color(sample_face<true>(face, recipe, r.stored_size, fx, fy, over_size), recipe));
-    } else {
-      store_rgb(target, pixel, Rgb{seen.r, seen.g, seen.b});
-      store_rgb(input, pixel, Rgb{seen.r, seen.g, seen.b});
+      for (int k = 0; k < count; ++k) sample_face<true>(seen, k, face, recipe, r.stored_size, static_cast<float>(x + k), y, over_size);
+      shift_color(seen, recipe, count);
     }
+    store_rgb(input + 3 * pixel, seen, count);
   });
 }
 

@@ -3,7 +3,7 @@
 //                  256 values of one row: the row pass through shared memory, the column pass straight from the (cached) rows.
 //   erode          minimum over a disc, as one run per row of the disc; a block takes 256 pixels of one row and brings each
 //                  row of the disc into shared memory once. Dilation is the maximum. Beyond the edge counts as the edge pixel.
-//   blend          one thread per value: out = mask * foreground + (1 - mask) * background
+//   blend          one thread per pixel: out = mask * foreground + (1 - mask) * background
 // Bytes: blur reads and writes the image twice; blend moves 3 images and a mask.
 #include "kernels/blend.h"
 
@@ -117,10 +117,13 @@ template <bool kMinimum> struct Disc {
   }
 };
 
-__global__ void blend_kernel(const float* foreground, const float* background, const float* mask, float* out, std::int64_t pixels, int channels) {
-  for_rows(pixels, channels, [=](std::int64_t p, std::int64_t c) SIMT_LAMBDA {
-    const std::int64_t i = p * channels + c;
-    out[i] = background[i] + mask[p] * (foreground[i] - background[i]);
+template <int kChannels> __global__ void blend_kernel(const float* foreground, const float* background, const float* mask, float* out, std::int64_t pixels) {
+  for_elements(pixels, [=](std::int64_t p) SIMT_LAMBDA {
+    SIMT_UNROLL
+    for (int c = 0; c < kChannels; ++c) {
+      const std::int64_t i = p * kChannels + c;
+      out[i] = background[i] + mask[p] * (foreground[i] - background[i]);
+    }
   });
 }
 
@@ -152,7 +155,13 @@ template <class D> void erode(Stream& stream, const float* mask, float* out, int
 template <class D>
 void blend(Stream& stream, const float* foreground, const float* background, const float* mask, float* out, int h, int w, int channels) {
   const std::int64_t pixels = static_cast<std::int64_t>(h) * w;
-  simt::launch_range<blend_kernel>(stream, pixels * channels, foreground, background, mask, out, pixels, channels);
+  switch (channels) {
+    case 1: return simt::launch_range<blend_kernel<1>>(stream, pixels, foreground, background, mask, out, pixels);
+    case 2: return simt::launch_range<blend_kernel<2>>(stream, pixels, foreground, background, mask, out, pixels);
+    case 3: return simt::launch_range<blend_kernel<3>>(stream, pixels, foreground, background, mask, out, pixels);
+    case 4: return simt::launch_range<blend_kernel<4>>(stream, pixels, foreground, background, mask, out, pixels);
+    default: throw Error(ErrorKind::usage, "blend: 1 to 4 channels, got " + std::to_string(channels));
+  }
 }
 
 using simt::ThisDevice;

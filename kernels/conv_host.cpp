@@ -11,51 +11,67 @@ namespace {
 std::int64_t x_size(const ConvShape& s) { return s.n * s.h * s.w * s.in_channels; }
 std::int64_t y_size(const ConvShape& s) { return s.n * s.out_h() * s.out_w() * s.out_channels; }
 
-#if DOPPEL_HAS_ONEDNN
 std::int64_t w_size(const ConvShape& s) { return static_cast<std::int64_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels; }
+int positions(const ConvShape& s) { return s.out_h() * s.out_w(); }
 
-// bf16 on a CPU without bf16 arithmetic: widen to float, compute, narrow.
+// bf16 where float is faster: widen, compute, narrow.
 struct Widened {
   Buffer buffer;
   explicit Widened(std::int64_t n) : buffer(Device::host, sizeof(float) * static_cast<std::size_t>(n)) {}
   Widened(Stream& stream, const bf16* x, std::int64_t n) : Widened(n) { cast<Host, bf16, float>(stream, x, data(), n); }
   float* data() const { return buffer.as<float>(); }
 };
+
+#if DOPPEL_HAS_ONEDNN
+bool bf16_is_native() { return onednn::native_bf16(); }
+template <class T> constexpr bool onednn_has = !std::is_same_v<T, double>;
+#else
+bool bf16_is_native() { return false; }
 #endif
+template <class T> bool widen(const ConvShape& s) { return std::is_same_v<T, bf16> && (!bf16_is_native() || thin::offers(s)); }
+
+// Few output positions leave oneDNN's kernels little to do per weight that they load, and the reorder of the many weights
+// weighs most: there our own GEMM is faster. Measured on the layers of `original` (bench/bench_conv.cpp): forward 165 against
+// 248 ms at 4x4, filter gradient 160 against 340 ms at 4x4 and 170 against 191 ms at 8x8.
+constexpr int few_positions_forward = 16, few_positions_filter = 64;
 
 }  // namespace
 
 template <class D, class T>
-void conv_forward([[maybe_unused]] Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
+void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
   if (y_size(s) == 0) return;
-#if DOPPEL_HAS_ONEDNN
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!onednn::native_bf16()) {
+    if (widen<T>(s)) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
       conv_forward<D, float>(stream, s, wide_x.data(), wide_w.data(), wide_bias.data(), wide_y.data(), epilogue);
       return cast<D, float, bf16>(stream, wide_y.data(), y, y_size(s));
     }
   }
-  if constexpr (!std::is_same_v<T, double>) {
-    if (onednn::conv_forward(s, x, w, bias, y, epilogue)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (thin::offers(s)) return thin::conv_forward(s, x, w, bias, y, epilogue);
+  }
+#if DOPPEL_HAS_ONEDNN
+  if constexpr (onednn_has<T>) {
+    const bool ours = std::is_same_v<T, float> && positions(s) <= few_positions_forward;
+    if (!ours && onednn::conv_forward(s, x, w, bias, y, epilogue)) return;
   }
 #endif
   im2col::conv_forward(s, x, w, bias, y, epilogue);
 }
 
 template <class D, class T>
-void conv_backward_data([[maybe_unused]] Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
+void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
   if (x_size(s) == 0) return;
-#if DOPPEL_HAS_ONEDNN
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!onednn::native_bf16()) {
+    if (!bf16_is_native()) {
       const Widened wide_dy(stream, dy, y_size(s)), wide_w(stream, w, w_size(s)), wide_dx(x_size(s));
       conv_backward_data<D, float>(stream, s, wide_dy.data(), wide_w.data(), wide_dx.data());
       return cast<D, float, bf16>(stream, wide_dx.data(), dx, x_size(s));
     }
   }
-  if constexpr (!std::is_same_v<T, double>) {
+#if DOPPEL_HAS_ONEDNN
+  if constexpr (onednn_has<T>) {
     if (onednn::conv_backward_data(s, dy, w, dx)) return;
   }
 #endif
@@ -63,17 +79,21 @@ void conv_backward_data([[maybe_unused]] Stream& stream, const ConvShape& s, con
 }
 
 template <class D, class T>
-void conv_backward_filter([[maybe_unused]] Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
-#if DOPPEL_HAS_ONEDNN
+void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!onednn::native_bf16()) {
+    if (widen<T>(s)) {
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)), wide_dw(w_size(s));
       conv_backward_filter<D, float>(stream, s, wide_x.data(), wide_dy.data(), wide_dw.data());
       return cast<D, float, bf16>(stream, wide_dw.data(), dw, w_size(s));
     }
   }
-  if constexpr (!std::is_same_v<T, double>) {
-    if (s.n > 0 && onednn::conv_backward_filter(s, x, dy, dw)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (thin::offers(s)) return thin::conv_backward_filter(s, x, dy, dw);
+  }
+#if DOPPEL_HAS_ONEDNN
+  if constexpr (onednn_has<T>) {
+    const bool ours = s.n == 0 || positions(s) <= few_positions_filter;
+    if (!ours && onednn::conv_backward_filter(s, x, dy, dw)) return;
   }
 #endif
   im2col::conv_backward_filter(s, x, dy, dw);
@@ -83,15 +103,15 @@ template <class D, class T>
 void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
   if (m == 0 || n == 0) return;
-#if DOPPEL_HAS_ONEDNN
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!onednn::native_bf16()) {
+    if (!bf16_is_native()) {
       const Widened wide_a(stream, a, m * k), wide_b(stream, b, k * n), wide_c = beta != 0.f ? Widened(stream, c, m * n) : Widened(m * n);
       gemm<D, float>(stream, transpose_a, transpose_b, m, n, k, alpha, wide_a.data(), wide_b.data(), beta, wide_c.data());
       return cast<D, float, bf16>(stream, wide_c.data(), c, m * n);
     }
   }
-  if constexpr (!std::is_same_v<T, double>) {
+#if DOPPEL_HAS_ONEDNN
+  if constexpr (onednn_has<T>) {
     if (k > 0 && onednn::gemm(ta, tb, m, n, k, alpha, a, b, beta, c)) return;
   }
 #endif

@@ -9,7 +9,7 @@ namespace {
 
 // The mr x nr patch of C lives in mr * columns vector registers of `Bytes` each: 28 of AVX-512's 32, 12 of AVX2's 16.
 template <class C, int Bytes, int Rows, int Columns>
-[[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c, std::int64_t pitch) {
+[[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) {
   typedef C Vector __attribute__((vector_size(Bytes), aligned(alignof(C)), may_alias));
   constexpr int lanes = Bytes / static_cast<int>(sizeof(C)), nr = lanes * Columns;
   Vector sum[Rows][Columns] = {};
@@ -27,15 +27,18 @@ template <class C, int Bytes, int Rows, int Columns>
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 4
-    for (int j = 0; j < Columns; ++j) *reinterpret_cast<Vector*>(c + i * pitch + j * lanes) += sum[i][j];
+    for (int j = 0; j < Columns; ++j) {
+      Vector* const out = reinterpret_cast<Vector*>(c + i * pitch + j * lanes);
+      *out = add ? *out + sum[i][j] : sum[i][j];
+    }
   }
 }
 
 #if defined(__x86_64__)
-template <class C> [[gnu::target("avx512f,fma")]] void avx512(int depth, const C* a, const C* b, C* c, std::int64_t pitch) { micro<C, 64, 14, 2>(depth, a, b, c, pitch); }
-template <class C> [[gnu::target("avx2,fma")]] void avx2(int depth, const C* a, const C* b, C* c, std::int64_t pitch) { micro<C, 32, 6, 2>(depth, a, b, c, pitch); }
+template <class C> [[gnu::target("avx512f,fma")]] void avx512(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 64, 14, 2>(depth, a, b, c, pitch, add); }
+template <class C> [[gnu::target("avx2,fma")]] void avx2(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 32, 6, 2>(depth, a, b, c, pitch, add); }
 #endif
-template <class C> void baseline(int depth, const C* a, const C* b, C* c, std::int64_t pitch) { micro<C, 16, 4, 2>(depth, a, b, c, pitch); }
+template <class C> void baseline(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 16, 4, 2>(depth, a, b, c, pitch, add); }
 
 template <class C> MicroKernel<C> choose() {
 #if defined(__x86_64__)

@@ -17,10 +17,10 @@
 
 namespace kernels::blocked {
 
-// The inner kernel of one instruction set: c[mr][nr] += sum_k a[k][mr] * b[k][nr].
+// The inner kernel of one instruction set: c[mr][nr] = sum_k a[k][mr] * b[k][nr], added to what c holds if asked to.
 template <class C> struct MicroKernel {
   int mr, nr;
-  void (*run)(int depth, const C* a /*[depth,mr]*/, const C* b /*[depth,nr]*/, C* c, std::int64_t pitch);
+  void (*run)(int depth, const C* a /*[depth,mr]*/, const C* b /*[depth,nr]*/, C* c, std::int64_t pitch, bool add);
 };
 template <class C> const MicroKernel<C>& micro_kernel();  // the best that this machine has
 
@@ -55,7 +55,7 @@ template <class T> struct Matrix {
 // The largest sides up to 168 x 384 that still give every worker a few tiles.
 struct Tile { int m, n; };
 inline Tile tile_for(std::int64_t m, std::int64_t n, int mr, int nr, unsigned workers) {
-  Tile tile{336 / mr * mr, side_max / nr * nr};
+  Tile tile{168 / mr * mr, side_max / nr * nr};
   const auto count = [&] { return ((m + tile.m - 1) / tile.m) * ((n + tile.n - 1) / tile.n); };
   while (count() < 3 * static_cast<std::int64_t>(workers) && (tile.m > mr || tile.n > nr)) {
     if (tile.n > 2 * tile.m || tile.m == mr) tile.n = std::max(tile.n / 2 / nr, 1) * nr;
@@ -80,13 +80,13 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const 
     C* const sums = scratch.as<C>();         // [tile.m, tile.n]
     C* const panels_a = sums + tile_size;    // [tile.m / mr][depth][mr]
     C* const panels_b = panels_a + static_cast<std::int64_t>(tile.m) * depth_max;  // [tile.n / nr][depth][nr]
-    std::fill_n(sums, tile_size + panel_size, C(0));
+    if (k == 0 || rows % mr != 0 || columns % nr != 0) std::fill_n(sums, tile_size + panel_size, C(0));
     for (std::int64_t k0 = 0; k0 < k; k0 += depth_max) {
       const int depth = static_cast<int>(std::min<std::int64_t>(depth_max, k - k0));
       a.pack(i0, rows, k0, depth, mr, panels_a);
       b.pack(j0, columns, k0, depth, nr, panels_b);
       for (int c = 0; c < columns; c += nr) {
-        for (int r = 0; r < rows; r += mr) micro.run(depth, panels_a + r * depth, panels_b + c * depth, sums + static_cast<std::int64_t>(r) * tile.n + c, tile.n);
+        for (int r = 0; r < rows; r += mr) micro.run(depth, panels_a + r * depth, panels_b + c * depth, sums + static_cast<std::int64_t>(r) * tile.n + c, tile.n, k0 > 0);
       }
     }
     for (int r = 0; r < rows; ++r) store(i0 + r, j0, sums + static_cast<std::int64_t>(r) * tile.n, columns);

@@ -40,33 +40,49 @@ __global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, 
 
 template <class T> __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
   const std::int64_t length = static_cast<std::int64_t>(s.kernel_w) * s.c, image_row = static_cast<std::int64_t>(s.w) * s.c;
-  for_rows(rows, length, [=](std::int64_t row, std::int64_t k) SIMT_LAMBDA {
+  for_runs(rows, length, [=](std::int64_t row, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t patch = row / s.kernel_h, ky = row - patch * s.kernel_h;
     const std::int64_t line = patch / s.out_w, ox = patch - line * s.out_w;  // line = n*OH + oy
     const std::int64_t n = line / s.out_h, oy = line - n * s.out_h;
     const std::int64_t iy = oy * s.stride - s.pad_top + ky;
-    const std::int64_t in_row = (ox * s.stride - s.pad_left) * s.c + k;      // position inside the image row; c-aligned, so one test suffices
-    const bool inside = iy >= 0 && iy < s.h && in_row >= 0 && in_row < image_row;
-    columns[row * length + k] = inside ? x[(n * s.h + iy) * image_row + in_row] : T{};
+    const std::int64_t begin = (ox * s.stride - s.pad_left) * s.c + first;   // where the run begins in its image row
+    // Values [low, high) of the run lie inside the image.
+    const std::int64_t wanted_low = begin < 0 ? -begin : 0, wanted_high = begin + count > image_row ? image_row - begin : count;
+    const int low = static_cast<int>(wanted_low < count ? wanted_low : count);
+    const int high = iy < 0 || iy >= s.h || wanted_high < low ? low : static_cast<int>(wanted_high);
+    T* const out = columns + row * length + first;
+    const std::int64_t from = (n * s.h + iy) * image_row + begin;
+    for (int k = 0; k < low; ++k) out[k] = T{};
+    SIMT_SIMD
+    for (int k = low; k < high; ++k) out[k] = x[from + k];
+    for (int k = high; k < count; ++k) out[k] = T{};
   });
+}
+
+// Which output position sees input position i through tap k of one axis; -1: none.
+SIMT_DEVICE int seen_by(int i, int pad, int k, int stride, int size) {
+  const int reach = i + pad - k, o = reach / stride;
+  return reach >= 0 && o * stride == reach && o < size ? o : -1;
 }
 
 template <class T> __global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t pixels) {
   const std::int64_t patch_length = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
-  for_rows(pixels, s.c, [=](std::int64_t pixel, std::int64_t c) SIMT_LAMBDA {
+  for_runs(pixels, s.c, [=](std::int64_t pixel, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t line = pixel / s.w, n = line / s.h;
     const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
-    compute_t<T> sum = 0;
+    compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
-      const int oy = (iy + s.pad_top - ky) / s.stride;
-      if (oy * s.stride != iy + s.pad_top - ky || iy + s.pad_top < ky || oy >= s.out_h) continue;
+      const int oy = seen_by(iy, s.pad_top, ky, s.stride, s.out_h);
+      if (oy < 0) continue;
       for (int kx = 0; kx < s.kernel_w; ++kx) {
-        const int ox = (ix + s.pad_left - kx) / s.stride;
-        if (ox * s.stride != ix + s.pad_left - kx || ix + s.pad_left < kx || ox >= s.out_w) continue;
-        sum += load(columns, ((n * s.out_h + oy) * s.out_w + ox) * patch_length + (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + c);
+        const int ox = seen_by(ix, s.pad_left, kx, s.stride, s.out_w);
+        if (ox < 0) continue;
+        const T* const from = columns + ((n * s.out_h + oy) * s.out_w + ox) * patch_length + (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + first;
+        SIMT_SIMD
+        for (int k = 0; k < count; ++k) sum[k] += load(from, k);
       }
     }
-    store(x, pixel * s.c + c, sum);
+    for (int k = 0; k < count; ++k) store(x, pixel * s.c + first + k, sum[k]);
   });
 }
 

@@ -6,6 +6,8 @@
 // Bytes: pred, target and mask read once, dpred written once.
 #include "kernels/losses.h"
 
+#include <cmath>
+
 #include "kernels/partial_sums.h"
 
 namespace kernels {
@@ -45,8 +47,8 @@ template <class T, Map kMap, bool kMask> struct LossPieces {
     using C = compute_t<T>;
     const C d = load(pred, i) - load(target, i);
     if constexpr (kMap == Map::absolute) {
-      total += m * (d < C(0) ? -d : d);
-      store(dpred, i, m * scale * (d > C(0) ? C(1) : d < C(0) ? C(-1) : d));  // d itself, so that a NaN is not hidden
+      total += m * std::fabs(d);
+      store(dpred, i, m * scale * (d == C(0) ? C(0) : std::copysign(C(1), d)));
     } else {
       total += m * (d * d);
       store(dpred, i, m * scale * (C(2) * d));

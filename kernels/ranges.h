@@ -47,6 +47,24 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
 #endif
 }
 
+// f(row, first, count): the same in runs of up to kRun neighbouring columns of one row, for kernels that gather first and compute
+// afterwards: the host's run fills a SIMD loop over count, the GPU's is one element in registers.
+constexpr int kRun = SIMT_CUDA ? 1 : 64;
+template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t columns, F&& f) {
+#if SIMT_CUDA
+  for_rows(rows, columns, [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA { f(row, column, 1); });
+#else
+  const auto range = simt::grid_range(rows * columns);
+  const std::int64_t last = *range.end();
+  for (std::int64_t i = *range.begin(); i < last;) {
+    const std::int64_t row = i / columns, first = i - row * columns, left = columns - first < last - i ? columns - first : last - i;
+    const int count = static_cast<int>(left < kRun ? left : kRun);
+    f(row, first, count);
+    i += count;
+  }
+#endif
+}
+
 // Storage to arithmetic and back: bf16 computes in float.
 template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) { return static_cast<compute_t<T>>(x[i]); }
 template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) { x[i] = static_cast<T>(value); }

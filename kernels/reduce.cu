@@ -32,10 +32,14 @@ template <class T, bool kSquares> struct SumPieces {
     const T* const from = x + first;
     typename B::template Reg<C> total;
     b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
-    b.strided(length, [&](int t, int i) SIMT_LAMBDA {
-      const C v = load(from, i);
-      total[t] += kSquares ? v * v : v;
-    });
+    // One round of the block at a time: in a single strided loop gcc interleaves two rounds, and the two short streams defeat
+    // the memory prefetcher (8 GB/s where this gives 16).
+    for (int round = 0; round < length; round += kThreads) {
+      b.strided(length - round < kThreads ? length - round : kThreads, [&](int t, int i) SIMT_LAMBDA {
+        const C v = load(from, round + i);
+        total[t] += kSquares ? v * v : v;
+      });
+    }
     const C sum = b.sum(total);
     b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) partials[b.block_x()] = sum; });
   }

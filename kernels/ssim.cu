@@ -70,17 +70,27 @@ template <class C> struct Similarity {
   }
 };
 
-// Calls f(thread, y, x, moments) for every pixel of the tile that lies inside the image. All threads must call it.
+// One value per thread and moment, for one row of threads of the tile.
+template <class B, class C> struct MomentRegisters {
+  typename B::template Reg<C> p, t, pp, tt, pt;
+  SIMT_DEVICE Moments<C> operator[](int thread) const { return {p[thread], t[thread], pp[thread], tt[thread], pt[thread]}; }
+};
+
+// Works out the moments of all pixels of a tile and calls f(thread, y, x, inside, moments) for each; inside is false where the
+// tile hangs over the image. All threads must call it. Sums and what is made of them are separate phases: the sums have no branch,
+// so the host's are SIMD.
 template <class T, class B, class F>
 SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<compute_t<T>>& window, const T* pred, const T* target, int n, int c, int x0, int y0, F&& f) {
   using C = compute_t<T>;
   using Tile = Tiling<T>;
   const int h = tiling.shape.h, w = tiling.shape.w, channels = tiling.shape.c;
+  SIMT_BLOCK_SHARED(B, int, column, [Tile::kColumns]);
   SIMT_BLOCK_SHARED(B, C, p, [Tile::kRows][Tile::kColumns]);
   SIMT_BLOCK_SHARED(B, C, t, [Tile::kRows][Tile::kColumns]);
   SIMT_BLOCK_SHARED(B, C, mid, [5][Tile::kRows][kTileW]);
+  b.for_each(Tile::kColumns, [&](int j) SIMT_LAMBDA { column[j] = mirror(x0 + j - kRadius, w) * channels + c; });
   b.template for_each2<Tile::kColumns>(Tile::kRows, [&](int i, int j) SIMT_LAMBDA {
-    const std::int64_t at = tiling.pixel(n, mirror(y0 + i - kRadius, h), mirror(x0 + j - kRadius, w)) * channels + c;
+    const std::int64_t at = tiling.pixel(n, mirror(y0 + i - kRadius, h), 0) * channels + column[j];
     p[i][j] = load(pred, at);
     t[i][j] = load(target, at);
   });
@@ -101,6 +111,7 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
     mid[3][i][j] = m.tt;
     mid[4][i][j] = m.pt;
   });
+  MomentRegisters<B, C> moments;
   for (int row = 0; row < Tile::kTileH; row += kThreadRows) {
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
       Moments<C> m{};
@@ -113,7 +124,16 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
         m.tt += g * mid[3][row + ty + k][tx];
         m.pt += g * mid[4][row + ty + k][tx];
       }
-      if (y0 + row + ty < h && x0 + tx < w) f(ty * kTileW + tx, y0 + row + ty, x0 + tx, m);
+      const int thread = ty * kTileW + tx;
+      moments.p[thread] = m.p;
+      moments.t[thread] = m.t;
+      moments.pp[thread] = m.pp;
+      moments.tt[thread] = m.tt;
+      moments.pt[thread] = m.pt;
+    });
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      const int y = y0 + row + ty, x = x0 + tx, thread = ty * kTileW + tx;
+      f(thread, y, x, y < h && x < w, moments[thread]);
     });
   }
   b.threads([](int, int) SIMT_LAMBDA {});  // the tile may be filled again
@@ -137,8 +157,9 @@ template <class T> struct DssimForward {
     const std::int64_t map_size = tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
     typename B::template Reg<C> total;
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
-    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int thread, int y, int x, const Moments<C>& m) SIMT_LAMBDA {
+    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int thread, int y, int x, bool inside, const Moments<C>& m) SIMT_LAMBDA {
       const Similarity<C> s(m);
+      if (!inside) return;
       const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
       total[thread] += weight * (C(1) - s.ssim) * C(0.5);
       const C outer = C(-0.5) * scale * weight;
@@ -203,6 +224,7 @@ template <class T> struct DssimBackward {
       mid[1][i][j] = v;
       mid[2][i][j] = s;
     });
+    typename B::template Reg<C> by_mean, by_square, by_product;
     for (int row = 0; row < Tile::kTileH; row += kThreadRows) {
       b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
         const int i = row + ty;
@@ -214,10 +236,16 @@ template <class T> struct DssimBackward {
           v += g * mid[1][i + k][tx];
           s += g * mid[2][i + k][tx];
         }
-        if (y0 + i < h && x0 + tx < w) {
-          const std::int64_t at = tiling.pixel(n, y0 + i, x0 + tx) * tiling.shape.c + c;
-          store(dpred, at, u + C(2) * load(pred, at) * v + load(target, at) * s);
-        }
+        const int thread = ty * kTileW + tx;
+        by_mean[thread] = u;
+        by_square[thread] = v;
+        by_product[thread] = s;
+      });
+      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+        const int y = y0 + row + ty, x = x0 + tx, thread = ty * kTileW + tx;
+        if (y >= h || x >= w) return;
+        const std::int64_t at = tiling.pixel(n, y, x) * tiling.shape.c + c;
+        store(dpred, at, by_mean[thread] + C(2) * load(pred, at) * by_square[thread] + load(target, at) * by_product[thread]);
       });
     }
   }
@@ -238,7 +266,8 @@ template <class T> struct SsimMap {
     SIMT_BLOCK_SHARED(B, C, sums, [Tiling<T>::kTileH][kTileW]);
     b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA { sums[i][j] = C(0); });
     for (int c = 0; c < channels; ++c) {
-      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, [&](int, int y, int x, const Moments<C>& m) SIMT_LAMBDA {
+      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, [&](int, int y, int x, bool inside, const Moments<C>& m) SIMT_LAMBDA {
+        if (!inside) return;
         const C sum = sums[y - place.y0][x - place.x0] += Similarity<C>(m).ssim;
         if (c == channels - 1) store(ssim, tiling.pixel(place.plane, y, x), sum / static_cast<C>(channels));
       });

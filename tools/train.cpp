@@ -39,9 +39,13 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--mae", options->loss.mae, "Weight of the absolute error")->check(CLI::NonNegativeNumber);
   command->add_option("--save-every", options->save_every_seconds, "Seconds between two saves")->check(CLI::PositiveNumber);
   command->add_option("--preview-every", options->preview_every, "Steps between two previews; 0: only at the end")->check(CLI::NonNegativeNumber);
-  command->add_flag_callback("--no-warp", [options] { options->augment.warp = 0; }, "Do not distort the input (for the last hours of a long training)");
-  command->add_flag_callback("--no-flip", [options] { options->augment.flip = 0; }, "Do not mirror faces");
-  command->add_flag_callback("--no-color", [options] { options->augment.lightness = options->augment.chroma = 0; }, "Do not vary the colours");
+  command->add_option("--warp", options->augment.warp, "Random distortion of the input, share of the view; 0: none (for the last hours of a long training)")->check(CLI::Range(0.0, 0.1));
+  command->add_option("--zoom", options->augment.zoom, "Random zoom, +- share")->check(CLI::Range(0.0, 0.3));
+  command->add_option("--rotation", options->augment.rotation, "Random rotation, +- degrees")->check(CLI::Range(0.0, 45.0));
+  command->add_option("--shift", options->augment.shift, "Random shift, +- share of the view")->check(CLI::Range(0.0, 0.3));
+  command->add_option("--flip", options->augment.flip, "Chance of mirroring a face")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--lightness", options->augment.lightness, "Random change of lightness, +- share")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--chroma", options->augment.chroma, "Random change of colour, +- share")->check(CLI::Range(0.0, 1.0));
   command->add_flag("--force", options->force, "Begin anew where a model exists (the old file stays as .prev)");
   command->callback([options, &context] {
     faceswap::install_stop_handlers();

@@ -26,7 +26,7 @@ Plan = collections.namedtuple("Plan", "size encoder code square square_channels 
 PLANS = {
     "original": Plan(64, (128, 256, 512, 1024), 1024, 4, 1024, 512, (256, 128, 64)),
     "lightweight": Plan(64, (128, 256, 512), 512, 4, 512, 256, (512, 256, 128)),
-    "tiny": Plan(64, (24, 48, 96, 192), 256, 4, 192, 96, (64, 40, 24)),
+    "tiny": Plan(64, (16, 32, 64, 128), 256, 4, 128, 96, (64, 32, 16)),
 }
 PARAMETER_COUNTS = {"original": 82_062_470, "lightweight": 51_066_374}
 

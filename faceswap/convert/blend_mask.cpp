@@ -70,7 +70,7 @@ FloatImage blend_mask(int size, const kernels::View& view, const FloatImage& ori
   const double feather = options.feather * size;                        // deviation, pixels
   FloatImage shape;
   if (options.mask == MaskKind::box) {
-    shape = rounded_box(size, kBoxInset + 1.5 * options.feather + options.erode);  // the feathered edge ends before the crop does
+    shape = rounded_box(size, kBoxInset + options.feather + options.erode);  // room for the feather
   } else {
     shape = options.mask == MaskKind::egg ? egg_in_view(size, view, kEggGrowth) : skin_in_view(original, view);
     FloatImage eroded(size, size, 1);

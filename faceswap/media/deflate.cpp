@@ -103,7 +103,8 @@ const std::array<LengthCode, 259>& length_codes() {
     int length = 3;
     for (int symbol = 257; symbol < 285; ++symbol) {
       const int bits = symbol < 265 ? 0 : (symbol - 261) / 4;
-      for (int extra = 0; extra < 1 << bits && length < 258; ++extra, ++length) t[static_cast<std::size_t>(length)] = {static_cast<std::uint16_t>(symbol), static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(extra)};
+      for (int extra = 0; extra < 1 << bits && length < 258; ++extra, ++length)
+        t[static_cast<std::size_t>(length)] = {static_cast<std::uint16_t>(symbol), static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(extra)};
     }
     t[258] = {285, 0, 0};
     return t;

@@ -127,7 +127,8 @@ bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
 
 std::string lower_suffix(const std::filesystem::path& path) {
   std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) { return c < 128 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
+                 [](unsigned char c) { return c < 128 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
   return suffix;
 }
 

@@ -87,12 +87,14 @@ class ImageSink : public FrameSink {
         throw Error(ErrorKind::usage, fmt::format("{}: exists already. Choose another name, or overwrite it with --force", out.string()));
       return;
     }
-    if (std::filesystem::exists(out) && !std::filesystem::is_directory(out)) throw Error(ErrorKind::usage, fmt::format("{}: is a file, a folder was expected", out.string()));
+    if (std::filesystem::exists(out) && !std::filesystem::is_directory(out))
+      throw Error(ErrorKind::usage, fmt::format("{}: is a file, a folder was expected", out.string()));
     std::filesystem::create_directories(out, error);
     if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot create the folder: {}", out.string(), error.message()));
     const bool empty = std::filesystem::is_empty(out, error);
     if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot list the folder: {}", out.string(), error.message()));
-    if (!empty && !options.force) throw Error(ErrorKind::usage, fmt::format("{}: the folder is not empty. Choose another, or write into it with --force", out.string()));
+    if (!empty && !options.force)
+      throw Error(ErrorKind::usage, fmt::format("{}: the folder is not empty. Choose another, or write into it with --force", out.string()));
   }
 
   void write(const Frame& frame, const Box& changed) override {

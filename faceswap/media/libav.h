@@ -40,6 +40,8 @@ using ScalerPtr = std::unique_ptr<SwsContext, Free>;
 
 inline constexpr const char* kMaxPixels = "67108864";                     // 8192 x 8192, of one video frame
 
+inline constexpr std::int64_t kMaxTime = std::int64_t{1} << 60;           // time stamps beyond it are taken for damage
+
 FramePtr new_frame();                                                     // Error(memory)
 FramePtr new_picture(int width, int height, AVPixelFormat format);        // with its buffer; Error(memory)
 PacketPtr new_packet();

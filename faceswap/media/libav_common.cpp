@@ -144,17 +144,20 @@ int Input::read(AVPacket* packet) {
 }
 
 std::optional<std::int64_t> Input::video_end() const {
-  const AVRational seconds{1, 1};
-  if (video->duration > 0) return (video->start_time == AV_NOPTS_VALUE ? 0 : video->start_time) + video->duration;
+  const std::int64_t start = video->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(video->start_time, -kMaxTime, kMaxTime);
+  if (video->duration > 0) return start + std::min(video->duration, kMaxTime);
   // Matroska keeps it in a tag, "00:01:02.500000000".
   const AVDictionaryEntry* tag = av_dict_get(video->metadata, "DURATION", nullptr, 0);
   int hours = 0, minutes = 0;
   double rest = 0;
-  if (tag && std::sscanf(tag->value, "%5d:%2d:%12lf", &hours, &minutes, &rest) == 3 && rest >= 0 && rest < 61 && hours >= 0 && minutes >= 0)
-    return av_rescale_q(hours * 3600 + minutes * 60, seconds, video->time_base) + static_cast<std::int64_t>(rest / av_q2d(video->time_base));
+  if (tag && std::sscanf(tag->value, "%5d:%2d:%12lf", &hours, &minutes, &rest) == 3 && rest >= 0 && rest < 61 && hours >= 0 && minutes >= 0 &&
+      video->time_base.num > 0)
+    return av_rescale_q(hours * 3600 + minutes * 60, AVRational{1, 1}, video->time_base) + static_cast<std::int64_t>(rest / av_q2d(video->time_base));
   // The whole file's duration is the video's where there is nothing else, and where it was not guessed from the bit rate.
-  if (context->nb_streams == 1 && context->duration > 0 && context->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE)
-    return av_rescale_q((context->start_time == AV_NOPTS_VALUE ? 0 : context->start_time) + context->duration, AVRational{1, AV_TIME_BASE}, video->time_base);
+  if (context->nb_streams == 1 && context->duration > 0 && context->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE) {
+    const std::int64_t begin = context->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(context->start_time, -kMaxTime, kMaxTime);
+    return std::clamp(av_rescale_q(begin + std::min(context->duration, kMaxTime), AVRational{1, AV_TIME_BASE}, video->time_base), -kMaxTime, kMaxTime);
+  }
   return std::nullopt;
 }
 
@@ -234,7 +237,8 @@ Colour colour_of(const AVFrame* frame) {
       colour.matrix = std::min(frame->width, frame->height) >= 720 || std::max(frame->width, frame->height) >= 1280 ? SWS_CS_ITU709 : SWS_CS_ITU601;
   }
   const auto format = static_cast<AVPixelFormat>(frame->format);
-  const bool yuvj = format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P || format == AV_PIX_FMT_YUVJ444P || format == AV_PIX_FMT_YUVJ440P || format == AV_PIX_FMT_YUVJ411P;
+  const bool yuvj = format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P || format == AV_PIX_FMT_YUVJ444P || format == AV_PIX_FMT_YUVJ440P ||
+                    format == AV_PIX_FMT_YUVJ411P;
   colour.full_range = frame->color_range == AVCOL_RANGE_JPEG || yuvj;
   return colour;
 }
@@ -245,22 +249,26 @@ int depth_of(AVPixelFormat format) {
 }
 
 void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame* to, const Colour& to_colour) {
-  const std::array<int, 10> wanted{from->width, from->height, from->format, to->width, to->height, to->format, from_colour.matrix, from_colour.full_range, to_colour.matrix, to_colour.full_range};
+  const std::array<int, 10> wanted{from->width, from->height,       from->format,           to->width,        to->height,
+                                   to->format,  from_colour.matrix, from_colour.full_range, to_colour.matrix, to_colour.full_range};
   if (!scaler_ || wanted != made_for_) {
     // Every sample counts here: chroma interpolated at full width in both directions, rounding instead of truncation.
     const int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
-    scaler_.reset(sws_getContext(from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height, static_cast<AVPixelFormat>(to->format), flags, nullptr, nullptr, nullptr));
+    scaler_.reset(sws_getContext(from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height,
+                                 static_cast<AVPixelFormat>(to->format), flags, nullptr, nullptr, nullptr));
     if (!scaler_)
-      throw Error(ErrorKind::input, fmt::format("video: pictures of {}x{} in {} cannot be converted", from->width, from->height, av_get_pix_fmt_name(static_cast<AVPixelFormat>(from->format))));
+      throw Error(ErrorKind::input, fmt::format("video: pictures of {}x{} in {} cannot be converted", from->width, from->height,
+                                                av_get_pix_fmt_name(static_cast<AVPixelFormat>(from->format))));
     const auto is_rgb = [](int format) {
       const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(format));
       return d && d->flags & AV_PIX_FMT_FLAG_RGB;
     };
-    sws_setColorspaceDetails(scaler_.get(), sws_getCoefficients(from_colour.matrix), is_rgb(from->format) || from_colour.full_range, sws_getCoefficients(to_colour.matrix),
-                             is_rgb(to->format) || to_colour.full_range, 0, 1 << 16, 1 << 16);
+    sws_setColorspaceDetails(scaler_.get(), sws_getCoefficients(from_colour.matrix), is_rgb(from->format) || from_colour.full_range,
+                             sws_getCoefficients(to_colour.matrix), is_rgb(to->format) || to_colour.full_range, 0, 1 << 16, 1 << 16);
     made_for_ = wanted;
   }
-  if (sws_scale(scaler_.get(), from->data, from->linesize, 0, from->height, to->data, to->linesize) <= 0) throw Error(ErrorKind::failure, "video: a picture could not be converted");
+  if (sws_scale(scaler_.get(), from->data, from->linesize, 0, from->height, to->data, to->linesize) <= 0)
+    throw Error(ErrorKind::failure, "video: a picture could not be converted");
 }
 
 }  // namespace faceswap::libav

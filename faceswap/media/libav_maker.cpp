@@ -36,7 +36,8 @@ class Maker : public VideoMaker {
 
   void write(const Image& rgb) override {
     if (rgb.width != width_ || rgb.height != height_ || rgb.channels != 3)
-      throw Error(ErrorKind::failure, fmt::format("{}: a picture of {}x{}x{} came for a video of {}x{}x3", path_.string(), rgb.width, rgb.height, rgb.channels, width_, height_));
+      throw Error(ErrorKind::failure,
+                  fmt::format("{}: a picture of {}x{}x{} came for a video of {}x{}x3", path_.string(), rgb.width, rgb.height, rgb.channels, width_, height_));
     const FramePtr from = new_picture(width_, height_, AV_PIX_FMT_RGB24);
     to_stored(rgb, Orientation{}, width_, height_, {0, 0, width_, height_}, from->data[0], from->linesize[0]);
     const FramePtr frame = new_picture(width_, height_, AV_PIX_FMT_YUV420P);
@@ -51,7 +52,8 @@ class Maker : public VideoMaker {
     output_.encode(nullptr, [this](AVPacket* packet) { keep(packet, output_.video, output_.encoder_time_base()); });
     if (!sound.empty()) encode_sound(sound);
     output_.write_header(false);
-    std::stable_sort(waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) { return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0; });
+    std::stable_sort(waiting_.begin(), waiting_.end(),
+                     [](const Waiting& a, const Waiting& b) { return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0; });
     for (Waiting& w : waiting_) output_.write(w.packet.get(), w.stream, w.time_base);
     output_.finish();
   }
@@ -79,7 +81,8 @@ class Maker : public VideoMaker {
     encoder->time_base = {1, kSampleRate};
     av_channel_layout_default(&encoder->ch_layout, 1);
     if (output_.context->oformat->flags & AVFMT_GLOBALHEADER) encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-    if (const int opened = avcodec_open2(encoder.get(), codec, nullptr); opened < 0) fail(ErrorKind::failure, fmt::format("{}: the AAC encoder does not start", path_.string()), opened);
+    if (const int opened = avcodec_open2(encoder.get(), codec, nullptr); opened < 0)
+      fail(ErrorKind::failure, fmt::format("{}: the AAC encoder does not start", path_.string()), opened);
     AVStream* stream = output_.add_stream();
     if (avcodec_parameters_from_context(stream->codecpar, encoder.get()) < 0) throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path_.string()));
     stream->time_base = encoder->time_base;
@@ -98,7 +101,8 @@ class Maker : public VideoMaker {
       auto* samples = reinterpret_cast<float*>(frame->data[0]);
       for (int i = 0; i < frame->nb_samples; ++i) samples[i] = static_cast<float>(sound[at + static_cast<std::size_t>(i)]) / 32768.0f;
       frame->pts = static_cast<std::int64_t>(at);
-      if (const int sent = avcodec_send_frame(encoder.get(), frame.get()); sent < 0) fail(ErrorKind::failure, fmt::format("{}: the AAC encoder refuses sound", path_.string()), sent);
+      if (const int sent = avcodec_send_frame(encoder.get(), frame.get()); sent < 0)
+        fail(ErrorKind::failure, fmt::format("{}: the AAC encoder refuses sound", path_.string()), sent);
       drain();
     }
     avcodec_send_frame(encoder.get(), nullptr);

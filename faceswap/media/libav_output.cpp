@@ -37,16 +37,19 @@ std::int64_t common_time_scale(const AVFormatContext* context) {
 
 }  // namespace
 
-Output::Output(const std::filesystem::path& out, const SinkOptions& options) : path_(out), options_(options), pending_(out, options.force), packet_(new_packet()) {
+Output::Output(const std::filesystem::path& out, const SinkOptions& options)
+    : path_(out), options_(options), pending_(out, options.force), packet_(new_packet()) {
   quiet_log();
   forget_log();
   const std::string presets = "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo";
   if (options.preset.empty() || (" " + presets + " ").find(" " + options.preset + " ") == std::string::npos)
     throw Error(ErrorKind::usage, fmt::format("'{}' is not an x264 preset. One of these was expected: {}", options.preset, presets));
-  if (options.crf < 0 || options.crf > 51) throw Error(ErrorKind::usage, fmt::format("a crf of {} was asked for: 0 (lossless) to 51 (worst) were expected, 18 looks like the source", options.crf));
+  if (options.crf < 0 || options.crf > 51)
+    throw Error(ErrorKind::usage, fmt::format("a crf of {} was asked for: 0 (lossless) to 51 (worst) were expected, 18 looks like the source", options.crf));
   const char* container = container_of(out);
   const std::string url = "file:" + pending_.temporary().string();
-  if (const int made = avformat_alloc_output_context2(&context, nullptr, container, url.c_str()); made < 0) fail(ErrorKind::failure, fmt::format("{}: no writer for {}", out.string(), container), made);
+  if (const int made = avformat_alloc_output_context2(&context, nullptr, container, url.c_str()); made < 0)
+    fail(ErrorKind::failure, fmt::format("{}: no writer for {}", out.string(), container), made);
   if (const int opened = avio_open(&context->pb, url.c_str(), AVIO_FLAG_WRITE); opened < 0) {
     avformat_free_context(context);
     fail(ErrorKind::disk, fmt::format("{}: cannot be written", out.string()), opened);
@@ -97,7 +100,10 @@ void Output::open_encoder(const VideoFormat& format) {
   const int opened = avcodec_open2(encoder_.get(), codec, &settings);
   av_dict_free(&settings);
   if (opened < 0)
-    fail(ErrorKind::usage, fmt::format("{}: x264 refuses {}x{} in {} with preset '{}' and crf {}", path_.string(), format.width, format.height, av_get_pix_fmt_name(format.pixel_format), options_.preset, options_.crf), opened);
+    fail(ErrorKind::usage,
+         fmt::format("{}: x264 refuses {}x{} in {} with preset '{}' and crf {}", path_.string(), format.width, format.height,
+                     av_get_pix_fmt_name(format.pixel_format), options_.preset, options_.crf),
+         opened);
 
   video = add_stream();
   if (avcodec_parameters_from_context(video->codecpar, encoder_.get()) < 0) throw Error(ErrorKind::memory, "video: out of memory for the encoder");
@@ -138,7 +144,8 @@ void Output::write_header(bool keep_all_metadata) {
 
 void Output::send(AVFrame* frame) {
   if (frame) durations_[frame->pts] = duration_of(frame);
-  if (const int sent = avcodec_send_frame(encoder_.get(), frame); sent < 0) fail(ErrorKind::failure, fmt::format("{}: x264 refuses a frame", path_.string()), sent);
+  if (const int sent = avcodec_send_frame(encoder_.get(), frame); sent < 0)
+    fail(ErrorKind::failure, fmt::format("{}: x264 refuses a frame", path_.string()), sent);
 }
 
 bool Output::receive() {

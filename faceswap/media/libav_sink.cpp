@@ -37,8 +37,10 @@ AVPixelFormat nearest_format(AVPixelFormat wanted) {
 }
 
 bool only_itunes_keys(const AVDictionary* metadata) {
-  static const std::set<std::string_view> known{"title", "artist", "album_artist", "composer", "album", "date", "encoder", "comment", "genre", "copyright", "grouping", "lyrics", "description", "synopsis",
-                                                "show", "episode_id", "network", "keywords", "creation_time", "major_brand", "minor_version", "compatible_brands", "duration"};
+  static const std::set<std::string_view> known{"title",         "artist",      "album_artist",  "composer",          "album",    "date",
+                                                "encoder",       "comment",     "genre",         "copyright",         "grouping", "lyrics",
+                                                "description",   "synopsis",    "show",          "episode_id",        "network",  "keywords",
+                                                "creation_time", "major_brand", "minor_version", "compatible_brands", "duration"};
   for (const AVDictionaryEntry* e = nullptr; (e = av_dict_get(metadata, "", e, AV_DICT_IGNORE_SUFFIX));) {
     std::string key = e->key;
     std::transform(key.begin(), key.end(), key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -51,8 +53,8 @@ void copy_metadata(AVDictionary** to, const AVDictionary* from) {
   for (const AVDictionaryEntry* e = nullptr; (e = av_dict_get(from, "", e, AV_DICT_IGNORE_SUFFIX));) {
     const std::string_view key = e->key;
     // What describes the old file's bytes, not the film.
-    const bool stale = key == "encoder" || key == "ENCODER" || key == "major_brand" || key == "minor_version" || key == "compatible_brands" || key == "DURATION" || key.starts_with("BPS") ||
-                       key.starts_with("NUMBER_OF_") || key.starts_with("_STATISTICS");
+    const bool stale = key == "encoder" || key == "ENCODER" || key == "major_brand" || key == "minor_version" || key == "compatible_brands" ||
+                       key == "DURATION" || key.starts_with("BPS") || key.starts_with("NUMBER_OF_") || key.starts_with("_STATISTICS");
     if (!stale) av_dict_set(to, e->key, e->value, 0);
   }
 }
@@ -67,7 +69,8 @@ class VideoSink : public FrameSink {
       const AVCodecID codec = stream->codecpar->codec_id;
       if (stream->codecpar->codec_type != AVMEDIA_TYPE_AUDIO || !options.copy_audio) continue;
       if (!output_.can_hold(codec))
-        throw Error(ErrorKind::usage, fmt::format("{}: this container cannot hold the source's {} sound as it is. Name a .mkv file, or convert without sound", out.string(), avcodec_get_name(codec)));
+        throw Error(ErrorKind::usage, fmt::format("{}: this container cannot hold the source's {} sound as it is. Name a .mkv file, or convert without sound",
+                                                  out.string(), avcodec_get_name(codec)));
       stream->discard = AVDISCARD_DEFAULT;
       audio_.push_back({stream, nullptr});
     }
@@ -75,7 +78,8 @@ class VideoSink : public FrameSink {
   }
 
   void write(const Frame& frame, const Box& changed) override {
-    if (!frame.native || !frame.native->frame) throw Error(ErrorKind::failure, fmt::format("{}: frame {} does not come from a video", path_.string(), frame.index));
+    if (!frame.native || !frame.native->frame)
+      throw Error(ErrorKind::failure, fmt::format("{}: frame {} does not come from a video", path_.string(), frame.index));
     const AVFrame* native = frame.native->frame.get();
     if (!output_.video) begin(native);
 
@@ -87,7 +91,7 @@ class VideoSink : public FrameSink {
     encoded->pts = frame.pts;
     if (last_pts_ != AV_NOPTS_VALUE && encoded->pts <= last_pts_) encoded->pts = last_pts_ + 1;
     last_pts_ = encoded->pts;
-    last_ticks_ = std::max<std::int64_t>(1, duration_of(native));
+    last_ticks_ = std::clamp<std::int64_t>(duration_of(native), 1, kMaxTime);
     encoded->pict_type = AV_PICTURE_TYPE_NONE;  // the source's frame types are no advice to x264
     encode(encoded.get());
   }
@@ -119,7 +123,8 @@ class VideoSink : public FrameSink {
     if (format.pixel_format != source_format)
       note(fmt::format("x264 has no {}: every frame was converted to {}", av_get_pix_fmt_name(source_format), av_get_pix_fmt_name(format.pixel_format)));
     if (format.width != native->width || format.height != native->height)
-      note(fmt::format("{}x{} is odd, which {} cannot be: written as {}x{}, the last row or column repeated", native->width, native->height, av_get_pix_fmt_name(format.pixel_format), format.width, format.height));
+      note(fmt::format("{}x{} is odd, which {} cannot be: written as {}x{}, the last row or column repeated", native->width, native->height,
+                       av_get_pix_fmt_name(format.pixel_format), format.width, format.height));
     format.time_base = from->time_base;
     const AVRational rate = av_guess_frame_rate(input_.context, input_.video, nullptr);
     if (rate.num > 0 && rate.den > 0) format.frame_rate = rate;
@@ -179,7 +184,8 @@ class VideoSink : public FrameSink {
     const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(format);
     for (int plane = 0; plane < av_pix_fmt_count_planes(format); ++plane) {
       const bool chroma = plane == 1 || plane == 2;
-      const int rows_from = chroma ? AV_CEIL_RSHIFT(from->height, d->log2_chroma_h) : from->height, rows_to = chroma ? AV_CEIL_RSHIFT(to->height, d->log2_chroma_h) : to->height;
+      const int rows_from = chroma ? AV_CEIL_RSHIFT(from->height, d->log2_chroma_h) : from->height,
+                rows_to = chroma ? AV_CEIL_RSHIFT(to->height, d->log2_chroma_h) : to->height;
       const int bytes_from = av_image_get_linesize(format, from->width, plane), bytes_to = av_image_get_linesize(format, to->width, plane);
       const int step = d->comp[std::min<int>(plane, d->nb_components - 1)].step;
       for (int y = 0; y < rows_to; ++y) {
@@ -195,7 +201,8 @@ class VideoSink : public FrameSink {
   void paint(const Image& rgb, const Box& changed, int width, int height, AVFrame* frame) {
     const int upright_width = orientation_.swaps_sides() ? height : width, upright_height = orientation_.swaps_sides() ? width : height;
     if (rgb.width != upright_width || rgb.height != upright_height || rgb.channels != 3)
-      throw Error(ErrorKind::failure, fmt::format("{}: a picture of {}x{}x{} came for a frame of {}x{}x3", path_.string(), rgb.width, rgb.height, rgb.channels, upright_width, upright_height));
+      throw Error(ErrorKind::failure, fmt::format("{}: a picture of {}x{}x{} came for a frame of {}x{}x3", path_.string(), rgb.width, rgb.height, rgb.channels,
+                                                  upright_width, upright_height));
     const int x0 = std::clamp(changed.x, 0, upright_width), x1 = std::clamp(changed.x + changed.width, 0, upright_width);
     const int y0 = std::clamp(changed.y, 0, upright_height), y1 = std::clamp(changed.y + changed.height, 0, upright_height);
     if (x0 >= x1 || y0 >= y1) return;
@@ -218,8 +225,10 @@ class VideoSink : public FrameSink {
       const int step = d->comp[std::min<int>(plane, d->nb_components - 1)].step;  // bytes from one sample to the next
       const std::size_t bytes = static_cast<std::size_t>(AV_CEIL_RSHIFT(box.width, shift_x)) * step;
       for (int y = 0; y < AV_CEIL_RSHIFT(box.height, shift_y); ++y)
-        std::memcpy(frame->data[plane] + static_cast<std::ptrdiff_t>((box.y >> shift_y) + y) * frame->linesize[plane] + (box.x >> shift_x) * step,
-                    to->data[plane] + static_cast<std::ptrdiff_t>(((box.y - outer.y) >> shift_y) + y) * to->linesize[plane] + ((box.x - outer.x) >> shift_x) * step, bytes);
+        std::memcpy(
+            frame->data[plane] + static_cast<std::ptrdiff_t>((box.y >> shift_y) + y) * frame->linesize[plane] + (box.x >> shift_x) * step,
+            to->data[plane] + static_cast<std::ptrdiff_t>(((box.y - outer.y) >> shift_y) + y) * to->linesize[plane] + ((box.x - outer.x) >> shift_x) * step,
+            bytes);
     }
   }
 
@@ -266,7 +275,8 @@ class VideoSink : public FrameSink {
     const AVStream* from = input_.video;
     const std::int64_t end = av_rescale_q(last_pts_ + last_ticks_, from->time_base, AVRational{1, AV_TIME_BASE});
     const std::optional<std::int64_t> whole = input_.video_end();
-    return whole && end + AV_TIME_BASE < av_rescale_q(*whole, from->time_base, AVRational{1, AV_TIME_BASE}) ? end : INT64_MAX;
+    const bool early = whole && static_cast<double>(*whole - last_pts_ - last_ticks_) * av_q2d(from->time_base) > 1;
+    return early ? end : INT64_MAX;
   }
 
   void note(const std::string& text) { notes_ += (notes_.empty() ? "" : "; ") + text; }

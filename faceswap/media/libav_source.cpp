@@ -43,12 +43,13 @@ class VideoSource : public FrameSource {
     info_.rotation = clockwise_degrees(orientation_);
     if (stream->duration > 0) info_.seconds = static_cast<double>(stream->duration) * av_q2d(stream->time_base);
     else if (input_.context->duration > 0) info_.seconds = static_cast<double>(input_.context->duration) / AV_TIME_BASE;
-    info_.frames = stream->nb_frames > 0 ? stream->nb_frames : static_cast<std::int64_t>(info_.seconds * info_.frame_rate.value() + 0.5);
+    info_.frames = stream->nb_frames > 0 ? stream->nb_frames : static_cast<std::int64_t>(std::min(info_.seconds * info_.frame_rate.value() + 0.5, 1e12));
 
     // The first frame is decoded here, so that a file without a decodable one is refused at once and the sizes are the frames' own.
     if (!decode(first_))
-      throw Error(ErrorKind::input, fmt::format("{}: no frame of its {} video can be decoded: {}. The file is damaged or cut off; fetch it again", path.string(), info_.codec,
-                                                info_.damaged_frames > 0 ? fmt::format("{} damaged pieces", info_.damaged_frames) : "it holds no frames"));
+      throw Error(ErrorKind::input,
+                  fmt::format("{}: no frame of its {} video can be decoded: {}. The file is damaged or cut off; fetch it again", path.string(), info_.codec,
+                              info_.damaged_frames > 0 ? fmt::format("{} damaged pieces", info_.damaged_frames) : "it holds no frames"));
     info_.width = first_.rgb.width, info_.height = first_.rgb.height;
     info_.pixel_format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(first_.native->frame->format));
     have_first_ = true;
@@ -68,9 +69,11 @@ class VideoSource : public FrameSource {
     const AVCodecParameters* parameters = input_.video->codecpar;
     const AVCodec* codec = avcodec_find_decoder(parameters->codec_id);
     if (!codec)
-      throw Error(ErrorKind::input, fmt::format("{}: its video is coded in {}, for which this FFmpeg has no decoder. Convert it to H.264 first", path.string(), avcodec_get_name(parameters->codec_id)));
+      throw Error(ErrorKind::input, fmt::format("{}: its video is coded in {}, for which this FFmpeg has no decoder. Convert it to H.264 first", path.string(),
+                                                avcodec_get_name(parameters->codec_id)));
     decoder_.reset(avcodec_alloc_context3(codec));
-    if (!decoder_ || avcodec_parameters_to_context(decoder_.get(), parameters) < 0) throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path.string()));
+    if (!decoder_ || avcodec_parameters_to_context(decoder_.get(), parameters) < 0)
+      throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path.string()));
     decoder_->opaque = &errors_logged_;
     decoder_->pkt_timebase = input_.video->time_base;
     decoder_->thread_count = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
@@ -160,7 +163,8 @@ class VideoSource : public FrameSource {
   }
 
   std::int64_t strictly_rising(std::int64_t pts) {
-    const std::int64_t ticks = std::max<std::int64_t>(1, duration_of(decoded_.get()));
+    const std::int64_t ticks = std::clamp<std::int64_t>(duration_of(decoded_.get()), 1, kMaxTime);
+    if (pts < -kMaxTime || pts > kMaxTime) pts = AV_NOPTS_VALUE;  // no film is that long; sums must not overflow
     if (pts == AV_NOPTS_VALUE) pts = last_pts_ == AV_NOPTS_VALUE ? 0 : last_pts_ + ticks, ++info_.repaired_times;
     else if (last_pts_ != AV_NOPTS_VALUE && pts <= last_pts_) pts = last_pts_ + 1, ++info_.repaired_times;
     last_pts_ = pts;
@@ -190,7 +194,7 @@ class VideoSource : public FrameSource {
     const double seconds = static_cast<double>(short_by) * info_.time_base.value();
     std::int64_t missing = 0;
     if (input_.video->nb_frames > delivered_ && short_by > last_ticks_) missing = input_.video->nb_frames - delivered_;
-    else if (seconds > 0.5) missing = static_cast<std::int64_t>(seconds * info_.frame_rate.value());
+    else if (seconds > 0.5) missing = static_cast<std::int64_t>(std::min(seconds * info_.frame_rate.value(), 1e6));
     missing_ = static_cast<int>(std::min<std::int64_t>(missing, 1 << 20));
     count_damage(false);
   }

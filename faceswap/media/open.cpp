@@ -30,20 +30,24 @@ std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const Sou
     throw Error(ErrorKind::usage, fmt::format("{}: the output is the input itself. Choose another name", out.string()));
   if (is_video_output(out)) {
     if (source.kind != SourceInfo::video)
-      throw Error(ErrorKind::usage, fmt::format("{}: pictures go to a folder{}, not to a video", out.string(), source.kind == SourceInfo::still ? " or a picture" : ""));
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: pictures go to a folder{}, not to a video", out.string(), source.kind == SourceInfo::still ? " or a picture" : ""));
     return open_video_sink(out, source, options);
   }
   if (is_image_file(out) && source.kind != SourceInfo::still)
-    throw Error(ErrorKind::usage, fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(), source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
+    throw Error(ErrorKind::usage, fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(),
+                                              source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
   if (!is_image_file(out) && out.has_extension() && !std::filesystem::is_directory(out) && source.kind == SourceInfo::video)
-    throw Error(ErrorKind::usage, fmt::format("{}: '{}' cannot be written. Name a .mp4, .mkv or .mov file, or a folder", out.string(), out.extension().string()));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: '{}' cannot be written. Name a .mp4, .mkv or .mov file, or a folder", out.string(), out.extension().string()));
   return open_image_sink(out, source, options);
 }
 
 #if !DOPPEL_MEDIA
 namespace {
 [[noreturn]] void no_video(const std::filesystem::path& path, ErrorKind kind) {
-  throw Error(kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)", path.string()));
+  throw Error(
+      kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)", path.string()));
 }
 }  // namespace
 

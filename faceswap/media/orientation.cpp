@@ -9,7 +9,8 @@ namespace {
 
 // Where the stored pixel (0, 0) lands.
 Point origin(const Orientation& o, int width, int height) {
-  return {static_cast<double>((o.a < 0 ? width - 1 : 0) + (o.c < 0 ? height - 1 : 0)), static_cast<double>((o.b < 0 ? width - 1 : 0) + (o.d < 0 ? height - 1 : 0))};
+  return {static_cast<double>((o.a < 0 ? width - 1 : 0) + (o.c < 0 ? height - 1 : 0)),
+          static_cast<double>((o.b < 0 ? width - 1 : 0) + (o.d < 0 ? height - 1 : 0))};
 }
 
 }  // namespace
@@ -44,7 +45,8 @@ int clockwise_degrees(const Orientation& o) {
 
 void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height, const Orientation& o, Image& out) {
   const int upright_width = o.swaps_sides() ? height : width, upright_height = o.swaps_sides() ? width : height;
-  if (out.width != upright_width || out.height != upright_height || out.channels != 3 || out.pixels.size() != static_cast<std::size_t>(width) * height * 3) out = Image(upright_width, upright_height);
+  if (out.width != upright_width || out.height != upright_height || out.channels != 3 || out.pixels.size() != static_cast<std::size_t>(width) * height * 3)
+    out = Image(upright_width, upright_height);
   if (o.identity()) {
     for (int y = 0; y < height; ++y) std::memcpy(out.at(0, y), stored + y * stride, static_cast<std::size_t>(width) * 3);
     return;

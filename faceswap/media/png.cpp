@@ -17,7 +17,8 @@ constexpr std::uint8_t kSignature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '
 constexpr std::uintmax_t kMaxFileBytes = 256u << 20;
 
 std::uint32_t big_endian(const std::byte* p) {
-  return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 | static_cast<std::uint32_t>(p[2]) << 8 | static_cast<std::uint32_t>(p[3]);
+  return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 | static_cast<std::uint32_t>(p[2]) << 8 |
+         static_cast<std::uint32_t>(p[3]);
 }
 
 void put_big_endian(std::vector<std::byte>& out, std::uint32_t value) {
@@ -56,7 +57,8 @@ void filter_row(int type, const std::uint8_t* row, const std::uint8_t* above, st
       for (std::size_t i = 0; i < bpp; ++i) out[i] = static_cast<std::uint8_t>(row[i] - above[i]);
       for (std::size_t i = bpp; i < bytes; ++i) {
         const std::int16_t a = row[i - bpp], b = above[i], c = above[i - bpp];
-        const std::int16_t pa = static_cast<std::int16_t>(std::abs(b - c)), pb = static_cast<std::int16_t>(std::abs(a - c)), pc = static_cast<std::int16_t>(std::abs(a + b - 2 * c));
+        const std::int16_t pa = static_cast<std::int16_t>(std::abs(b - c)), pb = static_cast<std::int16_t>(std::abs(a - c)),
+                           pc = static_cast<std::int16_t>(std::abs(a + b - 2 * c));
         const std::int16_t nearer = pb <= pc ? b : c;
         out[i] = static_cast<std::uint8_t>(row[i] - (pa <= pb && pa <= pc ? a : nearer));
       }
@@ -112,7 +114,8 @@ std::uint32_t crc32(std::span<const std::byte> data) {
   std::uint32_t crc = 0xffffffffu;
   std::size_t i = 0;
   for (; i + 4 <= data.size(); i += 4) {
-    crc ^= static_cast<std::uint32_t>(data[i]) | static_cast<std::uint32_t>(data[i + 1]) << 8 | static_cast<std::uint32_t>(data[i + 2]) << 16 | static_cast<std::uint32_t>(data[i + 3]) << 24;
+    crc ^= static_cast<std::uint32_t>(data[i]) | static_cast<std::uint32_t>(data[i + 1]) << 8 | static_cast<std::uint32_t>(data[i + 2]) << 16 |
+           static_cast<std::uint32_t>(data[i + 3]) << 24;
     crc = tables[3][crc & 0xff] ^ tables[2][crc >> 8 & 0xff] ^ tables[1][crc >> 16 & 0xff] ^ tables[0][crc >> 24];
   }
   for (; i < data.size(); ++i) crc = tables[0][(crc ^ static_cast<std::uint32_t>(data[i])) & 0xff] ^ (crc >> 8);
@@ -155,7 +158,8 @@ PngChunks parse_png(std::span<const std::byte> file) {
 std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>& texts) {
   if (image.width < 1 || image.height < 1 || image.pixels.size() != static_cast<std::size_t>(image.width) * image.height * image.channels ||
       (image.channels != 1 && image.channels != 3 && image.channels != 4))
-    throw Error(ErrorKind::failure, fmt::format("encode_png: a picture of {}x{}x{} with {} bytes cannot be a PNG", image.width, image.height, image.channels, image.pixels.size()));
+    throw Error(ErrorKind::failure,
+                fmt::format("encode_png: a picture of {}x{}x{} with {} bytes cannot be a PNG", image.width, image.height, image.channels, image.pixels.size()));
   std::vector<std::byte> out;
   for (const std::uint8_t b : kSignature) out.push_back(static_cast<std::byte>(b));
   std::vector<std::byte> header;

@@ -176,7 +176,8 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
   const int written = avformat_write_header(muxer.context, &settings);
   av_dict_free(&settings);
   check(written, "header");
-  std::stable_sort(packets.begin(), packets.end(), [](const Sent& a, const Sent& b) { return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0; });
+  std::stable_sort(packets.begin(), packets.end(),
+                   [](const Sent& a, const Sent& b) { return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0; });
   for (Sent& s : packets) {
     s.packet->stream_index = s.stream->index;
     av_packet_rescale_ts(s.packet.get(), s.time_base, s.stream->time_base);
@@ -207,7 +208,8 @@ std::vector<const ProbedStream*> Probed::audio() const {
 
 std::string Probed::tag(const std::string& key) const {
   for (const auto& [k, v] : metadata)
-    if (k == key || (k.size() == key.size() && std::equal(k.begin(), k.end(), key.begin(), [](char a, char b) { return std::tolower(a) == std::tolower(b); }))) return v;
+    if (k == key || (k.size() == key.size() && std::equal(k.begin(), k.end(), key.begin(), [](char a, char b) { return std::tolower(a) == std::tolower(b); })))
+      return v;
   return "";
 }
 
@@ -219,9 +221,22 @@ Probed probe(const std::filesystem::path& path) {
     const AVCodecParameters* p = s->codecpar;
     const std::int32_t* m = display_matrix(s);
     const AVRational aspect = s->sample_aspect_ratio.num ? s->sample_aspect_ratio : p->sample_aspect_ratio;
-    out.streams.push_back({p->codec_type, s->time_base, {}, {}, m ? std::vector<std::int32_t>(m, m + 9) : std::vector<std::int32_t>{}, aspect, p->width, p->height, p->format, p->color_range, p->color_space, p->color_primaries, p->color_trc});
+    out.streams.push_back({p->codec_type,
+                           s->time_base,
+                           {},
+                           {},
+                           m ? std::vector<std::int32_t>(m, m + 9) : std::vector<std::int32_t>{},
+                           aspect,
+                           p->width,
+                           p->height,
+                           p->format,
+                           p->color_range,
+                           p->color_space,
+                           p->color_primaries,
+                           p->color_trc});
   }
-  for (const AVDictionaryEntry* e = nullptr; (e = av_dict_get(demuxer.context->metadata, "", e, AV_DICT_IGNORE_SUFFIX));) out.metadata.emplace_back(e->key, e->value);
+  for (const AVDictionaryEntry* e = nullptr; (e = av_dict_get(demuxer.context->metadata, "", e, AV_DICT_IGNORE_SUFFIX));)
+    out.metadata.emplace_back(e->key, e->value);
   const PacketPtr packet = new_packet();
   while (av_read_frame(demuxer.context, packet.get()) >= 0) {
     ProbedStream& s = out.streams[static_cast<std::size_t>(packet->stream_index)];

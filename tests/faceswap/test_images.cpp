@@ -45,7 +45,8 @@ Image smooth(int width, int height) {
   std::mt19937 random(3);
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
-      for (int c = 0; c < 3; ++c) image.at(x, y)[c] = static_cast<std::uint8_t>(60 + c * 30 + 80 * y / height + (x * y / 50) % 20 + static_cast<int>(random() % 3));
+      for (int c = 0; c < 3; ++c)
+        image.at(x, y)[c] = static_cast<std::uint8_t>(60 + c * 30 + 80 * y / height + (x * y / 50) % 20 + static_cast<int>(random() % 3));
   return image;
 }
 
@@ -58,7 +59,10 @@ Image as_rgb(const Image& image) {
   return rgb;
 }
 
-std::uint32_t big32(const std::byte* p) { return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 | static_cast<std::uint32_t>(p[2]) << 8 | static_cast<std::uint32_t>(p[3]); }
+std::uint32_t big32(const std::byte* p) {
+  return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 | static_cast<std::uint32_t>(p[2]) << 8 |
+         static_cast<std::uint32_t>(p[3]);
+}
 void put32(std::byte* p, std::uint32_t v) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<std::byte>(v >> (24 - 8 * i) & 0xff);
 }
@@ -75,7 +79,8 @@ void repair_crcs(std::vector<std::byte>& png) {
 
 // A JPEG with an EXIF block of one directory with the orientation tag.
 std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int orientation, bool little) {
-  std::string tiff = little ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01", 18);
+  std::string tiff =
+      little ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01", 18);
   tiff += little ? std::string{static_cast<char>(orientation), 0, 0, 0} : std::string{0, static_cast<char>(orientation), 0, 0};
   tiff += std::string(4, '\0');
   std::string segment = std::string("Exif\0\0", 6) + tiff;
@@ -90,7 +95,8 @@ std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int 
 
 TEST(Png, RoundTripsExactly) {
   const Scratch scratch;
-  std::vector<Image> images{Image(1, 1), noise(1, 50, 3, 1), noise(50, 1, 3, 2), noise(33, 21, 1, 3), noise(33, 21, 3, 4), noise(33, 21, 4, 5), noise(300, 200, 3, 6, 64), smooth(257, 129), Image(500, 400), Image(70, 60, 4)};
+  std::vector<Image> images{Image(1, 1),         noise(1, 50, 3, 1),        noise(50, 1, 3, 2), noise(33, 21, 1, 3), noise(33, 21, 3, 4),
+                            noise(33, 21, 4, 5), noise(300, 200, 3, 6, 64), smooth(257, 129),   Image(500, 400),     Image(70, 60, 4)};
   for (std::uint8_t& p : images.back().pixels) p = 255;
   for (const Image& image : images) {
     write_png(scratch / "a.png", image);
@@ -106,7 +112,8 @@ TEST(Png, RoundTripsExactly) {
 TEST(Png, SkewedHistogramsStayWithinFifteenBits) {
   const Scratch scratch;
   std::vector<std::uint8_t> sorted;
-  for (std::uint32_t symbol = 19, a = 1, b = 1; symbol > 0; --symbol, std::swap(a, b), b += a) sorted.insert(sorted.end(), a, static_cast<std::uint8_t>(symbol - 1));
+  for (std::uint32_t symbol = 19, a = 1, b = 1; symbol > 0; --symbol, std::swap(a, b), b += a)
+    sorted.insert(sorted.end(), a, static_cast<std::uint8_t>(symbol - 1));
   Image image(static_cast<int>(sorted.size()), 1, 1);
   for (std::size_t i = 0, at = 0; i < sorted.size(); ++i, at = (at + 1597) % sorted.size()) image.pixels[at] = sorted[i];
   ASSERT_EQ(std::accumulate(image.pixels.begin(), image.pixels.end(), 0u), std::accumulate(sorted.begin(), sorted.end(), 0u));
@@ -236,7 +243,8 @@ TEST(Jpeg, DamagedExifIsIgnoredAndBadHuffmanTablesRefused) {
 // Damage of every kind behind the checksums. No crash, no hang, no exception but ours.
 TEST(Images, MutationsAreSurvived) {
   const Scratch scratch;
-  const std::vector<std::byte> seeds[3] = {encode_png(smooth(40, 30), {{"doppel", "text"}}), encode_jpeg(smooth(40, 30), 90), with_orientation(encode_jpeg(noise(40, 30, 3, 8), 40), 6, true)};
+  const std::vector<std::byte> seeds[3] = {encode_png(smooth(40, 30), {{"doppel", "text"}}), encode_jpeg(smooth(40, 30), 90),
+                                           with_orientation(encode_jpeg(noise(40, 30, 3, 8), 40), 6, true)};
   std::mt19937 random(11);
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   int read = 0, refusals = 0;
@@ -314,7 +322,8 @@ TEST(Folder, FramesComeInNaturalOrderWithTheirNames) {
 }
 
 TEST(Folder, NaturalOrderIsAnOrder) {
-  std::vector<std::string> names{"", "a", "a0", "a00", "a1", "a01", "a1b", "a2", "a10", "a9z", "b", "1", "01", "10", "9", "a99999999999999999999999999", "a100000000000000000000000000"};
+  std::vector<std::string> names{
+      "", "a", "a0", "a00", "a1", "a01", "a1b", "a2", "a10", "a9z", "b", "1", "01", "10", "9", "a99999999999999999999999999", "a100000000000000000000000000"};
   for (const std::string& a : names)
     for (const std::string& b : names) {
       EXPECT_EQ(natural_less(a, b) + natural_less(b, a), a == b ? 0 : 1) << a << " " << b;

@@ -28,7 +28,8 @@ SinkOptions quick(int crf = 30) {
 }
 
 // Reads `in`, paints `box` of every frame in one colour, writes `out`. Returns the sink's notes.
-std::string convert_clip(const std::filesystem::path& in, const std::filesystem::path& out, const SinkOptions& options, const Box& box, std::int64_t limit = INT64_MAX) {
+std::string convert_clip(const std::filesystem::path& in, const std::filesystem::path& out, const SinkOptions& options, const Box& box,
+                         std::int64_t limit = INT64_MAX) {
   const auto source = open_source(in);
   const auto sink = open_sink(out, source->info(), options);
   Frame frame;
@@ -45,7 +46,8 @@ std::string convert_clip(const std::filesystem::path& in, const std::filesystem:
 }
 
 void expect_same_stream(const Probed& a, const Probed& b, double slack = 0) {
-  EXPECT_TRUE(same_times(a.video(), b.video(), slack)) << a.video().pts.size() << " and " << b.video().pts.size() << " frames, starting at " << a.video().pts.front() << " and " << b.video().pts.front();
+  EXPECT_TRUE(same_times(a.video(), b.video(), slack))
+      << a.video().pts.size() << " and " << b.video().pts.size() << " frames, starting at " << a.video().pts.front() << " and " << b.video().pts.front();
   EXPECT_EQ(a.video().matrix, b.video().matrix);
   EXPECT_EQ(a.video().space, b.video().space);
   EXPECT_EQ(a.video().primaries, b.video().primaries);
@@ -58,7 +60,8 @@ void expect_same_stream(const Probed& a, const Probed& b, double slack = 0) {
   ASSERT_EQ(a.audio().size(), b.audio().size());
   for (std::size_t i = 0; i < a.audio().size(); ++i) {
     EXPECT_EQ(a.audio()[i]->hashes, b.audio()[i]->hashes) << "sound " << i;
-    EXPECT_TRUE(same_times(*a.audio()[i], *b.audio()[i], slack)) << "sound " << i << " from " << a.audio()[i]->pts.front() << " to " << b.audio()[i]->pts.front();
+    EXPECT_TRUE(same_times(*a.audio()[i], *b.audio()[i], slack))
+        << "sound " << i << " from " << a.audio()[i]->pts.front() << " to " << b.audio()[i]->pts.front();
   }
 }
 
@@ -79,7 +82,8 @@ std::vector<Kept> kept_cases() {
   add("constant_rate", [](ClipOptions&) {});
   add("ntsc_rate", [](ClipOptions& c) { c.time_base = {1, 30000}, c.frame_rate = {30000, 1001}, c.audio_streams = 1; });
   add("variable_rate", [](ClipOptions& c) { c.pts = {0, 512, 1024, 1100, 1300, 4000, 4001, 9000, 20000, 20512, 21024, 21536, 30000}, c.audio_streams = 1; });
-  add("variable_rate_with_b_frames", [](ClipOptions& c) { c.pts = {0, 512, 700, 1100, 1300, 4000, 4100, 9000, 20000, 20512, 21024, 21536, 30000}, c.b_frames = 2; });
+  add("variable_rate_with_b_frames",
+      [](ClipOptions& c) { c.pts = {0, 512, 700, 1100, 1300, 4000, 4100, 9000, 20000, 20512, 21024, 21536, 30000}, c.b_frames = 2; });
   add("b_frames_and_sound", [](ClipOptions& c) { c.b_frames = 3, c.audio_streams = 1; });
   add("two_sounds", [](ClipOptions& c) { c.audio_streams = 2; });
   add("sound_starts_late", [](ClipOptions& c) { c.audio_streams = 1, c.audio_start = 12345; });
@@ -104,7 +108,12 @@ std::vector<Kept> kept_cases() {
   add("mkv_variable_rate_to_mp4", [](ClipOptions& c) { c.time_base = {1, 1000}, c.pts = {0, 33, 66, 100, 101, 500, 777, 1500}; }, "in.mkv", "out.mp4");
   add("mp4_to_mkv", [](ClipOptions& c) { c.audio_streams = 1, c.b_frames = 2; }, "in.mp4", "out.mkv", 0.00051);
   add("mov_to_mov", [](ClipOptions& c) { c.audio_streams = 1, c.audio_codec = "pcm_s16le"; }, "in.mov", "out.mov");
-  add("avi_to_mkv", [](ClipOptions& c) { c.codec = "mpeg4", c.time_base = {1, 25}, c.audio_streams = 1, c.audio_codec = "pcm_s16le"; }, "in.avi", "out.mkv", 0.00051);
+  add(
+      "avi_to_mkv",
+      [](ClipOptions& c) {
+        c.codec = "mpeg4", c.time_base = {1, 25}, c.audio_streams = 1, c.audio_codec = "pcm_s16le";
+      },
+      "in.avi", "out.mkv", 0.00051);
   add("ts_to_mp4", [](ClipOptions& c) { c.time_base = {1, 90000}; }, "in.ts", "out.mp4");
   return cases;
 }
@@ -191,7 +200,8 @@ TEST_P(OutsideTheBox, EverySampleStays) {
               const auto [ux, uy] = upright(cell_x + dx, cell_y + dy);
               inside = inside || (ux >= box.x && ux < box.x + box.width && uy >= box.y && uy < box.y + box.height);
             }
-          const bool same = std::equal(before[f]->data[plane] + y * before[f]->linesize[plane] + x * bytes, before[f]->data[plane] + y * before[f]->linesize[plane] + (x + 1) * bytes,
+          const bool same = std::equal(before[f]->data[plane] + y * before[f]->linesize[plane] + x * bytes,
+                                       before[f]->data[plane] + y * before[f]->linesize[plane] + (x + 1) * bytes,
                                        after[f]->data[plane] + y * after[f]->linesize[plane] + x * bytes);
           if (!inside) ++outside;
           if (!inside && !same) FAIL() << "frame " << f << " plane " << plane << " sample " << x << "," << y << " outside the box changed";
@@ -217,9 +227,11 @@ TEST_P(OutsideTheBox, EverySampleStays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Media, OutsideTheBox,
-                         ::testing::Combine(::testing::Values(AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV420P10), ::testing::Values(0, 90, 180, 270), ::testing::Values(false, true)),
+                         ::testing::Combine(::testing::Values(AV_PIX_FMT_YUV420P, AV_PIX_FMT_YUV422P, AV_PIX_FMT_YUV444P, AV_PIX_FMT_YUV420P10),
+                                            ::testing::Values(0, 90, 180, 270), ::testing::Values(false, true)),
                          [](const auto& test) {
-                           return std::string(av_get_pix_fmt_name(std::get<0>(test.param))) + "_" + std::to_string(std::get<1>(test.param)) + (std::get<2>(test.param) ? "_mirrored" : "");
+                           return std::string(av_get_pix_fmt_name(std::get<0>(test.param))) + "_" + std::to_string(std::get<1>(test.param)) +
+                                  (std::get<2>(test.param) ? "_mirrored" : "");
                          });
 
 TEST(Media, AnEmptyBoxChangesNothing) {
@@ -231,7 +243,9 @@ TEST(Media, AnEmptyBoxChangesNothing) {
   for (std::size_t f = 0; f < before.size(); ++f)
     for (int plane = 0; plane < 3; ++plane)
       for (int y = 0; y < (plane ? 32 : 64); ++y)
-        ASSERT_TRUE(std::equal(before[f]->data[plane] + y * before[f]->linesize[plane], before[f]->data[plane] + y * before[f]->linesize[plane] + (plane ? 48 : 96), after[f]->data[plane] + y * after[f]->linesize[plane]));
+        ASSERT_TRUE(std::equal(before[f]->data[plane] + y * before[f]->linesize[plane],
+                               before[f]->data[plane] + y * before[f]->linesize[plane] + (plane ? 48 : 96),
+                               after[f]->data[plane] + y * after[f]->linesize[plane]));
 }
 
 // The pixels read back inside an unchanged but converted box differ by rounding only.
@@ -253,7 +267,9 @@ TEST(Media, AnUnpaintedBoxStaysWithinRounding) {
         const std::uint8_t* rgb = seen[f].at(x, y);
         if (std::any_of(rgb, rgb + 3, [](std::uint8_t v) { return v == 0 || v == 255; })) continue;  // no RGB colour: clipped, not rounded
         ++compared;
-        for (int plane = 0; plane < 3; ++plane) largest = std::max(largest, std::abs(before[f]->data[plane][y * before[f]->linesize[plane] + x] - after[f]->data[plane][y * after[f]->linesize[plane] + x]));
+        for (int plane = 0; plane < 3; ++plane)
+          largest = std::max(largest,
+                             std::abs(before[f]->data[plane][y * before[f]->linesize[plane] + x] - after[f]->data[plane][y * after[f]->linesize[plane] + x]));
       }
   EXPECT_GT(compared, 50000);
   EXPECT_LE(largest, 2);
@@ -263,7 +279,10 @@ TEST(Media, AnUnpaintedBoxStaysWithinRounding) {
 TEST(Media, ColoursFollowTheTags) {
   const Scratch scratch;
   struct Case { AVColorSpace space; bool full; double kr, kb; };
-  for (const Case& c : {Case{AVCOL_SPC_BT709, false, 0.2126, 0.0722}, {AVCOL_SPC_SMPTE170M, false, 0.299, 0.114}, {AVCOL_SPC_BT709, true, 0.2126, 0.0722}, {AVCOL_SPC_BT2020_NCL, false, 0.2627, 0.0593},
+  for (const Case& c : {Case{AVCOL_SPC_BT709, false, 0.2126, 0.0722},
+                        {AVCOL_SPC_SMPTE170M, false, 0.299, 0.114},
+                        {AVCOL_SPC_BT709, true, 0.2126, 0.0722},
+                        {AVCOL_SPC_BT2020_NCL, false, 0.2627, 0.0593},
                         {AVCOL_SPC_UNSPECIFIED, false, 0.299, 0.114}}) {
     ClipOptions clip;
     clip.colour_space = c.space, clip.full_range = c.full;
@@ -278,7 +297,8 @@ TEST(Media, ColoursFollowTheTags) {
     for (int y = 0; y < 64; ++y)
       for (int x = 0; x < 96; ++x) {
         const auto sample = [&](int plane) { return planes[0]->data[plane][y * planes[0]->linesize[plane] + x]; };
-        const double luma = c.full ? sample(0) / 255.0 : (sample(0) - 16) / 219.0, pb = (sample(1) - 128) / (c.full ? 255.0 : 224.0), pr = (sample(2) - 128) / (c.full ? 255.0 : 224.0);
+        const double luma = c.full ? sample(0) / 255.0 : (sample(0) - 16) / 219.0, pb = (sample(1) - 128) / (c.full ? 255.0 : 224.0),
+                     pr = (sample(2) - 128) / (c.full ? 255.0 : 224.0);
         const double r = luma + 2 * (1 - c.kr) * pr, b = luma + 2 * (1 - c.kb) * pb, g = (luma - c.kr * r - c.kb * b) / (1 - c.kr - c.kb);
         const double rgb[3] = {r, g, b};
         for (int k = 0; k < 3; ++k) worst = std::max(worst, std::abs(std::clamp(rgb[k], 0.0, 1.0) * 255 - frame.rgb.at(x, y)[k]));

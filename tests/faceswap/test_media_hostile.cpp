@@ -85,7 +85,9 @@ TEST(MediaHostile, TextAndPlaylistsNamedAsVideos) {
   expect_refused(scratch / "list.avi", "video");
   write_bytes(scratch / "list.mkv", "#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/inner.ts\n#EXT-X-ENDLIST\n");
   expect_refused(scratch / "list.mkv", "video");
-  write_bytes(scratch / "dash.mp4", "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><AdaptationSet mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"1\"><BaseURL>inner.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>");
+  write_bytes(scratch / "dash.mp4",
+              "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><AdaptationSet "
+              "mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"1\"><BaseURL>inner.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>");
   expect_refused(scratch / "dash.mp4", "video");
   std::filesystem::create_directory(scratch / "concat:inner.mp4|inner.mp4");
   expect_refused(scratch / "concat:inner.mp4|inner.mp4", "no pictures");
@@ -174,7 +176,11 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
   for (int trial = 0; trial < trials; ++trial) {
     std::string bad = bytes;
     // Half of the damage hits the first and last 2 KB, where the structure is.
-    const auto place = [&] { return random() % 2 ? below(bad.size()) : random() % 2 ? below(std::min<std::size_t>(2048, bad.size())) : bad.size() - 1 - below(std::min<std::size_t>(2048, bad.size())); };
+    const auto place = [&] {
+      return random() % 2   ? below(bad.size())
+             : random() % 2 ? below(std::min<std::size_t>(2048, bad.size()))
+                            : bad.size() - 1 - below(std::min<std::size_t>(2048, bad.size()));
+    };
     switch (trial % 5) {
       case 0: bad.resize(1 + below(bad.size())); break;
       case 1:
@@ -208,7 +214,8 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
       }
       ++(source->info().damaged_frames ? damaged : whole);
     } catch (const Error& error) {
-      EXPECT_TRUE(error.kind() == ErrorKind::input || error.kind() == ErrorKind::disk || error.kind() == ErrorKind::usage || error.kind() == ErrorKind::memory || error.kind() == ErrorKind::failure)
+      EXPECT_TRUE(error.kind() == ErrorKind::input || error.kind() == ErrorKind::disk || error.kind() == ErrorKind::usage ||
+                  error.kind() == ErrorKind::memory || error.kind() == ErrorKind::failure)
           << "trial " << trial << ": " << error.what();
       ++refusals;
     }
@@ -220,10 +227,12 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
   EXPECT_GT(damaged, 5);
   EXPECT_GT(refusals, 0);
   std::printf("  %s: %d whole, %d with damage counted, %d refused; slowest %.2f s\n", GetParam(), whole, damaged, refusals, slowest);
-  for (const auto& entry : std::filesystem::directory_iterator(scratch.path)) EXPECT_EQ(entry.path().filename().string().find(".part-"), std::string::npos) << entry.path();
+  for (const auto& entry : std::filesystem::directory_iterator(scratch.path))
+    EXPECT_EQ(entry.path().filename().string().find(".part-"), std::string::npos) << entry.path();
 }
 
-INSTANTIATE_TEST_SUITE_P(MediaHostile, MutatedVideo, ::testing::Values(".mp4", ".mkv", ".ts", ".avi"), [](const auto& test) { return std::string(test.param + 1); });
+INSTANTIATE_TEST_SUITE_P(MediaHostile, MutatedVideo, ::testing::Values(".mp4", ".mkv", ".ts", ".avi"),
+                         [](const auto& test) { return std::string(test.param + 1); });
 
 TEST(MediaOutput, RefusesTheInputAndWhatExists) {
   const Scratch scratch;

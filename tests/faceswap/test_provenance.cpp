@@ -37,7 +37,8 @@ TEST(Provenance, Sha256MatchesTheStandardsVectors) {
 
 TEST(Provenance, ThePacketNamesTheSourceTypeAndEscapesTheTool) {
   const std::string packet = xmp_packet("doppel <&\"> 1");
-  EXPECT_NE(packet.find("Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia\""), std::string::npos);
+  EXPECT_NE(packet.find("Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia\""),
+            std::string::npos);
   EXPECT_NE(packet.find("http://iptc.org/std/Iptc4xmpExt/2008-02-29/"), std::string::npos);
   EXPECT_NE(packet.find("doppel &lt;&amp;&quot;&gt; 1"), std::string::npos);
   EXPECT_EQ(packet.rfind("<?xpacket begin=", 0), 0u);
@@ -55,8 +56,18 @@ TEST(Provenance, PngsCarryTheMark) {
 TEST(Provenance, BoxesThatMakeNoSenseAreNoMark) {
   const Scratch scratch;
   using namespace std::string_literals;
-  for (const std::string& boxes : {"\0\0\0\x10""ftypisom\0\0\0\0"s, "\0\0\0\x10""ftypisom\0\0\0\0\0\0\0\0"s, "\0\0\0\x10""ftypisom\0\0\0\0\0\0\0\x01uuid\xff\xff\xff\xff\xff\xff\xff\xff"s, "\0\0\0\x10""ftypisom\0\0\0\0\xff\xff\xff\xffuuid"s,
-                                   "\0\0\0\x10""ftypisom\0\0\0\0\0\0\0\x04uuid\0\0\0\0\0\0\0\0"s, "\0\0\0\x10""ftyp"s}) {
+  for (const std::string& boxes : {"\0\0\0\x10"
+                                   "ftypisom\0\0\0\0"s,
+                                   "\0\0\0\x10"
+                                   "ftypisom\0\0\0\0\0\0\0\0"s,
+                                   "\0\0\0\x10"
+                                   "ftypisom\0\0\0\0\0\0\0\x01uuid\xff\xff\xff\xff\xff\xff\xff\xff"s,
+                                   "\0\0\0\x10"
+                                   "ftypisom\0\0\0\0\xff\xff\xff\xffuuid"s,
+                                   "\0\0\0\x10"
+                                   "ftypisom\0\0\0\0\0\0\0\x04uuid\0\0\0\0\0\0\0\0"s,
+                                   "\0\0\0\x10"
+                                   "ftyp"s}) {
     write_text(scratch / "a.mp4", boxes);
     EXPECT_FALSE(has_synthetic_mark(scratch / "a.mp4"));
   }
@@ -102,7 +113,8 @@ TEST(Provenance, TheManifestNamesEverythingWithItsHash) {
   std::filesystem::create_directory(scratch / "frames");
   write_text(scratch / "frames" / "1.png", "one");
   write_text(scratch / "frames" / "2.png", "two");
-  write_manifest(scratch / "out.mp4", "doppel convert in.mp4 \xff\"quoted\"", {{"model", scratch / "model.safetensors"}, {"input", scratch / "frames"}}, {{"frames", "12"}, {"model_step", "400"}});
+  write_manifest(scratch / "out.mp4", "doppel convert in.mp4 \xff\"quoted\"", {{"model", scratch / "model.safetensors"}, {"input", scratch / "frames"}},
+                 {{"frames", "12"}, {"model_step", "400"}});
   const auto manifest = nlohmann::json::parse(read_text(scratch / "out.mp4.provenance.json"));
   EXPECT_EQ(manifest["tool"], "doppel");
   EXPECT_EQ(manifest["version"], DOPPEL_VERSION);
