@@ -10,9 +10,7 @@ namespace {
 
 std::int64_t x_size(const ConvShape& s) { return s.n * s.h * s.w * s.in_channels; }
 std::int64_t y_size(const ConvShape& s) { return s.n * s.out_h() * s.out_w() * s.out_channels; }
-
 std::int64_t w_size(const ConvShape& s) { return static_cast<std::int64_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels; }
-int positions(const ConvShape& s) { return s.out_h() * s.out_w(); }
 
 // bf16 where float is faster: widen, compute, narrow.
 struct Widened {
@@ -24,16 +22,15 @@ struct Widened {
 
 #if DOPPEL_HAS_ONEDNN
 bool bf16_is_native() { return onednn::native_bf16(); }
-template <class T> constexpr bool onednn_has = !std::is_same_v<T, double>;
-#else
-bool bf16_is_native() { return false; }
-#endif
-template <class T> bool widen(const ConvShape& s) { return std::is_same_v<T, bf16> && (!bf16_is_native() || thin::offers(s)); }
 
 // Few output positions leave oneDNN's kernels little to do per weight that they load, and the reorder of the many weights
 // weighs most: there our own GEMM is faster. Measured on the layers of `original` (bench/bench_conv.cpp): forward 165 against
 // 248 ms at 4x4, filter gradient 160 against 340 ms at 4x4 and 170 against 191 ms at 8x8.
-constexpr int few_positions_forward = 16, few_positions_filter = 64;
+template <class T> bool onednn_forward(const ConvShape& s) { return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16; }
+bool onednn_filter(const ConvShape& s) { return s.out_h() * s.out_w() > 64; }
+#else
+bool bf16_is_native() { return false; }
+#endif
 
 }  // namespace
 
@@ -41,7 +38,7 @@ template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
   if (y_size(s) == 0) return;
   if constexpr (std::is_same_v<T, bf16>) {
-    if (widen<T>(s)) {
+    if (!bf16_is_native() || thin::offers(s)) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
       conv_forward<D, float>(stream, s, wide_x.data(), wide_w.data(), wide_bias.data(), wide_y.data(), epilogue);
@@ -52,9 +49,8 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
     if (thin::offers(s)) return thin::conv_forward(s, x, w, bias, y, epilogue);
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (onednn_has<T>) {
-    const bool ours = std::is_same_v<T, float> && positions(s) <= few_positions_forward;
-    if (!ours && onednn::conv_forward(s, x, w, bias, y, epilogue)) return;
+  if constexpr (!std::is_same_v<T, double>) {
+    if (onednn_forward<T>(s) && onednn::conv_forward(s, x, w, bias, y, epilogue)) return;
   }
 #endif
   im2col::conv_forward(s, x, w, bias, y, epilogue);
@@ -71,7 +67,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
     }
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (onednn_has<T>) {
+  if constexpr (!std::is_same_v<T, double>) {
     if (onednn::conv_backward_data(s, dy, w, dx)) return;
   }
 #endif
@@ -81,7 +77,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
   if constexpr (std::is_same_v<T, bf16>) {
-    if (widen<T>(s)) {
+    if (!bf16_is_native() || thin::offers(s)) {
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)), wide_dw(w_size(s));
       conv_backward_filter<D, float>(stream, s, wide_x.data(), wide_dy.data(), wide_dw.data());
       return cast<D, float, bf16>(stream, wide_dw.data(), dw, w_size(s));
@@ -91,9 +87,8 @@ void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const 
     if (thin::offers(s)) return thin::conv_backward_filter(s, x, dy, dw);
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (onednn_has<T>) {
-    const bool ours = s.n == 0 || positions(s) <= few_positions_filter;
-    if (!ours && onednn::conv_backward_filter(s, x, dy, dw)) return;
+  if constexpr (!std::is_same_v<T, double>) {
+    if (s.n > 0 && onednn_filter(s) && onednn::conv_backward_filter(s, x, dy, dw)) return;
   }
 #endif
   im2col::conv_backward_filter(s, x, dy, dw);
@@ -111,7 +106,7 @@ void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose tran
     }
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (onednn_has<T>) {
+  if constexpr (!std::is_same_v<T, double>) {
     if (k > 0 && onednn::gemm(ta, tb, m, n, k, alpha, a, b, beta, c)) return;
   }
 #endif

@@ -38,12 +38,15 @@ inline std::size_t x_size(const kernels::ConvShape& s) { return static_cast<std:
 inline std::size_t w_size(const kernels::ConvShape& s) { return static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels; }
 inline std::size_t y_size(const kernels::ConvShape& s) { return static_cast<std::size_t>(s.n) * s.out_h() * s.out_w() * s.out_channels; }
 
-inline Sums conv_forward(const kernels::ConvShape& s, const std::vector<double>& x, const std::vector<double>& w, const std::vector<double>* bias, const kernels::ConvEpilogue& epilogue) {
+inline Sums conv_forward(const kernels::ConvShape& s, const std::vector<double>& x, const std::vector<double>& w, const std::vector<double>* bias) {
   Sums y(y_size(s));
   conv_products(s, [&](std::int64_t xi, std::int64_t wi, std::int64_t yi) { y.add(static_cast<std::size_t>(yi), x[static_cast<std::size_t>(xi)] * w[static_cast<std::size_t>(wi)]); });
-  for (std::size_t i = 0; i < y.value.size(); ++i) {
-    if (bias) y.add(i, (*bias)[i % static_cast<std::size_t>(s.out_channels)]);
-    double& v = y.value[i];
+  for (std::size_t i = 0; bias && i < y.value.size(); ++i) y.add(i, (*bias)[i % static_cast<std::size_t>(s.out_channels)]);
+  return y;
+}
+
+inline Sums activate(Sums y, const kernels::ConvEpilogue& epilogue) {
+  for (double& v : y.value) {
     if (epilogue.activation == kernels::Activation::leaky_relu && v < 0) v *= epilogue.slope;
     if (epilogue.activation == kernels::Activation::sigmoid) v = 1 / (1 + std::exp(-v));
   }

@@ -58,7 +58,7 @@ def worker(task):
     layout = torch.channels_last if task["layout"] == "channels_last" else torch.contiguous_format
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-    model = models.build(task["model"])
+    model = models.Autoencoder(models.plan_of(task["start"])[0])
     models.load(model, task["start"])
     model = model.to(device).to(memory_format=layout)
     arrays, _ = tensor_file.read(task["start"], ["input", "target", "mask"])

@@ -32,7 +32,7 @@ const std::vector<Plan>& plans() {
   static const std::vector<Plan> all = {
       {"original", "64 px, 82 M parameters: the classic", 64, {128, 256, 512, 1024}, 1024, 4, 1024, 512, {256, 128, 64}, 5e-5f},
       {"lightweight", "64 px, 51 M parameters: less memory, more arithmetic", 64, {128, 256, 512}, 512, 4, 512, 256, {512, 256, 128}, 5e-5f},
-      {"tiny", "64 px, 2 M parameters: for demos on a CPU", 64, {16, 32, 64, 128}, 64, 4, 128, 96, {64, 32, 16}, 1e-3f},
+      {"tiny", "64 px, 2 M parameters: for demos on a CPU", 64, {16, 32, 64, 128}, 256, 4, 128, 96, {64, 32, 16}, 1e-3f},
   };
   return all;
 }

@@ -27,8 +27,7 @@ simt_switch:
   popq %r12
   popq %rbx
   popq %rbp
-  popq %rcx
-  jmpq *%rcx
+  ret
 .size simt_switch,.-simt_switch
 )");
 #elif !SIMT_UCONTEXT && defined(__aarch64__)

@@ -24,9 +24,9 @@ inline unsigned lane() { return linear_thread() & 31u; }
 
 // ---- barriers. The default arguments note the caller's line.
 inline void __syncthreads(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { runtime::block_barrier({file, line}); }
-inline int __syncthreads_or(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier({file, line}, vote != 0).any; }
-inline int __syncthreads_and(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier({file, line}, vote != 0).all; }
-inline int __syncthreads_count(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier({file, line}, vote != 0).count; }
+inline int __syncthreads_or(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier_with_vote({file, line}, vote != 0).any; }
+inline int __syncthreads_and(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier_with_vote({file, line}, vote != 0).all; }
+inline int __syncthreads_count(int vote, const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return runtime::block_barrier_with_vote({file, line}, vote != 0).count; }
 inline void __syncwarp(unsigned mask = full_warp, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   runtime::warp_collective(mask, {nullptr, nullptr, 0}, nullptr, "__syncwarp", {file, line});
 }

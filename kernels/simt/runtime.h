@@ -56,7 +56,8 @@ struct LaneExchange { const void* operand; void* result; unsigned number; };
 using Combine = void (*)(LaneExchange* lanes /*[32]*/, unsigned mask);
 
 struct Votes { bool any, all; int count; };
-Votes block_barrier(Site, bool vote = true);
+void block_barrier(Site);
+Votes block_barrier_with_vote(Site, bool vote);
 void warp_collective(unsigned mask, LaneExchange, Combine, const char* name, Site);
 
 // The block's storage for one SIMT_SHARED variable; the same for every thread of the block.

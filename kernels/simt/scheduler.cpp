@@ -93,14 +93,15 @@ struct Thread {
   Fiber* fiber;
   uint3 index;
   State state;
-  unsigned mask;          // at_warp: the collective it waits in
-  const char* name;
-  Site site;
   void* context;          // ThreadSanitizer's
 };
 
+// The collective in which a lane has arrived last.
+struct Arrival { const char* name; Site site; unsigned mask; };
+
 struct Warp {
   LaneExchange lanes[32];
+  Arrival arrivals[32];
   unsigned arrived, phase;
   char sync[2];
 };
@@ -129,7 +130,8 @@ class Executor {
   void begin_launch();
   void run_block(const Job&);
   void end_launch();
-  Votes barrier(Site, bool vote);
+  void barrier(Site);
+  Votes barrier_with_vote(Site, bool vote);
   void warp_collective(unsigned mask, LaneExchange, Combine, const char* name, Site);
 
   bool active() const { return active_; }
@@ -166,6 +168,7 @@ class Executor {
 
   bool active_ = false;
   const Job* job_ = nullptr;
+  dim3 shape_{0, 0, 0};     // of the block that threads_ and the rest are laid out for
   unsigned count_ = 0;      // threads of the block
   unsigned started_ = 0, live_ = 0, waiting_ = 0, current_ = 0;
   std::vector<Thread> threads_;
@@ -195,13 +198,13 @@ class Executor {
 thread_local std::unique_ptr<Executor> executor_owner;
 thread_local constinit Executor* executor_of_thread = nullptr;
 
-Executor& executor() {
-  if (!executor_of_thread) [[unlikely]] {
-    executor_owner = std::make_unique<Executor>();
-    executor_of_thread = executor_owner.get();
-  }
-  return *executor_of_thread;
+// The executor whose fiber calls; stops the program where no fiber runs, which means a plain launch.
+Executor& running(const char* what, const char* name, Site site) {
+  Executor* const executor = executor_of_thread;
+  if (!executor || !executor->active()) [[unlikely]] stop(what, name, site);
+  return *executor;
 }
+constexpr const char* needs_fibers = "this kernel was launched without barriers, use launch_with_barriers";
 
 // ---- fibers
 
@@ -273,10 +276,11 @@ void Executor::run_next() {
   } else if (live_ == 0) {
     jump(&launcher_);
   } else {
-    for (const Thread& thread : threads_) {
-      if (thread.state != State::at_warp) continue;
-      threadIdx = thread.index;
-      stop("warp collective never completes, a lane that its mask names has left or waits elsewhere", thread.name, thread.site);
+    for (unsigned t = 0; t < count_; ++t) {
+      if (threads_[t].state != State::at_warp) continue;
+      const Arrival& arrival = warps_[t >> 5].arrivals[t & 31u];
+      threadIdx = threads_[t].index;
+      stop("warp collective never completes, a lane that its mask names has left or waits elsewhere", arrival.name, arrival.site);
     }
     stop("deadlock");
   }
@@ -294,8 +298,7 @@ void Executor::release_barrier() {
     if (threads_[t.value].state == State::at_barrier) wake(t.value, false);
 }
 
-Votes Executor::barrier(Site site, bool vote) {
-  if (!active_) stop("barrier in a kernel launched without barriers, use launch_with_barriers", "__syncthreads", site);
+void Executor::barrier(Site site) {
   char* const sync = &barrier_sync_[barrier_phase_ & 1];
   tsan_release(sync);
   enter_context(scheduler_context_);
@@ -306,9 +309,6 @@ Votes Executor::barrier(Site site, bool vote) {
     std::fprintf(stderr, "simt: other threads of the block wait at %s:%d\n", barrier_site_.file, barrier_site_.line);
     stop("divergent barrier", "__syncthreads", site);
   }
-  votes_.any |= vote;
-  votes_.all &= vote;
-  votes_.count += vote;
   threads_[current_].state = State::at_barrier;
   ++waiting_;
   if (waiting_ == live_ && started_ == count_) release_barrier();
@@ -316,6 +316,13 @@ Votes Executor::barrier(Site site, bool vote) {
 
   enter_context(threads_[current_].context);
   tsan_acquire(sync);
+}
+
+Votes Executor::barrier_with_vote(Site site, bool vote) {
+  votes_.any |= vote;
+  votes_.all &= vote;
+  votes_.count += vote;
+  barrier(site);
   return released_votes_;
 }
 
@@ -327,18 +334,15 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
   if ((mask >> lane & 1u) == 0) stop("the calling lane is not in its own mask", name, site);
   if (count_ - first < 32) mask &= (1u << (count_ - first)) - 1;   // the last warp may be partial
   Warp& warp = warps_[current_ >> 5];
-  Thread& self = threads_[current_];
   warp.lanes[lane] = exchange;   // the operand stays where it is: this lane's stack lives until it is woken
+  warp.arrivals[lane] = {name, site, mask};
   warp.arrived |= 1u << lane;
-  self.mask = mask;
-  self.name = name;
-  self.site = site;
   if ((warp.arrived & mask) != mask) {
-    self.state = State::at_warp;
+    threads_[current_].state = State::at_warp;
     return false;
   }
   for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    const Thread& other = threads_[first + static_cast<unsigned>(std::countr_zero(rest))];
+    const Arrival& other = warp.arrivals[std::countr_zero(rest)];
     if (other.mask == mask && std::strcmp(other.name, name) == 0) continue;
     std::fprintf(stderr, "simt: lane %d waits in %s with mask %08x at %s:%d\n", std::countr_zero(rest), other.name, other.mask, other.site.file, other.site.line);
     stop("lanes of one warp meet in different collectives or with different masks", name, site);
@@ -357,7 +361,6 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
 }
 
 void Executor::warp_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name, Site site) {
-  if (!active_) stop("warp collective in a kernel launched without barriers, use launch_with_barriers", name, site);
   // __syncwarp, which has nothing to combine, orders memory. Shuffles and votes do not.
   Warp& warp = warps_[current_ >> 5];
   char* const sync = &warp.sync[warp.phase & 1];
@@ -378,12 +381,15 @@ void Executor::choose_order() {
 
 void Executor::prepare(const Job& job) {
   job_ = &job;
-  count_ = job.block.x * job.block.y * job.block.z;
-  threads_.assign(count_, Thread{});
-  for (unsigned t = 0; t < count_; ++t) threads_[t].index = {t % job.block.x, t / job.block.x % job.block.y, t / job.block.x / job.block.y};
-  warps_.assign((count_ + 31) / 32, Warp{});
-  order_.assign(count_, Index{0});
-  queue_.reset(count_);
+  if (shape_.x != job.block.x || shape_.y != job.block.y || shape_.z != job.block.z) {
+    shape_ = job.block;
+    count_ = shape_.x * shape_.y * shape_.z;
+    threads_.assign(count_, Thread{});
+    for (unsigned t = 0; t < count_; ++t) threads_[t].index = {t % shape_.x, t / shape_.x % shape_.y, t / shape_.x / shape_.y};
+    warps_.assign((count_ + 31) / 32, Warp{});
+    order_.assign(count_, Index{0});
+    queue_.reset(count_);
+  }
   random_ = config().seed * 0x9E3779B97F4A7C15ull + blockIdx.x * 7919u + blockIdx.y * 104729u + blockIdx.z * 1299709u + 1;
   choose_order();
   started_ = waiting_ = current_ = 0;
@@ -442,29 +448,34 @@ void Executor::end_launch() {
 
 }  // namespace
 
-void begin_fibers() { executor().begin_launch(); }
-void end_fibers() { executor().end_launch(); }
+void begin_fibers() {
+  if (!executor_of_thread) {
+    executor_owner = std::make_unique<Executor>();
+    executor_of_thread = executor_owner.get();
+  }
+  executor_of_thread->begin_launch();
+}
+
+void end_fibers() { executor_of_thread->end_launch(); }
 
 void run_blocks_on_fibers(const Job& job, std::size_t first, std::size_t last) {
-  Executor& self = executor();
   blockDim = job.block;
   gridDim = job.grid;
   for (std::size_t i = first; i < last; ++i) {
     enter_block(job, i);
-    self.run_block(job);
+    executor_of_thread->run_block(job);
   }
 }
 
-Votes block_barrier(Site site, bool vote) { return executor().barrier(site, vote); }
+void block_barrier(Site site) { running(needs_fibers, "__syncthreads", site).barrier(site); }
+Votes block_barrier_with_vote(Site site, bool vote) { return running(needs_fibers, "__syncthreads", site).barrier_with_vote(site, vote); }
 
 void warp_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name, Site site) {
-  executor().warp_collective(mask, exchange, combine, name, site);
+  running(needs_fibers, name, site).warp_collective(mask, exchange, combine, name, site);
 }
 
 void* shared_slot(const void* key, std::size_t bytes, std::size_t alignment) {
-  Executor& self = executor();
-  if (!self.active()) stop("shared memory in a kernel launched without barriers, use launch_with_barriers");
-  return self.arena.find_or_take(key, bytes, alignment);
+  return running(needs_fibers, "shared memory", {"", 0}).arena.find_or_take(key, bytes, alignment);
 }
 
 }  // namespace simt::runtime

@@ -260,7 +260,10 @@ TEST(Images, MutationsAreSurvived) {
         for (std::size_t i = at; i < std::min(bad.size(), at + 8); ++i) bad[i] = static_cast<std::byte>(random() % 2 ? 0xff : random());
         break;
       }
-      default: bad.erase(bad.begin() + static_cast<std::ptrdiff_t>(8 + below(bad.size() - 8)), bad.end() - static_cast<std::ptrdiff_t>(below(20)));
+      default: {
+        const std::size_t first = 8 + below(bad.size() - 8);
+        bad.erase(bad.begin() + static_cast<std::ptrdiff_t>(first), bad.begin() + static_cast<std::ptrdiff_t>(first + 1 + below(bad.size() - first)));
+      }
     }
     if (trial % 3 == 0) repair_crcs(bad);
     const auto path = scratch / (trial % 3 ? "bad.jpg" : "bad.png");

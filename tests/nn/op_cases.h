@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <functional>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ struct OpCase {
 };
 
 const std::vector<OpCase>& op_cases();
+inline void PrintTo(const OpCase& c, std::ostream* out) { *out << c.op << " " << c.label; }  // for GoogleTest's messages
 
 // The case's inputs as leaves of a dtype, on a device.
 std::vector<nn::Tensor> make_inputs(const OpCase&, nn::DType, nn::Device = nn::Device::host);
