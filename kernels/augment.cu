@@ -121,7 +121,7 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
 struct Seen { float r[kRun], g[kRun], b[kRun], m[kRun]; };
 
 template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std::uint8_t* face, const Recipe& recipe, int stored_size, float x, float y, float over_size) {
-  float r = 0.f, g = 0.f, b = 0.f, m = 0.f;
+  float sum[4] = {};
   const int n = recipe.supersample;
   const float step = 1.f / static_cast<float>(n), share = step * step * (1.f / 255.f);
   for (int j = 0; j < n; ++j)
@@ -134,16 +134,12 @@ template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std:
         v += dv;
       }
       u = recipe.flip_scale * u + recipe.flip_shift;
-      const Neighbours at(recipe.xx * u + recipe.xy * v + recipe.x0, recipe.yx * u + recipe.yy * v + recipe.y0, stored_size, stored_size);
-      r += at.read(face, 4, 0);
-      g += at.read(face, 4, 1);
-      b += at.read(face, 4, 2);
-      if constexpr (!kWarp) m += at.read(face, 4, 3);
+      Neighbours(recipe.xx * u + recipe.xy * v + recipe.x0, recipe.yx * u + recipe.yy * v + recipe.y0, stored_size, stored_size).template add<4>(face, sum);
     }
-  seen.r[k] = r * share;
-  seen.g[k] = g * share;
-  seen.b[k] = b * share;
-  seen.m[k] = m * share;
+  seen.r[k] = sum[0] * share;
+  seen.g[k] = sum[1] * share;
+  seen.b[k] = sum[2] * share;
+  seen.m[k] = sum[3] * share;
 }
 
 SIMT_DEVICE float move(float value, float r, float low, float high) { return value + r * (r > 0.f ? high - value : value - low); }
@@ -152,11 +148,8 @@ SIMT_DEVICE void shift_color(Seen& seen, const Recipe& recipe, int count) {
   const float lightness = recipe.lightness, a = recipe.a, b = recipe.b;
   SIMT_SIMD
   for (int k = 0; k < count; ++k) {
-    Lab lab = rgb_to_lab(Rgb{seen.r[k], seen.g[k], seen.b[k]});
-    lab.l = move(lab.l, lightness, 0.f, 100.f);
-    lab.a = move(lab.a, a, -128.f, 127.f);
-    lab.b = move(lab.b, b, -128.f, 127.f);
-    const Rgb shifted = lab_to_rgb(lab);
+    const Lab lab = rgb_to_lab(Rgb{seen.r[k], seen.g[k], seen.b[k]});
+    const Rgb shifted = lab_to_rgb(Lab{move(lab.l, lightness, 0.f, 100.f), move(lab.a, a, -128.f, 127.f), move(lab.b, b, -128.f, 127.f)});
     seen.r[k] = shifted.r;
     seen.g[k] = shifted.g;
     seen.b[k] = shifted.b;

@@ -6,27 +6,31 @@
 namespace kernels {
 inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
 
-// The four neighbours of a position, as offsets in pixels, and how far the position lies towards the second of each pair.
+// The four neighbours of a position, as offsets in pixels, and the weight of each.
 struct Neighbours {
   std::int64_t at00, at01, at10, at11;
-  float fx, fy;
+  float w00, w01, w10, w11;
   SIMT_DEVICE Neighbours(float x, float y, int w, int h) {
     const float max_x = static_cast<float>(w - 1), max_y = static_cast<float>(h - 1);
     const float cx = x > 0.f ? (x < max_x ? x : max_x) : 0.f, cy = y > 0.f ? (y < max_y ? y : max_y) : 0.f;  // NaN becomes 0
     const int x0 = static_cast<int>(cx), y0 = static_cast<int>(cy);
-    const int x1 = x0 + 1 < w ? x0 + 1 : x0, y1 = y0 + 1 < h ? y0 + 1 : y0;
-    fx = cx - static_cast<float>(x0);
-    fy = cy - static_cast<float>(y0);
+    const std::int64_t right = x0 + 1 < w ? 1 : 0, below = y0 + 1 < h ? w : 0;
+    const float fx = cx - static_cast<float>(x0), fy = cy - static_cast<float>(y0);
     at00 = static_cast<std::int64_t>(y0) * w + x0;
-    at01 = static_cast<std::int64_t>(y0) * w + x1;
-    at10 = static_cast<std::int64_t>(y1) * w + x0;
-    at11 = static_cast<std::int64_t>(y1) * w + x1;
+    at01 = at00 + right;
+    at10 = at00 + below;
+    at11 = at10 + right;
+    w11 = fx * fy;
+    w01 = fx - w11;
+    w10 = fy - w11;
+    w00 = 1.f - fx - w10;
   }
-  template <class Src> SIMT_DEVICE float read(const Src* image /*[h,w,channels]*/, int channels, int c) const {
-    const float v00 = static_cast<float>(image[at00 * channels + c]), v01 = static_cast<float>(image[at01 * channels + c]);
-    const float v10 = static_cast<float>(image[at10 * channels + c]), v11 = static_cast<float>(image[at11 * channels + c]);
-    const float top = v00 + fx * (v01 - v00), bottom = v10 + fx * (v11 - v10);
-    return top + fy * (bottom - top);
+  // sum[c] += value of channel c; channels side by side, so that the host takes them as one vector.
+  template <int kChannels, class Src> SIMT_DEVICE void add(const Src* image /*[h,w,kChannels]*/, float (&sum)[kChannels]) const {
+    const Src *p00 = image + at00 * kChannels, *p01 = image + at01 * kChannels, *p10 = image + at10 * kChannels, *p11 = image + at11 * kChannels;
+    SIMT_UNROLL
+    for (int c = 0; c < kChannels; ++c)
+      sum[c] += w00 * static_cast<float>(p00[c]) + w01 * static_cast<float>(p01[c]) + w10 * static_cast<float>(p10[c]) + w11 * static_cast<float>(p11[c]);
   }
 };
 

@@ -64,9 +64,9 @@ template <class C> struct Similarity {
     const C b1 = m.p * m.p + m.t * m.t + c1, b2 = (m.pp - m.p * m.p) + (m.tt - m.t * m.t) + c2;
     const C over = C(1) / (b1 * b2);
     ssim = a1 * a2 * over;
-    by_square = -ssim / b2;
+    by_square = -ssim * (b1 * over);
     by_product = C(2) * a1 * over;
-    by_mean = C(2) * m.t * (a2 - a1) * over - C(2) * m.p * ssim * (C(1) / b1 - C(1) / b2);
+    by_mean = C(2) * over * (m.t * (a2 - a1) - m.p * ssim * (b2 - b1));
   }
 };
 
@@ -76,9 +76,9 @@ template <class B, class C> struct MomentRegisters {
   SIMT_DEVICE Moments<C> operator[](int thread) const { return {p[thread], t[thread], pp[thread], tt[thread], pt[thread]}; }
 };
 
-// Works out the moments of all pixels of a tile and calls f(thread, y, x, inside, moments) for each; inside is false where the
-// tile hangs over the image. All threads must call it. Sums and what is made of them are separate phases: the sums have no branch,
-// so the host's are SIMD.
+// Works out the moments of a tile's pixels, one row of threads at a time, and calls f(y, moments) with the row's first y. All threads
+// must call it, and f holds phases of its own: arithmetic without a branch in one phase, so that the host makes SIMD of it, and
+// stores in the next, since the tile may hang over the image.
 template <class T, class B, class F>
 SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<compute_t<T>>& window, const T* pred, const T* target, int n, int c, int x0, int y0, F&& f) {
   using C = compute_t<T>;
@@ -131,10 +131,7 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
       moments.tt[thread] = m.tt;
       moments.pt[thread] = m.pt;
     });
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
-      const int y = y0 + row + ty, x = x0 + tx, thread = ty * kTileW + tx;
-      f(thread, y, x, y < h && x < w, moments[thread]);
-    });
+    f(y0 + row, moments);
   }
   b.threads([](int, int) SIMT_LAMBDA {});  // the tile may be filled again
 }
@@ -155,18 +152,27 @@ template <class T> struct DssimForward {
     const auto place = tiling.place(b.block_x());
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
     const std::int64_t map_size = tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
-    typename B::template Reg<C> total;
+    typename B::template Reg<C> total, dissimilarity, by_mean, by_square, by_product;
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
-    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int thread, int y, int x, bool inside, const Moments<C>& m) SIMT_LAMBDA {
-      const Similarity<C> s(m);
-      if (!inside) return;
-      const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
-      total[thread] += weight * (C(1) - s.ssim) * C(0.5);
-      const C outer = C(-0.5) * scale * weight;
-      const std::int64_t at = tiling.pixel(place.plane, y, x);
-      maps[at] = outer * s.by_mean;
-      maps[map_size + at] = outer * s.by_square;
-      maps[2 * map_size + at] = outer * s.by_product;
+    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+        const int thread = ty * kTileW + tx;
+        const Similarity<C> s(moments[thread]);
+        dissimilarity[thread] = C(0.5) * (C(1) - s.ssim);
+        by_mean[thread] = C(-0.5) * scale * s.by_mean;
+        by_square[thread] = C(-0.5) * scale * s.by_square;
+        by_product[thread] = C(-0.5) * scale * s.by_product;
+      });
+      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+        const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
+        if (y >= tiling.shape.h || x >= tiling.shape.w) return;
+        const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
+        const std::int64_t at = tiling.pixel(place.plane, y, x);
+        total[thread] += weight * dissimilarity[thread];
+        maps[at] = weight * by_mean[thread];
+        maps[map_size + at] = weight * by_square[thread];
+        maps[2 * map_size + at] = weight * by_product[thread];
+      });
     });
     const C sum = b.sum(total);
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { if (tx == 0 && ty == 0) partials[b.block_x()] = sum; });
@@ -255,9 +261,9 @@ template <class T> struct SsimMap {
   static constexpr int kx = kTileW, ky = kThreadRows;
   Tiling<T> tiling;
   Window<compute_t<T>> window;
-  const T* a;  // [N,H,W,C]
+  const T* a;   // [N,H,W,C]
   const T* b_;  // [N,H,W,C]
-  T* ssim;     // [N,H,W]
+  T* ssim;      // [N,H,W]
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
@@ -266,12 +272,14 @@ template <class T> struct SsimMap {
     SIMT_BLOCK_SHARED(B, C, sums, [Tiling<T>::kTileH][kTileW]);
     b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA { sums[i][j] = C(0); });
     for (int c = 0; c < channels; ++c) {
-      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, [&](int, int y, int x, bool inside, const Moments<C>& m) SIMT_LAMBDA {
-        if (!inside) return;
-        const C sum = sums[y - place.y0][x - place.x0] += Similarity<C>(m).ssim;
-        if (c == channels - 1) store(ssim, tiling.pixel(place.plane, y, x), sum / static_cast<C>(channels));
+      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+        b.threads_last([&](int tx, int ty) SIMT_LAMBDA { sums[y0 - place.y0 + ty][tx] += Similarity<C>(moments[ty * kTileW + tx]).ssim; });
       });
     }
+    b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA {
+      const int y = place.y0 + i, x = place.x0 + j;
+      if (y < tiling.shape.h && x < tiling.shape.w) store(ssim, tiling.pixel(place.plane, y, x), sums[i][j] / static_cast<C>(channels));
+    });
   }
 };
 

@@ -41,8 +41,7 @@ __global__ void warp_kernel(const Src* source, int source_h, int source_w, float
       for (int i = 0; i < supersample; ++i) {
         float sx, sy;
         map(static_cast<float>(x) + first + static_cast<float>(i) * step, static_cast<float>(y) + first + static_cast<float>(j) * step, sx, sy);
-        const Neighbours at(sx, sy, source_w, source_h);
-        for (int c = 0; c < kChannels; ++c) sum[c] += at.read(source, kChannels, c);
+        Neighbours(sx, sy, source_w, source_h).template add<kChannels>(source, sum);
       }
     for (int c = 0; c < kChannels; ++c) out[(y * w + x) * kChannels + c] = sum[c] * share;
   });

@@ -63,7 +63,10 @@ void remove_stale_temporaries(const fs::path& folder, const std::string& prefix)
 class AtomicWrite {
  public:
   AtomicWrite(const fs::path& path, std::uint64_t bytes)
-      : path_(path.string()), folder_(path.has_parent_path() ? path.parent_path() : fs::path(".")), temporary_(fmt::format("{}.tmp-{}", path_, ::gettid())), bytes_(bytes) {}
+      : path_(path.string()),
+        folder_(path.has_parent_path() ? path.parent_path() : fs::path(".")),
+        temporary_(fmt::format("{}.tmp-{}", path_, ::gettid())),
+        bytes_(bytes) {}
   AtomicWrite(const AtomicWrite&) = delete;
   AtomicWrite& operator=(const AtomicWrite&) = delete;
   ~AtomicWrite() {
@@ -137,8 +140,8 @@ class AtomicWrite {
     struct statvfs disk {};
     std::string free;
     if (::statvfs(folder_.c_str(), &disk) == 0 && disk.f_blocks > 0) free = fmt::format(", {} are free", static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
-    throw Error(ErrorKind::disk, fmt::format("{} {}: {}. It needs {} bytes{}. The previous version is still loadable; make room or name another folder, then save again",
-                                             path_, what, std::strerror(error), bytes_, free));
+    throw Error(ErrorKind::disk, fmt::format("{} {}: {}. It needs {} bytes{}. The previous version is still loadable; make room or name another folder, "
+                                             "then save again", path_, what, std::strerror(error), bytes_, free));
   }
 
   std::string path_;

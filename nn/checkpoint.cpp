@@ -103,7 +103,9 @@ void save_safetensors(const fs::path& path, const std::map<std::string, std::str
 SafetensorsFile::SafetensorsFile(const fs::path& path, bool require_checksum) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // non-blocking: opening a pipe must not hang
   struct stat status {};
-  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) throw Error(ErrorKind::input, fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
+    throw Error(ErrorKind::input, fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
+  }
   if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::input, fmt::format("{}: is not a file", path.string()));
   const auto size = static_cast<std::uint64_t>(status.st_size);
 

@@ -199,7 +199,8 @@ bool valid_utf8(std::string_view text) {
     for (std::size_t k = 1; k < length; ++k)
       if ((at(i + k) & 0xC0) != 0x80) return false;
     // too long a form, a surrogate, or beyond U+10FFFF
-    if ((lead == 0xE0 && at(i + 1) < 0xA0) || (lead == 0xED && at(i + 1) >= 0xA0) || (lead == 0xF0 && at(i + 1) < 0x90) || (lead == 0xF4 && at(i + 1) >= 0x90)) return false;
+    const unsigned second = at(i + 1);
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second >= 0xA0) || (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second >= 0x90)) return false;
     i += length;
   }
   return true;

@@ -105,7 +105,8 @@ void check_gradient(const Node& node, std::size_t i, const Edge& input, const Te
                                                 name(gradient.dtype()), input.shape.str(), name(input.dtype)));
   }
   if (trap_nan && !all_finite(gradient)) {
-    throw Error(ErrorKind::not_finite, fmt::format("backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op, i, input.shape.str()));
+    throw Error(ErrorKind::not_finite,
+                fmt::format("backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op, i, input.shape.str()));
   }
 }
 

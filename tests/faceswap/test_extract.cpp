@@ -2,6 +2,7 @@
 #if DOPPEL_DETECT
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>

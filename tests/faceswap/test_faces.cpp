@@ -146,7 +146,10 @@ void expect_equal(const Face& a, const Face& b) {
   EXPECT_EQ(a.seconds, b.seconds);
   EXPECT_EQ(a.track, b.track);
   EXPECT_EQ(difference(matrix(a.to_canonical), matrix(b.to_canonical)), 0) << "every bit of the similarity travels";
-  for (int k = 0; k < 2; ++k) EXPECT_EQ(a.eyes[k].x, b.eyes[k].x), EXPECT_EQ(a.eyes[k].y, b.eyes[k].y);
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(a.eyes[k].x, b.eyes[k].x);
+    EXPECT_EQ(a.eyes[k].y, b.eyes[k].y);
+  }
   EXPECT_EQ(a.box_x, b.box_x);
   EXPECT_EQ(a.box_y, b.box_y);
   EXPECT_EQ(a.box_side, b.box_side);

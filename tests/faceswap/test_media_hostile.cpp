@@ -20,7 +20,7 @@ using namespace faceswap;
 
 namespace {
 
-std::string read_bytes(const std::filesystem::path& path) {
+[[maybe_unused]] std::string read_bytes(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }

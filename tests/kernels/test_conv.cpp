@@ -118,7 +118,9 @@ TYPED_TEST(Conv, BackwardDataMatchesTheDefinition) {
     ++computed;
     seam::expect_close(dx, reference::conv_backward_data(s, dy, w), s.str());
   }
-  if (!std::is_same_v<TypeParam, Thin>) EXPECT_GT(computed, 0u) << "no shape was computed at all";
+  if (!std::is_same_v<TypeParam, Thin>) {
+    EXPECT_GT(computed, 0u) << "no shape was computed at all";
+  }
 }
 
 TYPED_TEST(Conv, BackwardFilterMatchesTheDefinition) {

@@ -420,7 +420,7 @@ Verdict cut_power_everywhere(const std::vector<Operation>& log) {
           Bytes content = file->durable;
           const std::size_t more = file->data.size() - content.size();
           if (unsynced == zeros) content.resize(file->data.size());
-          if (unsynced == half) content.insert(content.end(), file->data.begin() + static_cast<std::ptrdiff_t>(content.size()), file->data.end() - static_cast<std::ptrdiff_t>(more / 2));
+          if (unsynced == half) content.assign(file->data.begin(), file->data.end() - static_cast<std::ptrdiff_t>(more / 2));
           if (unsynced == all) content = file->data;
           write_file(folder.path / name, content);
         }

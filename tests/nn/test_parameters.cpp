@@ -123,7 +123,8 @@ TEST(Parameters, GradientsLandInTheArenaAndStartAnewAfterZeroing) {
 
 struct AdamCase { DType dtype; float weight_decay, max_norm; };
 class AdamTest : public testing::TestWithParam<AdamCase> {};
-INSTANTIATE_TEST_SUITE_P(Cases, AdamTest, testing::Values(AdamCase{DType::f32, 0, 0}, AdamCase{DType::f32, 0.01f, 0.5f}, AdamCase{DType::bf16, 0.01f, 0.5f}, AdamCase{DType::f64, 0, 0.5f}));
+INSTANTIATE_TEST_SUITE_P(Cases, AdamTest, testing::Values(AdamCase{DType::f32, 0, 0},
+                         AdamCase{DType::f32, 0.01f, 0.5f}, AdamCase{DType::bf16, 0.01f, 0.5f}, AdamCase{DType::f64, 0, 0.5f}));
 
 TEST_P(AdamTest, EqualsALoopInDouble) {
   const AdamCase& c = GetParam();

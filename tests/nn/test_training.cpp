@@ -125,7 +125,8 @@ TEST(Training, GivesTheSameBitsForAnyNumberOfThreads) {
     arena.allocate(Device::host, DType::f32, 1);
     Adam adam(arena, {}, 1.f);
     StepStateBlock state(Device::host, {.learning_rate = 1e-3f});
-    const Tensor x = tensor_of(random_values(8 * 300, 1, 0, 1), {8, 300}, DType::f32), target = tensor_of(random_values(8 * 4 * 192, 2, 0, 1), {8, 8, 8, 12}, DType::f32);
+    const Tensor x = tensor_of(random_values(8 * 300, 1, 0, 1), {8, 300}, DType::f32);
+    const Tensor target = tensor_of(random_values(8 * 4 * 192, 2, 0, 1), {8, 8, 8, 12}, DType::f32);
     for (int step = 0; step < 3; ++step) {
       kernels::advance_step<kernels::Host>(x.stream(), state.device_pointer());
       arena.zero_gradients();
