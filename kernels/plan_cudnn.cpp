@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
-#include "kernels/cudnn_plan.h"
+#include "kernels/cudnn_api.h"
 #include "kernels/library.h"
 
 namespace kernels::cudnn {
@@ -133,11 +134,11 @@ Operations operations(const Problem& p) {
   };
   const Descriptor& x = ops.keep(tensor(operand_x, type, s.n, s.in_channels, s.h, s.w, p.alignment, false));
   const Descriptor& w = ops.keep(tensor(operand_w, type, s.out_channels, s.in_channels, s.kernel, s.kernel, p.alignment, false));
-  const Descriptor* y = &output(bias || activation ? 10 : operand_y, !bias && !activation);
+  const Descriptor* y = &output(bias || activation ? 10 : +operand_y, !bias && !activation);
   ops.add_convolution(p, x, w, *y);
   if (bias) {
     const Descriptor& values = ops.keep(tensor(operand_bias, type, 1, s.out_channels, 1, 1, p.alignment, false));
-    const Descriptor& sum = output(activation ? 11 : operand_y, !activation);
+    const Descriptor& sum = output(activation ? 11 : +operand_y, !activation);
     ops.add_pointwise(CUDNN_POINTWISE_ADD, 0.f, *y, &values, sum);
     y = &sum;
   }
@@ -154,11 +155,22 @@ template <class Note> std::vector<Note> notes(cudnnBackendDescriptor_t engine, c
   return {values.begin(), values.begin() + std::clamp<std::int64_t>(count, 0, static_cast<std::int64_t>(values.size()))};
 }
 
-// Engines that we never take: other bits from run to run; and for strict float, any rounding of the inputs.
+// Engines that we never take: other bits from run to run, sums kept in less than float; and for strict float, inputs rounded for
+// the tensor cores, or transforms (Winograd, FFT) that cancel.
 bool refused(Number number, const std::vector<cudnnBackendNumericalNote_t>& engine_notes) {
   return std::any_of(engine_notes.begin(), engine_notes.end(), [&](cudnnBackendNumericalNote_t note) {
-    if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) return true;
-    return number == Number::f32 && (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS || note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
+    switch (note) {
+      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+      case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return true;
+      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+      case CUDNN_NUMERICAL_NOTE_FFT:
+      case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+      case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
+      case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+      case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return number == Number::f32;
+      default: return false;
+    }
   });
 }
 
@@ -180,7 +192,7 @@ std::vector<Descriptor> ranked_configurations(const Descriptor& graph, cudnnBack
 }
 
 // Turns one configuration into the plan, if it is acceptable and cuDNN can finish it.
-bool accept(const Problem& p, const Descriptor& configuration, cudnnHandle_t handle, const Descriptor* device, Plan& plan, std::array<int, 4>& rejected) {
+bool accept(const Problem& p, const Descriptor& configuration, cudnnHandle_t handle, const Descriptor* device, Plan& plan, std::array<int, 3>& rejected) {
   const Api& api = Api::open();
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t raw = engine.raw();
@@ -198,9 +210,10 @@ bool accept(const Problem& p, const Descriptor& configuration, cudnnHandle_t han
   if (workspace > workspace_cap) return ++rejected[2], false;
 
   const auto behaviour = notes<cudnnBackendBehaviorNote_t>(raw, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
-  plan.runtime_compiled = std::count(behaviour.begin(), behaviour.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) > 0;
-  api.get_attribute(raw, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &plan.engine);
-  plan.workspace = workspace;
+  plan.report.runtime_compiled = std::count(behaviour.begin(), behaviour.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) > 0;
+  api.get_attribute(raw, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &count, &plan.report.engine);
+  plan.report.workspace = workspace;
+  plan.report.found = true;
   plan.plan = std::move(made);
   return true;
 }
@@ -222,19 +235,21 @@ Plan make_plan(const Problem& p, cudnnHandle_t handle, const std::string& device
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, ops.operations.data(), static_cast<std::int64_t>(ops.operations.size()));
   if (handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle);
   if (const cudnnStatus_t status = graph.try_finalize(); status != CUDNN_STATUS_SUCCESS) {
-    plan.why_not = fmt::format("the graph is refused: {}", Api::open().get_error_string(status));
+    plan.report.why_not = fmt::format("the graph is refused: {}", Api::open().get_error_string(status));
     return plan;
   }
-  std::array<int, 4> rejected{};
+  std::array<int, 3> rejected{};
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (const Descriptor& configuration : ranked_configurations(graph, mode, described)) {
-      ++plan.offered;
+      ++plan.report.offered;
       if (accept(p, configuration, handle, described, plan, rejected)) return plan;
     }
   }
-  plan.why_not = fmt::format("{} configurations offered: {} not deterministic or not exact enough, {} not supported, {} with more workspace than {} MB", plan.offered, rejected[0],
+  plan.report.why_not = fmt::format("{} configurations offered: {} not deterministic or not exact enough, {} not supported, {} with more workspace than {} MB", plan.report.offered, rejected[0],
                              rejected[1], rejected[2], workspace_cap >> 20);
   return plan;
 }
+
+PlanReport plan_for_described_device(const Problem& p, const std::string& device_json) { return make_plan(p, nullptr, device_json).report; }
 
 }  // namespace kernels::cudnn

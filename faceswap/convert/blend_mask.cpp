@@ -32,7 +32,8 @@ void fade_border(FloatImage& mask, double width) {
 void check(int size, const FloatImage& original, const ComposeOptions& options) {
   if (size < 4) throw Error(ErrorKind::failure, fmt::format("blend mask: size {}; at least 4 is needed", size));
   if (options.mask == MaskKind::skin && (original.width != size || original.height != size || original.channels != 3)) {
-    throw Error(ErrorKind::failure, fmt::format("blend mask: the skin mask needs the face's picture [{},{},3], got [{},{},{}]", size, size, original.height, original.width, original.channels));
+    throw Error(ErrorKind::failure, fmt::format("blend mask: the skin mask needs the face's picture [{},{},3], got [{},{},{}]", size, size, original.height,
+                                                original.width, original.channels));
   }
   if (!(options.feather >= 0 && options.feather <= 0.5)) throw Error(ErrorKind::usage, fmt::format("feather {}: must be 0 to 0.5 of the crop's side", options.feather));
   if (!(std::fabs(options.erode) <= 0.5)) throw Error(ErrorKind::usage, fmt::format("erode {}: must be -0.5 to 0.5 of the crop's side", options.erode));

@@ -86,8 +86,8 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
 // A picture of the view, as it lies in `box` of the frame.
 FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view, int supersample) {
   FloatImage out(box.width, box.height, view_picture.channels);
-  kernels::affine_warp<kernels::Host, float>(host(), view_picture.pixels.data(), view_picture.height, view_picture.width, out.pixels.data(), box.height, box.width, view_picture.channels,
-                                             box_to_view.affine(), supersample);
+  kernels::affine_warp<kernels::Host, float>(host(), view_picture.pixels.data(), view_picture.height, view_picture.width, out.pixels.data(), box.height,
+                                             box.width, view_picture.channels, box_to_view.affine(), supersample);
   return out;
 }
 
@@ -120,10 +120,12 @@ Box write_box(Image& frame, const Box& box, const FloatImage& picture, const Flo
 void check(const Image& frame, const Similarity& s, const FloatImage& decoded, const FloatImage& original) {
   const int size = decoded.width;
   if (size < 4 || decoded.height != size || decoded.channels != 3 || original.width != size || original.height != size || original.channels != 3) {
-    throw Error(ErrorKind::failure, fmt::format("compose: expects two square RGB pictures of one size, got [{},{},{}] decoded and [{},{},{}] original", decoded.height, size, decoded.channels,
-                                                original.height, original.width, original.channels));
+    throw Error(ErrorKind::failure, fmt::format("compose: expects two square RGB pictures of one size, got [{},{},{}] decoded and [{},{},{}] original", decoded.height,
+                                                size, decoded.channels, original.height, original.width, original.channels));
   }
-  if (frame.channels != 3 || frame.empty()) throw Error(ErrorKind::failure, fmt::format("compose: expects an RGB frame, got {} x {} x {}", frame.width, frame.height, frame.channels));
+  if (frame.channels != 3 || frame.empty()) {
+    throw Error(ErrorKind::failure, fmt::format("compose: expects an RGB frame, got {} x {} x {}", frame.width, frame.height, frame.channels));
+  }
   if (!std::isfinite(s.a) || !std::isfinite(s.b) || !std::isfinite(s.tx) || !std::isfinite(s.ty) || !(s.scale() > 1e-9)) {
     throw Error(ErrorKind::failure, fmt::format("compose: the face's similarity ({}, {}, {}, {}) cannot be inverted", s.a, s.b, s.tx, s.ty));
   }

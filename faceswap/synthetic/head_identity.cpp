@@ -8,7 +8,7 @@
 namespace faceswap {
 
 // Both were tuned until the classic frontal-face cascades find them in every frame: light skin against dark brows, a high hairline, no
-// beard, no glasses. That says something about those cascades; see docs.
+// beard, no glasses. That is a bias of those cascades.
 namespace {
 
 // Brown bob, blue eyes, blue shirt.

@@ -218,7 +218,8 @@ void check(const HeadPose& pose, int width, int height, int background) {
     throw Error(ErrorKind::usage, fmt::format("synthetic head: picture of {} x {} pixels; each side must be 1 to {}", width, height, most));
   }
   if (background < 0 || background > 2) throw Error(ErrorKind::usage, fmt::format("synthetic head: no background {}; there are 0, 1 and 2", background));
-  for (const float v : {pose.yaw, pose.pitch, pose.roll, pose.center_x, pose.center_y, pose.scale, pose.mouth_open, pose.smile, pose.blink, pose.gaze_x, pose.gaze_y, pose.brow_up}) {
+  for (const float v : {pose.yaw, pose.pitch, pose.roll, pose.center_x, pose.center_y, pose.scale, pose.mouth_open, pose.smile, pose.blink, pose.gaze_x,
+                        pose.gaze_y, pose.brow_up}) {
     if (!(std::fabs(v) < 1000.f)) throw Error(ErrorKind::usage, fmt::format("synthetic head: {} in the pose is no sensible number", v));
   }
   if (pose.scale <= 0) throw Error(ErrorKind::usage, fmt::format("synthetic head: scale {} must be above 0", pose.scale));

@@ -25,8 +25,9 @@ std::vector<float> luma(const std::vector<float>& rgb) {  // ITU-R BT.601, the g
 void check(const Image& swapped, const Image& truth, const Image& mask) {
   const bool one_size = swapped.width == truth.width && swapped.height == truth.height && mask.width == truth.width && mask.height == truth.height;
   if (!one_size || swapped.channels != 3 || truth.channels != 3 || mask.channels != 1 || truth.width < 6 || truth.height < 6) {
-    throw Error(ErrorKind::failure, fmt::format("swap meter: expects two RGB pictures and a grey mask of one size, at least 6 x 6; got {} x {} x {}, {} x {} x {} and {} x {} x {}", swapped.width,
-                                                swapped.height, swapped.channels, truth.width, truth.height, truth.channels, mask.width, mask.height, mask.channels));
+    throw Error(ErrorKind::failure,
+                fmt::format("swap meter: expects two RGB pictures and a grey mask of one size, at least 6 x 6; got {} x {} x {}, {} x {} x {} and {} x {} x {}",
+                            swapped.width, swapped.height, swapped.channels, truth.width, truth.height, truth.channels, mask.width, mask.height, mask.channels));
   }
 }
 

@@ -60,7 +60,7 @@ TEST(Extract, StillsAndFolders) {
   EXPECT_EQ(report.tracks, 3);
   std::vector<std::string> names;
   for (const fs::path& path : list_faces(scratch / "out")) names.push_back(path.filename().string());
-  EXPECT_EQ(names, (std::vector<std::string>{"frames_000000_0.png", "frames_000003_0.png", "frames_000006_0.png", "photo__1__000000_0.png", "photo__1_-2_000000_0.png"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"frames_000000_0.png", "frames_000003_0.png", "frames_000006_0.png", "photo__1_-2_000000_0.png", "photo__1__000000_0.png"}));
   EXPECT_EQ(read_face(scratch / "out/frames_000003_0.png").face.source, "f3.png");
   EXPECT_GT(read_image(scratch / "out/sheet.png").width, 500);
 }

@@ -13,10 +13,23 @@ namespace {
 
 using namespace faceswap;
 
-// Smooth random texture given as a function of place, so that a moved picture is exact and not resampled.
+// Smooth random texture as a function of place, so that a moved picture is exact and not resampled: waves of all lengths
+// from 8 to 150 pixels in all directions, the long ones strongest, as in pictures of the world.
 double texture(double x, double y) {
-  return 128 + 30 * std::sin(0.31 * x + 0.12 * y) + 25 * std::sin(0.17 * y - 0.23 * x + 1) + 20 * std::sin(0.45 * y + 0.08 * x + 2) + 18 * std::sin(0.11 * x * 1.7 - 0.37 * y + 0.5) +
-         12 * std::sin(0.7 * x + 0.33 * y + 3);
+  struct Wave { double kx, ky, phase, height; };
+  static const std::vector<Wave> waves = [] {
+    std::vector<Wave> made;
+    std::mt19937 random(11);
+    std::uniform_real_distribution<double> turn(0, 2 * M_PI), octave(std::log(8.0), std::log(150.0));
+    for (int i = 0; i < 48; ++i) {
+      const double length = std::exp(octave(random)), direction = turn(random), k = 2 * M_PI / length;
+      made.push_back({k * std::cos(direction), k * std::sin(direction), turn(random), 2.2 * std::sqrt(length / 8)});
+    }
+    return made;
+  }();
+  double sum = 128;
+  for (const Wave& w : waves) sum += w.height * std::sin(w.kx * x + w.ky * y + w.phase);
+  return sum;
 }
 
 // The picture in which everything of `texture` was moved by `motion`.

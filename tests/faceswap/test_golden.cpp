@@ -43,6 +43,12 @@ std::vector<double> widened(const Tensor& tensor) { return tensor.to(DType::f64)
 
 Tensor tensor_of(const std::vector<float>& values, Shape shape, DType dtype) { return Tensor::from<float>(values, shape).to(dtype); }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // --- whole models ---------------------------------------------------------------------------------------------------------
 
 // How far a tensor is from its golden summary, as a share of the tensor's norm: the larger of three estimates. The root mean
@@ -63,21 +69,26 @@ double distance(const std::string& file, const std::string& entry, const std::ve
 
 struct Tolerance { double forward, gradient, losses, moved; };
 
-// What PyTorch's own float32 shows against its float64 (make_golden.py --distance): forward 1e-6, gradients 3e-6, losses of ten
-// steps 1e-6, the move 7e-3. The move is the loosest by nature: Adam's first steps go by the sign of the gradient, so where a
-// gradient is nearly zero, rounding decides the direction; and rounding tips a few activations over the leaky ReLU's kink.
-// In double none of that happens, and the move is held as tightly as the rest.
-constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 3e-2};
+// What PyTorch's own float32 shows against its float64 (make_golden.py --distance, `original`): forward 2e-6, gradients 5e-6, losses of
+// ten steps 3e-6, the move 6e-3. We allow a few times that. The move is the loosest by nature: Adam's first steps go by the sign of the
+// gradient, so where a gradient is nearly zero, rounding decides the direction; and rounding tips a few activations over the leaky ReLU's
+// kink. In double neither happens: there the bound is the float32 of the stored hyperparameters, and the move is held a hundred times tighter
+// than any mistake in Adam could hide in.
+constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
 constexpr Tolerance kFloat64{1e-7, 1e-7, 1e-7, 1e-5};
+
+std::vector<float> initial_value(const nn::Parameter& p) {
+  std::vector<std::int64_t> shape;
+  for (int i = 0; i < p.shape.rank(); ++i) shape.push_back(p.shape[i]);
+  return golden::parameter(p.name, shape);
+}
 
 class GoldenRun {
  public:
   GoldenRun(const std::string& name, DType dtype) : name_(name), dtype_(dtype), model_(faceswap::make_model(name)) {
     model_->arena().allocate(Device::host, dtype, 1);
     for (const nn::Parameter& p : model_->arena().parameters()) {
-      std::vector<std::int64_t> shape;
-      for (int i = 0; i < p.shape.rank(); ++i) shape.push_back(p.shape[i]);
-      const Tensor value = tensor_of(golden::parameter(p.name, shape), p.shape, dtype);
+      const Tensor value = tensor_of(initial_value(p), p.shape, dtype);
       kernels::copy(p.master.raw(), Device::host, value.raw(), Device::host, value.numel() * nn::size_of(dtype));
     }
     model_->arena().refresh_working();
@@ -139,12 +150,8 @@ class GoldenRun {
 void compare_with_golden(const std::string& name, DType dtype, const Tolerance& tolerance) {
   GoldenRun run(name, dtype);
   nn::ParameterArena& arena = run.model().arena();
-
-  std::vector<double> start = widened(arena.master());
-  const auto piece = [](const std::vector<double>& whole, const nn::Parameter& p) {
-    return std::vector<double>(whole.begin() + p.offset, whole.begin() + p.offset + p.shape.numel());
-  };
-  for (const nn::Parameter& p : arena.parameters()) ASSERT_LE(distance(name, "start/" + p.name, piece(start, p)), 1e-12) << p.name << ": formula.h and formula.py, or the shapes, differ";
+  for (const nn::Parameter& p : arena.parameters())
+    ASSERT_LE(distance(name, "start/" + p.name, widened(p.master)), 1e-10) << p.name << ": formula.h and formula.py differ, or the model changed and make_golden.py has not run since";
 
   for (const auto& [picture, far] : run.forward_distances()) EXPECT_LE(far, tolerance.forward) << picture;
 
@@ -154,25 +161,23 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
   nn::Adam adam(arena, {});
   const std::vector<double> losses = golden_values(name, "losses");  // [steps,2]
   ASSERT_EQ(losses.size(), 2u * kSteps);
-  for (int step = 1; step <= kSteps; ++step) {
+  const int steps = kSanitized ? 2 : kSteps;
+  for (int step = 1; step <= steps; ++step) {
     const std::vector<double> ours = run.train(static_cast<std::uint32_t>(step), state, adam);
     for (int k = 0; k < 2; ++k) EXPECT_NEAR(ours[k] / losses[2 * (step - 1) + k], 1.0, tolerance.losses) << "step " << step << " side " << k;
     if (step > 1) continue;
-    const std::vector<double> gradients = widened(arena.gradients());
-    for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "gradient/" + p.name, piece(gradients, p)), tolerance.gradient) << p.name;
+    for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "gradient/" + p.name, widened(p.gradient)), tolerance.gradient) << p.name;
   }
   EXPECT_EQ(state.read().skipped, 0u);
+  if (steps < kSteps) return;  // what the golden file knows of the weights is where they are after the last step
 
-  std::vector<double> moved = widened(arena.master());
-  for (std::size_t i = 0; i < moved.size(); ++i) moved[i] -= start[i];
-  for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "moved/" + p.name, piece(moved, p)), tolerance.moved) << p.name;
+  for (const nn::Parameter& p : arena.parameters()) {
+    std::vector<double> moved = widened(p.master);
+    const std::vector<float> start = initial_value(p);
+    for (std::size_t i = 0; i < moved.size(); ++i) moved[i] -= static_cast<double>(start[i]);
+    EXPECT_LE(distance(name, "moved/" + p.name, moved), tolerance.moved) << p.name;
+  }
 }
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 TEST(GoldenModel, OriginalIsPyTorchs) {
   if (kSanitized) GTEST_SKIP() << "82 million parameters take minutes under a sanitizer: `tiny` runs there";

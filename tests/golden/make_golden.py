@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Writes the golden files: what PyTorch, in float64, says that doppel's models and ops should give.
 
-    python3 tests/golden/make_golden.py [original lightweight tiny ops]   # all four: about five minutes
+    python3 tests/golden/make_golden.py [original lightweight tiny ops]   # all four unless named
     python3 tests/golden/make_golden.py --distance                        # also how far PyTorch's own float32 is from the files
+
+Run it again for a model whose plan in bench/peer/models.py changed. The two large ones take minutes; an OpenBLAS in LD_PRELOAD makes
+them several times faster, because float64 convs run through the BLAS.
 
 Needs PyTorch and numpy (Debian: apt install python3-torch). The models come from bench/peer/models.py; inputs and initial weights from
 formula.py, which the C++ test repeats, so that a file holds answers only and stays small. Hyperparameters that doppel stores as float32
