@@ -10,7 +10,7 @@ namespace faceswap {
 struct DemoOptions {
   std::filesystem::path out = "demo";
   std::int64_t steps = 0;      // 0: as many as the demo is tuned for
-  int frames = 250;            // per clip
+  int frames = 500;            // per clip
   std::string model = "tiny";
   std::string device = "auto";
   std::uint64_t seed = 1;

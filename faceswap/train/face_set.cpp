@@ -20,7 +20,7 @@ namespace {
 
 // Outside the face the loss still counts a little: the mask's soft edge must meet something that resembles skin and hair.
 constexpr float kBackgroundWeight = 0.1f;
-constexpr double kFaceGrowth = 1.15;
+constexpr double kFaceGrowth = 1.35;
 
 void store_face(const FaceFile& file, const FloatImage& mask, int size, std::uint8_t* out /*[size,size,4]*/) {
   FloatImage small(size, size, 3);

@@ -72,6 +72,9 @@ std::vector<ConvShape> shapes() {
 template <class Implementation> struct Conv : testing::Test {
   void SetUp() override {
     if (std::is_same_v<typename Implementation::D, kernels::Cuda> && !kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
+#if DOPPEL_HAS_ONEDNN
+    if (std::is_same_v<Implementation, OneDnn<kernels::bf16>> && !kernels::onednn::native_bf16()) GTEST_SKIP() << "this CPU has no bf16 arithmetic";
+#endif
   }
 };
 

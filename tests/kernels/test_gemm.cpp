@@ -38,6 +38,9 @@ template <class T_> struct OneDnn {
 template <class Implementation> struct Gemm : testing::Test {
   void SetUp() override {
     if (std::is_same_v<typename Implementation::D, kernels::Cuda> && !kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
+#if DOPPEL_HAS_ONEDNN
+    if (std::is_same_v<Implementation, OneDnn<kernels::bf16>> && !kernels::onednn::native_bf16()) GTEST_SKIP() << "this CPU has no bf16 arithmetic";
+#endif
   }
 };
 using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, double>, Blocked<float>, Blocked<kernels::bf16>
