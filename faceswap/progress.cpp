@@ -130,8 +130,9 @@ void install_stop_handlers() {
   action.sa_flags = SA_RESTART;  // a file half read goes on being read; the loop looks at stop_signal() soon enough
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};
-    // nohup ignores SIGHUP on purpose; leave that as it is.
-    if (sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+    // nohup ignores SIGHUP on purpose; leave that as it is. (Shells ignore SIGINT for what a script starts with "&"; whoever sends
+    // it there by hand means it.)
+    if (signal == SIGHUP && sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
     sigaction(signal, &action, nullptr);
   }
 }

@@ -9,7 +9,7 @@
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 
-namespace reference {
+namespace tests::reference {
 
 struct Sums {
   std::vector<double> value, magnitude;
@@ -81,4 +81,4 @@ inline Sums gemm(kernels::Transpose transpose_a, kernels::Transpose transpose_b,
   return out;
 }
 
-}  // namespace reference
+}  // namespace tests::reference

@@ -90,17 +90,17 @@ class Extraction {
     std::string stem = safe_stem(input);
     for (int copy = 2; !stems_.insert(stem).second; ++copy) stem = fmt::format("{}-{}", safe_stem(input), copy);
     const bool was_stopped = stop_signal() != 0;
-    const FacesByFrame faces = find(input);
+    const FacesByFrame faces = find(input, stem);
     if (!faces.empty()) cut_out(input, stem, faces, !was_stopped && stop_signal() != 0);
   }
 
-  FacesByFrame find(const fs::path& input) {
+  FacesByFrame find(const fs::path& input, const std::string& stem) {
     const std::unique_ptr<FrameSource> source = open_source(input);
     const SourceInfo& info = source->info();
     const int every = info.kind == SourceInfo::still ? 1 : options_.every;
     const int look = info.kind == SourceInfo::video ? look_every(every) : every;
     const std::unique_ptr<FaceTracker> tracker = make_tracker(options_.detection, info);
-    Progress progress("finding " + input.filename().string(), info.frames, options_.quiet);
+    Progress progress("finding faces in " + stem, info.frames, options_.quiet);
     Frame frame;
     std::int64_t used = 0, read = 0;
     while (!stop_signal() && source->next(frame)) {
@@ -134,7 +134,7 @@ class Extraction {
   // stopped: a stop signal ended the search; the faces found by then are still written. A signal that comes later ends this too.
   void cut_out(const fs::path& input, const std::string& stem, const FacesByFrame& faces, bool stopped) {
     const std::unique_ptr<FrameSource> source = open_source(input);
-    Progress progress("writing " + input.filename().string(), static_cast<std::int64_t>(faces.size()), options_.quiet);
+    Progress progress("writing faces of " + stem, static_cast<std::int64_t>(faces.size()), options_.quiet);
     std::map<int, int> track_numbers;  // the tracker's, from 0 in each clip -> this call's
     Frame frame;
     std::int64_t done = 0;

@@ -104,6 +104,7 @@ TEST(Progress, TheFirstSignalAsksAndTheSecondEnds) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     EXPECT_EQ(in_child([&] {
                 std::signal(SIGHUP, SIG_DFL);
+                std::signal(SIGINT, SIG_IGN);  // as in a script's background job
                 install_stop_handlers();
                 if (stop_signal() != 0) ::_exit(1);
                 ::raise(signal);

@@ -15,6 +15,8 @@
 
 namespace seam {
 
+namespace reference = tests::reference;
+
 template <class D> inline constexpr kernels::Device device_of = kernels::Device::host;
 template <> inline constexpr kernels::Device device_of<kernels::Cuda> = kernels::Device::cuda;
 

@@ -13,6 +13,8 @@ using kernels::ConvShape;
 using kernels::same_padding;
 using seam::Array;
 
+namespace reference = tests::reference;
+
 namespace {
 
 // One implementation of the three directions. Each returns false where it does not offer the shape.

@@ -7,6 +7,8 @@
 using kernels::Transpose;
 using seam::Array;
 
+namespace reference = tests::reference;
+
 namespace {
 
 template <class D_, class T_> struct Seam {

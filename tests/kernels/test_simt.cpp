@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "kernels/error.h"
+#include "kernels/memory.h"
+#include "simt_samples.h"
 #include "simt_testing.h"
 
 using kernels::Error;
@@ -212,28 +214,6 @@ TEST_F(Simt, BarriersCountVotes) {
   for (const int v : out) EXPECT_EQ(v, 34 * 10000 + 1000 + 10);
 }
 
-__global__ void tree_sum(const float* __restrict__ x, float* __restrict__ out) {
-  SIMT_DYNAMIC_SHARED(float, s);
-  const unsigned t = threadIdx.x;
-  s[t] = x[blockIdx.x * blockDim.x + t];
-  __syncthreads();
-  for (unsigned o = blockDim.x / 2; o != 0; o >>= 1) {
-    if (t < o) s[t] += s[t + o];
-    __syncthreads();
-  }
-  if (t == 0) out[blockIdx.x] = s[0];
-}
-
-TEST_F(Simt, DynamicSharedMemoryIsPerBlock) {
-  const auto x = sample_values(6 * 64);
-  std::vector<float> out(6);
-  simt::launch_with_shared<tree_sum>(host_stream(), dim3(6), dim3(64), 64 * sizeof(float), x.data(), out.data());
-  for (std::size_t b = 0; b < 6; ++b) {
-    const double expected = std::accumulate(x.begin() + static_cast<std::ptrdiff_t>(b * 64), x.begin() + static_cast<std::ptrdiff_t>(b * 64 + 64), 0.0);
-    EXPECT_NEAR(out[b], expected, 1e-5);
-  }
-}
-
 __global__ void deep_stack(int* out) {
   volatile char frame[32 << 10];
   frame[threadIdx.x] = static_cast<char>(threadIdx.x);
@@ -271,61 +251,57 @@ TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
 
 // ---- same bits whatever the order, the workers, the form, the instruction set
 
+constexpr SampleShape shape = with_tsan ? SampleShape{20000, 2, 300, 1, 10, 40} : SampleShape{50001, 7, 300, 2, 45, 70};
+constexpr std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
+
 struct Results {
-  std::vector<float> range, reversed, mixed, mean, deviation, transposed, blurred;
-  std::vector<double> mean64, deviation64;
+  std::vector<float> range = std::vector<float>(size(shape.n)), reversed = std::vector<float>(4 * 64), mixed = std::vector<float>(4 * 96), tree = std::vector<float>(6);
+  std::vector<float> mean = std::vector<float>(size(shape.rows)), deviation = mean;
+  std::vector<double> mean64 = std::vector<double>(size(shape.rows)), deviation64 = mean64;
+  std::vector<float> transposed = std::vector<float>(size(shape.depth * shape.h * shape.w)), blurred = std::vector<float>(size(shape.h * shape.w));
+
+  SampleOutputs outputs() {
+    return {range.data(), reversed.data(), mixed.data(), tree.data(), mean.data(), deviation.data(), mean64.data(), deviation64.data(), transposed.data(), blurred.data()};
+  }
   bool operator==(const Results& o) const {
-    return same_bits(range, o.range) && same_bits(reversed, o.reversed) && same_bits(mixed, o.mixed) && same_bits(mean, o.mean) &&
+    return same_bits(range, o.range) && same_bits(reversed, o.reversed) && same_bits(mixed, o.mixed) && same_bits(tree, o.tree) && same_bits(mean, o.mean) &&
            same_bits(deviation, o.deviation) && same_bits(transposed, o.transposed) && same_bits(blurred, o.blurred) && mean64 == o.mean64 && deviation64 == o.deviation64;
   }
 };
 
-constexpr int rows = with_tsan ? 2 : 7, columns = 300, depth = with_tsan ? 1 : 2, h = with_tsan ? 10 : 45, w = with_tsan ? 40 : 70;
-constexpr std::int64_t range_size = with_tsan ? 20000 : 50001;
+const std::vector<float>& input() {
+  static const std::vector<float> x = sample_values(size(shape.n));
+  return x;
+}
 
 Results run_all() {
-  const auto x = sample_values(static_cast<std::size_t>(range_size));
   Results r;
-  r.range.resize(x.size());
-  r.reversed.resize(4 * 64);
-  r.mixed.resize(4 * 96);
-  r.mean.resize(rows);
-  r.deviation.resize(rows);
-  r.mean64.resize(rows);
-  r.deviation64.resize(rows);
-  r.transposed.resize(static_cast<std::size_t>(depth * h * w));
-  r.blurred.resize(static_cast<std::size_t>(h * w));
-  kernels::Stream& stream = host_stream();
-  simt::launch_range<samples::smooth_step>(stream, range_size, x.data(), r.range.data(), range_size, 0.1f);
-  simt::launch_with_barriers<samples::reverse64<true>>(stream, dim3(4), dim3(64), x.data(), r.reversed.data());
-  simt::launch_with_barriers<samples::mix>(stream, dim3(4), dim3(96), x.data(), r.mixed.data(), 6);
-  simt::launch_block(stream, dim3(rows), samples::RowStatistics<float>{x.data(), r.mean.data(), r.deviation.data(), columns});
-  simt::launch_block(stream, dim3(rows), samples::RowStatistics<double>{x.data(), r.mean64.data(), r.deviation64.data(), columns});
-  simt::launch_block(stream, dim3((w + 31) / 32, (h + 31) / 32, depth), samples::Transpose{x.data(), r.transposed.data(), h, w});
-  simt::launch_block(stream, dim3((w + 31) / 32, (h + 3) / 4), samples::Blur5{x.data(), r.blurred.data(), h, w, {0.1f, 0.2f, 0.4f, 0.2f, 0.1f}});
+  run_samples<kernels::Host>(host_stream(), shape, input().data(), r.outputs());
   return r;
 }
 
 TEST_F(Simt, SamplesAreRight) {
   const Results r = run_all();
-  const auto x = sample_values(r.range.size());
+  const auto& x = input();
+  const auto [n, rows, columns, depth, h, w] = shape;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double v = x[i] * 1.25 + 0.1;
     ASSERT_NEAR(r.range[i], (v > 0 ? v : v * 0.1) / (1 + std::sqrt(std::fabs(v) * 0.3 + v * v)), 1e-6) << i;
   }
   for (std::size_t i = 0; i < r.reversed.size(); ++i) ASSERT_EQ(r.reversed[i], x[i / 64 * 64 + 63 - i % 64]);
-  for (std::size_t row = 0; row < rows; ++row) {
+  for (std::size_t b = 0; b < 6; ++b) EXPECT_NEAR(r.tree[b], std::accumulate(&x[b * 64], &x[b * 64 + 64], 0.0), 1e-5);
+  for (std::size_t row = 0; row < size(rows); ++row) {
     double mean = 0, variance = 0;
-    for (std::size_t c = 0; c < columns; ++c) mean += x[row * columns + c] / double{columns};
-    for (std::size_t c = 0; c < columns; ++c) variance += (x[row * columns + c] - mean) * (x[row * columns + c] - mean) / double{columns};
+    for (std::size_t c = 0; c < size(columns); ++c) mean += x[row * size(columns) + c] / double(columns);
+    for (std::size_t c = 0; c < size(columns); ++c) variance += (x[row * size(columns) + c] - mean) * (x[row * size(columns) + c] - mean) / double(columns);
     EXPECT_NEAR(r.mean[row], mean, 1e-6);
     EXPECT_NEAR(r.deviation[row], std::sqrt(variance), 1e-6);
     EXPECT_NEAR(r.mean64[row], mean, 1e-13);
     EXPECT_NEAR(r.deviation64[row], std::sqrt(variance), 1e-13);
   }
-  for (std::size_t d = 0; d < depth; ++d)
-    for (std::size_t i = 0; i < h; ++i)
-      for (std::size_t j = 0; j < w; ++j) ASSERT_EQ(r.transposed[(d * w + j) * h + i], x[(d * h + i) * w + j]);
+  for (std::size_t d = 0; d < size(depth); ++d)
+    for (std::size_t i = 0; i < size(h); ++i)
+      for (std::size_t j = 0; j < size(w); ++j) ASSERT_EQ(r.transposed[(d * size(w) + j) * size(h) + i], x[(d * size(h) + i) * size(w) + j]);
   const double taps[5] = {0.1, 0.2, 0.4, 0.2, 0.1};
   for (int i = 0; i < h; ++i)
     for (int j = 0; j < w; ++j) {
@@ -466,5 +442,75 @@ TEST_F(Simt, TwoThreadsMayLaunchAtOnce) {
   other.join();
   EXPECT_EQ(right, with_tsan ? 2 : 8);
 }
+
+// ---- the GPU
+
+#if DOPPEL_HAS_CUDA
+// The samples' outputs in one block of device memory, in the order of SampleOutputs.
+struct DeviceResults {
+  kernels::Buffer block{kernels::Device::cuda, 1 << 20};
+  std::size_t used = 0;
+  template <class T> T* take(const std::vector<T>& like) {
+    T* const p = reinterpret_cast<T*>(block.as<char>() + used);
+    used += (like.size() * sizeof(T) + 255) / 256 * 256;
+    return p;
+  }
+};
+
+TEST(SimtOnGpu, SamplesEqualTheHostAndAGraphReplaysThem) {
+  if (!kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
+  const Results host = run_all();
+  kernels::Stream& stream = kernels::Stream::of(kernels::Device::cuda);
+  const kernels::Buffer x(kernels::Device::cuda, input().size() * sizeof(float));
+  kernels::copy(x.data(), kernels::Device::cuda, input().data(), kernels::Device::host, x.bytes());
+  Results gpu;
+  DeviceResults device;
+  const SampleOutputs to{device.take(gpu.range), device.take(gpu.reversed), device.take(gpu.mixed), device.take(gpu.tree), device.take(gpu.mean), device.take(gpu.deviation),
+                         device.take(gpu.mean64), device.take(gpu.deviation64), device.take(gpu.transposed), device.take(gpu.blurred)};
+  ASSERT_LE(device.used, device.block.bytes());
+  const auto fetch = [&](auto& vector, const auto* from) { kernels::copy(vector.data(), kernels::Device::host, from, kernels::Device::cuda, vector.size() * sizeof(vector[0])); };
+  const auto fetch_all = [&] {
+    fetch(gpu.range, to.range);
+    fetch(gpu.reversed, to.reversed);
+    fetch(gpu.mixed, to.mixed);
+    fetch(gpu.tree, to.tree);
+    fetch(gpu.mean, to.mean);
+    fetch(gpu.deviation, to.deviation);
+    fetch(gpu.mean64, to.mean64);
+    fetch(gpu.deviation64, to.deviation64);
+    fetch(gpu.transposed, to.transposed);
+    fetch(gpu.blurred, to.blurred);
+  };
+  run_samples<kernels::Cuda>(stream, shape, x.as<float>(), to);
+  fetch_all();
+  const auto near = [](const auto& a, const auto& b, double tolerance, const char* what) {
+    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance * (1 + std::fabs(b[i]))) << what << ' ' << i;
+  };
+  near(gpu.range, host.range, 1e-6, "range");
+  EXPECT_TRUE(same_bits(gpu.reversed, host.reversed));
+  near(gpu.mixed, host.mixed, 1e-5, "mixed");
+  EXPECT_TRUE(same_bits(gpu.tree, host.tree)) << "sums alone leave nothing to contract";
+  near(gpu.mean, host.mean, 1e-6, "mean");
+  near(gpu.deviation, host.deviation, 1e-6, "deviation");
+  near(gpu.mean64, host.mean64, 1e-14, "mean64");
+  near(gpu.deviation64, host.deviation64, 1e-14, "deviation64");
+  EXPECT_TRUE(same_bits(gpu.transposed, host.transposed));
+  near(gpu.blurred, host.blurred, 1e-6, "blurred");
+
+  const Results eager = gpu;
+  kernels::Graph graph;
+  kernels::freeze_pool(kernels::Device::cuda, true);
+  graph.begin(stream);
+  EXPECT_TRUE(stream.capturing());
+  run_samples<kernels::Cuda>(stream, shape, x.as<float>(), to);
+  graph.end(stream);
+  kernels::freeze_pool(kernels::Device::cuda, false);
+  EXPECT_EQ(graph.node_count(), 8u);
+  kernels::fill_zero(stream, device.block.data(), device.block.bytes());
+  graph.launch(stream);
+  fetch_all();
+  EXPECT_TRUE(gpu == eager);
+}
+#endif
 
 }  // namespace

@@ -108,12 +108,18 @@ TEST_F(SimtDefectsDeathTest, BarrierUnderAPlainLaunch) {
 
 // ---- missing barriers
 
+__global__ void reverse64(const float* __restrict__ x, float* __restrict__ y) {
+  SIMT_SHARED(float, tile, [64]);
+  const unsigned t = threadIdx.x;
+  tile[t] = x[blockIdx.x * 64 + t];
+  y[blockIdx.x * 64 + t] = tile[63 - t];
+}
 std::vector<float> reversed_without_barrier(simt::Order order) {
   SettingsGuard settings;
   simt::config().order = order;
   const auto x = sample_values(4 * 64);
   std::vector<float> y(x.size());
-  simt::launch_with_barriers<samples::reverse64<false>>(host_stream(), dim3(4), dim3(64), x.data(), y.data());
+  simt::launch_with_barriers<reverse64>(host_stream(), dim3(4), dim3(64), x.data(), y.data());
   return y;
 }
 TEST_F(SimtDefectsDeathTest, MissingBarrierShowsInTheOtherOrder) {

@@ -1,0 +1,26 @@
+# Kernels on the host: no fused multiply-add, so that every path (loops, fibers, any instruction set) gives the same bits;
+# no errno and no trapping, or square roots and selects would not vectorise.
+set(DOPPEL_HOST_KERNEL_FLAGS -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -Wno-unknown-pragmas)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  list(APPEND DOPPEL_HOST_KERNEL_FLAGS -O3)
+endif()
+
+# Adds .cu files to a target. Each is compiled for the host through a generated one-line wrapper (so that one source file can
+# carry two languages) and, where nvcc is found, for the GPU. Both land in one binary: tests compare them in one process.
+function(doppel_kernel_sources target)
+  foreach(source ${ARGN})
+    get_filename_component(name ${source} NAME_WE)
+    file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR} ${source})
+    set(wrapper ${CMAKE_CURRENT_BINARY_DIR}/host/${name}.cpp)
+    file(CONFIGURE OUTPUT ${wrapper} CONTENT "#include \"${path}\"\n")
+    set_source_files_properties(${wrapper} PROPERTIES COMPILE_OPTIONS "${DOPPEL_HOST_KERNEL_FLAGS}")
+    target_sources(${target} PRIVATE ${wrapper})
+  endforeach()
+  if(DOPPEL_HAS_CUDA AND ARGN)
+    add_library(${target}_cuda OBJECT ${ARGN})
+    target_include_directories(${target}_cuda PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_definitions(${target}_cuda PRIVATE DOPPEL_HAS_CUDA=1)
+    target_compile_options(${target}_cuda PRIVATE --extended-lambda --expt-relaxed-constexpr -Werror all-warnings -Xcompiler=-Wall,-Wextra -lineinfo)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${target}_cuda>)
+  endif()
+endfunction()
