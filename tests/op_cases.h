@@ -121,11 +121,8 @@ template <class T> OpCase new_case(const std::string& launcher, const std::strin
 
 #include "tests/op_cases_elementwise.h"
 #include "tests/op_cases_image.h"
-#include "tests/op_cases_training.h"
-#if __has_include("tests/op_cases_seams.h")
 #include "tests/op_cases_seams.h"
-#define TESTS_HAVE_SEAM_CASES 1
-#endif
+#include "tests/op_cases_training.h"
 
 namespace tests {
 
@@ -142,9 +139,7 @@ inline std::vector<OpCase> op_cases() {
   append(blend_cases());
   append(warp_cases());
   append(augment_cases());
-#ifdef TESTS_HAVE_SEAM_CASES
   append(seam_cases());
-#endif
   return all;
 }
 

@@ -52,6 +52,7 @@ void add_convert(CLI::App& app, Context& context) {
                                                 {"damaged_frames", report.damaged_frames}}.dump(2));
     else
       fmt::print("{}: {} of {} frames changed\n", o.out.string(), report.frames_changed, report.frames);
+    for (const std::string& note : report.notes) fmt::print(stderr, "note: {}\n", note);
     if (report.damaged_frames > 0) fmt::print(stderr, "{} frames of the input are damaged\n", report.damaged_frames);
   });
 }

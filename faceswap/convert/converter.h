@@ -31,6 +31,7 @@ struct ConvertOptions {
 
 struct ConvertReport {
   std::int64_t frames = 0, frames_changed = 0, faces = 0, damaged_frames = 0;
+  std::vector<std::string> notes;    // what could not be kept exactly as it was
 };
 // Two passes: the first finds and tracks the faces, the second decodes, swaps and writes. Frames without a face are
 // written as they were. Error(nothing_found) where no frame has one.
