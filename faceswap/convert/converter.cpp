@@ -147,7 +147,7 @@ ConvertReport convert(const ConvertOptions& options) {
   swap_and_write(options, *loaded.model, pending, *sink, report);
   sink->finish();
   report.damaged_frames = source->info().damaged_frames;
-  report.notes = sink->notes();
+  if (std::string note = sink->notes(); !note.empty()) report.notes.push_back(std::move(note));
   if (source->info().resized_frames > 0) report.notes.push_back(fmt::format("{} frames had another size than the first and were scaled to it", source->info().resized_frames));
   if (source->info().repaired_times > 0) report.notes.push_back(fmt::format("{} time stamps did not rise and were moved", source->info().repaired_times));
   progress.finish(fmt::format("{} faces in {} of {} frames", report.faces, report.frames_changed, report.frames));
