@@ -53,7 +53,8 @@ std::vector<Point> solve_once(const std::vector<ChainNode>& nodes, const std::ve
 
 std::vector<Point> solve_chain(const std::vector<ChainNode>& nodes, const std::vector<ChainLink>& links, int robust_rounds) {
   if (nodes.empty()) return {};
-  if (links.size() + 1 != nodes.size()) throw Error(ErrorKind::failure, fmt::format("solve_chain: {} nodes need {} links, got {}", nodes.size(), nodes.size() - 1, links.size()));
+  if (links.size() + 1 != nodes.size())
+    throw Error(ErrorKind::failure, fmt::format("solve_chain: {} nodes need {} links, got {}", nodes.size(), nodes.size() - 1, links.size()));
   std::vector<double> weights;
   for (const ChainNode& node : nodes) weights.push_back(node.weight);
   std::vector<Point> path = solve_once(nodes, weights, links);

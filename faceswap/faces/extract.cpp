@@ -24,7 +24,8 @@ void check(const ExtractOptions& options) {
   if (options.size < 64 || options.size > 1024) refuse(fmt::format("--size must lie in 64..1024, got {}", options.size));
   if (options.max_faces < 0) refuse(fmt::format("the largest number of faces must not be negative, got {}", options.max_faces));
   std::error_code ignored;
-  if (fs::exists(options.out, ignored) && !fs::is_directory(options.out, ignored)) refuse(fmt::format("{} is a file; the output must be a folder", options.out.string()));
+  if (fs::exists(options.out, ignored) && !fs::is_directory(options.out, ignored))
+    refuse(fmt::format("{} is a file; the output must be a folder", options.out.string()));
   for (const fs::path& input : options.inputs) {
     if (!fs::exists(input, ignored)) open_source(input);  // throws, in its own words
     if (fs::equivalent(input, options.out, ignored)) refuse(fmt::format("{} is the input as well as the output", input.string()));
@@ -68,11 +69,13 @@ class Extraction {
         take(input);
         if (stop_signal()) break;
       }
-      if (report_.faces == 0 && !stop_signal())
-        throw Error(ErrorKind::nothing_found, fmt::format("no face was found in {} ({} frames looked at); faces must look roughly at the camera and be at least {:.0f} % of the frame's "
-                                                          "short side; try --detector yunet=FILE for turned, dark or small ones",
-                                                          options_.inputs.size() == 1 ? options_.inputs[0].string() : fmt::format("{} inputs", options_.inputs.size()), looked_at_,
-                                                          100 * options_.detection.min_face));
+      if (report_.faces == 0 && !stop_signal()) {
+        const std::string where = options_.inputs.size() == 1 ? options_.inputs[0].string() : fmt::format("{} inputs", options_.inputs.size());
+        throw Error(ErrorKind::nothing_found,
+                    fmt::format("{}: no face was found in {} frames; faces must look roughly at the camera and be at least {:.0f} % of the frame's short side; "
+                                "try --detector yunet=FILE for turned, dark or small ones",
+                                where, looked_at_, 100 * options_.detection.min_face));
+      }
       if (options_.sheet && !sheet_.empty()) write_png(options_.out / "sheet.png", sheet_.picture());
     } catch (...) {
       if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // only if it is empty

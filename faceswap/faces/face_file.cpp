@@ -58,7 +58,8 @@ std::string to_json(const Face& face) {
   const Similarity& s = face.to_canonical;
   for (const double v : {s.a, s.b, s.tx, s.ty, face.eyes[0].x, face.eyes[0].y, face.eyes[1].x, face.eyes[1].y, face.box_x, face.box_y, face.box_side,
                          face.confidence, face.sharpness, face.seconds})
-    if (!std::isfinite(v)) throw Error(ErrorKind::failure, fmt::format("face of {} frame {}: a value is not finite, so it cannot be saved", face.source, face.frame));
+    if (!std::isfinite(v))
+      throw Error(ErrorKind::failure, fmt::format("face of {} frame {}: a value is not finite, so it cannot be saved", face.source, face.frame));
   const json record = {{"schema", kSchema},
                        {"source", face.source.substr(0, kMaxName)},
                        {"frame", face.frame},
@@ -87,7 +88,8 @@ Face face_from_json(const std::string& text) {
     throw Error(ErrorKind::damaged, fmt::format("face metadata: not JSON: {}", e.what()));
   }
   if (!record.is_object()) throw Error(ErrorKind::damaged, "face metadata: expected a JSON object");
-  static const std::vector<std::string> known = {"schema", "source", "frame", "pts", "seconds", "track", "to_canonical", "eyes", "box", "confidence", "sharpness", "crop_size"};
+  static const std::vector<std::string> known = {"schema",       "source", "frame", "pts",        "seconds",   "track",
+                                                 "to_canonical", "eyes",   "box",   "confidence", "sharpness", "crop_size"};
   for (const auto& item : record.items())
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) refuse(item.key().substr(0, 40), fmt::format("is not part of {}", kSchema));
 
@@ -95,7 +97,8 @@ Face face_from_json(const std::string& text) {
   if (!schema.is_string() || schema.get_ref<const std::string&>() != kSchema) refuse("schema", fmt::format("must be \"{}\"", kSchema));
   Face face;
   const json& source = member(record, "source");
-  if (!source.is_string() || source.get_ref<const std::string&>().size() > 3 * kMaxName) refuse("source", fmt::format("must be a text of at most {} bytes", 3 * kMaxName));
+  if (!source.is_string() || source.get_ref<const std::string&>().size() > 3 * kMaxName)
+    refuse("source", fmt::format("must be a text of at most {} bytes", 3 * kMaxName));
   face.source = source.get<std::string>();
   face.frame = integer(member(record, "frame"), "frame", 0, std::int64_t{1} << 40);
   face.pts = integer(member(record, "pts"), "pts", INT64_MIN, INT64_MAX);
@@ -105,7 +108,8 @@ Face face_from_json(const std::string& text) {
   double values[4];
   for (std::size_t i = 0; i < 4; ++i) values[i] = number(similarity[i], "to_canonical", -kMaxCoordinate, kMaxCoordinate);
   face.to_canonical = {values[0], values[1], values[2], values[3]};
-  if (face.to_canonical.scale() < 1e-3 || face.to_canonical.scale() > 1e3) refuse("to_canonical", fmt::format("has the impossible scale {}", face.to_canonical.scale()));
+  const double scale = face.to_canonical.scale();
+  if (scale < 1e-3 || scale > 1e3) refuse("to_canonical", fmt::format("has the impossible scale {}", scale));
   const json& eyes = array_of(member(record, "eyes"), "eyes", 2);
   for (std::size_t i = 0; i < 2; ++i) {
     const json& eye = array_of(eyes[i], "eyes", 2);
@@ -123,14 +127,16 @@ Face face_from_json(const std::string& text) {
 
 void write_face(const std::filesystem::path& path, const Image& crop, const Face& face) {
   if (crop.channels != 3 || crop.width != face.crop_size || crop.height != face.crop_size)
-    throw Error(ErrorKind::failure, fmt::format("write_face: {}: crop is {}x{}x{}, its metadata says {}x{}x3", path.string(), crop.width, crop.height, crop.channels,
-                                                face.crop_size, face.crop_size));
+    throw Error(ErrorKind::failure, fmt::format("write_face: {}: crop is {}x{}x{}, its metadata says {}x{}x3", path.string(), crop.width, crop.height,
+                                                crop.channels, face.crop_size, face.crop_size));
   write_png(path, crop, {{kKeyword, to_json(face)}});
 }
 
 FaceFile read_face(const std::filesystem::path& path) {
   const std::optional<std::string> text = read_png_text(path, kKeyword);
-  if (!text) throw Error(ErrorKind::input, fmt::format("{}: not a face picture: the \"{}\" chunk that `doppel extract` writes is missing; move the file out of the folder", path.string(), kKeyword));
+  if (!text)
+    throw Error(ErrorKind::input, fmt::format("{}: not a face picture: the \"{}\" chunk that `doppel extract` writes is missing; move the file out of the folder",
+                                              path.string(), kKeyword));
   FaceFile file;
   file.path = path;
   try {
@@ -140,14 +146,15 @@ FaceFile read_face(const std::filesystem::path& path) {
   }
   file.crop = read_image(path);
   if (file.crop.width != file.face.crop_size || file.crop.height != file.face.crop_size)
-    throw Error(ErrorKind::damaged, fmt::format("{}: the picture is {}x{}, its metadata says {}x{}; extract the faces again", path.string(), file.crop.width, file.crop.height,
-                                                file.face.crop_size, file.face.crop_size));
+    throw Error(ErrorKind::damaged, fmt::format("{}: the picture is {}x{}, its metadata says {}x{}; extract the faces again", path.string(),
+                                                file.crop.width, file.crop.height, file.face.crop_size, file.face.crop_size));
   return file;
 }
 
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
   std::error_code problem;
-  if (!std::filesystem::is_directory(folder, problem)) throw Error(ErrorKind::input, fmt::format("{}: no such folder of faces; `doppel extract` makes one", folder.string()));
+  if (!std::filesystem::is_directory(folder, problem))
+    throw Error(ErrorKind::input, fmt::format("{}: no such folder of faces; `doppel extract` makes one", folder.string()));
   std::vector<std::filesystem::path> faces;
   std::filesystem::directory_iterator entries(folder, problem);
   if (problem) throw Error(ErrorKind::input, fmt::format("{}: cannot be listed: {}", folder.string(), problem.message()));
@@ -155,7 +162,8 @@ std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folde
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file(problem) && entry.path().extension() == ".png" && name != "sheet.png" && name.front() != '.') faces.push_back(entry.path());
   }
-  if (faces.empty()) throw Error(ErrorKind::nothing_found, fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first", folder.string()));
+  if (faces.empty())
+    throw Error(ErrorKind::nothing_found, fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first", folder.string()));
   std::sort(faces.begin(), faces.end());
   return faces;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <tuple>
 
 namespace faceswap {
 namespace {
@@ -62,7 +63,8 @@ void sample_window(const Plane& p, Point center, int margin, float* out /*[side,
   } else {
     for (int y = 0; y < side; ++y)
       for (int x = 0; x < side; ++x)
-        out[y * side + x] = w00 * p.at(left + x, top + y) + w01 * p.at(left + x + 1, top + y) + w10 * p.at(left + x, top + y + 1) + w11 * p.at(left + x + 1, top + y + 1);
+        out[y * side + x] = w00 * p.at(left + x, top + y) + w01 * p.at(left + x + 1, top + y) +          // at() repeats the picture's edge
+                            w10 * p.at(left + x, top + y + 1) + w11 * p.at(left + x + 1, top + y + 1);
   }
 }
 
@@ -165,7 +167,7 @@ std::vector<Point> find_corners(const Image& gray, const Ellipse& where, int mos
       if (*p <= 0 || *p < kQuality * strongest) continue;
       if (*p >= p[-1] && *p >= p[1] && *p >= p[-w] && *p >= p[w]) peaks.push_back({*p, x, y});
     }
-  std::sort(peaks.begin(), peaks.end(), [](const Corner& a, const Corner& b) { return a.strength != b.strength ? a.strength > b.strength : a.y != b.y ? a.y < b.y : a.x < b.x; });
+  std::sort(peaks.begin(), peaks.end(), [](const Corner& a, const Corner& b) { return std::tie(b.strength, a.y, a.x) < std::tie(a.strength, b.y, b.x); });
   std::vector<Point> corners;
   for (const Corner& peak : peaks) {
     if (static_cast<int>(corners.size()) >= most) break;

@@ -62,7 +62,9 @@ void load(cv::CascadeClassifier& cascade, const std::string& name) {
     loaded = false;
   }
   if (!loaded)
-    throw Error(ErrorKind::input, fmt::format("{}: the face detector's cascade is missing or unreadable; install the package opencv-data, or name the folder in DOPPEL_CASCADES", file.string()));
+    throw Error(ErrorKind::input, fmt::format("{}: the face detector's cascade is missing or unreadable; install the package opencv-data, "
+                                              "or name the folder in DOPPEL_CASCADES",
+                                              file.string()));
 }
 
 struct Window { cv::Rect place; int neighbours; };

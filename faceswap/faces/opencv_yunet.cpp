@@ -69,7 +69,9 @@ class YunetFinder final : public FaceFinder {
   YunetFinder(const DetectorOptions& options, const std::filesystem::path& model) : model_(model), least_(options.min_face) {
     quiet_opencv(options.threads);
     if (!std::filesystem::is_regular_file(model))
-      throw Error(ErrorKind::input, fmt::format("{}: no such detector model; expected YuNet's face_detection_yunet_2023mar.onnx, or use --detector cascade", model.string()));
+      throw Error(ErrorKind::input, fmt::format("{}: no such detector model; expected YuNet's face_detection_yunet_2023mar.onnx, "
+                                                "or use --detector cascade",
+                                                model.string()));
     try {
       net_ = cv::dnn::readNet(model.string());
     } catch (const std::exception& e) {
@@ -141,7 +143,9 @@ class YunetFinder final : public FaceFinder {
   static int up_to_cells(int n) { return (n + kCell - 1) / kCell * kCell; }
 
   [[noreturn]] void refuse(const std::string& why) const {
-    throw Error(ErrorKind::input, fmt::format("{}: not a YuNet model that can be run: {}; expected face_detection_yunet_2023mar.onnx, or use --detector cascade", model_.string(), why));
+    throw Error(ErrorKind::input, fmt::format("{}: not a YuNet model that can be run: {}; expected face_detection_yunet_2023mar.onnx, "
+                                              "or use --detector cascade",
+                                              model_.string(), why));
   }
 
   // tensors: cls [1,cells,1], obj [1,cells,1], bbox [1,cells,4], kps [1,cells,10]

@@ -15,16 +15,18 @@ constexpr std::uint8_t kPaper = 32, kInk = 220;
 // 3 x 5 dots per character, one row per octal digit.
 constexpr int kDotsWide = 3, kDotsHigh = 5;
 struct Glyph { char character; int rows[kDotsHigh]; };
-constexpr Glyph kGlyphs[] = {{'0', {7, 5, 5, 5, 7}}, {'1', {2, 6, 2, 2, 7}}, {'2', {7, 1, 7, 4, 7}}, {'3', {7, 1, 3, 1, 7}}, {'4', {5, 5, 7, 1, 1}}, {'5', {7, 4, 7, 1, 7}},
-                             {'6', {7, 4, 7, 5, 7}}, {'7', {7, 1, 1, 2, 2}}, {'8', {7, 5, 7, 5, 7}}, {'9', {7, 5, 7, 1, 7}}, {'#', {5, 7, 5, 7, 5}}, {'x', {0, 5, 2, 5, 0}}};
+constexpr Glyph kGlyphs[] = {
+    {'0', {7, 5, 5, 5, 7}}, {'1', {2, 6, 2, 2, 7}}, {'2', {7, 1, 7, 4, 7}}, {'3', {7, 1, 3, 1, 7}}, {'4', {5, 5, 7, 1, 1}}, {'5', {7, 4, 7, 1, 7}},
+    {'6', {7, 4, 7, 5, 7}}, {'7', {7, 1, 1, 2, 2}}, {'8', {7, 5, 7, 5, 7}}, {'9', {7, 5, 7, 1, 7}}, {'#', {5, 7, 5, 7, 5}}, {'x', {0, 5, 2, 5, 0}}};
 
 void write_text(Image& picture, int x, int y, int dot, const std::string& text) {
   for (const char character : text) {
-    for (const Glyph& glyph : kGlyphs)
-      if (glyph.character == character)
-        for (int j = 0; j < kDotsHigh * dot; ++j)
-          for (int i = 0; i < kDotsWide * dot; ++i)
-            if (glyph.rows[j / dot] >> (kDotsWide - 1 - i / dot) & 1 && x + i < picture.width && y + j < picture.height) std::memset(picture.at(x + i, y + j), kInk, 3);
+    for (const Glyph& glyph : kGlyphs) {
+      if (glyph.character != character) continue;
+      for (int j = 0; j < kDotsHigh * dot && y + j < picture.height; ++j)
+        for (int i = 0; i < kDotsWide * dot && x + i < picture.width; ++i)
+          if (glyph.rows[j / dot] >> (kDotsWide - 1 - i / dot) & 1) std::memset(picture.at(x + i, y + j), kInk, 3);
+    }
     x += (kDotsWide + 1) * dot;
   }
 }

@@ -60,6 +60,8 @@ struct Track {
   std::int64_t last_seen = 0, last_eyes = 0;  // frames
   int sightings = 0;
   bool ended = false;
+
+  bool seen_now() const { return !ended && steps.back().seen; }
 };
 
 class Tracker final : public FaceTracker {
@@ -72,7 +74,8 @@ class Tracker final : public FaceTracker {
     Image gray = shrink_gray(to_gray(frame.rgb), factor);
     Image thumb = shrink_to(gray, std::min(kThumbWidth, gray.width), std::min(kThumbHeight, gray.height));
     change_ = previous_.empty() ? 0 : change(gray, thumb);
-    if (!previous_.empty() && change_ > std::min(kMostDifference, kCutDifference + kPanDifference * static_cast<double>(frame.index - last_frame_ - 1))) end_shot();
+    const double skipped = static_cast<double>(frame.index - last_frame_ - 1);
+    if (!previous_.empty() && change_ > std::min(kMostDifference, kCutDifference + kPanDifference * skipped)) end_shot();
     if (previous_.empty()) begin_shot(frame, factor);
     finder_->look(gray, frame.rgb);
     last_frame_ = frame.index;
@@ -111,8 +114,8 @@ class Tracker final : public FaceTracker {
     // Each picture is cut out where its own square lies, so the flow only has to find what the squares got wrong.
     const Similarity first = square_to_patch(before, kFlowZoom, kFlowPatch), second = square_to_patch(now, kFlowZoom, kFlowPatch);
     const double middle = 0.5 * (kFlowPatch - 1);
-    const std::optional<Similarity> flow = estimate_motion(gray_patch(previous_, first, kFlowPatch, kFlowPatch), gray_patch(gray, second, kFlowPatch, kFlowPatch),
-                                                           {{middle, middle}, 62, 68});
+    const Image patch_before = gray_patch(previous_, first, kFlowPatch, kFlowPatch), patch_now = gray_patch(gray, second, kFlowPatch, kFlowPatch);
+    const std::optional<Similarity> flow = estimate_motion(patch_before, patch_now, {{middle, middle}, 62, 68});
     if (!flow) return std::nullopt;
     return first.then(*flow).then(second.inverse());
   }
@@ -159,14 +162,14 @@ class Tracker final : public FaceTracker {
     for (const Track& track : tracks_)
       if (!track.ended) missing = false;
     for (const Track& track : tracks_)
-      if (!track.ended && !track.steps.back().seen) missing = true;
+      if (!track.ended && !track.seen_now()) missing = true;
     return waited >= finder_->traits().scan_interval || (missing && waited >= kRescan);
   }
 
   void scan(const Frame& frame) {
     last_scan_ = frame.index;
     take_in(finder_->scan(false), frame);
-    const bool somebody = std::any_of(tracks_.begin(), tracks_.end(), [](const Track& t) { return !t.ended && t.steps.back().seen; });
+    const bool somebody = std::any_of(tracks_.begin(), tracks_.end(), [](const Track& t) { return t.seen_now(); });
     if (somebody || frame.index - last_turned_scan_ < finder_->traits().scan_interval) return;
     last_turned_scan_ = frame.index;
     take_in(finder_->scan(true), frame);
@@ -174,7 +177,7 @@ class Tracker final : public FaceTracker {
 
   void take_in(const std::vector<Sighting>& candidates, const Frame& frame) {
     const auto taken = [this](const Sighting& s) {
-      return std::any_of(tracks_.begin(), tracks_.end(), [&s](const Track& t) { return !t.ended && t.steps.back().seen && same_place(*t.steps.back().seen, s); });
+      return std::any_of(tracks_.begin(), tracks_.end(), [&s](const Track& t) { return t.seen_now() && same_place(*t.steps.back().seen, s); });
     };
     for (const Sighting& candidate : candidates) {
       if (taken(candidate)) continue;
@@ -182,9 +185,12 @@ class Tracker final : public FaceTracker {
       if (!seen || seen->confidence < finder_->traits().start || taken(*seen)) continue;
       // A face that was lost near here for a moment goes on; any other one starts a track.
       Track* lost = nullptr;
-      for (Track& track : tracks_)
-        if (!track.ended && !track.steps.back().seen && distance(track.place.center, seen->center) < 0.7 * track.place.side && std::abs(std::log(seen->side / track.place.side)) < 0.4)
-          if (!lost || distance(track.place.center, seen->center) < distance(lost->place.center, seen->center)) lost = &track;
+      for (Track& track : tracks_) {
+        if (track.ended || track.seen_now()) continue;
+        const double away = distance(track.place.center, seen->center);
+        if (away > 0.7 * track.place.side || std::abs(std::log(seen->side / track.place.side)) > 0.4) continue;
+        if (!lost || away < distance(lost->place.center, seen->center)) lost = &track;
+      }
       if (!lost) {
         tracks_.emplace_back();
         lost = &tracks_.back();

@@ -60,7 +60,8 @@ TEST(Extract, StillsAndFolders) {
   EXPECT_EQ(report.tracks, 3);
   std::vector<std::string> names;
   for (const fs::path& path : list_faces(scratch / "out")) names.push_back(path.filename().string());
-  EXPECT_EQ(names, (std::vector<std::string>{"frames_000000_0.png", "frames_000003_0.png", "frames_000006_0.png", "photo__1_-2_000000_0.png", "photo__1__000000_0.png"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"frames_000000_0.png", "frames_000003_0.png", "frames_000006_0.png", "photo__1_-2_000000_0.png",
+      "photo__1__000000_0.png"}));
   EXPECT_EQ(read_face(scratch / "out/frames_000003_0.png").face.source, "f3.png");
   EXPECT_GT(read_image(scratch / "out/sheet.png").width, 500);
 }
@@ -184,7 +185,8 @@ TEST(ExtractDeathTest, AStopSignalKeepsWhatIsDone) {
     killer.join();
     const std::vector<fs::path> faces = list_faces(folder / "out");
     for (const fs::path& path : faces) read_face(path);  // each is whole
-    const bool kept = report.faces > 0 && report.faces < 9 && static_cast<std::int64_t>(faces.size()) == report.faces && fs::exists(folder / "out" / "sheet.png");
+    const bool kept = report.faces > 0 && report.faces < 9 && static_cast<std::int64_t>(faces.size()) == report.faces &&
+        fs::exists(folder / "out" / "sheet.png");
     fs::remove_all(folder);
     std::_Exit(kept && stop_signal() == SIGTERM ? 42 : 1);
   };

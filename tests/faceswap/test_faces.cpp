@@ -1,6 +1,7 @@
 // Similarities, face files and the egg mask, against double-precision matrices written out here.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <functional>
@@ -178,7 +179,8 @@ TEST(FaceJson, RefusesWhatIsNotAFace) {
     nlohmann::json bad = good;
     bad.erase(item.key());
     refused(bad.dump(), item.key());
-    for (const nlohmann::json& wrong : {nlohmann::json(nullptr), nlohmann::json(nlohmann::json::object()), nlohmann::json("text"), nlohmann::json(-1e300), nlohmann::json(true)}) {
+    for (const char* text : {"null", "{}", "\"text\"", "-1e300", "true"}) {
+      const nlohmann::json wrong = nlohmann::json::parse(text);
       if (item.key() == "source" && wrong.is_string()) continue;
       bad = good;
       bad[item.key()] = wrong;
@@ -269,7 +271,10 @@ TEST(ListFaces, SortedAndWithoutTheSheet) {
 TEST(CropFace, ShowsTheRightPlace) {
   Image frame(320, 240);
   for (int y = 0; y < 240; ++y)
-    for (int x = 0; x < 320; ++x) frame.at(x, y)[0] = static_cast<std::uint8_t>(40 + x / 2), frame.at(x, y)[1] = static_cast<std::uint8_t>(20 + y / 2), frame.at(x, y)[2] = 77;
+    for (int x = 0; x < 320; ++x) {
+      const int color[3] = {40 + x / 2, 20 + y / 2, 77};
+      std::copy_n(color, 3, frame.at(x, y));
+    }
   for (const double apart : {30.0, 70.0, 110.0}) {  // enlarged and shrunk
     const Similarity s = similarity_from_eyes({160 - apart / 2, 100}, {160 + apart / 2, 110});
     for (const int size : {64, 200}) {

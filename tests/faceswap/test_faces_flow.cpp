@@ -83,7 +83,8 @@ TEST(Flow, CornersStayInsideAndApart) {
 
 TEST(Flow, MotionOfATurnedAndZoomedTexture) {
   const Image first = moved_texture({}, kSize, kSize);
-  for (const Similarity& truth : {turn_about({99.5, 99.5}, 3, 1.0, 1.3, -0.7), turn_about({99.5, 99.5}, -6, 1.04, -3, 2), turn_about({99.5, 99.5}, 1, 0.95, 6.5, 4.5)}) {
+  const Point c{99.5, 99.5};
+  for (const Similarity& truth : {turn_about(c, 3, 1.0, 1.3, -0.7), turn_about(c, -6, 1.04, -3, 2), turn_about(c, 1, 0.95, 6.5, 4.5)}) {
     const auto motion = estimate_motion(first, moved_texture(truth, kSize, kSize), kMiddle);
     ASSERT_TRUE(motion);
     for (const Point p : {Point{60, 60}, Point{140, 60}, Point{100, 150}}) {

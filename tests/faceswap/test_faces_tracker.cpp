@@ -93,7 +93,10 @@ double jitter(const std::vector<Face>& faces, const Talk& t) {
   std::vector<Point> path;
   for (std::size_t i = 0; i < faces.size(); ++i) path.push_back(faces[i].to_canonical(t.heads[i].landmarks[0]));
   double sum = 0;
-  for (std::size_t i = 2; i < path.size(); ++i) sum += std::pow(path[i].x - 2 * path[i - 1].x + path[i - 2].x, 2) + std::pow(path[i].y - 2 * path[i - 1].y + path[i - 2].y, 2);
+  for (std::size_t i = 2; i < path.size(); ++i) {
+    const Point p = path[i - 2], q = path[i - 1], r = path[i];
+    sum += std::pow(r.x - 2 * q.x + p.x, 2) + std::pow(r.y - 2 * q.y + p.y, 2);
+  }
   return std::sqrt(sum / static_cast<double>(path.size() - 2)) / 80;
 }
 

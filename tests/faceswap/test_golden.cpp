@@ -69,12 +69,13 @@ double distance(const std::string& file, const std::string& entry, const std::ve
 
 struct Tolerance { double forward, gradient, losses, moved; };
 
-// What PyTorch's own float32 shows against its float64 (make_golden.py --distance, `original`): forward 2e-6, gradients 5e-6, losses of
-// ten steps 3e-6, the move 6e-3. We allow a few times that. The move is the loosest by nature: Adam's first steps go by the sign of the
-// gradient, so where a gradient is nearly zero, rounding decides the direction; and rounding tips a few activations over the leaky ReLU's
-// kink. In double neither happens: there the bound is the float32 of the stored hyperparameters, and the move is held a hundred times tighter
-// than any mistake in Adam could hide in.
-constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
+// Float32 against float64 truth. Forward and losses agree to rounding. The gradient does not, by nature: among millions of activations some
+// lie so near to zero that rounding puts them on the other side of the leaky ReLU's kink. One such flip among n activations of a layer moves
+// that layer's gradient, and all before it, by about 1/sqrt(n) of its norm: 1e-4 to 2e-3 in these models, and which flips is the machine's
+// choice. (PyTorch's own float32, without a flip: 5e-6; ours of `original` likewise.) Adam's first steps then go by the sign of the gradient,
+// so where it is nearly zero rounding decides the direction of the move. In double neither happens. There the bound is the float32 of the
+// stored hyperparameters, and no mistake has room to hide: so `tiny`, which is the same code with smaller numbers, runs in double too.
+constexpr Tolerance kFloat32{1e-5, 5e-3, 1e-5, 2e-2};
 constexpr Tolerance kFloat64{1e-7, 1e-7, 1e-7, 1e-5};
 
 std::vector<float> initial_value(const nn::Parameter& p) {
