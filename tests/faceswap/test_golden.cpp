@@ -69,13 +69,14 @@ double distance(const std::string& file, const std::string& entry, const std::ve
 
 struct Tolerance { double forward, gradient, losses, moved; };
 
-// Float32 against float64 truth. Forward and losses agree to rounding. The gradient does not, by nature: among millions of activations some
-// lie so near to zero that rounding puts them on the other side of the leaky ReLU's kink. One such flip among n activations of a layer moves
-// that layer's gradient, and all before it, by about 1/sqrt(n) of its norm: 1e-4 to 2e-3 in these models, and which flips is the machine's
-// choice. (PyTorch's own float32, without a flip: 5e-6; ours of `original` likewise.) Adam's first steps then go by the sign of the gradient,
-// so where it is nearly zero rounding decides the direction of the move. In double neither happens. There the bound is the float32 of the
-// stored hyperparameters, and no mistake has room to hide: so `tiny`, which is the same code with smaller numbers, runs in double too.
-constexpr Tolerance kFloat32{1e-5, 5e-3, 1e-5, 2e-2};
+// Float32 against float64 truth. Forward and losses agree to rounding. Adam's first steps go by the sign of the gradient, so where it is
+// nearly zero rounding decides the direction of the move: the loosest bound. In double it does not; there the bound is the float32
+// of the stored hyperparameters.
+// `lightweight` misses the gradient bound of the others: up to 2.4e-3 of the norm, in all layers before the last upscales. The likely reason
+// is one activation so near to zero that rounding puts it on the other side of the leaky ReLU's kink, which moves a layer's gradient by about
+// 1/sqrt(activations). That is not proven: `make_golden.py lightweight --distance`, PyTorch's own float32 on the same inputs, would tell.
+constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
+constexpr Tolerance kLightweight{1e-5, 5e-3, 1e-5, 2e-2};
 constexpr Tolerance kFloat64{1e-7, 1e-7, 1e-7, 1e-5};
 
 std::vector<float> initial_value(const nn::Parameter& p) {
@@ -187,7 +188,7 @@ TEST(GoldenModel, OriginalIsPyTorchs) {
 
 TEST(GoldenModel, LightweightIsPyTorchs) {
   if (kSanitized) GTEST_SKIP() << "51 million parameters take minutes under a sanitizer: `tiny` runs there";
-  compare_with_golden("lightweight", DType::f32, kFloat32);
+  compare_with_golden("lightweight", DType::f32, kLightweight);
 }
 
 TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kFloat32); }
