@@ -427,6 +427,7 @@ TEST_F(Simt, LaunchesThatNoGpuWouldAcceptAreRefused) {
 __global__ void launches_another(int) { simt::launch<nothing>(host_stream(), dim3(1), dim3(1), 1); }
 
 TEST_F(Simt, AKernelCannotLaunchAnother) {
+  if (with_tsan) GTEST_SKIP() << "an exception's reference count is kept inside libstdc++, which ThreadSanitizer does not see: it reports its release";
   EXPECT_THROW(simt::launch<launches_another>(host_stream(), dim3(2), dim3(1), 1), Error);
   EXPECT_THROW(simt::launch_with_barriers<launches_another>(host_stream(), dim3(2), dim3(1), 1), Error);
 }
