@@ -1,6 +1,6 @@
-// Training samples made on the device: pick a face, colour, affine, flip, and for the input a random 5x5 grid warp;
-// one thread per output pixel, every position composed analytically so that the stored face is sampled once.
-// Figures and order are Faceswap's (colour, affine, flip; the copy before the warp is the target).
+// Training samples made on the device: pick a face, colour, affine, flip, and for the input a random 5x5 grid warp. Every
+// position is composed analytically, so that the stored face is sampled once. Figures and order are Faceswap's (colour, affine,
+// flip; the copy before the warp is the target).
 #pragma once
 #include "kernels/step_state.h"
 #include "kernels/stream.h"
@@ -21,8 +21,8 @@ struct AugmentOptions {
   bool random = true;         // false: no change at all, the stored faces in order (previews, evaluation)
 };
 
-// faces: RGBA, the fourth channel a mask. Sample i of the batch is face number epoch_order((step-1)*batch + i) % count, so that
-// every face is seen once per epoch in an order of its own. side keys the random numbers (A is 0, B is 1).
+// faces: RGBA, the fourth channel a mask. Sample i of the batch is turn (step-1)*batch + i; turns count by count make an epoch, in
+// which every face is seen once, in an order of its own. side keys the random numbers (A is 0, B is 1). Step 0 counts as 1.
 template <class D, class T>
 void augment(Stream&, const std::uint8_t* faces /*[count,S,S,4]*/, int count, int stored_size, const View&, const StepState* state, std::uint32_t side, int batch, int size,
              T* input /*[batch,size,size,3]*/, T* target /*[batch,size,size,3]*/, T* mask /*[batch,size,size]*/, const AugmentOptions&);

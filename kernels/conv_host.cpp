@@ -23,11 +23,13 @@ struct Widened {
 #if DOPPEL_HAS_ONEDNN
 bool bf16_is_native() { return onednn::native_bf16(); }
 
-// Few output positions leave oneDNN's kernels little to do per weight that they load, and the reorder of the many weights
-// weighs most: there our own GEMM is faster. Measured on the layers of `original` (bench/bench_conv.cpp): forward 165 against
-// 248 ms at 4x4, filter gradient 160 against 340 ms at 4x4 and 170 against 191 ms at 8x8.
+// Few output positions leave oneDNN's kernels little to do per weight that they load, and the reorder of the many weights weighs
+// most: there our own GEMM is faster. Milliseconds of one thread at batch 16 on a Zen 4 (bench/bench_conv.cpp), oneDNN and ours:
+//   float, forward     4x4: 245, 139 (512 -> 1024, 5x5)  280, 194 (1024 -> 2048, 3x3)     8x8: 113, 138
+//   float, filter      4x4: 317, 139                     387, 203                         8x8: 176, 151
+//   bf16, filter       4x4: 264, 145                     169, 218                         8x8:  99, 136
 template <class T> bool onednn_forward(const ConvShape& s) { return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16; }
-bool onednn_filter(const ConvShape& s) { return s.out_h() * s.out_w() > 64; }
+template <class T> bool onednn_filter(const ConvShape& s) { return s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64); }
 #else
 bool bf16_is_native() { return false; }
 #endif
@@ -38,7 +40,7 @@ template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
   if (y_size(s) == 0) return;
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native() || thin::offers(s)) {
+    if (!bf16_is_native()) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
       conv_forward<D, float>(stream, s, wide_x.data(), wide_w.data(), wide_bias.data(), wide_y.data(), epilogue);
@@ -77,7 +79,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
   if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native() || thin::offers(s)) {
+    if (!bf16_is_native() || s.in_channels < 16 || thin::offers(s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)), wide_dw(w_size(s));
       conv_backward_filter<D, float>(stream, s, wide_x.data(), wide_dy.data(), wide_dw.data());
       return cast<D, float, bf16>(stream, wide_dw.data(), dw, w_size(s));
@@ -88,7 +90,7 @@ void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const 
   }
 #if DOPPEL_HAS_ONEDNN
   if constexpr (!std::is_same_v<T, double>) {
-    if (s.n > 0 && onednn_filter(s) && onednn::conv_backward_filter(s, x, dy, dw)) return;
+    if (s.n > 0 && onednn_filter<T>(s) && onednn::conv_backward_filter(s, x, dy, dw)) return;
   }
 #endif
   im2col::conv_backward_filter(s, x, dy, dw);
@@ -107,7 +109,10 @@ void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose tran
   }
 #if DOPPEL_HAS_ONEDNN
   if constexpr (!std::is_same_v<T, double>) {
-    if (k > 0 && onednn::gemm(ta, tb, m, n, k, alpha, a, b, beta, c)) return;
+    // Few rows times a transposed matrix, a dense layer forward: oneDNN's threads wait for each other at every block of k. 32 x 16384
+    // by 16384 x 1024 on two threads: 54 ms, ours 24.
+    const bool ours = k == 0 || (std::is_same_v<T, float> && tb && m <= 128);
+    if (!ours && onednn::gemm(ta, tb, m, n, k, alpha, a, b, beta, c)) return;
   }
 #endif
   blocked::gemm(ta, tb, m, n, k, alpha, a, b, beta, c);

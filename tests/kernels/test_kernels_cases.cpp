@@ -20,10 +20,16 @@ const std::vector<OpCase>& table() {
   return all;
 }
 
+#ifdef SIMT_TSAN
+constexpr bool skip_double = true;  // under ThreadSanitizer a row takes seconds, and double runs the code that float runs
+#else
+constexpr bool skip_double = false;
+#endif
+
 std::vector<std::size_t> small_rows() {
   std::vector<std::size_t> rows;
   for (std::size_t i = 0; i < table().size(); ++i)
-    if (!table()[i].bench) rows.push_back(i);
+    if (!table()[i].bench && !(table()[i].host_only && skip_double)) rows.push_back(i);
   return rows;
 }
 
@@ -43,10 +49,16 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
   }
   EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
   struct Way { const char* name; unsigned workers; Order order; InstructionSet instructions; bool fibers; };
-  for (const Way& way : {Way{"again", 1, Order::forward, InstructionSet::best, false}, Way{"2 workers", 2, Order::forward, InstructionSet::best, false},
-                         Way{"4 workers, shuffled", 4, Order::shuffle, InstructionSet::best, false}, Way{"reverse", 1, Order::reverse, InstructionSet::best, false},
-                         Way{"baseline instructions", 1, Order::forward, InstructionSet::baseline, false}, Way{"fibers", 2, Order::forward, InstructionSet::best, true},
-                         Way{"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}}) {
+#ifdef SIMT_ALWAYS_FIBERS
+  // Checking builds are after wrong accesses and races, which one run with every CUDA thread for itself shows; it takes long enough.
+  const std::vector<Way> ways{{"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
+#else
+  const std::vector<Way> ways{{"again", 1, Order::forward, InstructionSet::best, false},       {"2 workers", 2, Order::forward, InstructionSet::best, false},
+                              {"4 workers, shuffled", 4, Order::shuffle, InstructionSet::best, false}, {"reverse", 1, Order::reverse, InstructionSet::best, false},
+                              {"baseline instructions", 1, Order::forward, InstructionSet::baseline, false}, {"fibers", 2, Order::forward, InstructionSet::best, true},
+                              {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
+#endif
+  for (const Way& way : ways) {
     const WithConfig config(way.workers, way.order, way.instructions, way.fibers);
     EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first) << c.name << ": other bits with " << way.name;
   }
