@@ -60,8 +60,8 @@ template <class T> __global__ void scale_kernel(const T* x, float factor, T* y, 
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<compute_t<T>>(factor) * load(x, i)); });
 }
 
-template <class T> __global__ void scale_by_kernel(const T* x, const T* factor, T* y, std::int64_t n) {
-  const compute_t<T> value = load(factor, 0);
+template <class T> __global__ void scale_by_kernel(const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
+  const compute_t<T> value = *factor;
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, value * load(x, i)); });
 }
 
@@ -118,7 +118,7 @@ template <class D, class T> void scale(Stream& stream, const T* x, float factor,
   simt::launch_range<scale_kernel<T>>(stream, n, x, factor, y, n);
 }
 
-template <class D, class T> void scale_by(Stream& stream, const T* x, const T* factor, T* y, std::int64_t n) {
+template <class D, class T> void scale_by(Stream& stream, const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
   simt::launch_range<scale_by_kernel<T>>(stream, n, x, factor, y, n);
 }
 
@@ -146,7 +146,7 @@ using simt::ThisDevice;
   template void sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                \
   template void add<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                             \
   template void scale<ThisDevice, T>(Stream&, const T*, float, T*, std::int64_t);                                              \
-  template void scale_by<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                        \
+  template void scale_by<ThisDevice, T>(Stream&, const T*, const compute_t<T>*, T*, std::int64_t);                                        \
   template void fill<ThisDevice, T>(Stream&, T*, float, std::int64_t);                                                         \
   template void bytes_to_unit<ThisDevice, T>(Stream&, const std::uint8_t*, T*, std::int64_t);                                  \
   template void unit_to_bytes<ThisDevice, T>(Stream&, const T*, std::uint8_t*, std::int64_t);                                  \

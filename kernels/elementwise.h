@@ -19,7 +19,7 @@ void sigmoid_backward(Stream&, const T* y, const T* dy, T* dx, std::int64_t n);
 
 template <class D, class T> void add(Stream&, const T* a, const T* b, T* out, std::int64_t n);      // out = a + b, out may be a or b
 template <class D, class T> void scale(Stream&, const T* x, float factor, T* y, std::int64_t n);    // y = factor * x, y may be x
-template <class D, class T> void scale_by(Stream&, const T* x, const T* factor /*[1], on the device*/, T* y, std::int64_t n);
+template <class D, class T> void scale_by(Stream&, const T* x, const compute_t<T>* factor /*[1], on the device*/, T* y, std::int64_t n);
 template <class D, class T> void fill(Stream&, T* y, float value, std::int64_t n);
 template <class D, class From, class To> void cast(Stream&, const From* x, To* y, std::int64_t n);  // f32, bf16, f64, any pair
 template <class D, class T> void bytes_to_unit(Stream&, const std::uint8_t* x, T* y, std::int64_t n);   // y = x / 255

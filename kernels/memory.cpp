@@ -49,7 +49,7 @@ class Pool {
     if (size == 0) fail(bytes, "no machine has that much");
     void* block = take_cached(size);
     if (!block) {
-      if (frozen_) fail(bytes, "the pool is frozen for a graph capture, which may not allocate; run the step once before it is captured");
+      if (open_) fail(bytes, "a graph is being captured, which may not allocate; run the step once before it is captured");
       block = take_fresh(size);
       if (!block) {   // free blocks of other sizes may be what is missing
         release_cached_locked();
@@ -58,6 +58,7 @@ class Pool {
       if (!block) fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
       ++stats_.misses;
     }
+    if (open_) reserved_[block] = open_;
     stats_.live_bytes += size;
     stats_.peak_bytes = stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
     if (device_ == Device::host) {
@@ -72,12 +73,51 @@ class Pool {
     const std::lock_guard lock(mutex_);
     stats_.live_bytes -= size;
     if (device_ == Device::host) POISON(block, size);
+    const auto reserved = reserved_.find(block);
     try {
-      free_[size].push_back(block);
-      stats_.cached_bytes += size;
+      if (reserved != reserved_.end() && reserved->second != open_) {
+        idle_.push_back({block, size});
+        stats_.reserved_bytes += size;
+      } else {
+        circulate(block, size);
+      }
     } catch (...) {   // no memory for the list: then the block itself goes back
+      reserved_.erase(block);
       give_back(block, size);
     }
+  }
+
+  void open(const GraphMemory* owner) {
+    const std::lock_guard lock(mutex_);
+    if (open_) throw Error(ErrorKind::failure, fmt::format("{} memory: a graph is being captured while another one is", name(device_)));
+    open_ = owner;
+  }
+  // What the capture took and gave back lies among the free blocks: it leaves them.
+  void close(const GraphMemory* owner) {
+    const std::lock_guard lock(mutex_);
+    if (open_ != owner) return;
+    open_ = nullptr;
+    for (auto& [size, blocks] : free_) {
+      std::erase_if(blocks, [&, bytes = size](void* block) {
+        const auto reserved = reserved_.find(block);
+        if (reserved == reserved_.end() || reserved->second != owner) return false;
+        idle_.push_back({block, bytes});
+        stats_.cached_bytes -= bytes;
+        stats_.reserved_bytes += bytes;
+        return true;
+      });
+    }
+  }
+  void forget(const GraphMemory* owner) {
+    close(owner);
+    const std::lock_guard lock(mutex_);
+    std::erase_if(idle_, [&](const Idle& idle) {
+      if (reserved_.at(idle.block) != owner) return false;
+      circulate(idle.block, idle.size);
+      stats_.reserved_bytes -= idle.size;
+      return true;
+    });
+    std::erase_if(reserved_, [&](const auto& entry) { return entry.second == owner; });
   }
 
   PoolStats stats() {
@@ -87,10 +127,6 @@ class Pool {
   void release_cached() {
     const std::lock_guard lock(mutex_);
     release_cached_locked();
-  }
-  void freeze(bool frozen) {
-    const std::lock_guard lock(mutex_);
-    frozen_ = frozen;
   }
   void fail_after(std::size_t n) {
     const std::lock_guard lock(mutex_);
@@ -107,6 +143,12 @@ class Pool {
   }
 
  private:
+  struct Idle { void* block; std::size_t size; };
+
+  void circulate(void* block, std::size_t size) {
+    free_[size].push_back(block);
+    stats_.cached_bytes += size;
+  }
   void* take_cached(std::size_t size) {
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.empty()) return nullptr;
@@ -143,7 +185,9 @@ class Pool {
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   PoolStats stats_{};
   std::size_t fail_after_ = 0;
-  bool frozen_ = false;
+  const GraphMemory* open_ = nullptr;                                   // the graph that is being captured
+  std::unordered_map<const void*, const GraphMemory*> reserved_;        // whose blocks do not circulate, live ones included
+  std::vector<Idle> idle_;                                              // free blocks among them
 };
 
 // Never destroyed: a Buffer with static lifetime may be released after everything else.
@@ -167,7 +211,9 @@ void release(Device device, void* block, std::size_t bytes) noexcept {
 
 PoolStats pool_stats(Device device) { return pool(device).stats(); }
 void release_cached(Device device) { pool(device).release_cached(); }
-void freeze_pool(Device device, bool frozen) { pool(device).freeze(frozen); }
+GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
+GraphMemory::~GraphMemory() { pool(device_).forget(this); }
+void GraphMemory::close() noexcept { pool(device_).close(this); }
 void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
 
 void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes) {

@@ -13,10 +13,25 @@ void release(Device device, void* block, std::size_t bytes) noexcept;
 
 struct PoolStats {
   std::size_t live_bytes, peak_bytes, cached_bytes, misses;
+  std::size_t reserved_bytes;  // free blocks that wait for a captured graph
 };
 PoolStats pool_stats(Device device);
 void release_cached(Device device);               // gives free blocks back to the system
-void freeze_pool(Device device, bool frozen);     // while frozen a miss throws: nothing may be allocated inside a capture
+
+// The blocks that a captured graph works on. Until close(), nothing fresh may be allocated (a miss throws: a capture cannot
+// allocate) and every block handed out is noted. From close() on these blocks no longer circulate, because the graph writes
+// to them whenever it is launched; once they are free and the reservation is gone, they do again.
+class GraphMemory {
+ public:
+  explicit GraphMemory(Device device);   // throws if another one is open on this device
+  ~GraphMemory();
+  void close() noexcept;
+  GraphMemory(const GraphMemory&) = delete;
+  GraphMemory& operator=(const GraphMemory&) = delete;
+
+ private:
+  Device device_;
+};
 
 // Test seam: the n-th request from now fails as if memory were out (0: off).
 void fail_allocation_after(std::size_t n);

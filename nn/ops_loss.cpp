@@ -35,9 +35,8 @@ template <class Launch> Tensor image_loss(const char* op, const Tensor& pred, co
     launch.template operator()<D, T>(stream, shape, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
   });
   return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
-    const Tensor factor = dloss.to(dpred.dtype());
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
-      kernels::scale_by<D, T>(stream, dpred.data<T>(), factor.data<T>(), dpred.data<T>(), dpred.numel());  // in place: a node runs once
+      kernels::scale_by<D, T>(stream, dpred.data<T>(), dloss.data<kernels::compute_t<T>>(), dpred.data<T>(), dpred.numel());  // in place: a node runs once
     });
     return {dpred};
   });

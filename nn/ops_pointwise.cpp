@@ -71,10 +71,9 @@ Tensor sum(const Tensor& x) {
   });
   return record(y, "sum", {x}, [shape = x.shape(), dtype = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = Tensor::empty(shape, dtype, dy.device());
-    const Tensor factor = dy.to(dtype);
     dispatch(dx, "sum", [&]<class D, class T>(Stream& stream) {
       kernels::fill<D, T>(stream, dx.data<T>(), 1.f, dx.numel());
-      kernels::scale_by<D, T>(stream, dx.data<T>(), factor.data<T>(), dx.data<T>(), dx.numel());
+      kernels::scale_by<D, T>(stream, dx.data<T>(), dy.data<kernels::compute_t<T>>(), dx.data<T>(), dx.numel());
     });
     return {dx};
   });

@@ -21,6 +21,7 @@ Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient
     : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}
 
 void Adam::step(StepStateBlock& block) {
+  arena_->finish_gradients();
   StepState* state = block.device_pointer();
   const Tensor gradients = arena_->gradients(), working = arena_->working(), master = arena_->master();
   check(gradients.defined(), "adam: the arena is not allocated");

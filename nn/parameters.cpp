@@ -95,7 +95,23 @@ std::int64_t ParameterArena::count() const {
 
 void ParameterArena::zero_gradients() {
   kernels::fill_zero(gradients_.stream(), gradients_.raw(), static_cast<std::size_t>(size_) * size_of(gradients_.dtype()));
-  for (Parameter& p : parameters_) p.value.impl()->history->reached = false;  // the next gradient is written, not added
+  for (Parameter& p : parameters_) p.value.impl()->history->reached = p.value.impl()->history->stale = false;  // the next gradient is written, not added
+}
+
+void ParameterArena::begin_gradients() {
+  for (Parameter& p : parameters_) {
+    History& history = *p.value.impl()->history;
+    history.stale = history.stale || history.reached;
+    history.reached = false;
+  }
+}
+
+void ParameterArena::finish_gradients() {
+  for (Parameter& p : parameters_) {
+    History& history = *p.value.impl()->history;
+    if (history.stale && !history.reached) kernels::fill_zero(p.gradient.stream(), p.gradient.raw(), static_cast<std::size_t>(p.gradient.numel()) * size_of(p.gradient.dtype()));
+    history.stale = false;
+  }
 }
 
 void ParameterArena::refresh_working() {

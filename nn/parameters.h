@@ -43,6 +43,10 @@ class ParameterArena {
   Tensor moment2() const { return moment2_; }
   Device device() const { return device_; }
   void zero_gradients();
+  // The same for a training step, without a pass over the arena: the next gradient of each parameter replaces the last one.
+  // finish_gradients(), which Adam::step calls, zeroes the parameters that none has reached since.
+  void begin_gradients();
+  void finish_gradients();
   void refresh_working();                              // working copy := master (after loading)
 
  private:

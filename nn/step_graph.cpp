@@ -9,14 +9,6 @@ namespace {
 
 constexpr int eager_runs = 2;  // the first chooses plans and fills the pool, the second shows that the pool suffices
 
-struct FrozenPool {
-  kernels::Device device;
-  explicit FrozenPool(kernels::Device d) : device(d) { kernels::freeze_pool(device, true); }
-  ~FrozenPool() { kernels::freeze_pool(device, false); }
-  FrozenPool(const FrozenPool&) = delete;
-  FrozenPool& operator=(const FrozenPool&) = delete;
-};
-
 }  // namespace
 
 void StepGraph::run(const std::function<void()>& step) {
@@ -31,12 +23,14 @@ void StepGraph::run(const std::function<void()>& step) {
   // Capturing runs nothing: it records, and the launch below does the work. A step that cannot be captured (it waits for the
   // device, or asks for memory that the pool does not have) is run eagerly from now on.
   try {
-    const FrozenPool frozen(device_);
+    memory_ = std::make_unique<kernels::GraphMemory>(device_);
     graph_.begin(stream);
     step();
     graph_.end(stream);
+    memory_->close();
   } catch (const std::exception& error) {
     graph_.abandon(stream);
+    memory_.reset();
     why_not_ = error.what();
     return step();
   }

@@ -1,9 +1,11 @@
 // A training step recorded once as a CUDA graph and replayed. The step runs eagerly twice (plans chosen, pool warm), then the
-// pool is frozen and the third run is captured. On the host every run is eager: there is nothing to capture.
+// third run is captured; the memory that it worked on belongs to the graph from then on. On the host every run is eager: there is nothing to capture.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "kernels/memory.h"
 #include "kernels/stream.h"
 
 namespace nn {
@@ -19,6 +21,7 @@ class StepGraph {
 
  private:
   kernels::Device device_;
+  std::unique_ptr<kernels::GraphMemory> memory_;  // outlives the graph
   kernels::Graph graph_;
   int runs_ = 0;
   std::string why_not_;

@@ -13,6 +13,7 @@ struct History {
   Tensor grad;                 // of a leaf without a sink: collected so far
   Tensor sink;                 // of a leaf with one: the memory its gradient lands in
   bool reached = false;        // the sink holds a gradient, so that the next one is added
+  bool stale = false;          // the sink holds the gradient of an earlier step
 };
 
 struct TensorImpl {

@@ -102,8 +102,8 @@ template <class T> void flat_cases(std::vector<OpCase>& rows, std::int64_t n) {
   c.reference = [=](std::vector<Values>& v) { v[1] = each(v[0], [](double x, std::size_t) { return -1.75 * x; }); };
   rows.push_back(c);
 
-  c = flat_case<T>("scale_by", n, {input<T>("x", n), input<T>("factor", 1), output<T>("y", n)});
-  c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { scale_by<D, T>(s, p.get<T>(0), p.get<T>(1), p.get<T>(2), n); }); };
+  c = flat_case<T>("scale_by", n, {input<T>("x", n), input<kernels::compute_t<T>>("factor", 1), output<T>("y", n)});
+  c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { scale_by<D, T>(s, p.get<T>(0), p.get<kernels::compute_t<T>>(1), p.get<T>(2), n); }); };
   c.reference = [=](std::vector<Values>& v) { v[2] = each(v[0], [&](double x, std::size_t) { return v[1][0] * x; }); };
   rows.push_back(c);
 

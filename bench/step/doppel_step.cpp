@@ -89,7 +89,7 @@ int run(int argc, char** argv) {
       const Tensor t = target.rows(k * n, (k + 1) * n), m = mask.rows(k * n, (k + 1) * n);
       loss[k] = add(dssim_loss(pred, t, m), mse_loss(pred, t, m));
     }
-    model->arena().zero_gradients();
+    model->arena().begin_gradients();
     nn::backward(loss);
     adam.step(state);
     for (int k = 0; k < 2; ++k) kernels::copy(losses.data<float>() + k, device, loss[k].data<float>(), device, sizeof(float));

@@ -123,7 +123,7 @@ void Trainer::train_on_batch() {
     const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * n, (k + 1) * n));
     losses[k] = side_loss(pred, target_.rows(k * n, (k + 1) * n), mask_.rows(k * n, (k + 1) * n), options_.loss);
   }
-  model_->arena().zero_gradients();
+  model_->arena().begin_gradients();
   nn::backward(losses);
   adam_->step(*state_);
   for (int k = 0; k < 2; ++k) kernels::copy(losses_.data<float>() + k, device_, losses[k].data<float>(), device_, sizeof(float));

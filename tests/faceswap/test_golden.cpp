@@ -136,7 +136,7 @@ class GoldenRun {
       const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), kBatch, size, size, step), {kBatch, size, size}, dtype_);
       losses[k] = add(dssim_loss(pred, target, mask), mse_loss(pred, target, mask));
     }
-    model_->arena().zero_gradients();  // or they would add up over the steps
+    model_->arena().begin_gradients();  // or they would add up over the steps
     nn::backward(losses);
     const std::vector<double> values = {losses[0].item(), losses[1].item()};
     adam.step(state);

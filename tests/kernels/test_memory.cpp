@@ -20,7 +20,6 @@ class Memory : public testing::Test {
  protected:
   void SetUp() override { release_cached(host); }
   void TearDown() override {
-    freeze_pool(host, false);
     fail_allocation_after(0);
     release_cached(host);
   }
@@ -60,20 +59,52 @@ TEST_F(Memory, StatisticsCountSizeClasses) {
   EXPECT_EQ(pool_stats(host).cached_bytes, 0u);
 }
 
-TEST_F(Memory, AFrozenPoolServesHitsAndRefusesMisses) {
+TEST_F(Memory, ACaptureIsServedHitsAndRefusedMisses) {
   { const Buffer warm(host, 3000); }
-  freeze_pool(host, true);
+  GraphMemory memory(host);
+  EXPECT_THROW(GraphMemory{host}, Error) << "one at a time";
   const Buffer hit(host, 3000);
   try {
     const Buffer miss(host, 100000);
     FAIL() << "a miss must throw";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::memory);
-    EXPECT_NE(std::string(error.what()).find("frozen"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("captured"), std::string::npos);
     EXPECT_NE(std::string(error.what()).find("100000 bytes"), std::string::npos);
   }
-  freeze_pool(host, false);
+  memory.close();
   const Buffer fine(host, 100000);
+}
+
+// What a graph writes to on every launch may be nobody else's meanwhile: neither handed out again nor given to the system.
+TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
+  const auto block_of = [](std::size_t bytes) { return Buffer(host, bytes).data(); };
+  void *inside = nullptr, *again = nullptr;
+  Buffer kept;
+  { const Buffer warm(host, 3000), second(host, 5000), third(host, 7000); }
+  {
+    GraphMemory memory(host);
+    inside = block_of(3000);
+    again = block_of(3000);
+    EXPECT_EQ(inside, again) << "inside a capture blocks are used again, as the launches are in order";
+    kept = Buffer(host, 5000);  // a result that outlives the capture
+    memory.close();
+
+    EXPECT_NE(block_of(3000), inside);
+    void* const result = kept.data();
+    kept = Buffer();
+    EXPECT_NE(block_of(5000), result) << "given back after the capture: still the graph's";
+    EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u);
+    release_cached(host);
+    EXPECT_EQ(pool_stats(host).cached_bytes, 0u);
+    EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u) << "the graph would write to memory that is gone";
+    kept = Buffer(host, 3000);
+    EXPECT_NE(kept.data(), inside);
+  }
+  EXPECT_EQ(pool_stats(host).reserved_bytes, 0u);
+  EXPECT_EQ(block_of(3000), inside) << "the graph is gone";
+  kept = Buffer();
+  release_cached(host);
 }
 
 TEST_F(Memory, TheNthRequestFailsOnceWhenAsked) {

@@ -500,12 +500,12 @@ TEST(SimtOnGpu, SamplesEqualTheHostAndAGraphReplaysThem) {
 
   const Results eager = gpu;
   kernels::Graph graph;
-  kernels::freeze_pool(kernels::Device::cuda, true);
+  kernels::GraphMemory memory(kernels::Device::cuda);
   graph.begin(stream);
   EXPECT_TRUE(stream.capturing());
   run_samples<kernels::Cuda>(stream, shape, x.as<float>(), to);
   graph.end(stream);
-  kernels::freeze_pool(kernels::Device::cuda, false);
+  memory.close();
   EXPECT_EQ(graph.node_count(), 8u);
   kernels::fill_zero(stream, device.block.data(), device.block.bytes());
   graph.launch(stream);

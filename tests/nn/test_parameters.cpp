@@ -119,6 +119,30 @@ TEST(Parameters, GradientsLandInTheArenaAndStartAnewAfterZeroing) {
   EXPECT_EQ(weight.gradient.to_host<float>(), Floats(5 * 32, 2.f));
 }
 
+TEST(Parameters, AStepReplacesGradientsAndZeroesWhatNothingReached) {
+  Model model;
+  model.arena.allocate(Device::host, DType::f32, 7);
+  Adam adam(model.arena, {}, 0.f);
+  StepStateBlock state(Device::host, {});
+  const Parameter& dense = *model.arena.find("inter.dense.weight");
+  const Parameter& conv = *model.arena.find("encoder.conv0.weight");
+  const Tensor row = Tensor::from<float>(Floats(32, 1.f), {1, 32}), image = Tensor::from<float>(Floats(8 * 8 * 3, 1.f), {1, 8, 8, 3});
+  const auto step = [&](const Tensor& loss) {
+    model.arena.begin_gradients();
+    backward(loss);
+    kernels::advance_step<kernels::Host>(row.stream(), state.device_pointer());
+    adam.step(state);
+  };
+  for (int round = 0; round < 2; ++round) {
+    step(sum(model.dense(row)));
+    EXPECT_EQ(dense.gradient.to_host<float>(), Floats(5 * 32, 1.f)) << "replaced, not added";
+    EXPECT_EQ(conv.gradient.to_host<float>(), Floats(8 * 25 * 3, 0.f)) << "the conv's turn was before";
+    step(sum(model.conv(image)));
+    EXPECT_EQ(dense.gradient.to_host<float>(), Floats(5 * 32, 0.f));
+    EXPECT_NE(conv.gradient.to_host<float>(), Floats(8 * 25 * 3, 0.f));
+  }
+}
+
 // --- Adam, against a loop in double
 
 struct AdamCase { DType dtype; float weight_decay, max_norm; };

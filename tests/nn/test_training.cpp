@@ -61,7 +61,7 @@ Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype) { 
 
 void train_step(TinySwap& model, const Tensor& batch, Adam& adam, StepStateBlock& state, double* loss = nullptr) {
   kernels::advance_step<kernels::Host>(batch.stream(), state.device_pointer());
-  model.arena.zero_gradients();
+  model.arena.begin_gradients();
   const auto [a, b] = model.losses(batch);
   backward(std::vector<Tensor>{a, b});
   adam.step(state);
