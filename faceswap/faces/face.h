@@ -37,7 +37,7 @@ struct Face {
   Similarity to_canonical;     // frame -> canonical 256
   Point eyes[2];               // in the frame: image-left, image-right
   double box_x = 0, box_y = 0, box_side = 0;  // the detector's square, top-left and side, upright
-  double confidence = 0;       // cascade windows counted (sure from 80) or YuNet's score (from 0.7); 0: filled in by the tracker
+  double confidence = 0;       // cascades: windows + 2 x eye votes (sure from 80); YuNet: its score (from 0.7); 0: filled in by the tracker
   double sharpness = 0;        // variance of the Laplacian of the crop's grey values
   int crop_size = 256;         // of the picture that carries this
 };
