@@ -6,7 +6,7 @@
 #include <fstream>
 #include <thread>
 
-#include "kernels/stream.h"
+#include "kernels/memory.h"
 
 namespace faceswap {
 namespace {
@@ -30,20 +30,13 @@ std::string instruction_sets() {
 #endif
 }
 
-double gigabytes_available() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("MemAvailable:")) return std::stod(line.substr(13)) / 1048576.0;
-  return 0;
-}
-
 }  // namespace
 
 std::vector<Finding> examine_system() {
   std::vector<Finding> findings;
   findings.push_back({"doppel", DOPPEL_VERSION, true, ""});
   findings.push_back({"processor", fmt::format("{}, {} threads, {}", processor_name(), std::thread::hardware_concurrency(), instruction_sets()), true, ""});
-  findings.push_back({"memory", fmt::format("{:.1f} GiB available", gigabytes_available()), true, ""});
+  findings.push_back({"memory", fmt::format("{:.1f} GiB available", static_cast<double>(kernels::available_memory(kernels::Device::host)) / 1073741824.0), true, ""});
 
   const kernels::CudaReport cuda = kernels::probe_cuda();
   findings.push_back({"gpu_code", cuda.built ? "built in" : "not in this build", cuda.built, cuda.built ? "" : "install the CUDA toolkit and build again: without it everything runs on the CPU"});

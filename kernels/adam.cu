@@ -52,7 +52,14 @@ __global__ void advance_step_kernel(StepState* state) {
 }
 
 __global__ void finish_step_kernel(StepState* state) {
-  if (!state->finite) state->skipped += 1;
+  state->skipped += state->finite ? 0 : 1;
+  state->skipped_in_a_row = state->finite ? 0 : state->skipped_in_a_row + 1;
+}
+
+__global__ void record_losses_kernel(const StepState* state, const float* loss_a, const float* loss_b, float* log, int rows) {
+  float* const row = log + 2 * ((state->step - 1) % static_cast<std::uint64_t>(rows));
+  row[0] = *loss_a;
+  row[1] = *loss_b;
 }
 
 }  // namespace
@@ -68,6 +75,10 @@ void adam_step(Stream& stream, compute_t<T>* master, T* working, const T* gradie
 template <class D> void advance_step(Stream& stream, StepState* state) { simt::launch<advance_step_kernel>(stream, dim3(1), dim3(1), state); }
 template <class D> void finish_step(Stream& stream, StepState* state) { simt::launch<finish_step_kernel>(stream, dim3(1), dim3(1), state); }
 
+template <class D> void record_losses(Stream& stream, const StepState* state, const float* loss_a, const float* loss_b, float* log, int rows) {
+  simt::launch<record_losses_kernel>(stream, dim3(1), dim3(1), state, loss_a, loss_b, log, rows);
+}
+
 using simt::ThisDevice;
 #define KERNELS_INSTANTIATE(T)                                                                                              \
   template void adam_step<ThisDevice, T>(Stream&, compute_t<T>*, T*, const T*, compute_t<T>*, compute_t<T>*, std::int64_t, \
@@ -79,5 +90,6 @@ KERNELS_INSTANTIATE(double)
 #endif
 template void advance_step<ThisDevice>(Stream&, StepState*);
 template void finish_step<ThisDevice>(Stream&, StepState*);
+template void record_losses<ThisDevice>(Stream&, const StepState*, const float*, const float*, float*, int);
 
 }  // namespace kernels

@@ -32,7 +32,8 @@ struct Recipe {
 };
 
 struct Request {
-  int count, stored_size, batch, size;
+  int count, stored_size, size;
+  BatchPart part;
   std::uint32_t side;
   View view;
   AugmentOptions options;
@@ -79,15 +80,16 @@ SIMT_DEVICE void draw_warp(Recipe& recipe, std::uint64_t seed, std::uint64_t ste
 
 __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r) {
   const std::uint64_t seed = state->seed, step = state->step > 0 ? state->step : 1;
-  for (const std::int64_t i : simt::grid_range(r.batch)) {
+  for (const std::int64_t i : simt::grid_range(r.part.count)) {
     Recipe recipe{};
-    const std::uint64_t turn = (step - 1) * static_cast<std::uint64_t>(r.batch) + static_cast<std::uint64_t>(i), count = static_cast<std::uint64_t>(r.count);
+    const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i), batch = static_cast<std::uint32_t>(r.part.batch);
+    const std::uint64_t turn = (step - 1) * batch + index, count = static_cast<std::uint64_t>(r.count);
     const std::uint32_t position = static_cast<std::uint32_t>(turn % count);
     float zoom = 1.f, angle = 0.f, shift_x = 0.f, shift_y = 0.f;
     recipe.flip_scale = 1.f;
     if (r.options.random) {
       recipe.face = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(r.count), seed, r.side, turn / count));
-      const std::uint32_t sample = r.side * static_cast<std::uint32_t>(r.batch) + static_cast<std::uint32_t>(i);
+      const std::uint32_t sample = r.side * batch + index;
       const Philox::Block affine = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, affine_op);
       const Philox::Block color = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, flip_and_color_op);
       zoom += symmetric(affine.v[0], r.options.zoom);
@@ -168,7 +170,7 @@ template <class T, bool kRandom>
 __global__ void augment_kernel(const std::uint8_t* faces, const Recipe* recipes, Request r, T* input, T* target, T* mask) {
   const float over_size = 1.f / static_cast<float>(r.size);
   const std::int64_t face_bytes = static_cast<std::int64_t>(r.stored_size) * r.stored_size * 4;
-  for_runs(static_cast<std::int64_t>(r.batch) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
+  for_runs(static_cast<std::int64_t>(r.part.count) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
     const std::int64_t sample = line / r.size, pixel = line * r.size + x;
     const Recipe& recipe = recipes[sample];
     const std::uint8_t* const face = faces + recipe.face * face_bytes;
@@ -189,21 +191,21 @@ __global__ void augment_kernel(const std::uint8_t* faces, const Recipe* recipes,
 }  // namespace
 
 template <class D, class T>
-void augment(Stream& stream, const std::uint8_t* faces, int count, int stored_size, const View& view, const StepState* state, std::uint32_t side, int batch, int size, T* input,
+void augment(Stream& stream, const std::uint8_t* faces, int count, int stored_size, const View& view, const StepState* state, std::uint32_t side, const BatchPart& part, int size, T* input,
              T* target, T* mask, const AugmentOptions& options) {
   if (count < 1 || stored_size < 1) throw Error(ErrorKind::usage, "augment: there are no faces to choose from");
-  if (batch < 1 || size < 1) return;
-  const Request request{count, stored_size, batch, size, side, view, options};
-  const Buffer recipes(stream.device(), static_cast<std::size_t>(batch) * sizeof(Recipe));
-  simt::launch_range<draw_recipes, 8>(stream, batch, recipes.as<Recipe>(), state, request);
-  const std::int64_t pixels = static_cast<std::int64_t>(batch) * size * size;
+  if (part.count < 1 || size < 1) return;
+  const Request request{count, stored_size, size, part, side, view, options};
+  const Buffer recipes(stream.device(), static_cast<std::size_t>(part.count) * sizeof(Recipe));
+  simt::launch_range<draw_recipes, 8>(stream, part.count, recipes.as<Recipe>(), state, request);
+  const std::int64_t pixels = static_cast<std::int64_t>(part.count) * size * size;
   if (options.random) simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, faces, recipes.as<Recipe>(), request, input, target, mask);
   else simt::launch_range<augment_kernel<T, false>, 1024>(stream, pixels, faces, recipes.as<Recipe>(), request, input, target, mask);
 }
 
 using simt::ThisDevice;
 #define KERNELS_INSTANTIATE(T)                                                                                                            \
-  template void augment<ThisDevice, T>(Stream&, const std::uint8_t*, int, int, const View&, const StepState*, std::uint32_t, int, int, T*, T*, \
+  template void augment<ThisDevice, T>(Stream&, const std::uint8_t*, int, int, const View&, const StepState*, std::uint32_t, const BatchPart&, int, T*, T*, \
                                        T*, const AugmentOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

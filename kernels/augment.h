@@ -21,10 +21,17 @@ struct AugmentOptions {
   bool random = true;         // false: no change at all, the stored faces in order (previews, evaluation)
 };
 
+// A batch, or the `count` samples from `first` on of one that is made in parts.
+struct BatchPart {
+  int batch, first, count;
+  BatchPart(int whole) : batch(whole), first(0), count(whole) {}
+  BatchPart(int batch_, int first_, int count_) : batch(batch_), first(first_), count(count_) {}
+};
+
 // faces: RGBA, the fourth channel a mask. Sample i of the batch is turn (step-1)*batch + i; turns count by count make an epoch, in
 // which every face is seen once, in an order of its own. side keys the random numbers (A is 0, B is 1). Step 0 counts as 1.
 template <class D, class T>
-void augment(Stream&, const std::uint8_t* faces /*[count,S,S,4]*/, int count, int stored_size, const View&, const StepState* state, std::uint32_t side, int batch, int size,
-             T* input /*[batch,size,size,3]*/, T* target /*[batch,size,size,3]*/, T* mask /*[batch,size,size]*/, const AugmentOptions&);
+void augment(Stream&, const std::uint8_t* faces /*[count,S,S,4]*/, int count, int stored_size, const View&, const StepState* state, std::uint32_t side, const BatchPart& part, int size,
+             T* input /*[part.count,size,size,3]*/, T* target /*[part.count,size,size,3]*/, T* mask /*[part.count,size,size]*/, const AugmentOptions&);
 
 }  // namespace kernels

@@ -56,12 +56,21 @@ PlanCache& cache() {
   return *plans;
 }
 
-// The weights as the primitive wants them: the caller's own where the layouts agree, else reordered into `room`.
-dnnl::memory ordered_weights(const Plan& plan, const void* w, Buffer& room) {
+// Room for one set of reordered weights, as large as the largest so far: layers take turns, and the pool would keep one of each size.
+void* room_for(std::size_t bytes) {
+  thread_local Buffer room;
+  if (room.bytes() < bytes) {
+    room = Buffer();
+    room = Buffer(Device::host, bytes);
+  }
+  return room.data();
+}
+
+// The weights as the primitive wants them: the caller's own where the layouts agree, else reordered into the room.
+dnnl::memory ordered_weights(const Plan& plan, const void* w) {
   dnnl::memory plain = wrap(plan.plain_w, w);
   if (!plan.reorder) return plain;
-  room = Buffer(Device::host, plan.w.get_size());
-  dnnl::memory ordered = wrap(plan.w, room.data());
+  dnnl::memory ordered = wrap(plan.w, room_for(plan.w.get_size()));
   execute_reorder(plan, plain, ordered);
   return ordered;
 }
@@ -77,8 +86,7 @@ bool conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* 
     if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
   });
   if (!plan.usable) return false;
-  Buffer room;
-  Arguments arguments{{DNNL_ARG_SRC, wrap(plan.x, x)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w, room)}, {DNNL_ARG_DST, wrap(plan.y, y)}};
+  Arguments arguments{{DNNL_ARG_SRC, wrap(plan.x, x)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)}, {DNNL_ARG_DST, wrap(plan.y, y)}};
   if (bias) arguments[DNNL_ARG_BIAS] = wrap(plan.bias, bias);
   execute(plan, std::move(arguments));
   return true;
@@ -94,8 +102,7 @@ bool conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
     if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
   });
   if (!plan.usable) return false;
-  Buffer room;
-  execute(plan, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dy)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w, room)}, {DNNL_ARG_DIFF_SRC, wrap(plan.x, dx)}});
+  execute(plan, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dy)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)}, {DNNL_ARG_DIFF_SRC, wrap(plan.x, dx)}});
   return true;
 }
 
@@ -109,12 +116,7 @@ bool conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
     if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.w, engine(), p.plain_w});
   });
   if (!plan.usable) return false;
-  Buffer room;
-  dnnl::memory plain = wrap(plan.plain_w, dw), gradient = plain;
-  if (plan.reorder) {
-    room = Buffer(Device::host, plan.w.get_size());
-    gradient = wrap(plan.w, room.data());
-  }
+  const dnnl::memory plain = wrap(plan.plain_w, dw), gradient = plan.reorder ? wrap(plan.w, room_for(plan.w.get_size())) : plain;
   execute(plan, {{DNNL_ARG_SRC, wrap(plan.x, x)}, {DNNL_ARG_DIFF_DST, wrap(plan.y, dy)}, {DNNL_ARG_DIFF_WEIGHTS, gradient}});
   if (plan.reorder) execute_reorder(plan, gradient, plain);
   return true;

@@ -24,6 +24,9 @@ void launch_graph(void*, void*) { refuse(); }
 void destroy_graph(void*) noexcept {}
 void* allocate(std::size_t) { refuse(); }
 void free(void*) noexcept {}
+std::size_t free_memory() { refuse(); }
+void* allocate_pinned(std::size_t) { refuse(); }
+void free_pinned(void*) noexcept {}
 void copy(void*, const void*, std::size_t, Direction) { refuse(); }
 void fill_zero(void*, void*, std::size_t) { refuse(); }
 

@@ -21,6 +21,9 @@ void destroy_graph(void* graph) noexcept;
 
 void* allocate(std::size_t bytes);            // null where memory is out
 void free(void* block) noexcept;
+std::size_t free_memory();
+void* allocate_pinned(std::size_t bytes);     // null where memory is out
+void free_pinned(void* block) noexcept;
 enum class Direction { to_device, to_host, on_device };
 void copy(void* destination, const void* source, std::size_t bytes, Direction);  // on the compute stream; to the host it waits
 void fill_zero(void* stream, void* block, std::size_t bytes);

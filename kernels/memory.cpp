@@ -159,12 +159,14 @@ class Pool {
   }
   void* take_fresh(std::size_t size) {
     if (device_ == Device::cuda) return cuda::allocate(size);
+    if (device_ == Device::meta) return reinterpret_cast<void*>(next_meta_ += size);   // an address of its own, never read
     void* const block = std::aligned_alloc(alignment, size);
     if (block) POISON(block, size);
     return block;
   }
   void give_back(void* block, [[maybe_unused]] std::size_t size) noexcept {
     if (device_ == Device::cuda) return cuda::free(block);
+    if (device_ == Device::meta) return;
     UNPOISON(block, size);
     std::free(block);
   }
@@ -185,6 +187,7 @@ class Pool {
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   PoolStats stats_{};
   std::size_t fail_after_ = 0;
+  std::uintptr_t next_meta_ = 0;
   const GraphMemory* open_ = nullptr;                                   // the graph that is being captured
   std::unordered_map<const void*, const GraphMemory*> reserved_;        // whose blocks do not circulate, live ones included
   std::vector<Idle> idle_;                                              // free blocks among them
@@ -194,7 +197,8 @@ class Pool {
 Pool& pool(Device device) {
   static Pool* const host = new Pool(Device::host);
   static Pool* const cuda = new Pool(Device::cuda);
-  return device == Device::host ? *host : *cuda;
+  static Pool* const meta = new Pool(Device::meta);
+  return device == Device::host ? *host : device == Device::cuda ? *cuda : *meta;
 }
 
 }  // namespace
@@ -216,8 +220,16 @@ GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
 void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
 
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
+  if (bytes && !data_) throw Error(ErrorKind::memory, fmt::format("host memory: {} bytes that the GPU can read cannot be had; use fewer faces", bytes));
+}
+PinnedBuffer::~PinnedBuffer() {
+  if (data_) cuda::free_pinned(data_);
+}
+
 void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes) {
-  if (bytes == 0) return;
+  if (bytes == 0 || destination_device == Device::meta) return;
+  if (source_device == Device::meta) throw Error(ErrorKind::failure, fmt::format("copy: {} bytes of the meta device, where nothing has data", bytes));
   if (destination_device == Device::host && source_device == Device::host) {
     std::memcpy(destination, source, bytes);
     return;
@@ -231,7 +243,7 @@ void copy(void* destination, Device destination_device, const void* source, Devi
 void fill_zero(Stream& stream, void* block, std::size_t bytes) {
   if (bytes == 0) return;
   if (stream.device() == Device::cuda) cuda::fill_zero(stream.raw(), block, bytes);
-  else std::memset(block, 0, bytes);
+  if (stream.device() == Device::host) std::memset(block, 0, bytes);
 }
 
 }  // namespace kernels

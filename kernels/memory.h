@@ -2,6 +2,7 @@
 // is a hit and addresses repeat, which is what a captured graph needs.
 #pragma once
 #include <cstddef>
+#include <utility>
 
 #include "kernels/stream.h"
 
@@ -16,6 +17,7 @@ struct PoolStats {
   std::size_t reserved_bytes;  // free blocks that wait for a captured graph
 };
 PoolStats pool_stats(Device device);
+std::size_t available_memory(Device device);      // bytes that this process may still take, the pool's free blocks included
 void release_cached(Device device);               // gives free blocks back to the system
 
 // The blocks that a captured graph works on. Until close(), nothing fresh may be allocated (a miss throws: a capture cannot
@@ -39,6 +41,20 @@ void fail_allocation_after(std::size_t n);
 // Ordered on the stream of the device side; host-to-host is a plain copy. From device to host it waits.
 void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes);
 void fill_zero(Stream& stream, void* block, std::size_t bytes);
+
+// Memory of the host that kernels on the GPU can read in place, over the bus: for data that does not fit on the card.
+class PinnedBuffer {
+ public:
+  PinnedBuffer() = default;
+  explicit PinnedBuffer(std::size_t bytes);   // throws Error(device) without a GPU, Error(memory)
+  ~PinnedBuffer();
+  PinnedBuffer(PinnedBuffer&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
+  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept { std::swap(data_, other.data_); return *this; }
+  void* data() const { return data_; }        // the same address on both sides
+
+ private:
+  void* data_ = nullptr;
+};
 
 // RAII for one block.
 class Buffer {

@@ -12,7 +12,7 @@ struct StepState {
   float gradient_norm = 0.f;       // before clipping
   std::uint32_t skipped = 0;       // steps whose gradients were not finite: the optimizer left the weights alone
   std::uint32_t finite = 1;        // of this step
-  std::uint32_t reserved = 0;
+  std::uint32_t skipped_in_a_row = 0;  // up to this step
 };
 static_assert(sizeof(StepState) == 40);
 

@@ -6,15 +6,15 @@
 
 namespace kernels {
 
-const char* name(Device device) { return device == Device::host ? "host" : "cuda"; }
+const char* name(Device device) { return device == Device::host ? "host" : device == Device::cuda ? "cuda" : "meta"; }
 
 Stream& Stream::of(Device device) {
   if (device == Device::cuda) {
     static Stream gpu(Device::cuda, cuda::create_stream());   // throws each time until there is one
     return gpu;
   }
-  static Stream host(Device::host, nullptr);
-  return host;
+  static Stream host(Device::host, nullptr), meta(Device::meta, nullptr);
+  return device == Device::host ? host : meta;
 }
 
 void Stream::synchronize() {

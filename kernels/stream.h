@@ -9,7 +9,9 @@
 
 namespace kernels {
 
-enum class Device : std::uint8_t { host, cuda };
+// meta: tensors with a shape and a place in the memory statistics, but no data; nothing is launched there. A training step
+// run on it costs next to nothing and tells how much memory the real one needs.
+enum class Device : std::uint8_t { host, cuda, meta };
 const char* name(Device device);
 
 class Stream {

@@ -1,5 +1,7 @@
 #include "nn/optimizer.h"
 
+#include <cstddef>
+
 #include "kernels/reduce.h"
 #include "nn/dispatch.h"
 
@@ -16,6 +18,10 @@ StepState StepStateBlock::read() const {
 }
 
 void StepStateBlock::write(const StepState& state) { kernels::copy(buffer_.data(), buffer_.device(), &state, Device::host, sizeof state); }
+
+void StepStateBlock::set_learning_rate(float rate) {
+  kernels::copy(buffer_.as<std::byte>() + offsetof(StepState, learning_rate), buffer_.device(), &rate, Device::host, sizeof rate);
+}
 
 Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm)
     : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}

@@ -15,6 +15,7 @@ class StepStateBlock {
   StepState* device_pointer() const;
   StepState read() const;             // waits for the device
   void write(const StepState&);
+  void set_learning_rate(float);      // without waiting
 
  private:
   kernels::Buffer buffer_;

@@ -52,9 +52,6 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) 
   const DType wide = compute_dtype(working);
   const Shape whole{size_};
 
-  Tensor initial = Tensor::zeros(whole, DType::f32, Device::host);
-  for (std::size_t i = 0; i < parameters_.size(); ++i) draw(parameters_[i], i, seed, initial.data<float>() + parameters_[i].offset);
-
   // Each arena is one buffer; pieces are handles on parts of it.
   const auto arena = [&](DType dtype) { return std::make_shared<kernels::Buffer>(device, static_cast<std::size_t>(size_) * size_of(dtype)); };
   const auto masters = arena(wide), workings = working == wide ? masters : arena(working), gradients = arena(working), first = arena(wide), second = arena(wide);
@@ -75,8 +72,20 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) 
     p.value.set_requires_grad(true).set_grad_sink(p.gradient);
   }
 
-  const Tensor widened = initial.to(wide);
-  kernels::copy(master_.raw(), device, widened.raw(), Device::host, static_cast<std::size_t>(size_) * size_of(wide));
+  // One parameter at a time: a second copy of all of them would stay in the pool for good.
+  if (device != Device::meta) {
+    kernels::fill_zero(master_.stream(), master_.raw(), static_cast<std::size_t>(size_) * size_of(wide));
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const Parameter& p = parameters_[i];
+      const bool in_place = device == Device::host && wide == DType::f32;
+      const Tensor drawn = in_place ? p.master : Tensor::empty(p.shape, DType::f32, Device::host);
+      draw(p, i, seed, drawn.data<float>());
+      if (in_place) continue;
+      const Tensor widened = drawn.to(wide);
+      kernels::copy(p.master.raw(), device, widened.raw(), Device::host, static_cast<std::size_t>(p.shape.numel()) * size_of(wide));
+    }
+    kernels::release_cached(Device::host);
+  }
   refresh_working();
   zero_gradients();
   for (const Tensor& moment : {moment1_, moment2_}) kernels::fill_zero(moment.stream(), moment.raw(), static_cast<std::size_t>(size_) * size_of(wide));

@@ -2,6 +2,8 @@
 
 #include <exception>
 
+#include <fmt/format.h>
+
 #include "kernels/memory.h"
 
 namespace nn {
@@ -12,8 +14,8 @@ constexpr int eager_runs = 2;  // the first chooses plans and fills the pool, th
 }  // namespace
 
 void StepGraph::run(const std::function<void()>& step) {
-  if (device_ == kernels::Device::host) {
-    why_not_ = "on the host there is nothing to capture";
+  if (device_ != kernels::Device::cuda) {
+    why_not_ = fmt::format("on the {} there is nothing to capture", kernels::name(device_));
     return step();
   }
   kernels::Stream& stream = kernels::Stream::of(device_);

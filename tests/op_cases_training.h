@@ -118,7 +118,20 @@ inline std::vector<OpCase> optimizer_cases() {
     c.launcher = "finish_step";
     c.name = std::string("finish_step/") + (finite > 0 ? "finite" : "not_finite");
     c.run = [](Stream& s, const Pointers& p) { kernels::on_device(s, [&]<class D>() { finish_step<D>(s, p.get<StepState>(0)); }); };
-    c.reference = [=](std::vector<Values>& v) { v[0][5] = finite > 0 ? 4 : 5; };
+    c.operands = {in_and_out<StepState>("state", 1, fixed_values({8, 3, 0.5, 0.25, 2, 4, finite, 2}))};
+    c.reference = [=](std::vector<Values>& v) { v[0][5] = finite > 0 ? 4 : 5, v[0][7] = finite > 0 ? 0 : 3; };
+    rows.push_back(c);
+  }
+  for (const double step : {1.0, 3.0, 6.0}) {
+    OpCase c = new_case<float>("record_losses", "step" + std::to_string(static_cast<int>(step)));
+    c.operands = {input<StepState>("state", 1, fixed_values({step, 3, 0.5, 0.25, 2, 4, 1, 0})), input<float>("loss_a", 1), input<float>("loss_b", 1), in_and_out<float>("log", 6)};
+    c.run = [](Stream& s, const Pointers& p) {
+      kernels::on_device(s, [&]<class D>() { record_losses<D>(s, p.get<StepState>(0), p.get<float>(1), p.get<float>(2), p.get<float>(3), 3); });
+    };
+    c.reference = [=](std::vector<Values>& v) {
+      const std::size_t row = (static_cast<std::size_t>(step) - 1) % 3;
+      v[3][2 * row] = v[1][0], v[3][2 * row + 1] = v[2][0];
+    };
     rows.push_back(c);
   }
   return rows;

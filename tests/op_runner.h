@@ -28,7 +28,7 @@ inline Bytes encode(const Values& v, DType dtype) {
     kernels::StepState s;
     s.step = static_cast<std::uint64_t>(v[0]), s.seed = static_cast<std::uint64_t>(v[1]);
     s.learning_rate = static_cast<float>(v[2]), s.clip_factor = static_cast<float>(v[3]), s.gradient_norm = static_cast<float>(v[4]);
-    s.skipped = static_cast<std::uint32_t>(v[5]), s.finite = static_cast<std::uint32_t>(v[6]), s.reserved = static_cast<std::uint32_t>(v[7]);
+    s.skipped = static_cast<std::uint32_t>(v[5]), s.finite = static_cast<std::uint32_t>(v[6]), s.skipped_in_a_row = static_cast<std::uint32_t>(v[7]);
     std::memcpy(bytes.data(), &s, sizeof s);
     return bytes;
   }
@@ -49,7 +49,7 @@ inline Values decode(const Bytes& bytes, DType dtype) {
   if (dtype == DType::state) {
     kernels::StepState s;
     std::memcpy(&s, bytes.data(), sizeof s);
-    return {static_cast<double>(s.step), static_cast<double>(s.seed), double{s.learning_rate}, double{s.clip_factor}, double{s.gradient_norm}, double(s.skipped), double(s.finite), double(s.reserved)};
+    return {static_cast<double>(s.step), static_cast<double>(s.seed), double{s.learning_rate}, double{s.clip_factor}, double{s.gradient_norm}, double(s.skipped), double(s.finite), double(s.skipped_in_a_row)};
   }
   Values v(bytes.size() / element_bytes(dtype));
   for (std::size_t i = 0; i < v.size(); ++i) {

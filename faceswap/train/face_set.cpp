@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -21,6 +22,7 @@ namespace {
 // Outside the face the loss still counts a little: the mask's soft edge must meet something that resembles skin and hair.
 constexpr float kBackgroundWeight = 0.1f;
 constexpr double kFaceGrowth = 1.35;
+constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, at most, for one person's faces
 
 void store_face(const FaceFile& file, const FloatImage& mask, int size, std::uint8_t* out /*[size,size,4]*/) {
   FloatImage small(size, size, 3);
@@ -71,6 +73,10 @@ FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::
   fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_, crc);
   if (device == kernels::Device::host) {
     faces_ = std::move(host);
+  } else if (static_cast<double>(host.bytes()) > kDeviceShare * static_cast<double>(kernels::available_memory(device))) {
+    pinned_ = kernels::PinnedBuffer(host.bytes());
+    std::memcpy(pinned_.data(), host.data(), host.bytes());
+    if (!quiet) fmt::print(stderr, "{}: {:.1f} GiB of faces stay in the computer's memory, where the GPU reads them in place\n", folder.string(), static_cast<double>(host.bytes()) / (1 << 30));
   } else {
     faces_ = kernels::Buffer(device, host.bytes());
     kernels::copy(faces_.data(), device, host.data(), kernels::Device::host, host.bytes());

@@ -10,14 +10,15 @@
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
-#include "kernels/dispatch.h"
+#include "kernels/memory.h"
 
 namespace faceswap {
 namespace {
 
 constexpr int kPreviewRows = 7;
-constexpr int kNanGuard = 5;          // steps in a row without finite gradients before training stops
+constexpr std::uint32_t kNanGuard = 5;  // steps in a row without finite gradients before training stops
 constexpr std::size_t kHistory = 4000;
+constexpr double kCollectSeconds = 0.25;  // between two looks at a GPU's losses: looking waits for the steps queued so far
 
 nn::DType choose_dtype(const std::string& precision, nn::Device device) {
   if (precision == "f32") return nn::DType::f32;
@@ -34,36 +35,31 @@ template <class T> T metadata_number(const Metadata& metadata, const std::string
   return value;
 }
 
-nn::Tensor side_loss(const nn::Tensor& pred, const nn::Tensor& target, const nn::Tensor& mask, const LossWeights& weights) {
-  nn::Tensor total;
-  const auto accumulate = [&](const nn::Tensor& loss, float weight) {
-    const nn::Tensor weighted = weight == 1.f ? loss : scale(loss, weight);
-    total = total.defined() ? add(total, weighted) : weighted;
-  };
-  if (weights.dssim != 0.f) accumulate(dssim_loss(pred, target, mask), weights.dssim);
-  if (weights.mse != 0.f) accumulate(mse_loss(pred, target, mask), weights.mse);
-  if (weights.mae != 0.f) accumulate(mae_loss(pred, target, mask), weights.mae);
-  return total;
+double gibibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
+
+// Before anything is allocated: systems that promise more memory than they have would end the program later, without a word.
+void refuse_what_cannot_fit(const std::string& model, nn::Device device, nn::DType dtype) {
+  const MemoryForecast least = forecast_least_memory(model, device, dtype);
+  const std::size_t available = kernels::available_memory(device);
+  if (least.total() <= available) return;
+  throw Error(ErrorKind::memory, fmt::format("model {} needs at least {:.1f} GiB on the {}, with --batch 1; {:.1f} GiB are available. Choose a smaller --model or close other programs", model,
+                                             gibibytes(least.total()), kernels::name(device), gibibytes(available)));
 }
 
 }  // namespace
 
 Trainer::Trainer(const TrainOptions& options) : options_(options), device_(kernels::choose_device(options.device)), dtype_(choose_dtype(options.precision, device_)) {
-  if (options_.batch < 1) throw Error(ErrorKind::usage, fmt::format("batch is {}, should be at least 1", options_.batch));
+  if (options_.batch < 0) throw Error(ErrorKind::usage, fmt::format("batch is {}, should be at least 1, or 0 for the largest that fits", options_.batch));
+  if (options_.parts < 1) throw Error(ErrorKind::usage, fmt::format("parts is {}, should be at least 1", options_.parts));
   if (options_.loss.dssim == 0.f && options_.loss.mse == 0.f && options_.loss.mae == 0.f) throw Error(ErrorKind::usage, "all loss weights are zero: there is nothing to learn");
+  refuse_what_cannot_fit(options_.model, device_, dtype_);
   begin_or_resume();
 
   const int stored = stored_size_for(model_->size());
   faces_[0] = std::make_unique<FaceSet>(options_.faces_a, stored, device_, options_.quiet);
   faces_[1] = std::make_unique<FaceSet>(options_.faces_b, stored, device_, options_.quiet);
-
-  const std::int64_t n = options_.batch, size = model_->size();
-  input_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype_, device_);
-  target_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype_, device_);
-  mask_ = nn::Tensor::zeros({2 * n, size, size}, dtype_, device_);
-  losses_ = nn::Tensor::zeros({2}, nn::DType::f32, device_);
-  adam_ = std::make_unique<nn::Adam>(model_->arena(), nn::AdamOptions{}, options_.clip_norm);
-  graph_ = std::make_unique<nn::StepGraph>(device_);
+  plan_memory();
+  build_step();
 }
 
 void Trainer::begin_or_resume() {
@@ -79,6 +75,7 @@ void Trainer::begin_or_resume() {
     model_ = std::move(loaded.model);
     state = loaded.state;
     options_.batch = metadata_number(loaded.metadata, "batch", options_.batch);
+    options_.parts = std::max(options_.parts, metadata_number(loaded.metadata, "parts", 1));
     options_.loss.dssim = metadata_number(loaded.metadata, "loss.dssim", options_.loss.dssim);
     options_.loss.mse = metadata_number(loaded.metadata, "loss.mse", options_.loss.mse);
     options_.loss.mae = metadata_number(loaded.metadata, "loss.mae", options_.loss.mae);
@@ -92,41 +89,58 @@ void Trainer::begin_or_resume() {
     state.learning_rate = options_.learning_rate > 0.f ? options_.learning_rate : model_->learning_rate();
   }
   options_.learning_rate = state.learning_rate;
-  step_ = static_cast<std::int64_t>(state.step);
-  skipped_ = state.skipped;
+  step_ = collected_ = static_cast<std::int64_t>(state.step);
   state_ = std::make_unique<nn::StepStateBlock>(device_, state);
   std::error_code error;
   std::filesystem::create_directories(options_.model_dir, error);
   if (error) throw Error(ErrorKind::disk, fmt::format("cannot make the model folder {}: {}", options_.model_dir.string(), error.message()));
 }
 
-// The work of one step, always on the same memory; what differs between steps lives in StepState. Captured as a graph.
-void Trainer::train_on_batch() {
-  const std::int64_t n = options_.batch;
-  const int size = model_->size();
-  kernels::Stream& stream = kernels::Stream::of(device_);
-  const auto draw = [&]<class D, class T>() {
-    kernels::advance_step<D>(stream, state_->device_pointer());
-    for (int k = 0; k < 2; ++k)
-      kernels::augment<D, T>(stream, faces_[k]->data(), faces_[k]->count(), faces_[k]->stored_size(), kModelView, state_->device_pointer(), k, options_.batch, size,
-                             input_.rows(k * n, (k + 1) * n).template data<T>(), target_.rows(k * n, (k + 1) * n).template data<T>(),
-                             mask_.rows(k * n, (k + 1) * n).template data<T>(), options_.augment);
-  };
-  kernels::on_device(device_, [&]<class D>() {
-    if (dtype_ == nn::DType::bf16) draw.template operator()<D, kernels::bf16>();
-    else draw.template operator()<D, float>();
-  });
+StepPlan Trainer::plan() const {
+  StepPlan plan;
+  plan.batch = options_.batch;
+  plan.parts = std::min(options_.parts, options_.batch);
+  plan.clip_norm = options_.clip_norm;
+  plan.loss = options_.loss;
+  plan.augment = options_.augment;
+  return plan;
+}
 
-  const nn::Tensor code = model_->encode(input_);
-  nn::Tensor losses[2];
-  for (int k = 0; k < 2; ++k) {
-    const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * n, (k + 1) * n));
-    losses[k] = side_loss(pred, target_.rows(k * n, (k + 1) * n), mask_.rows(k * n, (k + 1) * n), options_.loss);
+// Settles the batch and its parts. Weights and faces are in memory already; what is asked here is whether the rest fits.
+void Trainer::plan_memory() {
+  const auto held = [](const MemoryForecast& f) { return f.parameters + f.gradients + f.optimizer; };
+  const std::size_t available = kernels::available_memory(device_) + held(forecast_least_memory(options_.model, device_, dtype_));
+  if (options_.batch == 0) options_.batch = largest_batch(options_.model, device_, dtype_, plan(), 0, available);
+  forecast_ = forecast_that_fits(options_.model, device_, dtype_, plan(), 0, available);
+  forecast_.data_set = faces_[0]->bytes() + faces_[1]->bytes();
+  if (forecast_.parts > options_.parts && !options_.quiet)
+    fmt::print(stderr, "memory is short: each batch of {} faces a side goes through the network in {} parts\n", options_.batch, forecast_.parts);
+  options_.parts = forecast_.parts;
+}
+
+void Trainer::build_step() {
+  const FacesOnDevice a{faces_[0]->data(), faces_[0]->count(), faces_[0]->stored_size()}, b{faces_[1]->data(), faces_[1]->count(), faces_[1]->stored_size()};
+  while (true) {
+    try {
+      step_work_ = std::make_unique<TrainingStep>(*model_, dtype_, std::array<FacesOnDevice, 2>{a, b}, *state_, plan());
+      graph_ = std::make_unique<nn::StepGraph>(device_);
+      return;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::memory || !use_less_memory(error.what())) throw;
+    }
   }
-  model_->arena().begin_gradients();
-  nn::backward(losses);
-  adam_->step(*state_);
-  for (int k = 0; k < 2; ++k) kernels::copy(losses_.data<float>() + k, device_, losses[k].data<float>(), device_, sizeof(float));
+}
+
+// Memory ran out: the next try sends the batch through in twice as many parts. False where one face a part is too much.
+bool Trainer::use_less_memory(const std::string& why) {
+  if (options_.parts >= options_.batch) return false;
+  if (step_work_) collect();  // its losses go with it
+  options_.parts = std::min(2 * options_.parts, options_.batch);
+  graph_.reset();
+  step_work_.reset();
+  kernels::release_cached(device_);
+  fmt::print(stderr, "{}\ngoing on with each batch of {} faces a side in {} parts\n", why, options_.batch, options_.parts);
+  return true;
 }
 
 float Trainer::learning_rate_at(std::int64_t step) const {
@@ -135,35 +149,51 @@ float Trainer::learning_rate_at(std::int64_t step) const {
   return static_cast<float>(options_.final_learning_rate + (options_.learning_rate - options_.final_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * t)));
 }
 
-StepLosses Trainer::step() {
-  if (options_.final_learning_rate > 0.f) {
-    nn::StepState state = state_->read();
-    state.learning_rate = learning_rate_at(step_);
-    state_->write(state);
+void Trainer::step() {
+  if (options_.final_learning_rate > 0.f) state_->set_learning_rate(learning_rate_at(step_));
+  while (true) {
+    try {
+      graph_->run([this] { step_work_->run(); });
+      break;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::memory) throw;
+      if (!use_less_memory(error.what()))
+        throw Error(ErrorKind::memory, fmt::format("{}\nNot even one face at a time fits: model {} needs about {:.1f} GiB with --batch 1. Try a smaller model, --precision bf16 on a GPU, or close "
+                                                   "other programs. What was saved last is in {}",
+                                                   error.what(), options_.model, gibibytes(forecast_least_memory(options_.model, device_, dtype_).total() + forecast_.data_set),
+                                                   (options_.model_dir / kModelFile).string()));
+      // The step broke off before the optimizer touched a weight: it is begun again, as if for the first time.
+      nn::StepState state = state_->read();
+      state.step = static_cast<std::uint64_t>(step_);
+      state_->write(state);
+      build_step();
+    }
   }
-  graph_->run([this] { train_on_batch(); });
   ++step_;
-  const std::vector<float> values = losses_.to_host<float>();
-  const StepLosses losses{step_, values[0], values[1]};
+}
 
+void Trainer::collect() {
+  if (collected_ == step_) return;
   const nn::StepState state = state_->read();
-  skipped_in_a_row_ = state.skipped > skipped_ ? skipped_in_a_row_ + 1 : 0;
-  skipped_ = state.skipped;
-  if (skipped_in_a_row_ >= kNanGuard)
+  const std::vector<float> rows = step_work_->losses().to_host<float>();
+  for (; collected_ < step_; ++collected_) {
+    const std::size_t row = 2 * static_cast<std::size_t>(collected_ % TrainingStep::kLossRows);
+    history_.push_back({collected_ + 1, rows[row], rows[row + 1]});
+  }
+  if (state.skipped_in_a_row >= kNanGuard)
     throw Error(ErrorKind::not_finite, fmt::format("training stopped at step {}: no finite gradient in {} steps (loss A {}, loss B {}). The weights in {} are those from before. "
                                                    "Resume with a lower --learning-rate (now {}) or with --clip-norm 1",
-                                                   step_, kNanGuard, losses.a, losses.b, (options_.model_dir / kModelFile).string(), state.learning_rate));
-  history_.push_back(losses);
-  if (history_.size() > kHistory) {  // keep every second entry: the curve stays, the memory does not grow
+                                                   step_, state.skipped_in_a_row, history_.back().a, history_.back().b, (options_.model_dir / kModelFile).string(), state.learning_rate));
+  while (history_.size() > kHistory) {  // keep every second entry: the curve stays, the memory does not grow
     for (std::size_t i = 0; 2 * i < history_.size(); ++i) history_[i] = history_[2 * i];
     history_.resize((history_.size() + 1) / 2);
   }
-  return losses;
 }
 
 void Trainer::save() {
   save_model(options_.model_dir / kModelFile, *model_, state_->read(),
              {{"batch", fmt::format("{}", options_.batch)},
+              {"parts", fmt::format("{}", options_.parts)},
               {"loss.dssim", fmt::format("{}", options_.loss.dssim)},
               {"loss.mse", fmt::format("{}", options_.loss.mse)},
               {"loss.mae", fmt::format("{}", options_.loss.mae)},
@@ -201,18 +231,30 @@ void Trainer::run() {
 
   Progress progress(fmt::format("training {}", model_->name()), options_.steps, options_.quiet);
   float mean_a = 0, mean_b = 0;
-  bool first = true;
-  while (options_.steps == 0 || step_ < options_.steps) {
-    const StepLosses losses = step();
-    mean_a = first ? losses.a : 0.95f * mean_a + 0.05f * losses.a;
-    mean_b = first ? losses.b : 0.95f * mean_b + 0.05f * losses.b;
-    first = false;
+  clock::time_point looked = begin;
+  const auto look = [&] {
+    const std::int64_t before = collected_;
+    collect();
+    looked = clock::now();
+    for (auto losses = history_.end() - std::min<std::int64_t>(step_ - before, std::ssize(history_)); losses != history_.end(); ++losses) {
+      const float keep = mean_a == 0 ? 0.f : 0.95f;
+      mean_a = keep * mean_a + (1 - keep) * losses->a;
+      mean_b = keep * mean_b + (1 - keep) * losses->b;
+    }
     progress.update(step_, fmt::format("loss A {:.4f} B {:.4f}", mean_a, mean_b));
+  };
+  while (options_.steps == 0 || step_ < options_.steps) {
+    step();
+    if (device_ == nn::Device::host || seconds_since(looked) > kCollectSeconds || step_ - collected_ == TrainingStep::kLossRows) look();
     if (stop_signal() != 0) break;
     if (options_.hours > 0 && seconds_since(begin) > options_.hours * 3600) break;
     if (options_.preview_every > 0 && step_ % options_.preview_every == 0) write_preview();
-    if (seconds_since(saved) >= options_.save_every_seconds) checkpoint();
+    if (seconds_since(saved) >= options_.save_every_seconds) {
+      look();
+      checkpoint();
+    }
   }
+  look();
   progress.finish(fmt::format("loss A {:.4f} B {:.4f}", mean_a, mean_b));
   checkpoint();
   write_preview();

@@ -1,4 +1,4 @@
-// Training: both sides per step through the shared encoder, a loss for each side, previews, saving and resuming.
+// Training: steps repeated for days, with losses, previews, saving, resuming, and what happens when memory is out.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -8,18 +8,18 @@
 
 #include "faceswap/models/model_file.h"
 #include "faceswap/train/face_set.h"
+#include "faceswap/train/memory_forecast.h"
 #include "nn/step_graph.h"
 
 namespace faceswap {
-
-struct LossWeights { float dssim = 1.f, mse = 1.f, mae = 0.f; };
 
 struct TrainOptions {
   std::filesystem::path faces_a, faces_b, model_dir;
   std::string model = "original";
   std::int64_t steps = 0;            // train until this step; 0: until stopped
   double hours = 0;                  // stop after this long (0: no limit)
-  int batch = 16;                    // faces a side
+  int batch = 16;                    // faces a side; 0: the largest that fits, at most kLargestBatch
+  int parts = 1;                     // in which a batch goes through the network, at least; more where memory asks for it
   std::uint64_t seed = 1;
   std::string device = "auto";       // auto, cpu, cuda
   std::string precision = "auto";    // auto (bf16 on the GPU, f32 on the host), f32, bf16
@@ -39,10 +39,10 @@ struct StepLosses { std::int64_t step = 0; float a = 0, b = 0; };
 class Trainer {
  public:
   // Reads the faces and either begins a model or resumes the one in model_dir. On resuming, what shaped the run so far
-  // (model, seed, batch, loss) comes from the checkpoint; asking for another model is an Error(usage).
+  // (model, seed, batch, loss) comes from the checkpoint; asking for another model is an Error(usage). Error(memory) where the
+  // model does not fit even with one face at a time.
   explicit Trainer(const TrainOptions&);
 
-  StepLosses step();                 // one training step
   void run();                        // until done, stopped by a signal, or the NaN guard throws Error(not_finite)
   void save();
   void write_preview();              // preview.png: A, A->A, A->B | B, B->B, B->A
@@ -52,10 +52,16 @@ class Trainer {
   nn::StepState state() const { return state_->read(); }
   const std::vector<StepLosses>& history() const { return history_; }
   const nn::StepGraph& graph() const { return *graph_; }
+  const MemoryForecast& forecast() const { return forecast_; }
 
  private:
   void begin_or_resume();
-  void train_on_batch();
+  StepPlan plan() const;
+  void plan_memory();
+  void build_step();                 // and again with more parts, until there is memory enough
+  bool use_less_memory(const std::string& why);
+  void step();                       // queues one training step
+  void collect();                    // waits for the queued steps and takes their losses into the history
   float learning_rate_at(std::int64_t step) const;
   void write_losses() const;
 
@@ -66,13 +72,11 @@ class Trainer {
   std::unique_ptr<Model> model_;
   std::unique_ptr<FaceSet> faces_[2];
   std::unique_ptr<nn::StepStateBlock> state_;
-  std::unique_ptr<nn::Adam> adam_;
+  std::unique_ptr<TrainingStep> step_work_;
   std::unique_ptr<nn::StepGraph> graph_;
-  nn::Tensor input_, target_, mask_, losses_;  // [2N,S,S,3], [2N,S,S,3], [2N,S,S], [2]
+  MemoryForecast forecast_;
   std::vector<StepLosses> history_;            // thinned to some thousands of entries
-  std::int64_t step_ = 0;
-  int skipped_in_a_row_ = 0;
-  std::uint32_t skipped_ = 0;
+  std::int64_t step_ = 0, collected_ = 0;      // queued so far; of these, in the history
   double seconds_before_ = 0;                  // of earlier sessions
 };
 

@@ -97,22 +97,23 @@ inline constexpr bool always_fibers = false;
 #endif
 
 template <auto K, class... P, class... A>
-void launch_raw(void (*)(P...), bool fibers, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
+void launch_raw(void (*)(P...), kernels::Stream& stream, bool fibers, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
+  if (stream.device() == kernels::Device::meta) return;
   using Thunk = RawThunk<K, P...>;
   const typename Thunk::Arguments packed{static_cast<P>(std::forward<A>(arguments))...};
   runtime::run_grid({grid, block, dynamic_shared_bytes, &packed, &Thunk::run_thread,
                      fibers || always_fibers ? &runtime::run_blocks_on_fibers : best_loop<Thunk>(), kernel_name<K>()});
 }
 
-template <auto K, class... A> void launch(kernels::Stream&, dim3 grid, dim3 block, A&&... arguments) {
-  launch_raw<K>(K, false, grid, block, 0, std::forward<A>(arguments)...);
+template <auto K, class... A> void launch(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
+  launch_raw<K>(K, stream, false, grid, block, 0, std::forward<A>(arguments)...);
 }
-template <auto K, class... A> void launch_with_barriers(kernels::Stream&, dim3 grid, dim3 block, A&&... arguments) {
-  launch_raw<K>(K, true, grid, block, 0, std::forward<A>(arguments)...);
+template <auto K, class... A> void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
+  launch_raw<K>(K, stream, true, grid, block, 0, std::forward<A>(arguments)...);
 }
 template <auto K, class... A>
-void launch_with_shared(kernels::Stream&, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
-  launch_raw<K>(K, true, grid, block, dynamic_shared_bytes, std::forward<A>(arguments)...);
+void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
+  launch_raw<K>(K, stream, true, grid, block, dynamic_shared_bytes, std::forward<A>(arguments)...);
 }
 
 // Range kernels: blocks of one thread, each with a contiguous piece of the range. The pieces depend on n alone, never on

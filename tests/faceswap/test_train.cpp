@@ -110,6 +110,129 @@ TEST_F(Training, WritesPreviewAndLosses) {
   EXPECT_TRUE(second.starts_with("2,"));
 }
 
+// A batch in parts is the same batch: the same samples, the same mean loss, gradients that add up to the same step.
+TEST_F(Training, PartsAddUpToTheWholeBatch) {
+  options.batch = 5;
+  TrainOptions parts = into("parts", 3);
+  parts.parts = 3;  // 1, 2 and 2 faces
+  Trainer whole(into("whole", 3)), divided(parts);
+  whole.run();
+  divided.run();
+  ASSERT_EQ(whole.history().size(), divided.history().size());
+  for (std::size_t i = 0; i < whole.history().size(); ++i) {
+    EXPECT_NEAR(whole.history()[i].a, divided.history()[i].a, 2e-5 * whole.history()[i].a) << i;
+    EXPECT_NEAR(whole.history()[i].b, divided.history()[i].b, 2e-5 * whole.history()[i].b) << i;
+  }
+  const std::vector<float> a = whole.model().arena().moment1().to_host<float>(), b = divided.model().arena().moment1().to_host<float>();
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference += std::pow(double{a[i]} - b[i], 2), norm += std::pow(double{a[i]}, 2);
+  EXPECT_LT(std::sqrt(difference / norm), 1e-3);
+}
+
+// Every allocation of a step fails once. Training goes on in more parts, and ends where it would have ended.
+TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
+  options.batch = 2;
+  const auto train = [&](const std::string& folder, std::size_t fail_at) {
+    Trainer trainer(into(folder, 3));
+    kernels::fail_allocation_after(fail_at);
+    trainer.run();
+    kernels::fail_allocation_after(0);
+    EXPECT_EQ(trainer.state().step, 3u);
+    EXPECT_EQ(trainer.history().size(), 3u);
+    EXPECT_EQ(trainer.state().skipped, 0u);
+    return trainer.history().back();
+  };
+  const StepLosses undisturbed = train("whole", 0);
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr std::size_t stride = 60;
+#else
+  constexpr std::size_t stride = 13;
+#endif
+  for (std::size_t n = 1; n < 200; n += stride) {
+    const StepLosses losses = train("fail" + std::to_string(n), n);
+    EXPECT_NEAR(losses.a, undisturbed.a, 1e-4 * undisturbed.a) << n;
+    EXPECT_NEAR(losses.b, undisturbed.b, 1e-4 * undisturbed.b) << n;
+  }
+}
+
+TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
+  options.batch = 1;
+  Trainer(into("model", 1)).run();
+  Trainer trainer(into("model", 3));
+  kernels::fail_allocation_after(20);
+  try {
+    trainer.run();
+    FAIL() << "there is nothing left to halve";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::memory);
+    EXPECT_NE(std::string(error.what()).find("GiB"), std::string::npos) << error.what();
+  }
+  kernels::fail_allocation_after(0);
+  EXPECT_EQ(load_model(scratch / "model" / kModelFile, nn::Device::host, nn::DType::f32, true).state.step, 1u) << "what was saved is whole";
+}
+
+// The forecast comes from a step without data; the measurement from the pool that the real step filled.
+TEST_F(Training, ForecastEqualsWhatAStepTakes) {
+  struct Case { const char* model; int batch, parts; };
+#if defined(__SANITIZE_ADDRESS__)
+  const std::vector<Case> cases{{"tiny", 2, 1}};
+#else
+  const std::vector<Case> cases{{"tiny", 6, 1}, {"lightweight", 3, 1}, {"lightweight", 4, 2}};
+#endif
+  for (const Case& c : cases) {
+    options.model = c.model;
+    options.batch = c.batch;
+    options.parts = c.parts;
+    options.preview_every = 0;
+    kernels::release_cached(nn::Device::host);
+    const kernels::PoolStats before = kernels::pool_stats(nn::Device::host);
+    Trainer trainer(into(std::string("model_") + c.model + std::to_string(c.batch), 1));
+    trainer.run();
+    const kernels::PoolStats after = kernels::pool_stats(nn::Device::host);
+    const double taken = static_cast<double>(after.live_bytes + after.cached_bytes - before.live_bytes);
+    EXPECT_NEAR(static_cast<double>(trainer.forecast().total()), taken, 0.1 * taken) << c.model << ", " << c.batch << " faces in " << c.parts << " parts";
+  }
+}
+
+TEST(MemoryForecast, FollowsModelBatchAndMemory) {
+  const nn::Device host = nn::Device::host;
+  StepPlan plan;
+  const MemoryForecast f = forecast_memory("original", host, nn::DType::f32, plan, 1000);
+  EXPECT_EQ(f.parameter_count, 82062470);
+  EXPECT_NEAR(static_cast<double>(f.parameters), 4.0 * 82062470, 1e5);
+  EXPECT_EQ(f.gradients, f.parameters);
+  EXPECT_EQ(f.optimizer, 2 * f.parameters);
+  EXPECT_EQ(f.data_set, 1000u);
+  EXPECT_GT(f.activations, std::size_t{100} << 20);
+  const MemoryForecast bf16 = forecast_memory("original", nn::Device::cuda, nn::DType::bf16, plan, 0);
+  EXPECT_NEAR(static_cast<double>(bf16.parameters), 6.0 * 82062470, 1e5);
+  EXPECT_LT(bf16.activations, f.activations);
+
+  // Twice the batch in two parts takes what the batch in one does, and room for gradients that are added up.
+  plan.batch = 32;
+  plan.parts = 2;
+  const MemoryForecast two = forecast_memory("original", host, nn::DType::f32, plan, 0);
+  EXPECT_GE(two.activations, f.activations);
+  EXPECT_LT(two.activations, f.activations + f.gradients);
+
+  plan.parts = 1;
+  const std::size_t enough = 2 * forecast_memory("original", host, nn::DType::f32, plan, 0).total();
+  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, enough).parts, 1);
+  const MemoryForecast tight = forecast_that_fits("original", host, nn::DType::f32, plan, 0, std::size_t{1850} << 20);
+  EXPECT_GT(tight.parts, 1);
+  EXPECT_LT(static_cast<double>(tight.total()), kUsableShare * (1850 << 20));
+  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).parts, 32) << "nothing fits: one face at a time is tried all the same";
+
+  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{1} << 40), kLargestBatch);
+  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, 0), 1);
+  const int batch = largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{2000} << 20);
+  plan.batch = batch;
+  EXPECT_LE(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()), kUsableShare * 2000 * (1 << 20));
+  plan.batch = batch + 1;
+  EXPECT_GT(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()), kUsableShare * 2000 * (1 << 20));
+  EXPECT_THROW(forecast_memory("originel", host, nn::DType::f32, plan, 0), Error);
+}
+
 TEST_F(Training, RefusesToResumeAnotherModel) {
   Trainer(into("model", 1)).run();
   TrainOptions o = into("model", 2);

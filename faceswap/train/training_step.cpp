@@ -1,0 +1,80 @@
+#include "faceswap/train/training_step.h"
+
+#include "faceswap/train/face_set.h"
+#include "kernels/dispatch.h"
+#include "kernels/losses.h"
+
+namespace faceswap {
+namespace {
+
+nn::Tensor side_loss(const nn::Tensor& pred, const nn::Tensor& target, const nn::Tensor& mask, const LossWeights& weights, float share) {
+  nn::Tensor total;
+  const auto accumulate = [&](const nn::Tensor& loss, float weight) {
+    const nn::Tensor weighted = weight == 1.f ? loss : scale(loss, weight);
+    total = total.defined() ? add(total, weighted) : weighted;
+  };
+  if (weights.dssim != 0.f) accumulate(dssim_loss(pred, target, mask), weights.dssim * share);
+  if (weights.mse != 0.f) accumulate(mse_loss(pred, target, mask), weights.mse * share);
+  if (weights.mae != 0.f) accumulate(mae_loss(pred, target, mask), weights.mae * share);
+  return total;
+}
+
+}  // namespace
+
+TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces, nn::StepStateBlock& state, const StepPlan& plan)
+    : model_(&model), dtype_(dtype), faces_(faces), state_(&state), plan_(plan), adam_(model.arena(), nn::AdamOptions{}, plan.clip_norm) {
+  const nn::Device device = model.arena().device();
+  const std::int64_t n = (plan.batch + plan.parts - 1) / plan.parts, size = model.size();
+  input_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype, device);
+  target_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype, device);
+  mask_ = nn::Tensor::zeros({2 * n, size, size}, dtype, device);
+  losses_ = nn::Tensor::zeros({kLossRows, 2}, nn::DType::f32, device);
+}
+
+// Samples [first, first + count) of each side's batch.
+void TrainingStep::draw(int first, int count) {
+  const kernels::BatchPart part(plan_.batch, first, count);
+  const auto launch = [&]<class D, class T>() {
+    for (int k = 0; k < 2; ++k) {
+      const auto rows = [&](const nn::Tensor& x) { return x.rows(k * count, (k + 1) * count).template data<T>(); };
+      kernels::augment<D, T>(input_.stream(), faces_[k].data, faces_[k].count, faces_[k].stored_size, kModelView, state_->device_pointer(), k, part, model_->size(), rows(input_),
+                             rows(target_), rows(mask_), plan_.augment);
+    }
+  };
+  kernels::on_device(input_.device(), [&]<class D>() {
+    if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
+    else launch.template operator()<D, float>();
+  });
+}
+
+// Each side's loss, as its share of the whole batch's mean.
+std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
+  draw(first, count);
+  const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
+  const nn::Tensor code = model_->encode(input_.rows(0, 2 * count));
+  std::array<nn::Tensor, 2> losses;
+  for (int k = 0; k < 2; ++k) {
+    const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * count, (k + 1) * count));
+    losses[k] = side_loss(pred, target_.rows(k * count, (k + 1) * count), mask_.rows(k * count, (k + 1) * count), plan_.loss, share);
+  }
+  return losses;
+}
+
+void TrainingStep::run() {
+  kernels::Stream& stream = input_.stream();
+  kernels::on_device(stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  model_->arena().begin_gradients();
+  std::array<nn::Tensor, 2> total;
+  for (int part = 0; part < plan_.parts; ++part) {
+    const int first = plan_.batch * part / plan_.parts, end = plan_.batch * (part + 1) / plan_.parts;
+    const std::array<nn::Tensor, 2> losses = forward(first, end - first);
+    nn::backward(losses);
+    for (int k = 0; k < 2; ++k) total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
+  }
+  kernels::on_device(stream, [&]<class D>() {
+    kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(), total[1].data<float>(), losses_.data<float>(), kLossRows);
+  });
+  adam_.step(*state_);
+}
+
+}  // namespace faceswap
