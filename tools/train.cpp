@@ -15,6 +15,31 @@ std::string model_help() {
   return text;
 }
 
+// Memory of a training that has not begun.
+void print_forecast(const faceswap::TrainOptions& options, bool json) {
+  const faceswap::MemoryReport report = faceswap::report_memory(options);
+  const faceswap::MemoryForecast& f = report.forecast;
+  if (json) {
+    fmt::print("{}\n", nlohmann::ordered_json{{"model", options.model}, {"device", kernels::name(report.device)}, {"precision", nn::name(report.dtype)}, {"batch", f.batch}, {"parts", f.parts},
+                                              {"parameter_count", f.parameter_count}, {"parameters", f.parameters}, {"gradients", f.gradients}, {"optimizer", f.optimizer},
+                                              {"activations", f.activations}, {"workspace", f.workspace}, {"data_set", f.data_set}, {"total", f.total()}, {"available", report.available},
+                                              {"largest_batch", report.largest_batch}}.dump(2));
+    return;
+  }
+  const auto row = [](const char* what, std::size_t bytes, const std::string& note) { fmt::print("  {:<12} {:>9.1f} MiB  {}\n", what, static_cast<double>(bytes) / (1 << 20), note); };
+  fmt::print("{} on the {}, {}, {} faces a side{}:\n", options.model, kernels::name(report.device), nn::name(report.dtype), f.batch, f.parts > 1 ? fmt::format(" in {} parts", f.parts) : "");
+  row("parameters", f.parameters, fmt::format("{:.1f} M", static_cast<double>(f.parameter_count) / 1e6));
+  row("gradients", f.gradients, "");
+  row("optimizer", f.optimizer, "Adam's two moments");
+  row("activations", f.activations, "grow with the batch");
+  row("workspace", f.workspace, "of the convolution and matrix libraries, at most");
+  row("data set", f.data_set, fmt::format("{} faces of A, {} of B", report.faces[0], report.faces[1]));
+  row("together", f.total(), "");
+  row("available", report.available, "");
+  fmt::print("The largest batch that fits is {} faces a side{}.\n", report.largest_batch, report.largest_batch == faceswap::kLargestBatch ? " (more is never taken)" : "");
+  if (f.parts > options.parts) fmt::print("A batch of {} goes through the network in {} parts.\n", f.batch, f.parts);
+}
+
 }  // namespace
 
 void add_train(CLI::App& app, Context& context) {
@@ -27,7 +52,12 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--model", options->model, model_help());
   command->add_option("--steps", options->steps, "Train until this step; 0: until stopped")->check(CLI::NonNegativeNumber);
   command->add_option("--hours", options->hours, "Stop after this long; 0: no limit")->check(CLI::NonNegativeNumber);
-  command->add_option("--batch", options->batch, "Faces a side in each step")->check(CLI::Range(1, 1024));
+  const auto batch = std::make_shared<std::string>("16");
+  command->add_option("--batch", *batch, "Faces a side in each step; auto: as many as fit into memory, at most " + std::to_string(faceswap::kLargestBatch))
+      ->check([](const std::string& text) { return text == "auto" ? std::string() : CLI::Range(1, 1024)(text); }, "1..1024 or auto", "batch");
+  command->add_option("--parts", options->parts, "Send each batch through the network in so many parts: less memory, the same gradients")->check(CLI::Range(1, 1024));
+  const auto dry_run = std::make_shared<bool>(false);
+  command->add_flag("--dry-run", *dry_run, "Only say how much memory the training takes and which batch fits");
   command->add_option("--seed", options->seed, "Of everything random");
   command->add_option("--device", options->device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command->add_option("--precision", options->precision, "auto (bf16 on the GPU, f32 on the CPU), f32 or bf16")->check(CLI::IsMember({"auto", "f32", "bf16"}));
@@ -47,9 +77,11 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--lightness", options->augment.lightness, "Random change of lightness, +- share")->check(CLI::Range(0.0, 1.0));
   command->add_option("--chroma", options->augment.chroma, "Random change of colour, +- share")->check(CLI::Range(0.0, 1.0));
   command->add_flag("--force", options->force, "Begin anew where a model exists (the old file stays as .prev)");
-  command->callback([options, &context] {
-    faceswap::install_stop_handlers();
+  command->callback([options, batch, dry_run, &context] {
+    options->batch = *batch == "auto" ? 0 : std::stoi(*batch);
     options->quiet = context.quiet;
+    if (*dry_run) return print_forecast(*options, context.json);
+    faceswap::install_stop_handlers();
     faceswap::Trainer trainer(*options);
     if (!context.quiet)
       fmt::print(stderr, "{} {}: {:.1f} M parameters, step {}\n", trainer.resumed() ? "going on with" : "beginning", trainer.model().name(),

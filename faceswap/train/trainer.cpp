@@ -48,6 +48,26 @@ void refuse_what_cannot_fit(const std::string& model, nn::Device device, nn::DTy
 
 }  // namespace
 
+MemoryReport report_memory(const TrainOptions& options) {
+  MemoryReport report;
+  report.device = kernels::choose_device(options.device);
+  report.dtype = choose_dtype(options.precision, report.device);
+  const int stored = stored_size_for(make_model(options.model)->size());
+  report.faces[0] = static_cast<int>(list_faces(options.faces_a).size());
+  report.faces[1] = static_cast<int>(list_faces(options.faces_b).size());
+  const std::size_t face_bytes = static_cast<std::size_t>(report.faces[0] + report.faces[1]) * static_cast<std::size_t>(stored) * static_cast<std::size_t>(stored) * 4;
+  report.available = kernels::available_memory(report.device);
+  StepPlan plan;
+  plan.batch = options.batch;
+  plan.parts = options.parts;
+  plan.loss = options.loss;
+  report.largest_batch = largest_batch(options.model, report.device, report.dtype, plan, face_bytes, report.available);
+  if (plan.batch == 0) plan.batch = report.largest_batch;
+  plan.parts = std::min(plan.parts, plan.batch);
+  report.forecast = forecast_that_fits(options.model, report.device, report.dtype, plan, face_bytes, report.available);
+  return report;
+}
+
 Trainer::Trainer(const TrainOptions& options) : options_(options), device_(kernels::choose_device(options.device)), dtype_(choose_dtype(options.precision, device_)) {
   if (options_.batch < 0) throw Error(ErrorKind::usage, fmt::format("batch is {}, should be at least 1, or 0 for the largest that fits", options_.batch));
   if (options_.parts < 1) throw Error(ErrorKind::usage, fmt::format("parts is {}, should be at least 1", options_.parts));

@@ -36,6 +36,17 @@ struct TrainOptions {
 
 struct StepLosses { std::int64_t step = 0; float a = 0, b = 0; };
 
+// What a training with these options would take, without beginning it. Looks at the face folders; writes nothing.
+struct MemoryReport {
+  nn::Device device = nn::Device::host;
+  nn::DType dtype = nn::DType::f32;
+  int faces[2] = {};
+  std::size_t available = 0;         // bytes
+  int largest_batch = 1;             // faces a side that fit in one part
+  MemoryForecast forecast;           // of the batch that was asked for, in as many parts as it needs
+};
+MemoryReport report_memory(const TrainOptions&);
+
 class Trainer {
  public:
   // Reads the faces and either begins a model or resumes the one in model_dir. On resuming, what shaped the run so far

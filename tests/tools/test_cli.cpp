@@ -190,6 +190,32 @@ TEST_F(CliWithModel, FullDiskIsEightAndTheOldModelSurvives) {
   EXPECT_EQ(doppel(train("--steps 2")).code, 0);
 }
 
+TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
+  const Result text = doppel("train -A faces/a -B faces/b -m model --model original --device cpu --dry-run");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* word : {"parameters", "optimizer", "activations", "82.1 M", "largest batch"}) EXPECT_NE(text.out.find(word), std::string::npos) << word << text.out;
+  const auto json = nlohmann::json::parse(doppel("train -A faces/a -B faces/b -m model --model tiny --batch auto --device cpu --dry-run --json").out);
+  EXPECT_EQ(json["batch"], json["largest_batch"]);
+  EXPECT_EQ(json["parameters"].get<std::int64_t>() * 2, json["optimizer"].get<std::int64_t>());
+  EXPECT_GT(json["data_set"].get<std::int64_t>(), 0);
+  EXPECT_FALSE(fs::exists(dir / "model"));
+  EXPECT_EQ(doppel("train -A faces/a -B faces/b -m model --batch none --dry-run").code, 2);
+  EXPECT_EQ(doppel("train -A faces/a -B nowhere -m model --dry-run").code, 3);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+TEST_F(CliWithModel, MemoryLimitsAreKept) {
+  const Result refused = doppel("train -A faces/a -B faces/b -m model --model original --batch 1 --device cpu -q", "ulimit -v 1600000;");
+  EXPECT_EQ(refused.code, 7) << refused.err;
+  EXPECT_NE(refused.err.find("GiB"), std::string::npos) << refused.err;
+  EXPECT_FALSE(fs::exists(dir / "model/model.safetensors"));
+  // With room for some faces at a time the batch goes through in parts.
+  const Result parts = doppel("train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu --json", "ulimit -v 1100000;");
+  EXPECT_EQ(parts.code, 0) << parts.err;
+  EXPECT_NE(parts.err.find(" parts"), std::string::npos) << parts.err;
+}
+#endif
+
 // Ctrl-C while training: saved, 128+2, and the next run goes on.
 TEST_F(CliWithModel, InterruptSaves) {
   const pid_t child = ::fork();
