@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 #include "kernels/types.h"
@@ -22,6 +24,14 @@ class Stream {
   void synchronize();                      // waits for all work queued so far; throws what it met
   bool capturing() const;                  // inside a CUDA graph capture
 
+  // On the meta device a launch is only counted: by this call, and told apart by its name.
+  bool only_counts(const char* launch) {
+    if (device_ != Device::meta) return false;
+    counted_.emplace_back(launch);
+    return true;
+  }
+  std::vector<std::string> take_counted() { return std::exchange(counted_, {}); }
+
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -29,6 +39,7 @@ class Stream {
   Stream(Device device, void* raw) : device_(device), raw_(raw) {}
   Device device_;
   void* raw_;
+  std::vector<std::string> counted_;
 };
 
 // What was found at run time and why. Never throws, never loads cuDNN.

@@ -22,7 +22,7 @@ void print_forecast(const faceswap::TrainOptions& options, bool json) {
   if (json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"model", options.model}, {"device", kernels::name(report.device)}, {"precision", nn::name(report.dtype)}, {"batch", f.batch}, {"parts", f.parts},
                                               {"parameter_count", f.parameter_count}, {"parameters", f.parameters}, {"gradients", f.gradients}, {"optimizer", f.optimizer},
-                                              {"activations", f.activations}, {"workspace", f.workspace}, {"data_set", f.data_set}, {"total", f.total()}, {"available", report.available},
+                                              {"activations", f.activations}, {"workspace", f.workspace}, {"data_set", f.data_set}, {"launches", f.launches}, {"total", f.total()}, {"available", report.available},
                                               {"largest_batch", report.largest_batch}}.dump(2));
     return;
   }
@@ -36,6 +36,7 @@ void print_forecast(const faceswap::TrainOptions& options, bool json) {
   row("data set", f.data_set, fmt::format("{} faces of A, {} of B", report.faces[0], report.faces[1]));
   row("together", f.total(), "");
   row("available", report.available, "");
+  fmt::print("A step is {} launches: kernels, convolutions, matrix products.\n", f.launches);
   fmt::print("The largest batch that fits is {} faces a side{}.\n", report.largest_batch, report.largest_batch == faceswap::kLargestBatch ? " (more is never taken)" : "");
   if (f.parts > options.parts) fmt::print("A batch of {} goes through the network in {} parts.\n", f.batch, f.parts);
 }

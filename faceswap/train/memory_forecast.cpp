@@ -53,7 +53,9 @@ MemoryForecast forecast_memory(const std::string& model_name, nn::Device device,
   {
     nn::StepStateBlock state(nn::Device::meta, {});
     TrainingStep step(*model, dtype, {FacesOnDevice{nullptr, 1, stored_size_for(model->size())}, FacesOnDevice{nullptr, 1, stored_size_for(model->size())}}, state, plan);
+    kernels::Stream::of(nn::Device::meta).take_counted();
     step.run();
+    forecast.launches = static_cast<int>(kernels::Stream::of(nn::Device::meta).take_counted().size());
     forecast.activations = pool_size() - before;
   }
   kernels::release_cached(nn::Device::meta);

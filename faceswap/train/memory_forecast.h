@@ -16,6 +16,7 @@ struct MemoryForecast {               // bytes
   std::size_t activations = 0;        // of one part: what backward needs, gradients on the way, the batch itself, scratch
   std::size_t workspace = 0;          // of the convolution and matrix libraries, at most
   std::size_t data_set = 0;           // the faces of both sides
+  int launches = 0;                   // of a step: kernels, convolutions, matrix products
   std::size_t total() const { return parameters + gradients + optimizer + activations + workspace + data_set; }
 };
 

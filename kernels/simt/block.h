@@ -187,7 +187,7 @@ template <class K> struct BlockThunk {
 template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K& kernel) {
   static_assert(K::kx * K::ky <= 1024, "a block has at most 1024 threads");
 #if !SIMT_CUDA
-  if (stream.device() == kernels::Device::meta) return;
+  if (stream.only_counts(kernel_name<&block_kernel<K>>())) return;
   if (!block_on_fibers) {
     runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(), kernel_name<&block_kernel<K>>()});
     return;
