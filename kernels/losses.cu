@@ -1,21 +1,18 @@
-// Mean absolute and mean squared error, value and gradient in one pass.
-//   loss = 1/count * sum_i mask_i * map_i,   map = |d| or d^2,   d = pred - target
-//   dpred = mask/count * (sign(d) or 2d)
+// Image losses without SSIM, value and gradient in one pass (with it: ssim.cu).
+//   loss = 1/count * sum_i mask_i * map_i,   map = mse * d^2 + mae * |d|,   d = pred - target
+//   dpred = mask/count * (mse * 2d + mae * sign(d))
 // Block g takes piece g of the pixels, a thread takes every 256th pixel of it with all its channels (so that the mask is read
 // once and nothing is divided); block sums, then one last block (kernels/partial_sums.h). Without a mask every value is a pixel.
 // Bytes: pred, target and mask read once, dpred written once.
 #include "kernels/losses.h"
 
-#include <cmath>
-
+#include "kernels/loss_parts.h"
 #include "kernels/partial_sums.h"
 
 namespace kernels {
 namespace {
 
-enum class Map { absolute, squared };
-
-template <class T, Map kMap, bool kMask> struct LossPieces {
+template <class T, bool kMask> struct LossPieces {
   static constexpr int kx = kSumThreads, ky = 1;
   const T* pred;           // [pixels,channels]
   const T* target;         // [pixels,channels]
@@ -25,6 +22,7 @@ template <class T, Map kMap, bool kMask> struct LossPieces {
   Pieces pieces;           // of pixels
   int channels;
   compute_t<T> scale;      // 1/count
+  PixelError<compute_t<T>> error;
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
@@ -46,46 +44,32 @@ template <class T, Map kMap, bool kMask> struct LossPieces {
   SIMT_DEVICE void one(std::int64_t i, compute_t<T> m, compute_t<T>& total) const {
     using C = compute_t<T>;
     const C d = load(pred, i) - load(target, i);
-    if constexpr (kMap == Map::absolute) {
-      total += m * std::fabs(d);
-      store(dpred, i, m * scale * (d == C(0) ? C(0) : std::copysign(C(1), d)));
-    } else {
-      total += m * (d * d);
-      store(dpred, i, m * scale * (C(2) * d));
-    }
+    total += m * error.value(d);
+    store(dpred, i, m * scale * error.slope(d));
   }
 };
-
-template <class T, Map kMap>
-void map_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
-  using C = compute_t<T>;
-  const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
-  if (values == 0) throw Error(ErrorKind::usage, "mae_loss/mse_loss: an image of no pixels has no mean");
-  const C scale = static_cast<C>(1.0 / static_cast<double>(values));
-  const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
-  const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
-  const dim3 grid(static_cast<unsigned>(pieces.count));
-  if (mask) simt::launch_block(stream, grid, LossPieces<T, kMap, true>{pred, target, mask, dpred, partials.as<C>(), pieces, shape.c, scale});
-  else simt::launch_block(stream, grid, LossPieces<T, kMap, false>{pred, target, mask, dpred, partials.as<C>(), pieces, 1, scale});
-  sum_partials(stream, partials.as<C>(), pieces.count, StoreTotal<C>{loss, scale});
-}
 
 }  // namespace
 
 template <class D, class T>
-void mae_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
-  map_loss<T, Map::absolute>(stream, shape, pred, target, mask, loss, dpred);
-}
-
-template <class D, class T>
-void mse_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
-  map_loss<T, Map::squared>(stream, shape, pred, target, mask, loss, dpred);
+void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+  using C = compute_t<T>;
+  if (weights.dssim != 0.f) return loss_with_ssim<D, T>(stream, shape, weights, pred, target, mask, loss, dpred);
+  const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
+  if (values == 0) throw Error(ErrorKind::usage, "image_loss: an image of no pixels has no mean");
+  const C scale = static_cast<C>(1.0 / static_cast<double>(values));
+  const PixelError<C> error{static_cast<C>(weights.mse), static_cast<C>(weights.mae)};
+  const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
+  const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
+  const dim3 grid(static_cast<unsigned>(pieces.count));
+  if (mask) simt::launch_block(stream, grid, LossPieces<T, true>{pred, target, mask, dpred, partials.as<C>(), pieces, shape.c, scale, error});
+  else simt::launch_block(stream, grid, LossPieces<T, false>{pred, target, mask, dpred, partials.as<C>(), pieces, 1, scale, error});
+  sum_partials(stream, partials.as<C>(), pieces.count, StoreTotal<C>{loss, scale});
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                      \
-  template void mae_loss<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*);              \
-  template void mse_loss<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*);
+#define KERNELS_INSTANTIATE(T) \
+  template void image_loss<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, const T*, const T*, const T*, compute_t<T>*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 #if !SIMT_CUDA

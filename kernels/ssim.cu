@@ -1,7 +1,7 @@
 // Structural similarity, value and gradient. With G the Gaussian window (separable, 11 taps, sigma 1.5, edges mirrored), per channel:
 //   mu1 = G*p, mu2 = G*t, s11 = G*p^2 - mu1^2, s22 = G*t^2 - mu2^2, s12 = G*(pt) - mu1 mu2
 //   SSIM = A1 A2 / (B1 B2),  A1 = 2 mu1 mu2 + c1, A2 = 2 s12 + c2, B1 = mu1^2 + mu2^2 + c1, B2 = s11 + s22 + c2
-//   loss = 1/count * sum mask (1 - SSIM)/2
+//   loss = 1/count * sum mask (dssim (1 - SSIM)/2 + mse d^2 + mae |d|)
 // Gradient: SSIM at pixel i depends on p through G*p, G*p^2 and G*(pt), so
 //   dp_j = (G^T u)_j + 2 p_j (G^T v)_j + t_j (G^T w)_j,   u, v, w = derivatives of the loss by the three at each pixel.
 // G^T is the exact adjoint, mirrored edges included: a pixel near an edge also collects what its mirror images would.
@@ -11,7 +11,7 @@
 // Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861
 #include <cmath>
 
-#include "kernels/losses.h"
+#include "kernels/loss_parts.h"
 #include "kernels/partial_sums.h"
 
 namespace kernels {
@@ -146,29 +146,33 @@ template <class T> struct DssimForward {
   compute_t<T>* maps;      // [3,N*C,H,W]: u, v, w above
   compute_t<T>* partials;  // [blocks]
   compute_t<T> scale;      // 1/count
+  compute_t<T> dssim;      // weight of it
+  PixelError<compute_t<T>> error;
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     const auto place = tiling.place(b.block_x());
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
     const std::int64_t map_size = tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
-    typename B::template Reg<C> total, dissimilarity, by_mean, by_square, by_product;
+    typename B::template Reg<C> total, map, by_mean, by_square, by_product;
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
     tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
       b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
         const int thread = ty * kTileW + tx;
         const Similarity<C> s(moments[thread]);
-        dissimilarity[thread] = C(0.5) * (C(1) - s.ssim);
-        by_mean[thread] = C(-0.5) * scale * s.by_mean;
-        by_square[thread] = C(-0.5) * scale * s.by_square;
-        by_product[thread] = C(-0.5) * scale * s.by_product;
+        const C half = C(-0.5) * scale * dssim;
+        map[thread] = dssim * (C(0.5) * (C(1) - s.ssim));
+        by_mean[thread] = half * s.by_mean;
+        by_square[thread] = half * s.by_square;
+        by_product[thread] = half * s.by_product;
       });
       b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
         const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
         if (y >= tiling.shape.h || x >= tiling.shape.w) return;
         const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
         const std::int64_t at = tiling.pixel(place.plane, y, x);
-        total[thread] += weight * dissimilarity[thread];
+        const std::int64_t value = tiling.pixel(n, y, x) * tiling.shape.c + c;
+        total[thread] += weight * (map[thread] + error.value(load(pred, value) - load(target, value)));
         maps[at] = weight * by_mean[thread];
         maps[map_size + at] = weight * by_square[thread];
         maps[2 * map_size + at] = weight * by_product[thread];
@@ -195,8 +199,11 @@ template <class T> struct DssimBackward {
   Window<compute_t<T>> window;
   const T* pred;             // [N,H,W,C]
   const T* target;           // [N,H,W,C]
+  const T* mask;             // [N,H,W] or null
   const compute_t<T>* maps;  // [3,N*C,H,W]
   T* dpred;                  // [N,H,W,C]
+  compute_t<T> scale;        // 1/count
+  PixelError<compute_t<T>> error;
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
@@ -250,8 +257,9 @@ template <class T> struct DssimBackward {
       b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
         const int y = y0 + row + ty, x = x0 + tx, thread = ty * kTileW + tx;
         if (y >= h || x >= w) return;
-        const std::int64_t at = tiling.pixel(n, y, x) * tiling.shape.c + c;
-        store(dpred, at, by_mean[thread] + C(2) * load(pred, at) * by_square[thread] + load(target, at) * by_product[thread]);
+        const std::int64_t pixel = tiling.pixel(n, y, x), at = pixel * tiling.shape.c + c;
+        const C p = load(pred, at), t = load(target, at), weight = mask ? load(mask, pixel) : C(1);
+        store(dpred, at, by_mean[thread] + C(2) * p * by_square[thread] + t * by_product[thread] + weight * scale * error.slope(p - t));
       });
     }
   }
@@ -292,17 +300,18 @@ void check(const char* what, const ImageShape& s) {
 }  // namespace
 
 template <class D, class T>
-void dssim_loss(Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+void loss_with_ssim(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
-  check("dssim_loss", shape);
+  check("image_loss", shape);
   const Tiling<T> tiling(shape);
   const std::int64_t planes = shape.n * shape.c, blocks = tiling.blocks(planes), values = planes * shape.h * shape.w;
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));
+  const PixelError<C> error{static_cast<C>(weights.mse), static_cast<C>(weights.mae)};
   const Buffer maps(stream.device(), static_cast<std::size_t>(3 * values) * sizeof(C)), partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
   const Window<C> window = gaussian_window<C>();
   const dim3 grid(static_cast<unsigned>(blocks));
-  simt::launch_block(stream, grid, DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale});
-  simt::launch_block(stream, grid, DssimBackward<T>{tiling, window, pred, target, maps.as<C>(), dpred});
+  simt::launch_block(stream, grid, DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale, static_cast<C>(weights.dssim), error});
+  simt::launch_block(stream, grid, DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(), dpred, scale, error});
   sum_partials(stream, partials.as<C>(), static_cast<int>(blocks), StoreTotal<C>{loss, scale});
 }
 
@@ -314,7 +323,7 @@ template <class D, class T> void ssim_map(Stream& stream, const ImageShape& shap
 
 using simt::ThisDevice;
 #define KERNELS_INSTANTIATE(T)                                                                                                      \
-  template void dssim_loss<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*);            \
+  template void loss_with_ssim<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, const T*, const T*, const T*, compute_t<T>*, T*); \
   template void ssim_map<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

@@ -2,12 +2,14 @@
 // pass, which stands under the forward pass in ops_*.cpp. f32 everywhere; bf16 storage; f64 on the host.
 #pragma once
 #include "kernels/conv.h"
+#include "kernels/losses.h"
 #include "nn/tape.h"
 #include "nn/tensor.h"
 
 namespace nn {
 
 using kernels::Activation;
+using kernels::LossWeights;
 
 struct Conv2dOptions {
   int stride = 1;
@@ -29,7 +31,9 @@ Tensor pixel_shuffle(const Tensor& x, int r);            // [N,H,W,r*r*C] -> [N,
 Tensor concat_channels(const Tensor& a, const Tensor& b);  // [...,Ca], [...,Cb] -> [...,Ca+Cb]
 Tensor sum(const Tensor& x);                             // -> [1] in the compute type
 
-// Losses -> [1] in the compute type. mask [N,H,W] or undefined. See kernels/losses.h for the maps.
+// Losses -> [1] in the compute type. mask [N,H,W] or undefined. See kernels/losses.h for the maps. image_loss is the weighted
+// sum of the three others, in no more passes than one of them takes.
+Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights);
 Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});

@@ -25,14 +25,14 @@ void check_loss(const char* op, const Tensor& pred, const Tensor& target, const 
   check_operand("mask", mask);
 }
 
-// launch.operator()<D, T>(stream, shape, pred, target, mask, loss, dpred)
-template <class Launch> Tensor image_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask, Launch launch) {
+Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights) {
   check_loss(op, pred, target, mask);
   const Shape& s = pred.shape();
+  check(weights.dssim == 0.f || (s[1] >= 6 && s[2] >= 6), "{}: images must be at least 6x6, got {}", op, s.str());
   const kernels::ImageShape shape{s[0], static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3])};
   Tensor loss = Tensor::empty({1}, compute_dtype(pred.dtype()), pred.device()), dpred = empty_like(pred);
   dispatch(pred, op, [&]<class D, class T>(Stream& stream) {
-    launch.template operator()<D, T>(stream, shape, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
+    kernels::image_loss<D, T>(stream, shape, weights, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
   });
   return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
@@ -44,18 +44,9 @@ template <class Launch> Tensor image_loss(const char* op, const Tensor& pred, co
 
 }  // namespace
 
-Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  return image_loss("mae_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::mae_loss<D, T>(arguments...); });
-}
-
-Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  return image_loss("mse_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::mse_loss<D, T>(arguments...); });
-}
-
-Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  check(!pred.defined() || pred.shape().rank() != 4 || (pred.shape(1) >= 6 && pred.shape(2) >= 6), "dssim_loss: images must be at least 6x6, got {}",
-        pred.defined() ? pred.shape().str() : "");
-  return image_loss("dssim_loss", pred, target, mask, []<class D, class T>(auto&&... arguments) { kernels::dssim_loss<D, T>(arguments...); });
-}
+Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights) { return weighted_loss("image_loss", pred, target, mask, weights); }
+Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("mae_loss", pred, target, mask, {0.f, 0.f, 1.f}); }
+Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("mse_loss", pred, target, mask, {0.f, 1.f, 0.f}); }
+Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f}); }
 
 }  // namespace nn

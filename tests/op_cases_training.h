@@ -15,35 +15,39 @@ struct LossShape { int n, h, w, c; bool bench = false; };
 template <class T> void loss_cases_of(std::vector<OpCase>& rows) {
   using namespace kernels;
   using C = compute_t<T>;
-  enum Kind { mae, mse, dssim };
-  for (const Kind kind : {mae, mse, dssim}) {
+  struct Kind { const char* name; LossWeights weights; };
+  for (const Kind& kind : {Kind{"mae", {0.f, 0.f, 1.f}}, Kind{"mse", {0.f, 1.f, 0.f}}, Kind{"mse_mae", {0.f, 0.75f, 0.5f}}, Kind{"dssim", {1.f, 0.f, 0.f}}, Kind{"all", {0.75f, 0.5f, 2.f}}}) {
+    const bool dssim = kind.weights.dssim > 0;
     std::vector<LossShape> shapes{{1, 6, 6, 1}, {1, 7, 40, 3}, {2, 33, 19, 3}, {1, 18, 6, 2}, {16, 64, 64, 3, true}};
-    if (kind != dssim) shapes = {{1, 1, 1, 1}, {2, 3, 5, 3}, {3, 47, 61, 3}, {16, 64, 64, 3, true}};
+    if (!dssim) shapes = {{1, 1, 1, 1}, {2, 3, 5, 3}, {3, 47, 61, 3}, {16, 64, 64, 3, true}};
     for (const LossShape& s : shapes)
       for (const bool masked : {false, true}) {
         const std::int64_t pixels = std::int64_t{s.n} * s.h * s.w, values = pixels * s.c;
         const ImageShape shape{s.n, s.h, s.w, s.c};
-        OpCase c = new_case<T>(kind == mae ? "mae_loss" : kind == mse ? "mse_loss" : "dssim_loss", shape_name(s.n, s.h, s.w, s.c) + (masked ? "/mask" : ""));
+        OpCase c = new_case<T>("image_loss", std::string(kind.name) + "/" + shape_name(s.n, s.h, s.w, s.c) + (masked ? "/mask" : ""));
         c.operands = {input<T>("pred", values, uniform_values(0, 1)), input<T>("target", values, uniform_values(0, 1)), input<T>("mask", pixels, uniform_values(0, 2)), output<C>("loss", 1),
                       output<T>("dpred", values)};
         c.run = [=](Stream& stream, const Pointers& p) {
-          dispatch<T>(stream, [&]<class D>() {
-            const T *pred = p.get<T>(0), *target = p.get<T>(1), *mask = masked ? p.get<T>(2) : nullptr;
-            if (kind == mae) mae_loss<D, T>(stream, shape, pred, target, mask, p.get<C>(3), p.get<T>(4));
-            else if (kind == mse) mse_loss<D, T>(stream, shape, pred, target, mask, p.get<C>(3), p.get<T>(4));
-            else dssim_loss<D, T>(stream, shape, pred, target, mask, p.get<C>(3), p.get<T>(4));
-          });
+          dispatch<T>(stream, [&]<class D>() { image_loss<D, T>(stream, shape, kind.weights, p.get<T>(0), p.get<T>(1), masked ? p.get<T>(2) : nullptr, p.get<C>(3), p.get<T>(4)); });
         };
         c.reference = [=](std::vector<Values>& v) {
           const Values mask = masked ? v[2] : Values{};
-          v[3].resize(1);
-          if (kind == dssim) v[3][0] = reference::dssim_loss(v[0], v[1], mask, s.n, s.h, s.w, s.c, v[4]);
-          else v[3][0] = reference::map_loss(kind == mse, v[0], v[1], mask, s.c, v[4]);
+          v[3].assign(1, 0);
+          v[4].assign(static_cast<std::size_t>(values), 0);
+          const auto accumulate = [&](double weight, const auto& loss_of) {
+            if (weight == 0) return;
+            Values gradient(static_cast<std::size_t>(values));
+            v[3][0] += weight * loss_of(gradient);
+            for (std::size_t i = 0; i < gradient.size(); ++i) v[4][i] += weight * gradient[i];
+          };
+          accumulate(kind.weights.dssim, [&](Values& g) { return reference::dssim_loss(v[0], v[1], mask, s.n, s.h, s.w, s.c, g); });
+          accumulate(kind.weights.mse, [&](Values& g) { return reference::map_loss(true, v[0], v[1], mask, s.c, g); });
+          accumulate(kind.weights.mae, [&](Values& g) { return reference::map_loss(false, v[0], v[1], mask, s.c, g); });
         };
         c.bytes = size_of(dtype_of<T>()) * static_cast<double>(3 * values + (masked ? pixels : 0));
-        c.flops = static_cast<double>(values) * (kind == dssim ? 350 : 5);
+        c.flops = static_cast<double>(values) * (dssim ? 350 : 5);
         // The gradient of a mean is of the size 1/count; DSSIM's is a difference of terms some 30 times as large.
-        c.scale = (kind == dssim ? 30.0 : 1.0) / static_cast<double>(values);
+        c.scale = (dssim ? 30.0 : 1.0) / static_cast<double>(values);
         c.bench = s.bench;
         rows.push_back(c);
       }

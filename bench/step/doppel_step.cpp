@@ -87,7 +87,7 @@ int run(int argc, char** argv) {
     for (int k = 0; k < 2; ++k) {
       const Tensor pred = model->decode(k == 0 ? faceswap::Side::a : faceswap::Side::b, code.rows(k * n, (k + 1) * n));
       const Tensor t = target.rows(k * n, (k + 1) * n), m = mask.rows(k * n, (k + 1) * n);
-      loss[k] = add(dssim_loss(pred, t, m), mse_loss(pred, t, m));
+      loss[k] = image_loss(pred, t, m, {1.f, 1.f, 0.f});
     }
     model->arena().begin_gradients();
     nn::backward(loss);

@@ -2,25 +2,8 @@
 
 #include "faceswap/train/face_set.h"
 #include "kernels/dispatch.h"
-#include "kernels/losses.h"
 
 namespace faceswap {
-namespace {
-
-nn::Tensor side_loss(const nn::Tensor& pred, const nn::Tensor& target, const nn::Tensor& mask, const LossWeights& weights, float share) {
-  nn::Tensor total;
-  const auto accumulate = [&](const nn::Tensor& loss, float weight) {
-    const nn::Tensor weighted = weight == 1.f ? loss : scale(loss, weight);
-    total = total.defined() ? add(total, weighted) : weighted;
-  };
-  if (weights.dssim != 0.f) accumulate(dssim_loss(pred, target, mask), weights.dssim * share);
-  if (weights.mse != 0.f) accumulate(mse_loss(pred, target, mask), weights.mse * share);
-  if (weights.mae != 0.f) accumulate(mae_loss(pred, target, mask), weights.mae * share);
-  return total;
-}
-
-}  // namespace
-
 TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces, nn::StepStateBlock& state, const StepPlan& plan)
     : model_(&model), dtype_(dtype), faces_(faces), state_(&state), plan_(plan), adam_(model.arena(), nn::AdamOptions{}, plan.clip_norm) {
   const nn::Device device = model.arena().device();
@@ -51,11 +34,12 @@ void TrainingStep::draw(int first, int count) {
 std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
   draw(first, count);
   const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
+  const LossWeights weights{plan_.loss.dssim * share, plan_.loss.mse * share, plan_.loss.mae * share};
   const nn::Tensor code = model_->encode(input_.rows(0, 2 * count));
   std::array<nn::Tensor, 2> losses;
   for (int k = 0; k < 2; ++k) {
     const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * count, (k + 1) * count));
-    losses[k] = side_loss(pred, target_.rows(k * count, (k + 1) * count), mask_.rows(k * count, (k + 1) * count), plan_.loss, share);
+    losses[k] = image_loss(pred, target_.rows(k * count, (k + 1) * count), mask_.rows(k * count, (k + 1) * count), weights);
   }
   return losses;
 }

@@ -10,7 +10,7 @@
 
 namespace faceswap {
 
-struct LossWeights { float dssim = 1.f, mse = 1.f, mae = 0.f; };
+using kernels::LossWeights;
 
 struct StepPlan {
   int batch = 16;                    // faces a side

@@ -134,7 +134,7 @@ class GoldenRun {
       const int k = side == Side::a ? 0 : 1;
       const Tensor pred = model_->decode(side, code.rows(k * kBatch, (k + 1) * kBatch)), target = picture("target", side, step);
       const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), kBatch, size, size, step), {kBatch, size, size}, dtype_);
-      losses[k] = add(dssim_loss(pred, target, mask), mse_loss(pred, target, mask));
+      losses[k] = nn::image_loss(pred, target, mask, {1.f, 1.f, 0.f});
     }
     model_->arena().begin_gradients();  // or they would add up over the steps
     nn::backward(losses);

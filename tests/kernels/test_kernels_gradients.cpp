@@ -14,11 +14,10 @@ using namespace kernels;
 using tests::host;
 using tests::uniform_vector;
 using Vector = std::vector<double>;
-using Loss = void (*)(Stream&, const ImageShape&, const double*, const double*, const double*, double*, double*);
 
 struct LossGradient : testing::TestWithParam<std::tuple<int, int, int, int, bool>> {};
 
-void check(Loss loss, const char* name, int n, int h, int w, int c, bool masked) {
+void check(const LossWeights& weights, const char* name, int n, int h, int w, int c, bool masked) {
   const ImageShape shape{n, h, w, c};
   const std::size_t pixels = static_cast<std::size_t>(n * h * w), values = pixels * static_cast<std::size_t>(c);
   Vector pred = uniform_vector(values, 0, 1, 1);
@@ -28,7 +27,7 @@ void check(Loss loss, const char* name, int n, int h, int w, int c, bool masked)
   const double* const m = masked ? mask.data() : nullptr;
   Vector gradient(values), unused(values);
   double value = 0;
-  loss(host(), shape, pred.data(), target.data(), m, &value, gradient.data());
+  image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &value, gradient.data());
   double largest = 0;
   for (double g : gradient) largest = std::max(largest, std::fabs(g));
   ASSERT_GT(largest, 0);
@@ -37,9 +36,9 @@ void check(Loss loss, const char* name, int n, int h, int w, int c, bool masked)
     const double kept = pred[i];
     double above = 0, below = 0;
     pred[i] = kept + step;
-    loss(host(), shape, pred.data(), target.data(), m, &above, unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &above, unused.data());
     pred[i] = kept - step;
-    loss(host(), shape, pred.data(), target.data(), m, &below, unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &below, unused.data());
     pred[i] = kept;
     ASSERT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * largest + 1e-9 * value) << name << " at value " << i << " of [" << n << "," << h << "," << w << "," << c << "]";
   }
@@ -47,9 +46,10 @@ void check(Loss loss, const char* name, int n, int h, int w, int c, bool masked)
 
 TEST_P(LossGradient, EqualsCentralDifferences) {
   const auto [n, h, w, c, masked] = GetParam();
-  check(mae_loss<Host, double>, "mae", n, h, w, c, masked);
-  check(mse_loss<Host, double>, "mse", n, h, w, c, masked);
-  check(dssim_loss<Host, double>, "dssim", n, h, w, c, masked);
+  check({0.f, 0.f, 1.f}, "mae", n, h, w, c, masked);
+  check({0.f, 1.f, 0.f}, "mse", n, h, w, c, masked);
+  check({1.f, 0.f, 0.f}, "dssim", n, h, w, c, masked);
+  check({0.5f, 2.f, 0.25f}, "all three", n, h, w, c, masked);
 }
 // 6 is the smallest size: both mirrors reach every pixel. 11 and 12: one pixel that no mirror reaches, and none. 35: two tiles.
 INSTANTIATE_TEST_SUITE_P(Shapes, LossGradient,
@@ -60,7 +60,7 @@ TEST(DssimLoss, OfEqualImagesIsZeroAndFlat) {
   const Vector image = uniform_vector(12 * 13 * 3, 0, 1, 9);
   Vector gradient(image.size());
   double loss = 1;
-  dssim_loss<Host, double>(host(), shape, image.data(), image.data(), nullptr, &loss, gradient.data());
+  image_loss<Host, double>(host(), shape, {1.f, 0.f, 0.f}, image.data(), image.data(), nullptr, &loss, gradient.data());
   EXPECT_NEAR(loss, 0, 1e-14);
   for (double g : gradient) EXPECT_NEAR(g, 0, 1e-14);
 }
@@ -84,19 +84,19 @@ TEST(ImageLosses, RefuseWhatTheyCannotDo) {
   const Vector image(36);
   Vector gradient(36);
   double loss;
-  EXPECT_THROW((dssim_loss<Host, double>(host(), {1, 5, 6, 1}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
-  EXPECT_THROW((dssim_loss<Host, double>(host(), {1, 6, 5, 1}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
-  EXPECT_THROW((mae_loss<Host, double>(host(), {0, 6, 6, 1}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {1, 5, 6, 1}, {}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {1, 6, 5, 1}, {}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {0, 6, 6, 1}, {0.f, 0.f, 1.f}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
 }
 
 // A NaN in the prediction must reach the loss and the gradient, or the NaN guard would never see it.
 TEST(ImageLosses, DoNotHideNaN) {
   const ImageShape shape{1, 8, 8, 1};
-  for (const auto loss_of : {&mae_loss<Host, float>, &mse_loss<Host, float>, &dssim_loss<Host, float>}) {
+  for (const LossWeights& weights : {LossWeights{0.f, 0.f, 1.f}, LossWeights{0.f, 1.f, 0.f}, LossWeights{1.f, 0.f, 0.f}}) {
     std::vector<float> pred(64, 0.5f), target(64, 0.25f), gradient(64);
     pred[27] = std::nanf("");
     float loss = 0;
-    loss_of(host(), shape, pred.data(), target.data(), nullptr, &loss, gradient.data());
+    image_loss<Host, float>(host(), shape, weights, pred.data(), target.data(), nullptr, &loss, gradient.data());
     EXPECT_TRUE(std::isnan(loss));
   }
 }

@@ -97,8 +97,9 @@ std::vector<OpCase> make_cases() {
 
   const OpInput image = random_input({2, 8, 11, 3}, 1, 0.35, 0.65), other = image_beside(image, 2), mask = constant_input({2, 8, 11}, 3);
   using Loss = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
-  for (const auto& [name, loss] : {std::pair<std::string, Loss>{"mae_loss", mae_loss}, {"mse_loss", mse_loss}, {"dssim_loss", dssim_loss}}) {
-    const double bf16_tolerance = name == "dssim_loss" ? 6e-2 : 2e-2;
+  const Loss weighted = [](const Tensor& pred, const Tensor& target, const Tensor& m) { return image_loss(pred, target, m, {0.5f, 2.f, 0.25f}); };
+  for (const auto& [name, loss] : {std::pair<std::string, Loss>{"mae_loss", mae_loss}, {"mse_loss", mse_loss}, {"dssim_loss", dssim_loss}, {"image_loss", weighted}}) {
+    const double bf16_tolerance = name == "dssim_loss" || name == "image_loss" ? 6e-2 : 2e-2;
     cases.push_back({name, "", {image, other}, [loss = loss](const Inputs& in) { return loss(in[0], in[1], {}); }, 1e-6, 1e-4, bf16_tolerance});
     cases.push_back({name, "with mask", {image, other, mask}, [loss = loss](const Inputs& in) { return loss(in[0], in[1], in[2]); }, 1e-6, 1e-4, bf16_tolerance});
   }
