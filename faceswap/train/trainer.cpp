@@ -10,6 +10,7 @@
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
+#include "kernels/math_mode.h"
 #include "kernels/memory.h"
 
 namespace faceswap {
@@ -21,10 +22,11 @@ constexpr std::size_t kHistory = 4000;
 constexpr double kCollectSeconds = 0.25;  // between two looks at a GPU's losses: looking waits for the steps queued so far
 
 nn::DType choose_dtype(const std::string& precision, nn::Device device) {
-  if (precision == "f32") return nn::DType::f32;
+  kernels::allow_tf32 = precision == "tf32";
+  if (precision == "f32" || precision == "tf32") return nn::DType::f32;
   if (precision == "bf16") return nn::DType::bf16;
   if (precision == "auto") return device == nn::Device::cuda && kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f32;
-  throw Error(ErrorKind::usage, fmt::format("precision '{}' is not known: choose auto, f32 or bf16", precision));
+  throw Error(ErrorKind::usage, fmt::format("precision '{}' is not known: choose auto, f32, tf32 or bf16", precision));
 }
 
 template <class T> T metadata_number(const Metadata& metadata, const std::string& key, T fallback) {
