@@ -61,21 +61,29 @@ template <class T> void epilogue(Stream& stream, const Problem& wanted, const T*
 template <class T> void run_way(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Way way, const Plan& plan, const Operands<T>& o) {
   const T* const bias = way.fused ? o.bias : nullptr;
   const auto inner = [&](const T* x, const T* w, const T* b, const T* y) { execute(handle, stream, plan, x, w, b, y); };
-  if (way.padded) conv_through_padded<Cuda, T>(stream, wanted.direction, wanted.shape, padded_channels(wanted.shape, wanted.number), o.x, o.w, bias, o.y, inner);
+  if (way.padded) conv_through_padded<Cuda, T>(wanted.direction, stream, wanted.shape, padded_channels(wanted.shape, wanted.number), o.x, o.w, bias, o.y, inner);
   else inner(o.x, o.w, bias, o.y);
   if (wanted.direction == Direction::forward && !way.fused) epilogue<T>(stream, wanted, o.bias, const_cast<T*>(o.y));
 }
 
-// The contest between the ways and engines for one problem, on the operands of the call that met it first.
+// The contest between the ways and engines for one problem, on the operands of the call that met it first. Engines come from
+// cuDNN's first list or from its fallback; of each way the first few that can be built take part.
 template <class T> class PlanContest final : public Contest {
  public:
-  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& ways, std::size_t flush_bytes)
+  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& ways, bool fallback, std::size_t flush_bytes)
       : handle_(handle), stream_(&stream), wanted_(wanted), operands_(operands), flush_(Device::cuda, flush_bytes) {
-    for (const Way way : ways) planners_.emplace_back(way, Planner(graph_of(wanted, way), handle));
-    for (const bool fallback : {false, true}) {
-      for (std::size_t i = 0; i < planners_.size() && !(fallback && found_); ++i) add_engines(i, fallback);
+    for (const Way way : ways) {
+      try {
+        planners_.emplace_back(way, Planner(graph_of(wanted, way), handle));
+      } catch (const Error& e) {  // cuDNN does not know an operation of the graph: there may be another way
+        refused_ = e.what();
+      }
+    }
+    for (std::size_t i = 0; i < planners_.size(); ++i) {
+      for (Engine& engine : planners_[i].second.engines(fallback)) candidates_.push_back({i, std::move(engine)});
     }
     plans_.resize(candidates_.size());
+    built_.resize(planners_.size());
     for (cudaEvent_t& event : events_) cuda::check(cudaEventCreate(&event), "cudaEventCreate");
   }
   ~PlanContest() override {
@@ -84,7 +92,11 @@ template <class T> class PlanContest final : public Contest {
 
   std::size_t size() const override { return candidates_.size(); }
   bool prepare(std::size_t i) override {
-    plans_[i] = planners_[candidates_[i].planner].second.plan(candidates_[i].engine);
+    auto& [way, planner] = planners_[candidates_[i].planner];
+    std::size_t& built = built_[candidates_[i].planner];
+    if (built >= (way.fused ? fused_engines_measured : engines_measured)) return false;
+    plans_[i] = planner.plan(candidates_[i].engine);
+    built += plans_[i].report.found;
     return plans_[i].report.found;
   }
   double run(std::size_t i) override {
@@ -115,18 +127,11 @@ template <class T> class PlanContest final : public Contest {
 
   Way way(std::size_t i) const { return planners_[candidates_[i].planner].first; }
   Plan take(std::size_t i) { return std::move(plans_[i]); }
-  std::string why_not() { return planners_.empty() ? "no way to compute it" : planners_.front().second.first().report.why_not; }
+  std::string why_not() { return planners_.empty() ? refused_ : planners_.front().second.first().report.why_not; }
 
  private:
   struct Candidate { std::size_t planner; Engine engine; };
   cudaStream_t raw_stream() const { return static_cast<cudaStream_t>(stream_->raw()); }
-
-  void add_engines(std::size_t planner, bool fallback) {
-    std::vector<Engine> engines = planners_[planner].second.engines(fallback);
-    engines.resize(std::min<std::size_t>(engines.size(), planners_[planner].first.fused ? fused_engines_measured : engines_measured));
-    found_ = found_ || !engines.empty();
-    for (Engine& engine : engines) candidates_.push_back({planner, std::move(engine)});
-  }
 
   cudnnHandle_t handle_;
   Stream* stream_;
@@ -134,10 +139,11 @@ template <class T> class PlanContest final : public Contest {
   Operands<T> operands_;
   Buffer flush_;
   std::vector<std::pair<Way, Planner>> planners_;
+  std::string refused_;
   std::vector<Candidate> candidates_;
   std::vector<Plan> plans_;
+  std::vector<std::size_t> built_;  // plans of each way so far
   std::array<cudaEvent_t, 2> events_{};
-  bool found_ = false;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
@@ -186,20 +192,30 @@ class Context {
   }
 
   template <class T> Chosen likeliest(Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& all) {
-    PlanContest<T> contest(handle_, stream, wanted, operands, all, 0);
-    for (std::size_t i = 0; i < contest.size(); ++i) {
-      if (contest.prepare(i)) return {contest.way(i), contest.take(i)};
+    std::string why_not;
+    for (const bool fallback : {false, true}) {
+      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, 0);
+      for (std::size_t i = 0; i < contest.size(); ++i) {
+        if (contest.prepare(i)) return {contest.way(i), contest.take(i)};
+      }
+      why_not = contest.why_not();
     }
-    no_plan(wanted, contest.why_not());
+    no_plan(wanted, why_not);
   }
 
   template <class T> Chosen fastest(Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& all, const std::string& key) {
-    PlanContest<T> contest(handle_, stream, wanted, operands, all, static_cast<std::size_t>(cache_bytes_));
-    const ContestResult result = choose_fastest(contest);
-    if (!result.winner) no_plan(wanted, result.failed > 0 ? fmt::format("{} of {} engines failed when run", result.failed, contest.size()) : contest.why_not());
-    Chosen chosen{contest.way(*result.winner), contest.take(*result.winner)};
-    cache_.store(key, {chosen.way, chosen.plan.report.engine, result.ms});
-    return chosen;
+    std::string why_not;
+    for (const bool fallback : {false, true}) {
+      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, static_cast<std::size_t>(cache_bytes_));
+      const ContestResult result = choose_fastest(contest);
+      if (result.winner) {
+        Chosen chosen{contest.way(*result.winner), contest.take(*result.winner)};
+        cache_.store(key, {chosen.way, chosen.plan.report.engine, result.ms});
+        return chosen;
+      }
+      why_not = result.failed > 0 ? fmt::format("{} of {} engines failed when run", result.failed, contest.size()) : contest.why_not();
+    }
+    no_plan(wanted, why_not);
   }
 
   [[noreturn]] void no_plan(const Problem& p, const std::string& why_not) const {

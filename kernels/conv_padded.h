@@ -11,7 +11,7 @@ namespace kernels {
 // Pads the inputs of the direction, calls inner(x, w, bias, y) with operands of the shape `padded`, and cuts its result out of
 // the padded one into y (forward), x (data) or w (filter). bias may be null. Operands whose channels fit are passed as they are.
 template <class D, class T, class Inner>
-void conv_through_padded(Stream& stream, cudnn::Direction direction, const ConvShape& s, const ConvShape& padded, const T* x, const T* w, const T* bias, const T* y, Inner&& inner) {
+void conv_through_padded(cudnn::Direction direction, Stream& stream, const ConvShape& s, const ConvShape& padded, const T* x, const T* w, const T* bias, const T* y, Inner&& inner) {
   using cudnn::Direction;
   const bool pads_in = padded.in_channels != s.in_channels, pads_out = padded.out_channels != s.out_channels;
   const std::int64_t in = s.in_channels, wide_in = padded.in_channels, out = s.out_channels, wide_out = padded.out_channels;

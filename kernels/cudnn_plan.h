@@ -56,8 +56,8 @@ struct Way {
 std::vector<Way> ways(const Problem& wanted, int compute_capability);
 Problem graph_of(const Problem& wanted, Way);                 // what cuDNN is asked for on that way
 
-// How many of the engines that the heuristics name are measured, of those with bias and activation inside fewer: they are compiled
-// when they are built, about a second each.
+// How many of the engines that can be built are measured on each way; fewer of those with bias and activation inside, which are
+// compiled when they are built, about a second each.
 inline constexpr std::size_t engines_measured = 10, fused_engines_measured = 3;
 
 // One of cuDNN's kernels with all its settings; enough to build the plan again.
@@ -82,6 +82,6 @@ struct PlanReport {
 // For the device that the JSON text describes (cuDNN's DEVICEPROP descriptor, cuDNN 9.8 or newer). Plans are made and dropped.
 PlanReport plan_for_described_device(const Problem&, const std::string& device_json);                // the first acceptable engine
 PlanReport plan_for_described_device(const Problem&, const std::string& device_json, const Engine&); // of that engine
-std::vector<Engine> engines_for_described_device(const Problem&, const std::string& device_json);    // that we accept, best first
+std::vector<Engine> engines_for_described_device(const Problem&, const std::string& device_json, bool fallback);  // that we accept, best first
 
 }  // namespace kernels::cudnn

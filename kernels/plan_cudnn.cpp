@@ -180,6 +180,6 @@ Plan Planner::first() {
 
 PlanReport plan_for_described_device(const Problem& p, const std::string& device_json) { return Planner(p, nullptr, device_json).first().report; }
 PlanReport plan_for_described_device(const Problem& p, const std::string& device_json, const Engine& engine) { return Planner(p, nullptr, device_json).plan(engine).report; }
-std::vector<Engine> engines_for_described_device(const Problem& p, const std::string& device_json) { return Planner(p, nullptr, device_json).engines(false); }
+std::vector<Engine> engines_for_described_device(const Problem& p, const std::string& device_json, bool fallback) { return Planner(p, nullptr, device_json).engines(fallback); }
 
 }  // namespace kernels::cudnn

@@ -196,8 +196,9 @@ template <class T> void layout_cases_of(std::vector<OpCase>& rows) {
       dispatch<T>(stream, [&]<class D>() { pad_columns<D, T>(stream, p.get<T>(0), p.get<T>(1), s.rows, s.columns, s.padded); });
     };
     c.reference = [=](std::vector<Values>& v) {
+      v[1].assign(static_cast<std::size_t>(s.rows * s.padded), 0.0);
       for (std::int64_t i = 0; i < s.rows; ++i)
-        for (std::int64_t j = 0; j < s.padded; ++j) v[1][static_cast<std::size_t>(i * s.padded + j)] = j < s.columns ? v[0][static_cast<std::size_t>(i * s.columns + j)] : 0;
+        for (std::int64_t j = 0; j < s.columns; ++j) v[1][static_cast<std::size_t>(i * s.padded + j)] = v[0][static_cast<std::size_t>(i * s.columns + j)];
     };
     c.bytes = size_of(dtype_of<T>()) * static_cast<double>(s.rows * (s.columns + s.padded));
     c.bench = s.bench;

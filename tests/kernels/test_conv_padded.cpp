@@ -57,7 +57,7 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
       const ConvEpilogue epilogue{b ? Activation::leaky_relu : Activation::none, 0.25f};
       auto expected = poison<T>(y_size), got = expected;
       kernels::conv_forward<D, T>(stream, s, x.data(), w.data(), b, expected.data(), epilogue);
-      kernels::conv_through_padded<D, T>(stream, Direction::forward, s, padded, x.data(), w.data(), b, got.data(), [&](const T* px, const T* pw, const T* pb, const T* py) {
+      kernels::conv_through_padded<D, T>(Direction::forward, stream, s, padded, x.data(), w.data(), b, got.data(), [&](const T* px, const T* pw, const T* pb, const T* py) {
         kernels::conv_forward<D, T>(stream, padded, px, pw, pb, writable(py), epilogue);
       });
       EXPECT_EQ(wide(got), wide(expected)) << s.str() << " forward";
@@ -65,14 +65,14 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
 
     auto expected = poison<T>(x_size), got = expected;
     kernels::conv_backward_data<D, T>(stream, s, dy.data(), w.data(), expected.data());
-    kernels::conv_through_padded<D, T>(stream, Direction::data, s, padded, got.data(), w.data(), none, dy.data(), [&](const T* px, const T* pw, const T*, const T* py) {
+    kernels::conv_through_padded<D, T>(Direction::data, stream, s, padded, got.data(), w.data(), none, dy.data(), [&](const T* px, const T* pw, const T*, const T* py) {
       kernels::conv_backward_data<D, T>(stream, padded, py, pw, writable(px));
     });
     EXPECT_EQ(wide(got), wide(expected)) << s.str() << " data";
 
     expected = got = poison<T>(w_size);
     kernels::conv_backward_filter<D, T>(stream, s, x.data(), dy.data(), expected.data());
-    kernels::conv_through_padded<D, T>(stream, Direction::filter, s, padded, x.data(), got.data(), none, dy.data(), [&](const T* px, const T* pw, const T*, const T* py) {
+    kernels::conv_through_padded<D, T>(Direction::filter, stream, s, padded, x.data(), got.data(), none, dy.data(), [&](const T* px, const T* pw, const T*, const T* py) {
       kernels::conv_backward_filter<D, T>(stream, padded, px, py, writable(pw));
     });
     EXPECT_EQ(wide(got), wide(expected)) << s.str() << " filter";

@@ -41,22 +41,26 @@ std::vector<ConvShape> wide_models() {
           same_padding(one, 64, 64, 252, 504, 3, 1),   same_padding(one, 128, 128, 126, 126, 3, 1), same_padding(one, 128, 128, 126, 3, 5, 1)};
 }
 
-// Looks for a plan on the ways and among the engines that would be measured on the card, one that uses the tensor cores where
-// they take the number. Empty where there is one; else what there is instead.
+// Looks for a plan among those that would be measured on the card. Where numbers of 16 bits meet tensor cores one must use them;
+// tf32 is a float to fall back on. Empty where there is one; else what there is instead.
 std::string search(const Problem& problem, int compute_capability, const std::string& json) {
+  const bool on_matrix_units = kernels::cudnn::size_of(problem.number) == 2 && has_matrix_units(problem.number, compute_capability);
   std::string met;
-  for (const Way way : ways(problem, compute_capability)) {
-    const Problem graph = graph_of(problem, way);
-    const auto engines = kernels::cudnn::engines_for_described_device(graph, json);
-    for (std::size_t i = 0; i < std::min<std::size_t>(engines.size(), kernels::cudnn::engines_measured); ++i) {
-      const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engines[i]);
-      if (!report.found) continue;
-      if (report.matrix_units || !has_matrix_units(problem.number, compute_capability)) return "";
-      met += fmt::format(" engine {}{} without tensor cores;", report.engine.index, way.padded ? " (padded)" : "");
+  for (const bool fallback : {false, true}) {
+    for (const Way way : ways(problem, compute_capability)) {
+      const Problem graph = graph_of(problem, way);
+      std::size_t built = 0;
+      for (const auto& engine : kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
+        const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engine);
+        if (!report.found) continue;
+        if (report.matrix_units || !on_matrix_units) return "";
+        met += fmt::format(" {}{} without tensor cores;", report.engine.index, way.padded ? " (padded)" : "");
+        if (++built == kernels::cudnn::engines_measured) break;
+      }
     }
-    if (engines.empty() && kernels::cudnn::plan_for_described_device(graph, json).found) met += " only cuDNN's fallback;";
+    if (!met.empty()) return met;
   }
-  return met.empty() ? " no plan at all" : met;
+  return " no plan at all";
 }
 
 struct ConvPlans : WithCudnn {};
