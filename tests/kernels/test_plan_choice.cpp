@@ -23,7 +23,7 @@ struct Runner {
 
 class Pretended final : public kernels::Contest {
  public:
-  explicit Pretended(std::vector<Runner> runners) : runners(std::move(runners)) {}
+  explicit Pretended(std::vector<Runner> all) : runners(std::move(all)) {}
   std::size_t size() const override { return runners.size(); }
   bool prepare(std::size_t i) override {
     ++runners[i].prepared;

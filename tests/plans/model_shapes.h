@@ -1,4 +1,4 @@
-// The convolutions of a model, found by running it.
+// The convolutions of a model, found by running it without data.
 #pragma once
 #include <string>
 #include <vector>
