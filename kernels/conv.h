@@ -2,6 +2,7 @@
 // where oneDNN is absent or T is double (conv_im2col.cpp). NHWC activations, OHWI weights.
 //   y[n,oy,ox,o] = f(bias[o] + sum_{ky,kx,i} x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, i] * w[o,ky,kx,i])
 #pragma once
+#include <compare>
 #include <string>
 
 #include "kernels/stream.h"
@@ -16,7 +17,7 @@ struct ConvShape {
   int pad_begin, pad_end;              // rows and columns alike; Keras 'same' for 5x5 stride 2 on an even size: 1 and 2
   int out_h() const { return (h + pad_begin + pad_end - kernel) / stride + 1; }
   int out_w() const { return (w + pad_begin + pad_end - kernel) / stride + 1; }
-  bool operator==(const ConvShape&) const = default;
+  auto operator<=>(const ConvShape&) const = default;
   std::string str() const;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/cudnn_plan.h"
 
@@ -42,6 +43,9 @@ class Descriptor {
   }
   template <class V> void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V& value) { set(name, type, &value, 1); }
   void set(cudnnBackendAttributeName_t name, const Descriptor& other) { set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, other.raw_); }
+  template <class V> cudnnStatus_t try_set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V& value) {
+    return Api::open().set_attribute(raw_, name, type, 1, &value);
+  }
   void finalize(const std::string& what) { check(Api::open().finalize(raw_), what); }
   cudnnStatus_t try_finalize() { return Api::open().finalize(raw_); }
   cudnnBackendDescriptor_t raw() const { return raw_; }
@@ -53,13 +57,36 @@ class Descriptor {
 // Names of the operands when a plan is executed.
 enum Operand : std::int64_t { operand_x = 1, operand_w, operand_y, operand_bias };
 
+// A described problem. Finished descriptors must outlive the graph that names them.
+struct Graph {
+  std::vector<Descriptor> operands;
+  Descriptor graph;
+  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;  // whether cuDNN takes it
+};
+Graph make_graph(const Problem&, cudnnHandle_t handle /*null for a described device*/);
+
 struct Plan {
   Descriptor plan;
   PlanReport report;
 };
 
-// For the GPU behind `handle`, or, with handle null, for the one that `device_json` describes. Where no engine takes the graph
-// the report says so.
-Plan make_plan(const Problem&, cudnnHandle_t handle, const std::string& device_json = {});
+// Makes plans for one problem: for the GPU behind `handle`, or, with handle null, for the one that `device_json` describes.
+class Planner {
+ public:
+  Planner(const Problem&, cudnnHandle_t handle, const std::string& device_json = {});
+  // What the heuristics name, best first, without engines that we never take: those that give other bits from run to run, that
+  // keep sums in less than float, or that are not exact enough for the problem's number. fallback: cuDNN's other list, of what
+  // is slow and supports much.
+  std::vector<Engine> engines(bool fallback);
+  Plan plan(const Engine&);  // of that engine, if cuDNN can build it and its workspace is small enough; else the report says why not
+  Plan first();              // of the first engine that has one
+
+ private:
+  Problem problem_;
+  cudnnHandle_t handle_;
+  Descriptor device_;
+  Graph graph_;
+  int offered_ = 0, refused_ = 0;
+};
 
 }  // namespace kernels::cudnn

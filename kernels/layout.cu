@@ -2,6 +2,7 @@
 //   pixel shuffle  In block-major channel order, input pixel (n,h,w) holds r runs of r*C values; run i belongs, unbroken, to output
 //                  row h*r+i. So an output row is its input row's runs side by side, and the kernel copies runs of r*C values.
 //   copy_columns   the same with any row pitches
+//   pad_columns    rows made wider, with zeros
 //   im2col         row (n,oy,ox,ky) of the patch matrix is one run of KW*C values of an image row, cut off at the image's edges
 //   col2im         its adjoint, as a gather: one thread per image element adds up the patches that saw it; no atomics
 // GPU: one thread per element, neighbours side by side in a run. Host: one contiguous piece per worker.
@@ -36,6 +37,10 @@ template <class T>
 __global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, T* destination, std::int64_t destination_pitch, std::int64_t rows,
                                     std::int64_t columns) {
   for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA { destination[row * destination_pitch + c] = source[row * source_pitch + c]; });
+}
+
+template <class T> __global__ void pad_columns_kernel(const T* source, T* destination, std::int64_t rows, std::int64_t columns, std::int64_t padded) {
+  for_rows(rows, padded, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA { destination[row * padded + c] = c < columns ? source[row * columns + c] : T{}; });
 }
 
 template <class T> __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
@@ -108,6 +113,10 @@ void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst, 
   simt::launch_range<copy_columns_kernel<T>>(stream, rows * columns, src, src_pitch, dst, dst_pitch, rows, columns);
 }
 
+template <class D, class T> void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::int64_t columns, std::int64_t padded) {
+  simt::launch_range<pad_columns_kernel<T>>(stream, rows * padded, src, dst, rows, columns, padded);
+}
+
 template <class D, class T> void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
   const std::int64_t rows = s.n * s.out_h * s.out_w * s.kernel_h;
   simt::launch_range<im2col_kernel<T>>(stream, rows * s.kernel_w * s.c, s, x, columns, rows);
@@ -123,6 +132,7 @@ using simt::ThisDevice;
   template void pixel_shuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                                \
   template void pixel_unshuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                              \
   template void copy_columns<ThisDevice, T>(Stream&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, std::int64_t);           \
+  template void pad_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t, std::int64_t);                          \
   template void im2col<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);                                                      \
   template void col2im<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);
 KERNELS_INSTANTIATE(float)

@@ -16,6 +16,9 @@ void pixel_unshuffle(Stream&, const T* y /*[N,H*r,W*r,C]*/, T* x /*[N,H,W,r*r*C]
 template <class D, class T>
 void copy_columns(Stream&, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns);
 
+// Widens the rows of a matrix: dst[i, 0..columns) = src[i], zero in dst[i, columns..padded).
+template <class D, class T> void pad_columns(Stream&, const T* src /*[rows, columns]*/, T* dst /*[rows, padded]*/, std::int64_t rows, std::int64_t columns, std::int64_t padded);
+
 // Column p of an image patch matrix: columns[(n,oy,ox), (ky,kx,c)] = x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, c], 0 outside.
 struct PatchShape {
   std::int64_t n; int h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;

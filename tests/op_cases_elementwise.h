@@ -188,6 +188,23 @@ template <class T> void layout_cases_of(std::vector<OpCase>& rows) {
     rows.push_back(c);
   }
 
+  struct Padding { std::int64_t rows, columns, padded; bool bench = false; };
+  for (const Padding s : std::vector<Padding>{{0, 3, 8}, {1, 1, 1}, {37, 3, 8}, {129, 126, 128}, {65536, 126, 128, true}}) {
+    OpCase c = new_case<T>("pad_columns", shape_name(s.rows, s.columns, s.padded));
+    c.operands = {input<T>("source", s.rows * s.columns), output<T>("destination", s.rows * s.padded)};
+    c.run = [=](Stream& stream, const Pointers& p) {
+      dispatch<T>(stream, [&]<class D>() { pad_columns<D, T>(stream, p.get<T>(0), p.get<T>(1), s.rows, s.columns, s.padded); });
+    };
+    c.reference = [=](std::vector<Values>& v) {
+      v[1].assign(static_cast<std::size_t>(s.rows * s.padded), 0.0);
+      for (std::int64_t i = 0; i < s.rows; ++i)
+        for (std::int64_t j = 0; j < s.columns; ++j) v[1][static_cast<std::size_t>(i * s.padded + j)] = v[0][static_cast<std::size_t>(i * s.columns + j)];
+    };
+    c.bytes = size_of(dtype_of<T>()) * static_cast<double>(s.rows * (s.columns + s.padded));
+    c.bench = s.bench;
+    rows.push_back(c);
+  }
+
   struct Named { PatchShape s; bool bench; };
   for (const Named& named : std::vector<Named>{{{0, 4, 4, 3, 3, 3, 1, 1, 1, 4, 4}, false}, {{1, 1, 1, 1, 5, 5, 2, 2, 2, 1, 1}, false}, {{2, 7, 6, 3, 3, 3, 1, 1, 1, 7, 6}, false},
                                                {{2, 8, 8, 5, 5, 5, 2, 1, 1, 4, 4}, false}, {{1, 9, 5, 4, 1, 1, 1, 0, 0, 9, 5}, false}, {{1, 6, 11, 2, 2, 3, 3, 0, 1, 2, 4}, false},
