@@ -19,6 +19,6 @@ template <class C> struct PixelError {
 
 // image_loss where weights.dssim is not 0 (ssim.cu).
 template <class D, class T>
-void loss_with_ssim(Stream&, const ImageShape&, const LossWeights&, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred);
+void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred);
 
 }  // namespace kernels

@@ -54,7 +54,7 @@ template <class T, bool kMask> struct LossPieces {
 template <class D, class T>
 void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
-  if (weights.dssim != 0.f) return loss_with_ssim<D, T>(stream, shape, weights, pred, target, mask, loss, dpred);
+  if (weights.dssim != 0.f) return loss_with_ssim<D, T>(weights, stream, shape, pred, target, mask, loss, dpred);
   const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
   if (values == 0) throw Error(ErrorKind::usage, "image_loss: an image of no pixels has no mean");
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));

@@ -300,7 +300,7 @@ void check(const char* what, const ImageShape& s) {
 }  // namespace
 
 template <class D, class T>
-void loss_with_ssim(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
   check("image_loss", shape);
   const Tiling<T> tiling(shape);
@@ -323,7 +323,7 @@ template <class D, class T> void ssim_map(Stream& stream, const ImageShape& shap
 
 using simt::ThisDevice;
 #define KERNELS_INSTANTIATE(T)                                                                                                      \
-  template void loss_with_ssim<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, const T*, const T*, const T*, compute_t<T>*, T*); \
+  template void loss_with_ssim<ThisDevice, T>(const LossWeights&, Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*); \
   template void ssim_map<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
