@@ -22,9 +22,6 @@ using nn::DType;
 using nn::Shape;
 using nn::Tensor;
 
-constexpr int kBatch = 2, kSteps = 10;  // of make_golden.py
-constexpr float kLearningRate = 1e-6f;
-
 const nn::SafetensorsFile& golden_file(const std::string& name) {
   static std::map<std::string, nn::SafetensorsFile> files;
   const auto path = std::filesystem::path(DOPPEL_SOURCE_DIR) / "tests/golden" / (name + ".safetensors");
@@ -38,6 +35,9 @@ std::vector<double> golden_values(const std::string& file, const std::string& en
   std::memcpy(values.data(), record->data, record->bytes);
   return values;
 }
+
+// How make_golden.py ran the model: it says so in the file.
+double run_setting(const std::string& file, const std::string& key) { return std::stod(golden_file(file).metadata().at(key)); }
 
 std::vector<double> widened(const Tensor& tensor) { return tensor.to(DType::f64).to_host<double>(); }
 
@@ -87,7 +87,7 @@ std::vector<float> initial_value(const nn::Parameter& p) {
 
 class GoldenRun {
  public:
-  GoldenRun(const std::string& name, DType dtype) : name_(name), dtype_(dtype), model_(faceswap::make_model(name)) {
+  GoldenRun(const std::string& name, DType dtype) : name_(name), dtype_(dtype), batch_(static_cast<int>(run_setting(name, "batch"))), model_(faceswap::make_model(name)) {
     model_->arena().allocate(Device::host, dtype, 1);
     for (const nn::Parameter& p : model_->arena().parameters()) {
       const Tensor value = tensor_of(initial_value(p), p.shape, dtype);
@@ -100,7 +100,7 @@ class GoldenRun {
 
   Tensor picture(const char* kind, Side side, std::uint32_t step) const {
     const int size = model_->size();
-    return tensor_of(golden::picture(std::string(kind) + "_" + faceswap::name(side), kBatch, size, step), {kBatch, size, size, 3}, dtype_);
+    return tensor_of(golden::picture(std::string(kind) + "_" + faceswap::name(side), batch_, size, step), {batch_, size, size, 3}, dtype_);
   }
 
   std::map<std::string, double> forward_distances() const {
@@ -125,15 +125,15 @@ class GoldenRun {
     kernels::advance_step<kernels::Host>(stream, state.device_pointer());
     std::vector<float> both;
     for (const char* side : {"a", "b"}) {
-      const std::vector<float> pictures = golden::picture(std::string("input_") + side, kBatch, size, step);
+      const std::vector<float> pictures = golden::picture(std::string("input_") + side, batch_, size, step);
       both.insert(both.end(), pictures.begin(), pictures.end());
     }
-    const Tensor code = model_->encode(tensor_of(both, {2 * kBatch, size, size, 3}, dtype_));
+    const Tensor code = model_->encode(tensor_of(both, {2 * batch_, size, size, 3}, dtype_));
     Tensor losses[2];
     for (const Side side : {Side::a, Side::b}) {
       const int k = side == Side::a ? 0 : 1;
-      const Tensor pred = model_->decode(side, code.rows(k * kBatch, (k + 1) * kBatch)), target = picture("target", side, step);
-      const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), kBatch, size, size, step), {kBatch, size, size}, dtype_);
+      const Tensor pred = model_->decode(side, code.rows(k * batch_, (k + 1) * batch_)), target = picture("target", side, step);
+      const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), batch_, size, size, step), {batch_, size, size}, dtype_);
       losses[k] = nn::image_loss(pred, target, mask, {1.f, 1.f, 0.f});
     }
     model_->arena().begin_gradients();  // or they would add up over the steps
@@ -146,10 +146,11 @@ class GoldenRun {
  private:
   std::string name_;
   DType dtype_;
+  int batch_;
   std::unique_ptr<faceswap::Model> model_;
 };
 
-void compare_with_golden(const std::string& name, DType dtype, const Tolerance& tolerance) {
+void compare_with_golden(const std::string& name, DType dtype, const Tolerance& tolerance, int most_steps = kSanitized ? 2 : 1000) {
   GoldenRun run(name, dtype);
   nn::ParameterArena& arena = run.model().arena();
   for (const nn::Parameter& p : arena.parameters())
@@ -158,12 +159,13 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
   for (const auto& [picture, far] : run.forward_distances()) EXPECT_LE(far, tolerance.forward) << picture;
 
   nn::StepState initial;
-  initial.learning_rate = kLearningRate;
+  initial.learning_rate = static_cast<float>(run_setting(name, "learning_rate"));
   nn::StepStateBlock state(Device::host, initial);
   nn::Adam adam(arena, {});
   const std::vector<double> losses = golden_values(name, "losses");  // [steps,2]
-  ASSERT_EQ(losses.size(), 2u * kSteps);
-  const int steps = kSanitized ? 2 : kSteps;
+  const int all_steps = static_cast<int>(run_setting(name, "steps"));
+  ASSERT_EQ(losses.size(), 2u * static_cast<unsigned>(all_steps));
+  const int steps = std::min(all_steps, most_steps);
   for (int step = 1; step <= steps; ++step) {
     const std::vector<double> ours = run.train(static_cast<std::uint32_t>(step), state, adam);
     for (int k = 0; k < 2; ++k) EXPECT_NEAR(ours[k] / losses[2 * (step - 1) + k], 1.0, tolerance.losses) << "step " << step << " side " << k;
@@ -171,7 +173,7 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
     for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "gradient/" + p.name, widened(p.gradient)), tolerance.gradient) << p.name;
   }
   EXPECT_EQ(state.read().skipped, 0u);
-  if (steps < kSteps) return;  // what the golden file knows of the weights is where they are after the last step
+  if (steps < all_steps) return;  // what the golden file knows of the weights is where they are after the last step
 
   for (const nn::Parameter& p : arena.parameters()) {
     std::vector<double> moved = widened(p.master);
@@ -249,7 +251,8 @@ TYPED_TEST(GoldenOp, Conv2d) {
                         {"conv_5x5_stride2_odd", 1, 9, 7, 4, 6, 5, {2, Activation::leaky_relu, 0.1f}},
                         {"conv_3x3", 2, 6, 5, 5, 8, 3, {1, Activation::leaky_relu, 0.1f}},
                         {"conv_5x5_sigmoid", 2, 7, 6, 6, 3, 5, {1, Activation::sigmoid}},
-                        {"conv_1x1", 1, 4, 5, 7, 4, 1, {1, Activation::none}}};
+                        {"conv_1x1", 1, 4, 5, 7, 4, 1, {1, Activation::none}},
+                        {"conv_1x1_relu", 2, 3, 4, 8, 5, 1, {1, Activation::leaky_relu, 0.f}}};
   for (const Case& c : cases) {
     const std::string name = c.name;
     const Tensor x = this->leaf(name + ".x", {c.n, c.height, c.width, c.inputs}), bias = this->leaf(name + ".bias", {c.outputs});
@@ -271,6 +274,24 @@ TYPED_TEST(GoldenOp, Dense) {
   this->expect_golden("dense/dx", x.grad());
   this->expect_golden("dense/dweight", weight.grad());
   this->expect_golden("dense/dbias", bias.grad());
+}
+
+TYPED_TEST(GoldenOp, DepthwiseConv2d) {
+  const Tensor x = this->leaf("depthwise.x", {2, 8, 8, 6}), weight = this->leaf("depthwise.weight", {5, 5, 6});
+  const Tensor y = depthwise_conv2d(x, weight, 2);
+  this->expect_golden("depthwise/y", y);
+  this->backward_from("depthwise", y);
+  this->expect_golden("depthwise/dx", x.grad());
+  this->expect_golden("depthwise/dweight", weight.grad());
+}
+
+TYPED_TEST(GoldenOp, AddLeakyRelu) {
+  const Tensor a = this->leaf("add_leaky_relu.a", {2, 3, 5, 7}), b = this->leaf("add_leaky_relu.b", {2, 3, 5, 7});
+  const Tensor y = add_leaky_relu(a, b, 0.2f);
+  this->expect_golden("add_leaky_relu/y", y);
+  this->backward_from("add_leaky_relu", y);
+  this->expect_golden("add_leaky_relu/da", a.grad());
+  this->expect_golden("add_leaky_relu/db", b.grad());
 }
 
 TYPED_TEST(GoldenOp, PixelShuffle) {
