@@ -70,13 +70,18 @@ double distance(const std::string& file, const std::string& entry, const std::ve
 struct Tolerance { double forward, gradient, losses, moved; };
 
 // Float32 against float64 truth. Forward and losses agree to rounding. Adam's first steps go by the sign of the gradient, so where it is
-// nearly zero rounding decides the direction of the move: the loosest bound. In double it does not; there the bound is the float32
-// of the stored hyperparameters.
-// `lightweight` misses the gradient bound of the others: up to 2.4e-3 of the norm, in all layers before the last upscales. The likely reason
-// is one activation so near to zero that rounding puts it on the other side of the leaky ReLU's kink, which moves a layer's gradient by about
-// 1/sqrt(activations). That is not proven: `make_golden.py lightweight --distance`, PyTorch's own float32 on the same inputs, would tell.
+// nearly zero rounding decides the direction of the move: the loosest bound.
 constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
+constexpr Tolerance kTiny{1e-5, 2e-5, 1e-6, 2e-3};  // PyTorch's own float32 is 2.2e-4 from its float64 in the moves, ours as far
+
+// Gradients have another source of distance: a leaky ReLU's input so near to zero that rounding changes its sign takes the other slope.
+// Whether a model has such inputs is chance, and nothing that doppel does: PyTorch's own float32 misses its own float64 as we do
+// (make_golden.py --distance), in `lightweight` by 2.4e-3 of the norm, in `villain` by 7.7e-3. Two of the 4,653,056 inputs of `lightweight` change
+// sign in PyTorch; with those on float64's side, 3.1e-6 of the norm is left (kinks.py). The bounds are some twice what PyTorch needs.
 constexpr Tolerance kLightweight{1e-5, 5e-3, 1e-5, 2e-2};
+constexpr Tolerance kResidual{1e-5, 2e-2, 1e-5, 2e-2};
+
+// In double no sign changes; the bound is the float32 of the stored hyperparameters.
 constexpr Tolerance kFloat64{1e-7, 1e-7, 1e-7, 1e-5};
 
 std::vector<float> initial_value(const nn::Parameter& p) {
@@ -173,7 +178,7 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
     for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "gradient/" + p.name, widened(p.gradient)), tolerance.gradient) << p.name;
   }
   EXPECT_EQ(state.read().skipped, 0u);
-  if (steps < all_steps) return;  // what the golden file knows of the weights is where they are after the last step
+  if (steps < all_steps || steps == 1) return;  // what the golden file knows of the weights is where they are after the last of several steps
 
   for (const nn::Parameter& p : arena.parameters()) {
     std::vector<double> moved = widened(p.master);
@@ -183,21 +188,26 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
   }
 }
 
-TEST(GoldenModel, OriginalIsPyTorchs) {
-  if (kSanitized) GTEST_SKIP() << "82 million parameters take minutes under a sanitizer: `tiny` runs there";
-  compare_with_golden("original", DType::f32, kFloat32);
+void compare_large(const std::string& name, const Tolerance& tolerance) {
+  if (kSanitized) GTEST_SKIP() << "fifty million parameters and more take minutes under a sanitizer: `tiny` runs there";
+  compare_with_golden(name, DType::f32, tolerance);
 }
 
-TEST(GoldenModel, LightweightIsPyTorchs) {
-  if (kSanitized) GTEST_SKIP() << "51 million parameters take minutes under a sanitizer: `tiny` runs there";
-  compare_with_golden("lightweight", DType::f32, kLightweight);
-}
-
-TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kFloat32); }
+TEST(GoldenModel, OriginalIsPyTorchs) { compare_large("original", kFloat32); }
+TEST(GoldenModel, LightweightIsPyTorchs) { compare_large("lightweight", kLightweight); }
+TEST(GoldenModel, VillainIsPyTorchs) { compare_large("villain", kResidual); }
+TEST(GoldenModel, DflSaeIsPyTorchs) { compare_large("dfl_sae", kResidual); }
+TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kTiny); }
 
 TEST(GoldenModel, TinyInDoubleIsPyTorchsToTheLastStep) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer: `tiny` in float32 runs there";
   compare_with_golden("tiny", DType::f64, kFloat64);
+}
+
+// What kLightweight lets pass in float32 is the kink's work and not ours: without rounding the same gradients agree.
+TEST(GoldenModel, LightweightGradientsInDoubleArePyTorchs) {
+  if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer";
+  compare_with_golden("lightweight", DType::f64, kFloat64, 1);
 }
 
 TEST(GoldenModel, NoticesOneWrongBias) {
