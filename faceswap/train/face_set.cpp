@@ -16,6 +16,7 @@
 namespace faceswap {
 
 int stored_size_for(int model_size) { return static_cast<int>(2 * model_size / kModelView.side / 16.f + 0.5f) * 16; }
+int stored_size_for(int model_size, const std::filesystem::path& folder) { return std::min(stored_size_for(model_size), read_face(list_faces(folder).front()).crop.width); }
 
 namespace {
 
@@ -36,9 +37,8 @@ void store_face(const FaceFile& file, const FloatImage& mask, int size, std::uin
 
 }  // namespace
 
-FaceSet::FaceSet(const std::filesystem::path& folder, int wanted_size, kernels::Device device, bool quiet) {
+FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device, bool quiet) : stored_size_(stored_size) {
   const std::vector<std::filesystem::path> files = list_faces(folder);
-  const int stored_size = stored_size_ = std::min(wanted_size, read_face(files.front()).crop.width);
   count_ = static_cast<int>(files.size());
   const std::size_t face_bytes = static_cast<std::size_t>(stored_size) * stored_size * 4;
   kernels::Buffer host(kernels::Device::host, face_bytes * files.size());

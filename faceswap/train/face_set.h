@@ -14,10 +14,9 @@ inline constexpr kernels::View kModelView{0.5f, 0.55f, 0.85f};
 
 class FaceSet {
  public:
-  // Reads every face PNG of the folder with all cores. wanted_size: side of the square kept per face; where the folder's first
-  // crop is smaller, its side: enlarging a crop adds memory and no detail.
+  // Reads every face PNG of the folder with all cores. stored_size: side of the square kept per face.
   // Error(nothing_found) for a folder without faces; Error(damaged) names a broken file.
-  FaceSet(const std::filesystem::path& folder, int wanted_size, kernels::Device device, bool quiet);
+  FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device, bool quiet);
 
   int count() const { return count_; }
   int stored_size() const { return stored_size_; }
@@ -34,5 +33,7 @@ class FaceSet {
 
 // Stored squares hold about twice the pixels that the model sees, so that zooming in loses nothing.
 int stored_size_for(int model_size);
+// The same, but not more than the folder's first crop has: enlarging a crop adds memory and no detail.
+int stored_size_for(int model_size, const std::filesystem::path& folder);
 
 }  // namespace faceswap
