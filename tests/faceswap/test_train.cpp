@@ -231,6 +231,8 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   plan.batch = batch + 1;
   EXPECT_GT(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()), kUsableShare * 2000 * (1 << 20));
   EXPECT_THROW(forecast_memory("originel", host, nn::DType::f32, plan, 0), Error);
+}
+
 // A model of 128 pixels would like 304 of every crop; these crops have 128.
 TEST_F(Training, FacesAreNotStoredLargerThanTheirCrops) {
   EXPECT_EQ(stored_size_for(128), 304);
