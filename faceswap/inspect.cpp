@@ -79,8 +79,8 @@ std::string inspect_json(const std::filesystem::path& path) {
 
 void dump_swap_samples(const std::filesystem::path& model_dir, const std::filesystem::path& faces_a, const std::filesystem::path& faces_b, int count, const std::filesystem::path& out) {
   const LoadedModel loaded = load_model(model_dir / kModelFile, nn::Device::host, nn::DType::f32, false);
-  const int stored = stored_size_for(loaded.model->size());
-  const FaceSet a(faces_a, stored, nn::Device::host, true), b(faces_b, stored, nn::Device::host, true);
+  const int size = loaded.model->size();
+  const FaceSet a(faces_a, stored_size_for(size, faces_a), nn::Device::host, true), b(faces_b, stored_size_for(size, faces_b), nn::Device::host, true);
   const SwapSamples samples = swap_samples(*loaded.model, a, b, std::min({count, a.count(), b.count()}));
   std::vector<nn::TensorRecord> records;
   for (const auto& [name, tensor] : {std::pair("input_a", samples.input[0]), std::pair("a_to_a", samples.same[0]), std::pair("a_to_b", samples.swapped[0]),

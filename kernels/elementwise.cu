@@ -1,6 +1,7 @@
 // Elementwise kernels: each output depends on one element of each input, so each is one pass over memory and nothing else.
 //   bias + LeakyReLU   y = f(x + b), f(v) = v > 0 ? v : slope * v      reads x, writes y; b stays in cache
 //   its backward       dx = dy * (y > 0 ? 1 : slope)                   reads y and dy, writes dx
+//   add + LeakyReLU    y = f(a + b)                                    reads a and b, writes y
 //   sigmoid            y = 1 / (1 + exp(-(x + b)));  dx = dy * y * (1 - y)
 //   add, scale, fill, casts, bytes to [0,1] and back
 // GPU: one thread per element, a whole grid apart. Host: one contiguous piece per worker, SIMD inside (kernels/ranges.h).
@@ -54,6 +55,11 @@ template <class T> __global__ void sigmoid_backward_kernel(const T* y, const T* 
 
 template <class T> __global__ void add_kernel(const T* a, const T* b, T* out, std::int64_t n) {
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(out, i, load(a, i) + load(b, i)); });
+}
+
+template <class T> __global__ void add_leaky_relu_kernel(const T* a, const T* b, T* y, std::int64_t n, float slope) {
+  using C = compute_t<T>;
+  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, leaky_relu(load(a, i) + load(b, i), static_cast<C>(slope))); });
 }
 
 template <class T> __global__ void scale_kernel(const T* x, float factor, T* y, std::int64_t n) {
@@ -114,6 +120,10 @@ template <class D, class T> void add(Stream& stream, const T* a, const T* b, T* 
   simt::launch_range<add_kernel<T>>(stream, n, a, b, out, n);
 }
 
+template <class D, class T> void add_leaky_relu(Stream& stream, const T* a, const T* b, T* y, std::int64_t n, float slope) {
+  simt::launch_range<add_leaky_relu_kernel<T>>(stream, n, a, b, y, n, slope);
+}
+
 template <class D, class T> void scale(Stream& stream, const T* x, float factor, T* y, std::int64_t n) {
   simt::launch_range<scale_kernel<T>>(stream, n, x, factor, y, n);
 }
@@ -145,6 +155,7 @@ using simt::ThisDevice;
   template void bias_sigmoid_forward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, std::int64_t);              \
   template void sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                \
   template void add<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                             \
+  template void add_leaky_relu<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, float);                           \
   template void scale<ThisDevice, T>(Stream&, const T*, float, T*, std::int64_t);                                              \
   template void scale_by<ThisDevice, T>(Stream&, const T*, const compute_t<T>*, T*, std::int64_t);                                        \
   template void fill<ThisDevice, T>(Stream&, T*, float, std::int64_t);                                                         \

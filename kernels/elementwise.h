@@ -8,9 +8,12 @@ namespace kernels {
 template <class D, class T>
 void bias_leaky_relu_forward(Stream&, const T* x /*[rows,columns]*/, const T* bias /*[columns]*/, T* y, std::int64_t rows, std::int64_t columns, float slope);
 
-// dx = dy * (y > 0 ? 1 : slope): the sign of the output is the sign of the input because slope > 0. dx may be dy.
+// dx = dy * (y > 0 ? 1 : slope): the output is positive exactly where the input is, because slope >= 0 (0: a plain ReLU). dx may be dy.
 template <class D, class T>
 void leaky_relu_backward(Stream&, const T* y, const T* dy, T* dx, std::int64_t n, float slope);
+
+// y = f(a + b), f as above: the end of a residual block. Its backward is leaky_relu_backward, for a and b alike. y may be a or b.
+template <class D, class T> void add_leaky_relu(Stream&, const T* a, const T* b, T* y, std::int64_t n, float slope);
 
 template <class D, class T>  // y = 1 / (1 + exp(-(x + bias))), bias may be null, y may be x
 void bias_sigmoid_forward(Stream&, const T* x /*[rows,columns]*/, const T* bias, T* y, std::int64_t rows, std::int64_t columns);

@@ -18,6 +18,19 @@ class Conv2d {
   int out_channels_;
 };
 
+// A depthwise filter without bias, then a 1x1 convolution: Keras's SeparableConv2D. Both weights begin as `init` says.
+class SeparableConv2d {
+ public:
+  SeparableConv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel, const Conv2dOptions&, Init init = {Init::glorot_uniform});
+  Tensor operator()(const Tensor& x) const;
+
+ private:
+  const ParameterArena* arena_;
+  std::size_t depthwise_;
+  int stride_;
+  Conv2d pointwise_;
+};
+
 class Dense {
  public:
   Dense(ParameterArena&, const std::string& name, std::int64_t in_features, std::int64_t out_features, Init init = {Init::glorot_uniform});

@@ -14,17 +14,21 @@ using kernels::LossWeights;
 struct Conv2dOptions {
   int stride = 1;
   Activation activation = Activation::none;  // fused: conv + bias + activation is one node
-  float slope = 0.1f;                        // of the leaky ReLU
+  float slope = 0.1f;                        // of the leaky ReLU; 0 makes it a plain ReLU
 };
 // x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& = {});
 
+// x [N,H,W,C], weight [K,K,C] -> [N,ceil(H/s),ceil(W/s),C], Keras 'same' padding: each channel has its own filter.
+Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride);
+
 // x [N,I], weight [O,I], bias [O] or undefined -> [N,O]
 Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
-Tensor leaky_relu(const Tensor& x, float slope);
+Tensor leaky_relu(const Tensor& x, float slope);         // slope 0: a plain ReLU
 Tensor sigmoid(const Tensor& x);
 Tensor add(const Tensor& a, const Tensor& b);            // same shape
+Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope);  // leaky_relu(add(a, b), slope) in one pass
 Tensor scale(const Tensor& x, float factor);
 Tensor cast(const Tensor& x, DType);                     // differentiable change of dtype
 Tensor pixel_shuffle(const Tensor& x, int r);            // [N,H,W,r*r*C] -> [N,rH,rW,C], block-major channels

@@ -1,5 +1,6 @@
 // Convolution and dense layers, each with bias and activation as one node.
 #include "kernels/conv.h"
+#include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/reduce.h"
@@ -59,7 +60,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   check(ws[3] == xs[3], "conv2d: weight {} (OHWI) expects {} input channels, got input {} (NHWC)", ws.str(), ws[3], xs.str());
   check(xs.numel() > 0 && ws.numel() > 0, "conv2d: input {} or weight {} has no elements", xs.str(), ws.str());
   check(options.stride >= 1, "conv2d: stride {} must be at least 1", options.stride);
-  check(options.activation != Activation::leaky_relu || options.slope > 0.f, "conv2d: slope {} of the leaky ReLU must be positive", options.slope);
+  check(options.activation != Activation::leaky_relu || options.slope >= 0.f, "conv2d: slope {} of the leaky ReLU must not be negative", options.slope);
   check_operand("conv2d", "weight", weight, x);
   check_bias("conv2d", bias, weight, x);
 
@@ -83,6 +84,34 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
       if (dx.defined()) kernels::conv_backward_data<D, T>(stream, shape, dz.data<T>(), weight.data<T>(), dx.data<T>());
     });
     return {dx, dweight, dbias};
+  });
+}
+
+Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride) {
+  check(x.defined() && weight.defined(), "depthwise_conv2d: {} is undefined", x.defined() ? "weight" : "input");
+  const Shape &xs = x.shape(), &ws = weight.shape();
+  check(xs.rank() == 4 && xs.numel() > 0, "depthwise_conv2d: input must be [N,H,W,C] with elements, got {}", xs.str());
+  check(ws.rank() == 3 && ws[0] == ws[1] && ws[2] == xs[3], "depthwise_conv2d: weight must be [K,K,{}], a square filter for each channel of input {} (NHWC), got {}", xs[3],
+        xs.str(), ws.str());
+  check(stride >= 1, "depthwise_conv2d: stride {} must be at least 1", stride);
+  check_operand("depthwise_conv2d", "weight", weight, x);
+
+  const int k = static_cast<int>(ws[0]), c = static_cast<int>(xs[3]);
+  const kernels::ConvShape same = kernels::same_padding(xs[0], static_cast<int>(xs[1]), static_cast<int>(xs[2]), c, c, k, stride);
+  const kernels::PatchShape shape{same.n, same.h, same.w, c, k, k, stride, same.pad_begin, same.pad_begin, same.out_h(), same.out_w()};
+  Tensor y = Tensor::empty({shape.n, shape.out_h, shape.out_w, c}, x.dtype(), x.device());
+  dispatch(x, "depthwise_conv2d", [&]<class D, class T>(Stream& stream) { kernels::depthwise_forward<D, T>(stream, shape, x.data<T>(), weight.data<T>(), y.data<T>()); });
+
+  const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor();
+  return record(y, "depthwise_conv2d", {x, weight}, [shape, kept_x, weight, wants_dx = x.requires_grad(), xs](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
+    if (weight.requires_grad()) dweight = gradient_target(weight);
+    dispatch(dy, "depthwise_conv2d", [&]<class D, class T>(Stream& stream) {
+      if (dweight.defined()) kernels::depthwise_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dy.data<T>(), dweight.data<T>());
+      if (dx.defined()) kernels::depthwise_backward_data<D, T>(stream, shape, dy.data<T>(), weight.data<T>(), dx.data<T>());
+    });
+    return {dx, dweight};
   });
 }
 

@@ -8,7 +8,7 @@ namespace nn {
 
 Tensor leaky_relu(const Tensor& x, float slope) {
   check(x.defined(), "leaky_relu: input is undefined");
-  check(slope > 0.f, "leaky_relu: slope {} must be positive: backward reads the input's sign from the output", slope);
+  check(slope >= 0.f, "leaky_relu: slope {} must not be negative: backward reads the input's sign from the output", slope);
   Tensor y = empty_like(x);
   dispatch(x, "leaky_relu", [&]<class D, class T>(Stream& stream) {
     kernels::bias_leaky_relu_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel(), slope);
@@ -37,13 +37,35 @@ Tensor sigmoid(const Tensor& x) {
   });
 }
 
-Tensor add(const Tensor& a, const Tensor& b) {
-  check(a.defined() && b.defined(), "add: an operand is undefined");
-  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "add: operands {} of {} on {} and {} of {} on {} must be alike",
+namespace {
+void check_alike(const char* op, const Tensor& a, const Tensor& b) {
+  check(a.defined() && b.defined(), "{}: an operand is undefined", op);
+  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "{}: operands {} of {} on {} and {} of {} on {} must be alike", op,
         a.shape().str(), name(a.dtype()), name(a.device()), b.shape().str(), name(b.dtype()), name(b.device()));
+}
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  check_alike("add", a, b);
   Tensor y = empty_like(a);
   dispatch(a, "add", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel()); });
   return record(y, "add", {a, b}, [](const Tensor& dy) -> std::vector<Tensor> { return {dy, dy}; });
+}
+
+Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
+  check_alike("add_leaky_relu", a, b);
+  check(slope >= 0.f, "add_leaky_relu: slope {} must not be negative: backward reads the sum's sign from the output", slope);
+  Tensor y = empty_like(a);
+  dispatch(a, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
+    kernels::add_leaky_relu<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel(), slope);
+  });
+  return record(y, "add_leaky_relu", {a, b}, [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
+    Tensor dx = reuse_gradient(dy);
+    dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
+      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel(), slope);
+    });
+    return {dx, dx};
+  });
 }
 
 Tensor scale(const Tensor& x, float factor) {

@@ -19,8 +19,9 @@ void draw(const Parameter& parameter, std::size_t index, std::uint64_t seed, flo
   const Shape& shape = parameter.shape;
   const std::int64_t n = shape.numel();
   // Keras: the last extent of OHWI and [O,I] is the input's, the first the output's, and what lies between counts for both.
-  const double receptive = shape.rank() < 2 ? 1 : static_cast<double>(n) / static_cast<double>(shape[0] * shape[-1]);
-  const double fan_in = receptive * static_cast<double>(shape[-1]), fan_out = receptive * static_cast<double>(shape[0]);
+  // A depthwise filter [K,K,C] counts as C inputs and one output.
+  const double inputs = static_cast<double>(shape[-1]), outputs = shape.rank() == 3 ? 1 : static_cast<double>(shape[0]);
+  const double receptive = shape.rank() < 2 ? 1 : static_cast<double>(n) / (inputs * outputs), fan_in = receptive * inputs, fan_out = receptive * outputs;
   kernels::Stream& stream = kernels::Stream::of(Device::host);
   const auto uniform = [&](double limit) {
     kernels::uniform<kernels::Host, float>(stream, out, n, static_cast<float>(-limit), static_cast<float>(limit), seed, index);
@@ -29,7 +30,8 @@ void draw(const Parameter& parameter, std::size_t index, std::uint64_t seed, flo
     case Init::zeros: std::fill_n(out, n, 0.f); return;
     case Init::he_uniform: uniform(std::sqrt(6.0 / fan_in)); return;
     case Init::glorot_uniform: uniform(std::sqrt(6.0 / (fan_in + fan_out))); return;
-    case Init::normal: kernels::normal<kernels::Host, float>(stream, out, n, 0.f, parameter.init.deviation, seed, index); return;
+    case Init::fan_in_uniform: uniform(std::sqrt(3.0 * static_cast<double>(parameter.init.value) / fan_in)); return;
+    case Init::normal: kernels::normal<kernels::Host, float>(stream, out, n, 0.f, parameter.init.value, seed, index); return;
   }
 }
 

@@ -10,8 +10,8 @@ namespace nn {
 
 // How a parameter begins. Fan counts follow Keras: for OHWI weights fan_in = K*K*I, fan_out = K*K*O.
 struct Init {
-  enum Kind : std::uint8_t { zeros, he_uniform, glorot_uniform, normal } kind = zeros;
-  float deviation = 0.02f;  // of normal
+  enum Kind : std::uint8_t { zeros, he_uniform, glorot_uniform, normal, fan_in_uniform } kind = zeros;
+  float value = 0.02f;  // deviation of normal; variance * fan_in of fan_in_uniform (he_uniform's is 2)
 };
 
 struct Parameter {           // one named piece of the arenas

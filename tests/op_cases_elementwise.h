@@ -1,5 +1,6 @@
-// Rows of tests/op_cases.h for kernels/elementwise.h, layout.h and reduce.h.
+// Rows of tests/op_cases.h for kernels/elementwise.h, layout.h, depthwise.h and reduce.h.
 #pragma once
+#include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/layout.h"
 #include "kernels/reduce.h"
@@ -87,6 +88,12 @@ template <class T> void flat_cases(std::vector<OpCase>& rows, std::int64_t n) {
   c = flat_case<T>("add", n, {input<T>("a", n), input<T>("b", n), output<T>("out", n)});
   c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { add<D, T>(s, p.get<T>(0), p.get<T>(1), p.get<T>(2), n); }); };
   c.reference = [=](std::vector<Values>& v) { v[2] = each(v[0], [&](double a, std::size_t i) { return a + v[1][i]; }); };
+  c.scale = 1;
+  rows.push_back(c);
+
+  c = flat_case<T>("add_leaky_relu", n, {input<T>("a", n), input<T>("b", n), output<T>("y", n)});
+  c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { add_leaky_relu<D, T>(s, p.get<T>(0), p.get<T>(1), p.get<T>(2), n, 0.2f); }); };
+  c.reference = [=](std::vector<Values>& v) { v[2] = each(v[0], [&](double a, std::size_t i) { return reference::leaky(a + v[1][i], static_cast<double>(0.2f)); }); };
   c.scale = 1;
   rows.push_back(c);
 
@@ -239,9 +246,66 @@ template <class T> void layout_cases_of(std::vector<OpCase>& rows) {
   }
 }
 
+template <class T> void depthwise_cases_of(std::vector<OpCase>& rows) {
+  using namespace kernels;
+  struct Named { PatchShape s; bool bench; };
+  // Nothing, one pixel, stride 1, Keras 'same' at stride 2 (1 before, 2 after), odd sides, runs longer than 64, more than 64 output rows.
+  for (const Named& named : std::vector<Named>{{{0, 4, 4, 3, 3, 3, 1, 1, 1, 4, 4}, false}, {{1, 1, 1, 2, 5, 5, 2, 2, 2, 1, 1}, false}, {{2, 7, 6, 3, 3, 3, 1, 1, 1, 7, 6}, false},
+                                               {{2, 8, 8, 70, 5, 5, 2, 1, 1, 4, 4}, false}, {{1, 9, 5, 4, 1, 1, 1, 0, 0, 9, 5}, false}, {{1, 6, 11, 130, 2, 3, 3, 0, 1, 2, 4}, false},
+                                               {{5, 30, 6, 7, 5, 5, 2, 1, 1, 15, 3}, false}, {{32, 32, 32, 128, 5, 5, 2, 1, 1, 16, 16}, true}}) {
+    const PatchShape s = named.s;
+    const std::int64_t image = s.n * s.h * s.w * s.c, answer = s.n * s.out_h * s.out_w * s.c, weights = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
+    const reference::Patches shape{s.n, s.h, s.w, s.c, s.kernel_h, s.kernel_w, s.stride, s.pad_top, s.pad_left, s.out_h, s.out_w};
+    // The patch matrix has a row of KH*KW*C values per output position: its place gives the tap and, channel by channel, the output.
+    const auto each_product = [=](const auto& f) {
+      reference::for_patches(shape, [&](std::size_t patch, std::size_t pixel) {
+        const auto w = patch % static_cast<std::size_t>(weights), position = patch / static_cast<std::size_t>(weights), channel = w % static_cast<std::size_t>(s.c);
+        f(pixel, w, position * static_cast<std::size_t>(s.c) + channel);
+      });
+    };
+    const std::string name = shape_name(s.n, s.h, s.w, s.c, s.kernel_h, s.kernel_w) + "s" + std::to_string(s.stride);
+    const auto finish = [&](OpCase c) {
+      c.bytes = size_of(dtype_of<T>()) * static_cast<double>(image + answer + weights);
+      c.flops = 2.0 * static_cast<double>(answer) * s.kernel_h * s.kernel_w;
+      c.scale = 1;
+      c.bench = named.bench;
+      rows.push_back(std::move(c));
+    };
+    OpCase c = new_case<T>("depthwise_forward", name);
+    c.operands = {input<T>("x", image), input<T>("w", weights), output<T>("y", answer)};
+    c.run = [=](Stream& stream, const Pointers& p) { dispatch<T>(stream, [&]<class D>() { depthwise_forward<D, T>(stream, s, p.get<T>(0), p.get<T>(1), p.get<T>(2)); }); };
+    c.reference = [=](std::vector<Values>& v) {
+      v[2].assign(static_cast<std::size_t>(answer), 0);
+      each_product([&](std::size_t x, std::size_t w, std::size_t y) { v[2][y] += v[0][x] * v[1][w]; });
+    };
+    finish(c);
+
+    c = new_case<T>("depthwise_backward_data", name);
+    c.operands = {input<T>("dy", answer), input<T>("w", weights), output<T>("dx", image)};
+    c.run = [=](Stream& stream, const Pointers& p) { dispatch<T>(stream, [&]<class D>() { depthwise_backward_data<D, T>(stream, s, p.get<T>(0), p.get<T>(1), p.get<T>(2)); }); };
+    c.reference = [=](std::vector<Values>& v) {
+      v[2].assign(static_cast<std::size_t>(image), 0);
+      each_product([&](std::size_t x, std::size_t w, std::size_t y) { v[2][x] += v[0][y] * v[1][w]; });
+    };
+    finish(c);
+
+    c = new_case<T>("depthwise_backward_filter", name);
+    c.operands = {input<T>("x", image), input<T>("dy", answer), output<T>("dw", weights)};
+    c.run = [=](Stream& stream, const Pointers& p) { dispatch<T>(stream, [&]<class D>() { depthwise_backward_filter<D, T>(stream, s, p.get<T>(0), p.get<T>(1), p.get<T>(2)); }); };
+    c.reference = [=](std::vector<Values>& v) {
+      v[2].assign(static_cast<std::size_t>(weights), 0);
+      each_product([&](std::size_t x, std::size_t w, std::size_t y) { v[2][w] += v[0][x] * v[1][y]; });
+    };
+    finish(c);
+  }
+}
+
 inline std::vector<OpCase> layout_cases() {
   std::vector<OpCase> rows;
-  for_types([&]<class T>() { layout_cases_of<T>(rows); });
+  for_types([&]<class T>() {
+    layout_cases_of<T>(rows);
+    depthwise_cases_of<T>(rows);
+  });
   return rows;
 }
 

@@ -58,8 +58,7 @@ def worker(task):
     layout = torch.channels_last if task["layout"] == "channels_last" else torch.contiguous_format
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-    model = models.Autoencoder(models.plan_of(task["start"])[0])
-    models.load(model, task["start"])
+    model, _ = models.load(task["start"])
     model = model.to(device).to(memory_format=layout)
     arrays, _ = tensor_file.read(task["start"], ["input", "target", "mask"])
     pictures, target = (models.nchw(arrays[name]).to(device).contiguous(memory_format=layout) for name in ("input", "target"))

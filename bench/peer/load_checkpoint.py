@@ -63,9 +63,7 @@ def dump_faces(arguments, path):
 
 
 def compare(checkpoint, faces_path):
-    plan, name = models.plan_of(checkpoint)
-    model = models.Autoencoder(plan)
-    models.load(model, checkpoint)
+    model, name = models.load(checkpoint)
     faces, _ = tensor_file.read(faces_path, [*INPUTS, *OUTPUTS])
     drawn, report = {}, {"checkpoint": str(checkpoint), "model": name, "parameters": sum(p.numel() for p in model.parameters()), "outputs": {}}
     with torch.no_grad():

@@ -1,17 +1,18 @@
 """The models in PyTorch, written from their published layer tables and not from doppel's source.
 
-    model = models.build("original"); models.load(model, "model.safetensors")
-    faces_b = model(faces_a, "b")          # [N,3,64,64] RGB in [0,1]
+    model, name = models.load("model.safetensors")
+    faces_b = model(faces_a, "b")          # [N,3,size,size] RGB in [0,1]
 
 Two conventions differ between the engines, and both are bridged here, at load time, so that the PyTorch side stays what a PyTorch user
 would write:
-  - doppel keeps conv weights OHWI, PyTorch OIHW;
+  - doppel keeps conv weights OHWI, PyTorch OIHW; a depthwise filter is [K,K,C] there and [C,1,K,K] here;
   - doppel's pixel shuffle takes channel (2i+j)*C + c for the pixel (i,j) of a 2x2 block (TensorFlow's order), torch's PixelShuffle
     takes c*4 + 2i+j. The convs in front of a shuffle get their output channels permuted; the function computed is the same.
 Flattening runs over (row, column, channel), as in doppel: the NHWC view of an activation, which is free in channels_last.
 """
 import collections
 import math
+import re
 
 import numpy as np
 import torch
@@ -20,66 +21,135 @@ import torch.nn.functional as F
 
 import tensor_file
 
-# encoder: channels of the 5x5 stride-2 convs. code: features of the first dense layer. The second dense layer fills a square of
-# `square` x `square` pixels with `square_channels`. upscale: channels after the encoder's upscale. decoder: after each of its own.
-Plan = collections.namedtuple("Plan", "size encoder code square square_channels upscale decoder")
+# Plain encoders are `convs` (channels of the 5x5 stride-2 convs), a dense layer to `code` features, a second one that fills a square of
+# `square` x `square` pixels with `square_channels`, and an upscale to `upscale` channels. decoder: channels after each of its upscales;
+# residuals: residual blocks after each; slope: of the upscales' LeakyReLU.
+Plan = collections.namedtuple("Plan", "size convs code square square_channels upscale decoder residuals slope", defaults=(0, 0.1))
 PLANS = {
     "original": Plan(64, (128, 256, 512, 1024), 1024, 4, 1024, 512, (256, 128, 64)),
     "lightweight": Plan(64, (128, 256, 512), 512, 4, 512, 256, (512, 256, 128)),
     "tiny": Plan(64, (16, 32, 64, 128), 256, 4, 128, 96, (64, 32, 16)),
+    "villain": Plan(128, None, 1024, 8, 1024, 512, (512, 256, 128), 1, 0.2),  # its convs are VillainStem
+    "dfl_sae": Plan(128, (126, 252, 504, 1008), 512, 8, 512, 512, (504, 252, 126), 2, 0.2),
 }
-PARAMETER_COUNTS = {"original": 82_062_470, "lightweight": 51_066_374}
+PARAMETER_COUNTS = {"original": 82_062_470, "lightweight": 51_066_374, "villain": 155_115_014, "dfl_sae": 130_008_718}
+
+
+def pad_same(x):
+    """Keras 'same' padding of a 5x5 conv with stride 2 on an even size: one row before, two after."""
+    return F.pad(x, (1, 2, 1, 2))
 
 
 class DownConv(nn.Module):
-    """5x5, stride 2, Keras 'same' padding (even sizes: one row before, two after), LeakyReLU."""
+    """5x5, stride 2, LeakyReLU."""
+
+    def __init__(self, inputs, outputs, slope=0.1):
+        super().__init__()
+        self.conv, self.slope = nn.Conv2d(inputs, outputs, 5, stride=2), slope
+
+    def forward(self, x):
+        return F.leaky_relu(self.conv(pad_same(x)), self.slope)
+
+
+class Separable(nn.Module):
+    """A 5x5 filter per channel, stride 2, then a 1x1 conv; ReLU."""
 
     def __init__(self, inputs, outputs):
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 5, stride=2)
+        self.depthwise = nn.Conv2d(inputs, inputs, 5, stride=2, groups=inputs, bias=False)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x):
-        return F.leaky_relu(self.conv(F.pad(x, (1, 2, 1, 2))), 0.1)
+        return F.leaky_relu(self.pointwise(self.depthwise(pad_same(x))), 0.0)
 
 
 class Upscale(nn.Module):
     """3x3 conv to four times the channels, LeakyReLU, pixel shuffle: the square doubles."""
 
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs, outputs, slope=0.1):
         super().__init__()
-        self.conv = nn.Conv2d(inputs, 4 * outputs, 3, padding=1)
+        self.conv, self.slope = nn.Conv2d(inputs, 4 * outputs, 3, padding=1), slope
+        self.conv.before_shuffle = True
 
     def forward(self, x):
-        return F.pixel_shuffle(F.leaky_relu(self.conv(x), 0.1), 2)
+        return F.pixel_shuffle(F.leaky_relu(self.conv(x), self.slope), 2)
+
+
+class Residual(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv0, self.conv1 = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return F.leaky_relu(x + self.conv1(F.leaky_relu(self.conv0(x), 0.2)), 0.2)
+
+
+class VillainStem(nn.Module):
+    """128x128x3 to 4x4x1024: sixteen residual blocks at 64x64 under a long skip, then down, twice by way of a pixel shuffle."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList([DownConv(3, 128, 1.0), DownConv(128, 128), DownConv(32, 128), DownConv(32, 128), DownConv(256, 512)])
+        self.residuals = nn.ModuleList(Residual(128) for _ in range(16))
+        self.separables = nn.ModuleList([Separable(128, 256), Separable(512, 1024)])
+        for i in (1, 2):
+            self.convs[i].conv.before_shuffle = True
+        self.features = 4 * 4 * 1024
+
+    def forward(self, x):
+        first = self.convs[0](x)
+        x = F.leaky_relu(first, 0.2)
+        for block in self.residuals:
+            x = block(x)
+        x = x + F.leaky_relu(first, 0.1)
+        x = F.pixel_shuffle(self.convs[1](x), 2)
+        x = F.pixel_shuffle(self.convs[2](x), 2)
+        x = self.separables[0](self.convs[3](x))
+        return self.separables[1](self.convs[4](x))
+
+
+class PlainStem(nn.Module):
+    def __init__(self, size, channels):
+        super().__init__()
+        widths = (3, *channels)
+        self.convs = nn.ModuleList(DownConv(a, b) for a, b in zip(widths, widths[1:]))
+        self.features = (size >> len(channels)) ** 2 * channels[-1]
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = conv(x)
+        return x
 
 
 class Encoder(nn.Module):
     def __init__(self, plan):
         super().__init__()
-        widths = (3, *plan.encoder)
         self.square, self.square_channels = plan.square, plan.square_channels
-        self.convs = nn.ModuleList(DownConv(a, b) for a, b in zip(widths, widths[1:]))
-        self.dense0 = nn.Linear((plan.size >> len(plan.encoder)) ** 2 * plan.encoder[-1], plan.code)
+        self.stem = PlainStem(plan.size, plan.convs) if plan.convs else VillainStem()
+        self.dense0 = nn.Linear(self.stem.features, plan.code)
         self.dense1 = nn.Linear(plan.code, plan.square ** 2 * plan.square_channels)
-        self.upscale = Upscale(plan.square_channels, plan.upscale)
+        self.upscales = nn.ModuleList([Upscale(plan.square_channels, plan.upscale)])
 
     def forward(self, x):
-        for conv in self.convs:
-            x = conv(x)
+        x = self.stem(x)
         x = self.dense1(self.dense0(x.permute(0, 2, 3, 1).flatten(1)))
-        return self.upscale(x.view(-1, self.square, self.square, self.square_channels).permute(0, 3, 1, 2))
+        return self.upscales[0](x.view(-1, self.square, self.square, self.square_channels).permute(0, 3, 1, 2))
 
 
 class Decoder(nn.Module):
     def __init__(self, plan):
         super().__init__()
         widths = (plan.upscale, *plan.decoder)
-        self.upscales = nn.ModuleList(Upscale(a, b) for a, b in zip(widths, widths[1:]))
+        self.upscales = nn.ModuleList(Upscale(a, b, plan.slope) for a, b in zip(widths, widths[1:]))
+        self.residuals = nn.ModuleList(Residual(width) for width in plan.decoder for _ in range(plan.residuals))
+        self.blocks_each = plan.residuals
         self.output = nn.Conv2d(widths[-1], 3, 5, padding=2)
 
     def forward(self, x):
-        for upscale in self.upscales:
+        for i, upscale in enumerate(self.upscales):
             x = upscale(x)
+            for block in self.residuals[i * self.blocks_each:(i + 1) * self.blocks_each]:
+                x = block(x)
         return torch.sigmoid(self.output(x))
 
 
@@ -100,74 +170,69 @@ def build(name):
     return Autoencoder(PLANS[name])
 
 
+def doppel_name(module_name):
+    """encoder.stem.convs.3.conv -> encoder.conv3; decoders.a.upscales.0.conv -> decoder_a.upscale0.conv; ..."""
+    name = re.sub(r"^decoders\.", "decoder_", module_name).replace(".stem.", ".")
+    name = re.sub(r"\.convs\.(\d+)\.conv$", r".conv\1", name)
+    return re.sub(r"\.(upscale|residual|separable)s\.(\d+)\.", r".\1\2.", name)
+
+
 def named_layers(model):
-    """(doppel's name, layer, whether a pixel shuffle follows) for every layer with parameters, in the order of computation."""
-    for i, block in enumerate(model.encoder.convs):
-        yield f"encoder.conv{i}", block.conv, False
-    yield "encoder.dense0", model.encoder.dense0, False
-    yield "encoder.dense1", model.encoder.dense1, False
-    yield "encoder.upscale0.conv", model.encoder.upscale.conv, True
-    for side in "ab":
-        for i, block in enumerate(model.decoders[side].upscales):
-            yield f"decoder_{side}.upscale{i}.conv", block.conv, True
-        yield f"decoder_{side}.output", model.decoders[side].output, False
+    """(doppel's name, layer, kind) for every layer with parameters; kind: "dense", "conv", "shuffled" (a conv in front of a pixel shuffle)
+    or "depthwise"."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear):
+            yield doppel_name(name), layer, "dense"
+        elif isinstance(layer, nn.Conv2d):
+            yield doppel_name(name), layer, "depthwise" if layer.groups > 1 else "shuffled" if getattr(layer, "before_shuffle", False) else "conv"
 
 
 def named_parameters(model):
-    """(doppel's name, parameter, whether a pixel shuffle follows its layer)"""
-    for name, layer, shuffled in named_layers(model):
-        yield name + ".weight", layer.weight, shuffled
-        yield name + ".bias", layer.bias, shuffled
+    """(doppel's name, parameter, kind of its layer)"""
+    for name, layer, kind in named_layers(model):
+        yield name + ".weight", layer.weight, kind
+        if layer.bias is not None:
+            yield name + ".bias", layer.bias, kind
 
 
-def to_doppel(tensor, shuffled):
+def to_doppel(tensor, kind):
     """A parameter of the torch model, or its gradient, as doppel stores it."""
-    if shuffled:  # [C, 4] -> [4, C] in the output channels
+    if kind == "depthwise":  # [C,1,K,K] -> [K,K,C]
+        return tensor[:, 0].permute(1, 2, 0).contiguous()
+    if kind == "shuffled":  # [C,4] -> [4,C] in the output channels
         tensor = tensor.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
     return tensor.permute(0, 2, 3, 1).contiguous() if tensor.dim() == 4 else tensor.contiguous()
 
 
-def from_doppel(tensor, shuffled):
+def from_doppel(tensor, kind):
+    if kind == "depthwise":
+        return tensor.permute(2, 0, 1)[:, None]
     if tensor.dim() == 4:
         tensor = tensor.permute(0, 3, 1, 2)
-    return tensor.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1) if shuffled else tensor
+    return tensor.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1) if kind == "shuffled" else tensor
 
 
 def assign(model, value_of):
     """Fills every parameter from value_of(doppel's name, doppel's shape) -> array."""
     with torch.no_grad():
-        for name, parameter, shuffled in named_parameters(model):
-            shape = tuple(to_doppel(parameter, shuffled).shape)
+        for name, parameter, kind in named_parameters(model):
+            shape = tuple(to_doppel(parameter, kind).shape)
             value = np.asarray(value_of(name, shape))
             if value.shape != shape:
                 raise ValueError(f"tensor '{name}' has shape {list(value.shape)}, the model expects {list(shape)}")
-            parameter.copy_(from_doppel(torch.from_numpy(np.array(value)), shuffled))
+            parameter.copy_(from_doppel(torch.from_numpy(np.array(value)), kind))
 
 
-def plan_of(path):
-    """(plan, model name) of a checkpoint, read off the shapes of its weights. ValueError where they are not such a model's."""
-    header, metadata, _ = tensor_file.read_header(path)
-
-    def shape(name):
-        if name + ".weight" not in header:
-            raise ValueError(f"{path}: tensor '{name}.weight' is missing: not a model of this family")
-        return header[name + ".weight"]["shape"]
-
-    def stack(pattern):
-        names = [pattern.format(i) for i in range(16)]
-        return tuple(shape(name)[0] for name in names if name + ".weight" in header)
-
-    encoder, dense0, dense1, upscale = stack("encoder.conv{}"), shape("encoder.dense0"), shape("encoder.dense1"), shape("encoder.upscale0.conv")
-    if not encoder:
-        raise ValueError(f"{path}: there is no 'encoder.conv0.weight': not a model of this family")
-    size = math.isqrt(dense0[1] // encoder[-1]) << len(encoder)
-    plan = Plan(size, encoder, dense0[0], math.isqrt(dense1[0] // upscale[-1]), upscale[-1], upscale[0] // 4, tuple(n // 4 for n in stack("decoder_a.upscale{}.conv")))
-    return plan, metadata.get("model", "unnamed")
-
-
-def load(model, path):
-    tensors, _ = tensor_file.read(path, [name for name, _, _ in named_parameters(model)])
-    assign(model, lambda name, shape: tensors[name])
+def load(path):
+    """(model, its name) of a checkpoint. ValueError where it is not one of PLANS, or its tensors are not that model's."""
+    _, metadata, _ = tensor_file.read_header(path)
+    name = metadata.get("model", "unnamed")
+    if name not in PLANS:
+        raise ValueError(f"{path}: its model is '{name}', known here are {', '.join(PLANS)}")
+    model = build(name)
+    tensors, _ = tensor_file.read(path, [parameter for parameter, _, _ in named_parameters(model)])
+    assign(model, lambda parameter, shape: tensors[parameter])
+    return model, name
 
 
 def gaussian_window(taps=11, sigma=1.5):

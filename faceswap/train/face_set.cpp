@@ -16,6 +16,7 @@
 namespace faceswap {
 
 int stored_size_for(int model_size) { return static_cast<int>(2 * model_size / kModelView.side / 16.f + 0.5f) * 16; }
+int stored_size_for(int model_size, const std::filesystem::path& folder) { return std::min(stored_size_for(model_size), read_face(list_faces(folder).front()).crop.width); }
 
 namespace {
 

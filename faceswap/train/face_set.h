@@ -33,5 +33,7 @@ class FaceSet {
 
 // Stored squares hold about twice the pixels that the model sees, so that zooming in loses nothing.
 int stored_size_for(int model_size);
+// The same, but not more than the folder's first crop has: enlarging a crop adds memory and no detail.
+int stored_size_for(int model_size, const std::filesystem::path& folder);
 
 }  // namespace faceswap

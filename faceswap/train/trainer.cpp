@@ -54,10 +54,14 @@ MemoryReport report_memory(const TrainOptions& options) {
   MemoryReport report;
   report.device = kernels::choose_device(options.device);
   report.dtype = choose_dtype(options.precision, report.device);
-  const int stored = stored_size_for(make_model(options.model)->size());
-  report.faces[0] = static_cast<int>(list_faces(options.faces_a).size());
-  report.faces[1] = static_cast<int>(list_faces(options.faces_b).size());
-  const std::size_t face_bytes = static_cast<std::size_t>(report.faces[0] + report.faces[1]) * static_cast<std::size_t>(stored) * static_cast<std::size_t>(stored) * 4;
+  const int model_size = make_model(options.model)->size();
+  std::size_t face_bytes = 0;
+  for (const int k : {0, 1}) {
+    const std::filesystem::path& folder = k == 0 ? options.faces_a : options.faces_b;
+    report.faces[k] = static_cast<int>(list_faces(folder).size());
+    const auto stored = static_cast<std::size_t>(stored_size_for(model_size, folder));
+    face_bytes += static_cast<std::size_t>(report.faces[k]) * stored * stored * 4;
+  }
   report.available = kernels::available_memory(report.device);
   StepPlan plan;
   plan.batch = options.batch;
@@ -77,9 +81,8 @@ Trainer::Trainer(const TrainOptions& options) : options_(options), device_(kerne
   refuse_what_cannot_fit(options_.model, device_, dtype_);
   begin_or_resume();
 
-  const int stored = stored_size_for(model_->size());
-  faces_[0] = std::make_unique<FaceSet>(options_.faces_a, stored, device_, options_.quiet);
-  faces_[1] = std::make_unique<FaceSet>(options_.faces_b, stored, device_, options_.quiet);
+  faces_[0] = std::make_unique<FaceSet>(options_.faces_a, stored_size_for(model_->size(), options_.faces_a), device_, options_.quiet);
+  faces_[1] = std::make_unique<FaceSet>(options_.faces_b, stored_size_for(model_->size(), options_.faces_b), device_, options_.quiet);
   plan_memory();
   build_step();
 }

@@ -22,9 +22,6 @@ using nn::DType;
 using nn::Shape;
 using nn::Tensor;
 
-constexpr int kBatch = 2, kSteps = 10;  // of make_golden.py
-constexpr float kLearningRate = 1e-6f;
-
 const nn::SafetensorsFile& golden_file(const std::string& name) {
   static std::map<std::string, nn::SafetensorsFile> files;
   const auto path = std::filesystem::path(DOPPEL_SOURCE_DIR) / "tests/golden" / (name + ".safetensors");
@@ -38,6 +35,9 @@ std::vector<double> golden_values(const std::string& file, const std::string& en
   std::memcpy(values.data(), record->data, record->bytes);
   return values;
 }
+
+// How make_golden.py ran the model: it says so in the file.
+double run_setting(const std::string& file, const std::string& key) { return std::stod(golden_file(file).metadata().at(key)); }
 
 std::vector<double> widened(const Tensor& tensor) { return tensor.to(DType::f64).to_host<double>(); }
 
@@ -70,13 +70,18 @@ double distance(const std::string& file, const std::string& entry, const std::ve
 struct Tolerance { double forward, gradient, losses, moved; };
 
 // Float32 against float64 truth. Forward and losses agree to rounding. Adam's first steps go by the sign of the gradient, so where it is
-// nearly zero rounding decides the direction of the move: the loosest bound. In double it does not; there the bound is the float32
-// of the stored hyperparameters.
-// `lightweight` misses the gradient bound of the others: up to 2.4e-3 of the norm, in all layers before the last upscales. The likely reason
-// is one activation so near to zero that rounding puts it on the other side of the leaky ReLU's kink, which moves a layer's gradient by about
-// 1/sqrt(activations). That is not proven: `make_golden.py lightweight --distance`, PyTorch's own float32 on the same inputs, would tell.
+// nearly zero rounding decides the direction of the move: the loosest bound.
 constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
+constexpr Tolerance kTiny{1e-5, 2e-5, 1e-6, 2e-3};  // PyTorch's own float32 is 2.2e-4 from its float64 in the moves, ours as far
+
+// Gradients have another source of distance: a leaky ReLU's input so near to zero that rounding changes its sign takes the other slope.
+// Whether a model has such inputs is chance, and nothing that doppel does: PyTorch's own float32 misses its own float64 as we do
+// (make_golden.py --distance), in `lightweight` by 2.4e-3 of the norm, in `villain` by 7.7e-3, in `dfl_sae` by 2.1e-3. Two of the 4,653,056 inputs of `lightweight` change
+// sign in PyTorch; with those on float64's side, 3.1e-6 of the norm is left (kinks.py). The bounds are some twice what PyTorch needs.
 constexpr Tolerance kLightweight{1e-5, 5e-3, 1e-5, 2e-2};
+constexpr Tolerance kResidual{1e-5, 2e-2, 1e-5, 2e-2};
+
+// In double no sign changes; the bound is the float32 of the stored hyperparameters.
 constexpr Tolerance kFloat64{1e-7, 1e-7, 1e-7, 1e-5};
 
 std::vector<float> initial_value(const nn::Parameter& p) {
@@ -87,7 +92,7 @@ std::vector<float> initial_value(const nn::Parameter& p) {
 
 class GoldenRun {
  public:
-  GoldenRun(const std::string& name, DType dtype) : name_(name), dtype_(dtype), model_(faceswap::make_model(name)) {
+  GoldenRun(const std::string& name, DType dtype) : name_(name), dtype_(dtype), batch_(static_cast<int>(run_setting(name, "batch"))), model_(faceswap::make_model(name)) {
     model_->arena().allocate(Device::host, dtype, 1);
     for (const nn::Parameter& p : model_->arena().parameters()) {
       const Tensor value = tensor_of(initial_value(p), p.shape, dtype);
@@ -100,7 +105,7 @@ class GoldenRun {
 
   Tensor picture(const char* kind, Side side, std::uint32_t step) const {
     const int size = model_->size();
-    return tensor_of(golden::picture(std::string(kind) + "_" + faceswap::name(side), kBatch, size, step), {kBatch, size, size, 3}, dtype_);
+    return tensor_of(golden::picture(std::string(kind) + "_" + faceswap::name(side), batch_, size, step), {batch_, size, size, 3}, dtype_);
   }
 
   std::map<std::string, double> forward_distances() const {
@@ -125,15 +130,15 @@ class GoldenRun {
     kernels::advance_step<kernels::Host>(stream, state.device_pointer());
     std::vector<float> both;
     for (const char* side : {"a", "b"}) {
-      const std::vector<float> pictures = golden::picture(std::string("input_") + side, kBatch, size, step);
+      const std::vector<float> pictures = golden::picture(std::string("input_") + side, batch_, size, step);
       both.insert(both.end(), pictures.begin(), pictures.end());
     }
-    const Tensor code = model_->encode(tensor_of(both, {2 * kBatch, size, size, 3}, dtype_));
+    const Tensor code = model_->encode(tensor_of(both, {2 * batch_, size, size, 3}, dtype_));
     Tensor losses[2];
     for (const Side side : {Side::a, Side::b}) {
       const int k = side == Side::a ? 0 : 1;
-      const Tensor pred = model_->decode(side, code.rows(k * kBatch, (k + 1) * kBatch)), target = picture("target", side, step);
-      const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), kBatch, size, size, step), {kBatch, size, size}, dtype_);
+      const Tensor pred = model_->decode(side, code.rows(k * batch_, (k + 1) * batch_)), target = picture("target", side, step);
+      const Tensor mask = tensor_of(golden::mask(std::string("mask_") + faceswap::name(side), batch_, size, size, step), {batch_, size, size}, dtype_);
       losses[k] = nn::image_loss(pred, target, mask, {1.f, 1.f, 0.f});
     }
     model_->arena().begin_gradients();  // or they would add up over the steps
@@ -146,10 +151,11 @@ class GoldenRun {
  private:
   std::string name_;
   DType dtype_;
+  int batch_;
   std::unique_ptr<faceswap::Model> model_;
 };
 
-void compare_with_golden(const std::string& name, DType dtype, const Tolerance& tolerance) {
+void compare_with_golden(const std::string& name, DType dtype, const Tolerance& tolerance, int most_steps = kSanitized ? 2 : 1000) {
   GoldenRun run(name, dtype);
   nn::ParameterArena& arena = run.model().arena();
   for (const nn::Parameter& p : arena.parameters())
@@ -158,12 +164,13 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
   for (const auto& [picture, far] : run.forward_distances()) EXPECT_LE(far, tolerance.forward) << picture;
 
   nn::StepState initial;
-  initial.learning_rate = kLearningRate;
+  initial.learning_rate = static_cast<float>(run_setting(name, "learning_rate"));
   nn::StepStateBlock state(Device::host, initial);
   nn::Adam adam(arena, {});
   const std::vector<double> losses = golden_values(name, "losses");  // [steps,2]
-  ASSERT_EQ(losses.size(), 2u * kSteps);
-  const int steps = kSanitized ? 2 : kSteps;
+  const int all_steps = static_cast<int>(run_setting(name, "steps"));
+  ASSERT_EQ(losses.size(), 2u * static_cast<unsigned>(all_steps));
+  const int steps = std::min(all_steps, most_steps);
   for (int step = 1; step <= steps; ++step) {
     const std::vector<double> ours = run.train(static_cast<std::uint32_t>(step), state, adam);
     for (int k = 0; k < 2; ++k) EXPECT_NEAR(ours[k] / losses[2 * (step - 1) + k], 1.0, tolerance.losses) << "step " << step << " side " << k;
@@ -171,7 +178,7 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
     for (const nn::Parameter& p : arena.parameters()) EXPECT_LE(distance(name, "gradient/" + p.name, widened(p.gradient)), tolerance.gradient) << p.name;
   }
   EXPECT_EQ(state.read().skipped, 0u);
-  if (steps < kSteps) return;  // what the golden file knows of the weights is where they are after the last step
+  if (steps < all_steps || steps == 1) return;  // what the golden file knows of the weights is where they are after the last of several steps
 
   for (const nn::Parameter& p : arena.parameters()) {
     std::vector<double> moved = widened(p.master);
@@ -181,21 +188,26 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
   }
 }
 
-TEST(GoldenModel, OriginalIsPyTorchs) {
-  if (kSanitized) GTEST_SKIP() << "82 million parameters take minutes under a sanitizer: `tiny` runs there";
-  compare_with_golden("original", DType::f32, kFloat32);
+void compare_large(const std::string& name, const Tolerance& tolerance) {
+  if (kSanitized) GTEST_SKIP() << "fifty million parameters and more take minutes under a sanitizer: `tiny` runs there";
+  compare_with_golden(name, DType::f32, tolerance);
 }
 
-TEST(GoldenModel, LightweightIsPyTorchs) {
-  if (kSanitized) GTEST_SKIP() << "51 million parameters take minutes under a sanitizer: `tiny` runs there";
-  compare_with_golden("lightweight", DType::f32, kLightweight);
-}
-
-TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kFloat32); }
+TEST(GoldenModel, OriginalIsPyTorchs) { compare_large("original", kFloat32); }
+TEST(GoldenModel, LightweightIsPyTorchs) { compare_large("lightweight", kLightweight); }
+TEST(GoldenModel, VillainIsPyTorchs) { compare_large("villain", kResidual); }
+TEST(GoldenModel, DflSaeIsPyTorchs) { compare_large("dfl_sae", kResidual); }
+TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kTiny); }
 
 TEST(GoldenModel, TinyInDoubleIsPyTorchsToTheLastStep) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer: `tiny` in float32 runs there";
   compare_with_golden("tiny", DType::f64, kFloat64);
+}
+
+// What kLightweight lets pass in float32 is the kink's work and not ours: without rounding the same gradients agree.
+TEST(GoldenModel, LightweightGradientsInDoubleArePyTorchs) {
+  if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer";
+  compare_with_golden("lightweight", DType::f64, kFloat64, 1);
 }
 
 TEST(GoldenModel, NoticesOneWrongBias) {
@@ -249,7 +261,8 @@ TYPED_TEST(GoldenOp, Conv2d) {
                         {"conv_5x5_stride2_odd", 1, 9, 7, 4, 6, 5, {2, Activation::leaky_relu, 0.1f}},
                         {"conv_3x3", 2, 6, 5, 5, 8, 3, {1, Activation::leaky_relu, 0.1f}},
                         {"conv_5x5_sigmoid", 2, 7, 6, 6, 3, 5, {1, Activation::sigmoid}},
-                        {"conv_1x1", 1, 4, 5, 7, 4, 1, {1, Activation::none}}};
+                        {"conv_1x1", 1, 4, 5, 7, 4, 1, {1, Activation::none}},
+                        {"conv_1x1_relu", 2, 3, 4, 8, 5, 1, {1, Activation::leaky_relu, 0.f}}};
   for (const Case& c : cases) {
     const std::string name = c.name;
     const Tensor x = this->leaf(name + ".x", {c.n, c.height, c.width, c.inputs}), bias = this->leaf(name + ".bias", {c.outputs});
@@ -271,6 +284,24 @@ TYPED_TEST(GoldenOp, Dense) {
   this->expect_golden("dense/dx", x.grad());
   this->expect_golden("dense/dweight", weight.grad());
   this->expect_golden("dense/dbias", bias.grad());
+}
+
+TYPED_TEST(GoldenOp, DepthwiseConv2d) {
+  const Tensor x = this->leaf("depthwise.x", {2, 8, 8, 6}), weight = this->leaf("depthwise.weight", {5, 5, 6});
+  const Tensor y = depthwise_conv2d(x, weight, 2);
+  this->expect_golden("depthwise/y", y);
+  this->backward_from("depthwise", y);
+  this->expect_golden("depthwise/dx", x.grad());
+  this->expect_golden("depthwise/dweight", weight.grad());
+}
+
+TYPED_TEST(GoldenOp, AddLeakyRelu) {
+  const Tensor a = this->leaf("add_leaky_relu.a", {2, 3, 5, 7}), b = this->leaf("add_leaky_relu.b", {2, 3, 5, 7});
+  const Tensor y = add_leaky_relu(a, b, 0.2f);
+  this->expect_golden("add_leaky_relu/y", y);
+  this->backward_from("add_leaky_relu", y);
+  this->expect_golden("add_leaky_relu/da", a.grad());
+  this->expect_golden("add_leaky_relu/db", b.grad());
 }
 
 TYPED_TEST(GoldenOp, PixelShuffle) {

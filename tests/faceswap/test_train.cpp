@@ -233,6 +233,13 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   EXPECT_THROW(forecast_memory("originel", host, nn::DType::f32, plan, 0), Error);
 }
 
+// A model of 128 pixels would like 304 of every crop; these crops have 128.
+TEST_F(Training, FacesAreNotStoredLargerThanTheirCrops) {
+  EXPECT_EQ(stored_size_for(128), 304);
+  EXPECT_EQ(stored_size_for(128, options.faces_a), 128);
+  EXPECT_EQ(stored_size_for(32, options.faces_a), stored_size_for(32));
+}
+
 TEST_F(Training, RefusesToResumeAnotherModel) {
   Trainer(into("model", 1)).run();
   TrainOptions o = into("model", 2);
@@ -293,7 +300,28 @@ TEST_F(Training, MissingFacesAreNamed) {
 TEST(Models, CountsAreThePublishedOnes) {
   EXPECT_EQ(make_model("original")->arena().count(), 82062470);
   EXPECT_EQ(make_model("lightweight")->arena().count(), 51066374);
+  EXPECT_EQ(make_model("villain")->arena().count(), 155115014);
+  EXPECT_EQ(make_model("dfl_sae")->arena().count(), 130008718);
   EXPECT_THROW(make_model("originel"), Error);
+}
+
+TEST(Models, BeginAsTheirAuthorsHaveThem) {
+  const auto init = [](const char* model, const char* parameter) {
+    const std::unique_ptr<Model> made = make_model(model);
+    const nn::Parameter* found = made->arena().find(parameter);
+    if (!found) throw std::runtime_error(std::string(model) + " has no " + parameter);
+    return found->init;
+  };
+  for (const char* parameter : {"encoder.conv0.weight", "encoder.residual15.conv1.weight", "encoder.separable1.depthwise.weight", "encoder.dense1.weight", "decoder_b.upscale2.conv.weight"}) {
+    EXPECT_EQ(init("villain", parameter).kind, nn::Init::normal) << parameter;
+    EXPECT_EQ(init("villain", parameter).value, 0.02f) << parameter;
+  }
+  EXPECT_EQ(init("villain", "decoder_a.output.weight").kind, nn::Init::he_uniform);
+  EXPECT_EQ(init("dfl_sae", "encoder.conv3.weight").kind, nn::Init::he_uniform);
+  EXPECT_EQ(init("dfl_sae", "encoder.dense0.weight").kind, nn::Init::glorot_uniform);
+  EXPECT_EQ(init("dfl_sae", "decoder_a.residual5.conv0.weight").kind, nn::Init::he_uniform);
+  EXPECT_EQ(init("dfl_sae", "decoder_a.residual5.conv1.weight").kind, nn::Init::fan_in_uniform);
+  for (const ModelInfo& info : model_list()) EXPECT_EQ(make_model(info.name)->size(), info.name == "villain" || info.name == "dfl_sae" ? 128 : 64) << info.name;
 }
 
 TEST(Models, FileDoesNotFitAnotherModel) {

@@ -41,7 +41,9 @@ inline std::vector<float> uniform(const std::string& name, std::int64_t count, d
 inline std::vector<float> parameter(const std::string& name, std::span<const std::int64_t> shape) {
   std::int64_t fan_in = 1;
   for (std::size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
-  return uniform(name, shape[0] * fan_in, name.ends_with(".bias") ? 0.05 : std::sqrt(6.0 / static_cast<double>(fan_in)));
+  if (name.ends_with(".bias")) return uniform(name, shape[0] * fan_in, 0.05);
+  const bool correction = name.find(".residual") != std::string::npos && name.ends_with(".conv1.weight");
+  return uniform(name, shape[0] * fan_in, std::sqrt((correction ? 0.6 : 6.0) / static_cast<double>(fan_in)));
 }
 
 // [n,size,size,3]

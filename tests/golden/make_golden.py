@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the golden files: what PyTorch, in float64, says that doppel's models and ops should give.
 
-    python3 tests/golden/make_golden.py [original lightweight tiny ops]   # all four unless named
-    python3 tests/golden/make_golden.py --distance                        # also how far PyTorch's own float32 is from the files
+    python3 tests/golden/make_golden.py [original villain ops ...]   # all unless named
+    python3 tests/golden/make_golden.py --distance                   # also how far PyTorch's own float32 is from the files
 
-Run it again for a model whose plan in bench/peer/models.py changed. The two large ones take minutes; an OpenBLAS in LD_PRELOAD makes
+Run it again for a model whose plan in bench/peer/models.py changed. The large ones take minutes; an OpenBLAS in LD_PRELOAD makes
 them several times faster, because float64 convs run through the BLAS.
 
 Needs PyTorch and numpy (Debian: apt install python3-torch). The models come from bench/peer/models.py; inputs and initial weights from
@@ -15,11 +15,12 @@ A model's file, each entry a formula.summary (norm, projections, samples) in flo
     start/<parameter>      the initial weights
     forward/<picture>      code_a, a_to_a, a_to_b, code_b, b_to_b, b_to_a of the initial weights on step 1's pictures
     gradient/<parameter>   of step 1's loss
-    moved/<parameter>      weights after all steps, minus the initial ones
+    moved/<parameter>      weights after all steps, minus the initial ones; where there is more than one step
     losses                 [steps, 2]: each step's loss of A and B, before its update
 One step: A and B each through the encoder and their decoder, DSSIM + MSE per side under the mask, the sum of both, Adam.
 """
 import argparse
+import collections
 import pathlib
 import sys
 import time
@@ -33,45 +34,52 @@ import formula  # noqa: E402
 import models  # noqa: E402
 import tensor_file  # noqa: E402
 
-BATCH, STEPS = 2, 10
-# A fiftieth of the usual learning rate. A leaky ReLU has a kink: where rounding tips one activation to the other side, the gradient of
-# that step differs by about a thousandth, and large moves make the next gradients differ more. At 5e-5 PyTorch's own float32 is 1e-4 away
-# from its float64 after ten steps; at 1e-6 it stays well within 1e-5, and the arithmetic under test is the same.
-LEARNING_RATE = float(np.float32(1e-6))
+# Pictures a side, training steps and learning rate of each model's run. The rate is as high as float32 can follow: rounding tips an activation
+# over the kink of a leaky ReLU, or a gradient near zero to the other sign, and the steps amplify it. The weights that ten steps of PyTorch's float32
+# move in `tiny` are 2e-4 from its float64's at 2e-5, 2e-2 at 5e-5, 0.2 at its own rate of 1e-3; of doppel's in `original`, 0.1 at 2e-5. In double
+# `tiny` follows to 2e-7. The 128 px models show one step: their forward pass and gradients are what is new, and a step takes seconds.
+Run = collections.namedtuple("Run", "batch steps learning_rate")
+RUNS = {
+    "original": Run(2, 10, 1e-6),
+    "lightweight": Run(2, 10, 1e-6),
+    "tiny": Run(2, 10, 2e-5),
+    "villain": Run(1, 1, 1e-6),
+    "dfl_sae": Run(1, 1, 1e-6),
+}
 BETAS, EPSILON = (float(np.float32(0.9)), float(np.float32(0.999))), float(np.float32(1e-7))
 
 
-def batch(side, step, size, dtype):
+def batch(side, step, count, size, dtype):
     """input, target and mask of one step: [N,3,S,S], [N,3,S,S], [N,1,S,S]."""
-    pictures = [models.nchw(formula.picture(f"{kind}_{side}", BATCH, size, step)).to(dtype) for kind in ("input", "target")]
-    return (*pictures, torch.from_numpy(formula.mask(f"mask_{side}", BATCH, size, size, step))[:, None].to(dtype))
+    pictures = [models.nchw(formula.picture(f"{kind}_{side}", count, size, step)).to(dtype) for kind in ("input", "target")]
+    return (*pictures, torch.from_numpy(formula.mask(f"mask_{side}", count, size, size, step))[:, None].to(dtype))
 
 
 def doppel_parameters(model, value=lambda parameter: parameter):
-    return {name: models.to_doppel(value(parameter).detach(), shuffled).numpy().copy() for name, parameter, shuffled in models.named_parameters(model)}
+    return {name: models.to_doppel(value(parameter).detach(), kind).numpy().copy() for name, parameter, kind in models.named_parameters(model)}
 
 
 def run_model(name, dtype):
     """The entries of a model's golden file, computed in dtype."""
     model = models.build(name).to(dtype)
     models.assign(model, formula.parameter)
-    size = model.plan.size
+    size, run = model.plan.size, RUNS[name]
     start = doppel_parameters(model)
     entries = {"start/" + key: formula.summary(key, value) for key, value in start.items()}
 
     with torch.no_grad():
         for side, other in ("ab", "ba"):
-            code = model.encoder(batch(side, 1, size, dtype)[0])
+            code = model.encoder(batch(side, 1, run.batch, size, dtype)[0])
             pictures = {f"code_{side}": code, f"{side}_to_{side}": model.decoders[side](code), f"{side}_to_{other}": model.decoders[other](code)}
             entries.update(("forward/" + key, formula.summary(key, models.nhwc(value).numpy())) for key, value in pictures.items())
 
-    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE, BETAS, EPSILON)
+    optimizer = torch.optim.Adam(model.parameters(), float(np.float32(run.learning_rate)), BETAS, EPSILON)
     losses = []
-    for step in range(1, STEPS + 1):
+    for step in range(1, run.steps + 1):
         optimizer.zero_grad(set_to_none=True)
         sides = []
         for side in "ab":
-            pictures, target, weight = batch(side, step, size, dtype)
+            pictures, target, weight = batch(side, step, run.batch, size, dtype)
             sides.append(models.training_loss(model(pictures, side), target, weight))
         sum(sides).backward()
         losses.append([loss.item() for loss in sides])
@@ -79,7 +87,7 @@ def run_model(name, dtype):
             gradients = doppel_parameters(model, lambda parameter: parameter.grad)
             entries.update(("gradient/" + key, formula.summary(key, value)) for key, value in gradients.items())
         optimizer.step()
-    for key, value in doppel_parameters(model).items():
+    for key, value in doppel_parameters(model).items() if run.steps > 1 else ():
         entries["moved/" + key] = formula.summary(key, value.astype(np.float64) - start[key])
     entries["losses"] = np.array(losses)
     return entries
@@ -91,6 +99,7 @@ CONV_CASES = {  # n, height, width, inputs, outputs, kernel, stride, activation
     "conv_3x3": (2, 6, 5, 5, 8, 3, 1, "leaky_relu"),
     "conv_5x5_sigmoid": (2, 7, 6, 6, 3, 5, 1, "sigmoid"),
     "conv_1x1": (1, 4, 5, 7, 4, 1, 1, "none"),
+    "conv_1x1_relu": (2, 3, 4, 8, 5, 1, 1, "relu"),
 }
 LOSS_SHAPE = (2, 14, 11, 3)
 ADAM_COUNT, ADAM_STEPS = 257, 10
@@ -112,9 +121,25 @@ def conv_case(name, n, height, width, inputs, outputs, kernel, stride, activatio
     (top, bottom), (left, right) = same_padding(height, kernel, stride), same_padding(width, kernel, stride)
     padded = torch.nn.functional.pad(x.permute(0, 3, 1, 2), (left, right, top, bottom))
     y = torch.nn.functional.conv2d(padded, weight.permute(0, 3, 1, 2), bias, stride)
-    y = {"leaky_relu": lambda v: torch.nn.functional.leaky_relu(v, 0.1), "sigmoid": torch.sigmoid, "none": lambda v: v}[activation](y).permute(0, 2, 3, 1)
+    y = {"leaky_relu": lambda v: torch.nn.functional.leaky_relu(v, 0.1), "relu": torch.relu, "sigmoid": torch.sigmoid, "none": lambda v: v}[activation](y).permute(0, 2, 3, 1)
     y.backward(leaf(name + ".dy", tuple(y.shape)).detach())
     return {"y": y, "dx": x.grad, "dweight": weight.grad, "dbias": bias.grad}
+
+
+def depthwise_case(name, n, size, channels, kernel, stride):
+    x, weight = leaf(name + ".x", (n, size, size, channels)), leaf(name + ".weight", (kernel, kernel, channels))
+    begin, end = same_padding(size, kernel, stride)
+    padded = torch.nn.functional.pad(x.permute(0, 3, 1, 2), (begin, end, begin, end))
+    y = torch.nn.functional.conv2d(padded, weight.permute(2, 0, 1)[:, None], stride=stride, groups=channels).permute(0, 2, 3, 1)
+    y.backward(leaf(name + ".dy", tuple(y.shape)).detach())
+    return {"y": y, "dx": x.grad, "dweight": weight.grad}
+
+
+def add_leaky_relu_case(name, shape, slope):
+    a, b = leaf(name + ".a", shape), leaf(name + ".b", shape)
+    y = torch.nn.functional.leaky_relu(a + b, slope)
+    y.backward(leaf(name + ".dy", shape).detach())
+    return {"y": y, "da": a.grad, "db": b.grad}
 
 
 def dense_case(name, n, inputs, outputs):
@@ -160,6 +185,8 @@ def adam_case(name, weight_decay):
 def run_ops():
     cases = {name: conv_case(name, *case) for name, case in CONV_CASES.items()}
     cases["dense"] = dense_case("dense", 3, 40, 7)
+    cases["depthwise"] = depthwise_case("depthwise", 2, 8, 6, 5, 2)
+    cases["add_leaky_relu"] = add_leaky_relu_case("add_leaky_relu", (2, 3, 5, 7), 0.2)
     cases["pixel_shuffle"] = shuffle_case("pixel_shuffle", 2, 3, 4, 5, 2)
     for loss in (models.mae_loss, models.mse_loss, models.dssim_loss):
         cases[loss.__name__] = loss_case(loss.__name__, loss, False)
@@ -184,7 +211,7 @@ def print_distance(name, golden):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="*", help="original, lightweight, tiny, ops; all by default")
+    parser.add_argument("what", nargs="*", help=f"{', '.join(models.PLANS)}, ops; all by default")
     parser.add_argument("--distance", action="store_true", help="also print how far PyTorch's own float32 is from the golden numbers")
     parser.add_argument("-o", "--output", type=pathlib.Path, default=HERE)
     arguments = parser.parse_args()
@@ -192,7 +219,7 @@ def main():
         begin = time.time()
         entries = run_ops() if name == "ops" else run_model(name, torch.float64)
         path = arguments.output / f"{name}.safetensors"
-        tensor_file.write(path, entries, {"made_by": "tests/golden/make_golden.py", "torch": torch.__version__, "batch": BATCH, "steps": STEPS})
+        tensor_file.write(path, entries, {"made_by": "tests/golden/make_golden.py", "torch": torch.__version__, **(RUNS[name]._asdict() if name in RUNS else {})})
         print(f"{path}: {len(entries)} tensors, {path.stat().st_size} bytes, {time.time() - begin:.0f} s", flush=True)
         if arguments.distance and name != "ops":
             print_distance(name, entries)

@@ -72,6 +72,19 @@ std::vector<OpCase> make_cases() {
                      [](const Inputs& in) { return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.1f}); }});
   }
 
+  // Relu: slope 0. Its kink and its dead half are as sharp as they get.
+  cases.push_back({"conv2d", "plain relu", {random_input({2, 5, 5, 3}, 7), random_input({4, 3, 3, 3}, 8, -0.3, 0.3), random_input({4}, 9)},
+                   [](const Inputs& in) { return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.f}); }});
+  struct DepthwiseRow { int n, h, w, c, kernel, stride; };
+  for (const DepthwiseRow& r : {DepthwiseRow{2, 8, 8, 5, 5, 2}, DepthwiseRow{1, 7, 5, 3, 3, 2}, DepthwiseRow{2, 4, 6, 4, 3, 1}, DepthwiseRow{1, 5, 5, 70, 1, 1}})
+    cases.push_back({"depthwise_conv2d", fmt::format("k{}s{}", r.kernel, r.stride), {random_input({r.n, r.h, r.w, r.c}, 1), random_input({r.kernel, r.kernel, r.c}, 2, -0.5, 0.5)},
+                     [stride = r.stride](const Inputs& in) { return depthwise_conv2d(in[0], in[1], stride); }});
+  for (int wanted = 0; wanted < 2; ++wanted) {
+    std::vector<OpInput> inputs{random_input({2, 5, 5, 3}, 3), random_input({3, 3, 3}, 4)};
+    for (int i = 0; i < 2; ++i) inputs[static_cast<std::size_t>(i)].wants_gradient = i == wanted;
+    cases.push_back({"depthwise_conv2d", fmt::format("gradient of operand {} only", wanted), inputs, [](const Inputs& in) { return depthwise_conv2d(in[0], in[1], 2); }});
+  }
+
   cases.push_back({"dense", "with bias", {random_input({3, 11}, 1), random_input({7, 11}, 2, -0.4, 0.4), random_input({7}, 3)},
                    [](const Inputs& in) { return dense(in[0], in[1], in[2]); }});
   cases.push_back({"dense", "without bias", {random_input({1, 5}, 4), random_input({1, 5}, 5)}, [](const Inputs& in) { return dense(in[0], in[1], {}); }});
@@ -80,6 +93,8 @@ std::vector<OpCase> make_cases() {
   cases.push_back({"sigmoid", "", {random_input({4, 33}, 1, -6, 6)}, [](const Inputs& in) { return sigmoid(in[0]); }});
   cases.push_back({"add", "", {random_input({2, 9}, 1), random_input({2, 9}, 2)}, [](const Inputs& in) { return add(in[0], in[1]); }});
   cases.push_back({"add", "to itself", {random_input({13}, 3)}, [](const Inputs& in) { return add(in[0], in[0]); }});
+  cases.push_back({"add_leaky_relu", "", {random_input({2, 3, 4, 5}, 1), random_input({2, 3, 4, 5}, 2)}, [](const Inputs& in) { return add_leaky_relu(in[0], in[1], 0.2f); }});
+  cases.push_back({"add_leaky_relu", "to itself", {random_input({17}, 3)}, [](const Inputs& in) { return add_leaky_relu(in[0], in[0], 0.2f); }});
   cases.push_back({"scale", "", {random_input({5, 5}, 1)}, [](const Inputs& in) { return scale(in[0], -2.5f); }});
   cases.push_back({"sum", "", {random_input({3, 4, 5}, 1)}, [](const Inputs& in) { return sum(in[0]); }});
   // The values and the step are multiples of 1/64, so that rounding to the other dtype changes nothing.

@@ -33,10 +33,22 @@ TEST(OpErrors, Conv2d) {
   EXPECT_EQ(message_of([] { conv2d({}, zeros({8, 3, 3, 3}), {}); }), "conv2d: input is undefined");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), {}, {}); }), "conv2d: weight is undefined");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({8, 3, 3, 3}), {}, {0, Activation::none, 0.1f}); }), "conv2d: stride 0 must be at least 1");
-  EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({8, 3, 3, 3}), {}, {1, Activation::leaky_relu, 0.f}); }),
-            "conv2d: slope 0 of the leaky ReLU must be positive");
+  EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({8, 3, 3, 3}), {}, {1, Activation::leaky_relu, -0.5f}); }),
+            "conv2d: slope -0.5 of the leaky ReLU must not be negative");
   EXPECT_EQ(message_of([] { conv2d(zeros({0, 4, 4, 3}), zeros({8, 3, 3, 3}), {}); }), "conv2d: input [0,4,4,3] or weight [8,3,3,3] has no elements");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}, DType::u8), zeros({8, 3, 3, 3}, DType::u8), {}); }), "conv2d: there is no kernel for u8 on host");
+}
+
+TEST(OpErrors, DepthwiseConv2d) {
+  EXPECT_EQ(message_of([] { depthwise_conv2d(zeros({1, 4, 4, 3}), zeros({5, 5, 4}), 2); }),
+            "depthwise_conv2d: weight must be [K,K,3], a square filter for each channel of input [1,4,4,3] (NHWC), got [5,5,4]");
+  EXPECT_EQ(message_of([] { depthwise_conv2d(zeros({1, 4, 4, 3}), zeros({5, 3, 3}), 2); }),
+            "depthwise_conv2d: weight must be [K,K,3], a square filter for each channel of input [1,4,4,3] (NHWC), got [5,3,3]");
+  EXPECT_EQ(message_of([] { depthwise_conv2d(zeros({4, 4, 3}), zeros({5, 5, 3}), 2); }), "depthwise_conv2d: input must be [N,H,W,C] with elements, got [4,4,3]");
+  EXPECT_EQ(message_of([] { depthwise_conv2d(zeros({1, 4, 4, 3}), zeros({5, 5, 3}), 0); }), "depthwise_conv2d: stride 0 must be at least 1");
+  EXPECT_EQ(message_of([] { depthwise_conv2d(zeros({1, 4, 4, 3}), zeros({5, 5, 3}, DType::bf16), 2); }),
+            "depthwise_conv2d: weight [5,5,3] is bf16, but input [1,4,4,3] is f32; both must have the same dtype");
+  EXPECT_EQ(message_of([] { depthwise_conv2d({}, zeros({5, 5, 3}), 2); }), "depthwise_conv2d: input is undefined");
 }
 
 TEST(OpErrors, Dense) {
@@ -48,7 +60,9 @@ TEST(OpErrors, Dense) {
 TEST(OpErrors, Pointwise) {
   EXPECT_EQ(message_of([] { add(zeros({2, 3}), zeros({3, 2})); }), "add: operands [2,3] of f32 on host and [3,2] of f32 on host must be alike");
   EXPECT_EQ(message_of([] { add(zeros({2}), zeros({2}, DType::bf16)); }), "add: operands [2] of f32 on host and [2] of bf16 on host must be alike");
-  EXPECT_EQ(message_of([] { leaky_relu(zeros({2}), -1.f); }), "leaky_relu: slope -1 must be positive: backward reads the input's sign from the output");
+  EXPECT_EQ(message_of([] { leaky_relu(zeros({2}), -1.f); }), "leaky_relu: slope -1 must not be negative: backward reads the input's sign from the output");
+  EXPECT_EQ(message_of([] { add_leaky_relu(zeros({2, 3}), zeros({3, 2}), 0.2f); }), "add_leaky_relu: operands [2,3] of f32 on host and [3,2] of f32 on host must be alike");
+  EXPECT_EQ(message_of([] { add_leaky_relu(zeros({2}), zeros({2}), -1.f); }), "add_leaky_relu: slope -1 must not be negative: backward reads the sum's sign from the output");
   EXPECT_EQ(message_of([] { sigmoid({}); }), "sigmoid: input is undefined");
   EXPECT_EQ(message_of([] { scale({}, 2); }), "scale: input is undefined");
   EXPECT_EQ(message_of([] { sum({}); }), "sum: input is undefined");

@@ -18,6 +18,8 @@ struct Model {
   ParameterArena arena;
   Conv2d conv{arena, "encoder.conv0", 3, 8, 5, {2, Activation::leaky_relu, 0.1f}};
   Dense dense{arena, "inter.dense", 32, 5};
+  SeparableConv2d separable{arena, "encoder.separable0", 20, 12, 5, {2, Activation::leaky_relu, 0.f}, {Init::he_uniform}};
+  std::size_t correction = arena.add("correction", {8, 3, 3, 24}, {Init::fan_in_uniform, 0.2f});
   std::size_t noise = arena.add("noise", {1000, 3}, {Init::normal, 0.25f});
 };
 
@@ -64,6 +66,9 @@ TEST(Parameters, BeginAsKerasHasThem) {
   };
   check_uniform(values("encoder.conv0.weight"), std::sqrt(6.0 / (25 * 3)));  // He: fan_in = K*K*I
   check_uniform(values("inter.dense.weight"), std::sqrt(6.0 / (32 + 5)));    // Glorot
+  check_uniform(values("encoder.separable0.depthwise.weight"), std::sqrt(6.0 / (25 * 20)));  // Keras counts all channels of the filter as inputs
+  check_uniform(values("encoder.separable0.pointwise.weight"), std::sqrt(6.0 / 20));
+  check_uniform(values("correction"), std::sqrt(3 * 0.2 / (9 * 24)));        // VarianceScaling(0.2, fan_in, uniform)
   EXPECT_EQ(values("encoder.conv0.bias"), Floats(8, 0.f));
   double sum = 0, squares = 0;
   for (const float x : values("noise")) { sum += x; squares += double(x) * x; }
