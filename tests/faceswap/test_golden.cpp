@@ -71,14 +71,13 @@ struct Tolerance { double forward, gradient, losses, moved; };
 
 // Float32 against float64 truth. Forward and losses agree to rounding. Adam's first steps go by the sign of the gradient, so where it is
 // nearly zero rounding decides the direction of the move: the loosest bound.
-constexpr Tolerance kFloat32{1e-5, 2e-5, 1e-5, 2e-2};
-constexpr Tolerance kTiny{1e-5, 2e-5, 1e-6, 2e-3};  // PyTorch's own float32 is 2.2e-4 from its float64 in the moves, ours as far
-
+//
 // Gradients have another source of distance: a leaky ReLU's input so near to zero that rounding changes its sign takes the other slope.
-// Whether a model has such inputs is chance, and nothing that doppel does: PyTorch's own float32 misses its own float64 as we do
-// (make_golden.py --distance), in `lightweight` by 2.4e-3 of the norm, in `villain` by 7.7e-3, in `dfl_sae` by 2.1e-3. Two of the 4,653,056 inputs of `lightweight` change
-// sign in PyTorch; with those on float64's side, 3.1e-6 of the norm is left (kinks.py). The bounds are some twice what PyTorch needs.
-constexpr Tolerance kLightweight{1e-5, 5e-3, 1e-5, 2e-2};
+// Whether a model has such inputs is chance, and the processor's instructions decide with it: `tiny` is 2e-5 of the norm from the truth with
+// fused multiply-adds and 3.6e-3 without. PyTorch's own float32 misses its own float64 in the same way (make_golden.py --distance): in
+// `lightweight` by 2.4e-3, in `villain` by 7.7e-3, in `dfl_sae` by 2.1e-3. Two of the 4,653,056 inputs of `lightweight` change sign in PyTorch;
+// with those on float64's side, 3.1e-6 is left (kinks.py). So float32 shows that nothing is grossly wrong; the tests in double are the sharp ones.
+constexpr Tolerance kFloat32{1e-5, 1e-2, 1e-5, 2e-2};
 constexpr Tolerance kResidual{1e-5, 2e-2, 1e-5, 2e-2};
 
 // In double no sign changes; the bound is the float32 of the stored hyperparameters.
@@ -194,21 +193,23 @@ void compare_large(const std::string& name, const Tolerance& tolerance) {
 }
 
 TEST(GoldenModel, OriginalIsPyTorchs) { compare_large("original", kFloat32); }
-TEST(GoldenModel, LightweightIsPyTorchs) { compare_large("lightweight", kLightweight); }
+TEST(GoldenModel, LightweightIsPyTorchs) { compare_large("lightweight", kFloat32); }
 TEST(GoldenModel, VillainIsPyTorchs) { compare_large("villain", kResidual); }
 TEST(GoldenModel, DflSaeIsPyTorchs) { compare_large("dfl_sae", kResidual); }
-TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kTiny); }
+TEST(GoldenModel, TinyIsPyTorchs) { compare_with_golden("tiny", DType::f32, kFloat32); }
 
 TEST(GoldenModel, TinyInDoubleIsPyTorchsToTheLastStep) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer: `tiny` in float32 runs there";
   compare_with_golden("tiny", DType::f64, kFloat64);
 }
 
-// What kLightweight lets pass in float32 is the kink's work and not ours: without rounding the same gradients agree.
-TEST(GoldenModel, LightweightGradientsInDoubleArePyTorchs) {
+// What the bounds in float32 let pass is the kinks' work and not ours: without rounding the same gradients agree.
+void compare_gradients_in_double(const std::string& name) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer";
-  compare_with_golden("lightweight", DType::f64, kFloat64, 1);
+  compare_with_golden(name, DType::f64, kFloat64, 1);
 }
+TEST(GoldenModel, OriginalGradientsInDoubleArePyTorchs) { compare_gradients_in_double("original"); }
+TEST(GoldenModel, LightweightGradientsInDoubleArePyTorchs) { compare_gradients_in_double("lightweight"); }
 
 TEST(GoldenModel, NoticesOneWrongBias) {
   GoldenRun run("tiny", DType::f32);
