@@ -54,6 +54,14 @@ __global__ void advance_step_kernel(StepState* state) {
 __global__ void finish_step_kernel(StepState* state) {
   state->skipped += state->finite ? 0 : 1;
   state->skipped_in_a_row = state->finite ? 0 : state->skipped_in_a_row + 1;
+  if (state->scale_interval == 0) return;
+  state->good_steps = state->finite ? state->good_steps + 1 : 0;
+  if (!state->finite) {
+    state->loss_scale = state->loss_scale > 2.f ? state->loss_scale / 2 : 1.f;
+  } else if (state->good_steps >= state->scale_interval) {
+    state->good_steps = 0;
+    state->loss_scale = state->loss_scale < 8388608.f ? state->loss_scale * 2 : 16777216.f;
+  }
 }
 
 __global__ void record_losses_kernel(const StepState* state, const float* loss_a, const float* loss_b, float* log, int rows) {
@@ -85,6 +93,7 @@ using simt::ThisDevice;
                                          const StepState*, const AdamOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

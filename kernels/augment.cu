@@ -209,6 +209,7 @@ using simt::ThisDevice;
                                        T*, const AugmentOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

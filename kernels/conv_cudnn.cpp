@@ -235,6 +235,7 @@ class Context {
 
 template <class T> Problem problem(const ConvShape& s, Direction direction, std::initializer_list<const void*> operands) {
   Problem p{.shape = s, .direction = direction, .number = Number::bf16};
+  if constexpr (std::is_same_v<T, f16>) p.number = Number::f16;
   if constexpr (std::is_same_v<T, float>) p.number = allow_tf32 ? Number::tf32 : Number::f32;
   std::uintptr_t bits = 16;  // cuDNN's vector loads want 16 bytes; a parameter may lie lower in its arena
   for (const void* operand : operands) bits |= reinterpret_cast<std::uintptr_t>(operand);
@@ -272,6 +273,7 @@ void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const 
   template void conv_backward_filter<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(bf16)
+INSTANTIATE(f16)
 #undef INSTANTIATE
 
 }  // namespace kernels

@@ -12,16 +12,17 @@ std::int64_t x_size(const ConvShape& s) { return s.n * s.h * s.w * s.in_channels
 std::int64_t y_size(const ConvShape& s) { return s.n * s.out_h() * s.out_w() * s.out_channels; }
 std::int64_t w_size(const ConvShape& s) { return static_cast<std::int64_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels; }
 
-// bf16 where float is faster: widen, compute, narrow.
+// Two-byte types where float is faster: widen, compute, narrow. f16 is for GPUs; on the host it is here to be tested.
+template <class T> constexpr bool two_bytes = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
 struct Widened {
   Buffer buffer;
   explicit Widened(std::int64_t n) : buffer(Device::host, sizeof(float) * static_cast<std::size_t>(n)) {}
-  Widened(Stream& stream, const bf16* x, std::int64_t n) : Widened(n) { cast<Host, bf16, float>(stream, x, data(), n); }
+  template <class T> Widened(Stream& stream, const T* x, std::int64_t n) : Widened(n) { cast<Host, T, float>(stream, x, data(), n); }
   float* data() const { return buffer.as<float>(); }
 };
 
 #if DOPPEL_HAS_ONEDNN
-bool bf16_is_native() { return onednn::native_bf16(); }
+template <class T> bool native() { return std::is_same_v<T, bf16> && onednn::native_bf16(); }
 
 // Few output positions leave oneDNN's kernels little to do per weight that they load, and the reorder of the many weights weighs
 // most: there our own GEMM is faster. Milliseconds of one thread at batch 16 on a Zen 4 (bench/bench_conv.cpp), oneDNN and ours:
@@ -31,7 +32,7 @@ bool bf16_is_native() { return onednn::native_bf16(); }
 template <class T> bool onednn_forward(const ConvShape& s) { return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16; }
 template <class T> bool onednn_filter(const ConvShape& s) { return s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64); }
 #else
-bool bf16_is_native() { return false; }
+template <class T> bool native() { return false; }
 #endif
 
 }  // namespace
@@ -39,19 +40,19 @@ bool bf16_is_native() { return false; }
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
   if (y_size(s) == 0 || stream.only_counts("conv_forward")) return;
-  if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native()) {
+  if constexpr (two_bytes<T>) {
+    if (!native<T>()) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
       conv_forward<D, float>(stream, s, wide_x.data(), wide_w.data(), wide_bias.data(), wide_y.data(), epilogue);
-      return cast<D, float, bf16>(stream, wide_y.data(), y, y_size(s));
+      return cast<D, float, T>(stream, wide_y.data(), y, y_size(s));
     }
   }
   if constexpr (std::is_same_v<T, float>) {
     if (thin::offers(s)) return thin::conv_forward(s, x, w, bias, y, epilogue);
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (!std::is_same_v<T, double>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
     if (onednn_forward<T>(s) && onednn::conv_forward(s, x, w, bias, y, epilogue)) return;
   }
 #endif
@@ -61,15 +62,15 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
 template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
   if (x_size(s) == 0 || stream.only_counts("conv_backward_data")) return;
-  if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native()) {
+  if constexpr (two_bytes<T>) {
+    if (!native<T>()) {
       const Widened wide_dy(stream, dy, y_size(s)), wide_w(stream, w, w_size(s)), wide_dx(x_size(s));
       conv_backward_data<D, float>(stream, s, wide_dy.data(), wide_w.data(), wide_dx.data());
-      return cast<D, float, bf16>(stream, wide_dx.data(), dx, x_size(s));
+      return cast<D, float, T>(stream, wide_dx.data(), dx, x_size(s));
     }
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (!std::is_same_v<T, double>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
     if (onednn::conv_backward_data(s, dy, w, dx)) return;
   }
 #endif
@@ -79,18 +80,18 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
   if (stream.only_counts("conv_backward_filter")) return;
-  if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native() || s.in_channels < 16 || thin::offers(s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
+  if constexpr (two_bytes<T>) {
+    if (!native<T>() || s.in_channels < 16 || thin::offers(s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)), wide_dw(w_size(s));
       conv_backward_filter<D, float>(stream, s, wide_x.data(), wide_dy.data(), wide_dw.data());
-      return cast<D, float, bf16>(stream, wide_dw.data(), dw, w_size(s));
+      return cast<D, float, T>(stream, wide_dw.data(), dw, w_size(s));
     }
   }
   if constexpr (std::is_same_v<T, float>) {
     if (thin::offers(s)) return thin::conv_backward_filter(s, x, dy, dw);
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (!std::is_same_v<T, double>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
     if (s.n > 0 && onednn_filter<T>(s) && onednn::conv_backward_filter(s, x, dy, dw)) return;
   }
 #endif
@@ -101,15 +102,15 @@ template <class D, class T>
 void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
   if (m == 0 || n == 0 || stream.only_counts("gemm")) return;
-  if constexpr (std::is_same_v<T, bf16>) {
-    if (!bf16_is_native()) {
+  if constexpr (two_bytes<T>) {
+    if (!native<T>()) {
       const Widened wide_a(stream, a, m * k), wide_b(stream, b, k * n), wide_c = beta != 0.f ? Widened(stream, c, m * n) : Widened(m * n);
       gemm<D, float>(stream, transpose_a, transpose_b, m, n, k, alpha, wide_a.data(), wide_b.data(), beta, wide_c.data());
-      return cast<D, float, bf16>(stream, wide_c.data(), c, m * n);
+      return cast<D, float, T>(stream, wide_c.data(), c, m * n);
     }
   }
 #if DOPPEL_HAS_ONEDNN
-  if constexpr (!std::is_same_v<T, double>) {
+  if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
     // Few rows times a transposed matrix, a dense layer forward: oneDNN's threads wait for each other at every block of k. 32 x 16384
     // by 16384 x 1024 on two threads: 54 ms, ours 24.
     const bool ours = k == 0 || (std::is_same_v<T, float> && tb && m <= 128);
@@ -126,6 +127,7 @@ void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose tran
   template void gemm<Host, T>(Stream&, Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const T*, const T*, float, T*);
 INSTANTIATE(float)
 INSTANTIATE(bf16)
+INSTANTIATE(f16)
 INSTANTIATE(double)
 #undef INSTANTIATE
 

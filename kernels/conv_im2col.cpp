@@ -171,6 +171,7 @@ void conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
 INSTANTIATE(float)
 INSTANTIATE(double)
 INSTANTIATE(bf16)
+INSTANTIATE(f16)
 #undef INSTANTIATE
 
 }  // namespace kernels::im2col

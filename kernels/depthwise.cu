@@ -120,6 +120,7 @@ using simt::ThisDevice;
   template void depthwise_backward_filter<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

@@ -162,13 +162,16 @@ using simt::ThisDevice;
   template void bytes_to_unit<ThisDevice, T>(Stream&, const std::uint8_t*, T*, std::int64_t);                                  \
   template void unit_to_bytes<ThisDevice, T>(Stream&, const T*, std::uint8_t*, std::int64_t);                                  \
   template void cast<ThisDevice, T, float>(Stream&, const T*, float*, std::int64_t);                                           \
-  template void cast<ThisDevice, T, bf16>(Stream&, const T*, bf16*, std::int64_t);
+  template void cast<ThisDevice, T, bf16>(Stream&, const T*, bf16*, std::int64_t);                                             \
+  template void cast<ThisDevice, T, f16>(Stream&, const T*, f16*, std::int64_t);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 template void cast<ThisDevice, float, double>(Stream&, const float*, double*, std::int64_t);
 template void cast<ThisDevice, bf16, double>(Stream&, const bf16*, double*, std::int64_t);
+template void cast<ThisDevice, f16, double>(Stream&, const f16*, double*, std::int64_t);
 template void cast<ThisDevice, double, double>(Stream&, const double*, double*, std::int64_t);
 #endif
 

@@ -116,9 +116,11 @@ template <class T, class C> void pack_columns(const T* const* columns, int offse
 }
 template void pack_columns(const float* const*, int, int, int, int, std::int64_t, float*);
 template void pack_columns(const bf16* const*, int, int, int, int, std::int64_t, float*);
+template void pack_columns(const f16* const*, int, int, int, int, std::int64_t, float*);
 template void pack_columns(const double* const*, int, int, int, int, std::int64_t, double*);
 template void pack_rows(const float* const*, int, int, int, std::int64_t, float*);
 template void pack_rows(const bf16* const*, int, int, int, std::int64_t, float*);
+template void pack_rows(const f16* const*, int, int, int, std::int64_t, float*);
 template void pack_rows(const double* const*, int, int, int, std::int64_t, double*);
 
 template <class C> const MicroKernel<C>& micro_kernel() {
@@ -141,5 +143,6 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
 template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const float*, const float*, float, float*);
 template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const double*, const double*, float, double*);
 template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const bf16*, const bf16*, float, bf16*);
+template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const f16*, const f16*, float, f16*);
 
 }  // namespace kernels::blocked

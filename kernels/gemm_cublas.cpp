@@ -67,11 +67,12 @@ template <class D, class T>
 void gemm(Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   if (m == 0 || n == 0) return;
   constexpr bool is_float = std::is_same_v<T, float>;
-  CuBlas::get().gemm(stream, transpose_a == Transpose::yes, transpose_b == Transpose::yes, m, n, k, alpha, a, b, beta, c, is_float ? CUDA_R_32F : CUDA_R_16BF,
+  CuBlas::get().gemm(stream, transpose_a == Transpose::yes, transpose_b == Transpose::yes, m, n, k, alpha, a, b, beta, c, is_float ? CUDA_R_32F : std::is_same_v<T, bf16> ? CUDA_R_16BF : CUDA_R_16F,
                      is_float && allow_tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F);
 }
 
 template void gemm<Cuda, float>(Stream&, Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const float*, const float*, float, float*);
+template void gemm<Cuda, f16>(Stream&, Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const f16*, const f16*, float, f16*);
 template void gemm<Cuda, bf16>(Stream&, Transpose, Transpose, std::int64_t, std::int64_t, std::int64_t, float, const bf16*, const bf16*, float, bf16*);
 
 }  // namespace kernels

@@ -137,6 +137,7 @@ using simt::ThisDevice;
   template void col2im<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

@@ -72,6 +72,7 @@ using simt::ThisDevice;
   template void image_loss<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, const T*, const T*, const T*, compute_t<T>*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

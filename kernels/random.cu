@@ -60,6 +60,7 @@ using simt::ThisDevice;
   template void normal<ThisDevice, T>(Stream&, T*, std::int64_t, float, float, std::uint64_t, std::uint64_t);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

@@ -51,10 +51,10 @@ template <class C> struct FinishNorm {
   StepState* state;
   float max_norm;
   SIMT_DEVICE void operator()(C sum) const {
-    const float norm = static_cast<float>(std::sqrt(sum));
+    const float scaled = static_cast<float>(std::sqrt(sum)), norm = scaled / state->loss_scale;
     const bool finite = norm <= 3.402823466e38f;
     state->gradient_norm = norm;
-    state->clip_factor = finite && max_norm > 0.f && norm > max_norm ? max_norm / norm : 1.f;
+    state->clip_factor = finite && max_norm > 0.f && norm > max_norm ? max_norm / scaled : 1.f / state->loss_scale;
     if (!finite) state->finite = 0;
   }
 };
@@ -194,6 +194,7 @@ using simt::ThisDevice;
   template void gradient_norm<ThisDevice, T>(Stream&, const T*, std::int64_t, float, StepState*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

@@ -327,6 +327,7 @@ using simt::ThisDevice;
   template void ssim_map<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
+KERNELS_INSTANTIATE(f16)
 #if !SIMT_CUDA
 KERNELS_INSTANTIATE(double)
 #endif

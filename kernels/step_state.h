@@ -13,7 +13,11 @@ struct StepState {
   std::uint32_t skipped = 0;       // steps whose gradients were not finite: the optimizer left the weights alone
   std::uint32_t finite = 1;        // of this step
   std::uint32_t skipped_in_a_row = 0;  // up to this step
+  float loss_scale = 1.f;          // the backward pass starts from it instead of 1; the clip factor takes it out again
+  std::uint32_t good_steps = 0;    // with this scale
+  std::uint32_t scale_interval = 0;  // good steps after which the scale doubles; it halves after a bad one. 0: it stays
+  std::uint32_t reserved = 0;
 };
-static_assert(sizeof(StepState) == 40);
+static_assert(sizeof(StepState) == 56);
 
 }  // namespace kernels

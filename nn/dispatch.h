@@ -1,6 +1,6 @@
 // From a tensor's device and dtype, known at run time, to a launcher's template arguments:
 //   dispatch(x, "add", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, x.data<T>(), ...); });
-// Host: f32, bf16, f64. GPU: f32, bf16.
+// Host: f32, bf16, f16, f64. GPU: f32, bf16, f16.
 #pragma once
 #include "kernels/dispatch.h"
 #include "nn/check.h"
@@ -15,6 +15,7 @@ template <class F> void dispatch(const Tensor& x, const char* op, F&& f) {
     switch (x.dtype()) {
       case DType::f32: return f.template operator()<D, float>(stream);
       case DType::bf16: return f.template operator()<D, kernels::bf16>(stream);
+      case DType::f16: return f.template operator()<D, kernels::f16>(stream);
       case DType::f64:
         if constexpr (std::is_same_v<D, kernels::Host>) return f.template operator()<D, double>(stream);
         break;

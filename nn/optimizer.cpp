@@ -7,21 +7,23 @@
 
 namespace nn {
 
-StepStateBlock::StepStateBlock(Device device, const StepState& initial) : buffer_(device, sizeof(StepState)) { write(initial); }
+StepStateBlock::StepStateBlock(Device device, const StepState& initial) : buffer_(std::make_shared<kernels::Buffer>(device, sizeof(StepState))) { write(initial); }
 
-StepState* StepStateBlock::device_pointer() const { return buffer_.as<StepState>(); }
+StepState* StepStateBlock::device_pointer() const { return buffer_->as<StepState>(); }
 
 StepState StepStateBlock::read() const {
   StepState state;
-  kernels::copy(&state, Device::host, buffer_.data(), buffer_.device(), sizeof state);
+  kernels::copy(&state, Device::host, buffer_->data(), buffer_->device(), sizeof state);
   return state;
 }
 
-void StepStateBlock::write(const StepState& state) { kernels::copy(buffer_.data(), buffer_.device(), &state, Device::host, sizeof state); }
+void StepStateBlock::write(const StepState& state) { kernels::copy(buffer_->data(), buffer_->device(), &state, Device::host, sizeof state); }
 
 void StepStateBlock::set_learning_rate(float rate) {
-  kernels::copy(buffer_.as<std::byte>() + offsetof(StepState, learning_rate), buffer_.device(), &rate, Device::host, sizeof rate);
+  kernels::copy(buffer_->as<std::byte>() + offsetof(StepState, learning_rate), buffer_->device(), &rate, Device::host, sizeof rate);
 }
+
+Tensor StepStateBlock::loss_scale() const { return Tensor::adopt(buffer_, offsetof(StepState, loss_scale), Shape{1}, DType::f32); }
 
 Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm)
     : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}

@@ -16,9 +16,10 @@ class StepStateBlock {
   StepState read() const;             // waits for the device
   void write(const StepState&);
   void set_learning_rate(float);      // without waiting
+  Tensor loss_scale() const;          // [1] in f32, the StepState's own
 
  private:
-  kernels::Buffer buffer_;
+  std::shared_ptr<kernels::Buffer> buffer_;
 };
 
 class Adam {

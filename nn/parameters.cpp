@@ -49,7 +49,7 @@ std::size_t ParameterArena::add(std::string parameter_name, Shape shape, Init in
 
 void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) {
   check(!master_.defined(), "parameters: allocate() is called twice");
-  check(working == DType::f32 || working == DType::bf16 || working == DType::f64, "parameters: the working dtype must be f32, bf16 or f64, not {}", name(working));
+  check(working != DType::i32 && working != DType::u8, "parameters: the working dtype must be f32, bf16, f16 or f64, not {}", name(working));
   device_ = device;
   const DType wide = compute_dtype(working);
   const Shape whole{size_};
@@ -128,7 +128,7 @@ void ParameterArena::finish_gradients() {
 void ParameterArena::refresh_working() {
   if (working_.raw() == master_.raw()) return;
   dispatch(working_, "refresh_working", [&]<class D, class T>(Stream& stream) {
-    if constexpr (std::is_same_v<T, kernels::bf16>) kernels::cast<D, float, T>(stream, master_.data<float>(), working_.data<T>(), size_);
+    if constexpr (sizeof(T) == 2) kernels::cast<D, float, T>(stream, master_.data<float>(), working_.data<T>(), size_);
   });
 }
 

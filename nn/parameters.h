@@ -1,4 +1,4 @@
-// All parameters of a model in flat arenas: master weights (f32), working copy (bf16, or the master itself), gradients,
+// All parameters of a model in flat arenas: master weights (f32), working copy (bf16 or f16, or the master itself), gradients,
 // and the optimizer's two moments. Optimizer, clipping and checkpoint are each one pass over one buffer.
 #pragma once
 #include <string>
@@ -28,7 +28,7 @@ class ParameterArena {
   // Declares; the index identifies the parameter from now on.
   std::size_t add(std::string name, Shape shape, Init init);
   // Allocates everything and draws the initial weights (Philox of seed and the parameter's index: the same on any device).
-  // working: f32, bf16, or f64 (host, for tests; then all arenas are f64).
+  // working: f32, bf16, f16, or f64 (host, for tests; then all arenas are f64).
   void allocate(Device device, DType working, std::uint64_t seed);
 
   const Tensor& value(std::size_t index) const { return parameters_.at(index).value; }

@@ -12,7 +12,7 @@ namespace nn {
 namespace {
 
 struct Name { const char* text; DType dtype; };
-constexpr Name dtype_names[] = {{"F32", DType::f32}, {"BF16", DType::bf16}, {"F64", DType::f64}, {"I32", DType::i32}, {"U8", DType::u8}};
+constexpr Name dtype_names[] = {{"F32", DType::f32}, {"BF16", DType::bf16}, {"F16", DType::f16}, {"F64", DType::f64}, {"I32", DType::i32}, {"U8", DType::u8}};
 
 class Parser {
  public:

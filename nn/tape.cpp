@@ -149,7 +149,7 @@ Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn
   return out;
 }
 
-void backward(std::span<const Tensor> roots) {
+void backward(std::span<const Tensor> roots, const Tensor& seed) {
   const char* trap = std::getenv("DOPPEL_TRAP_NAN");
   const bool trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
   const NoGrad no_grad;  // closures compute, they do not record
@@ -157,9 +157,14 @@ void backward(std::span<const Tensor> roots) {
   for (const Tensor& root : roots) {
     check(root.defined() && root.numel() == 1, "backward: a root must have one element, got {}", root.defined() ? root.shape().str() : "an undefined tensor");
     check(root.requires_grad(), "backward: nothing that the root was computed from requires a gradient");
-    Tensor one = empty_like(root);
-    dispatch(one, "backward", [&]<class D, class T>(Stream& stream) { kernels::fill<D, T>(stream, one.data<T>(), 1.f, 1); });
-    pass.receive(*root.impl()->history, std::move(one));
+    Tensor first = seed;
+    if (!seed.defined()) {
+      first = empty_like(root);
+      dispatch(first, "backward", [&]<class D, class T>(Stream& stream) { kernels::fill<D, T>(stream, first.data<T>(), 1.f, 1); });
+    }
+    check(first.shape() == root.shape() && first.dtype() == root.dtype() && first.device() == root.device(), "backward: the seed {} of {} does not fit the root, {} of {}",
+          first.shape().str(), name(first.dtype()), root.shape().str(), name(root.dtype()));
+    pass.receive(*root.impl()->history, std::move(first));
   }
   while (!pass.waiting.empty()) {
     auto [node, gradient] = std::move(pass.waiting.begin()->second);

@@ -35,7 +35,8 @@ struct Node {
 Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn backward);
 
 // Gradients of the sum of the roots (each one element) with respect to every leaf that requires one. Frees the graph.
-void backward(std::span<const Tensor> roots);
+// seed: what each root's own gradient is, [1] in its dtype; undefined: 1. A scaled loss passes its scale, which stays on the device.
+void backward(std::span<const Tensor> roots, const Tensor& seed = {});
 inline void backward(const Tensor& root) { backward(std::span(&root, 1)); }
 
 // Inside a backward closure: where the gradient of this input should be written. The arena's memory for a parameter that

@@ -10,7 +10,7 @@ namespace nn {
 std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f32: case DType::i32: return 4;
-    case DType::bf16: return 2;
+    case DType::bf16: case DType::f16: return 2;
     case DType::f64: return 8;
     case DType::u8: return 1;
   }
@@ -21,6 +21,7 @@ const char* name(DType dtype) {
   switch (dtype) {
     case DType::f32: return "f32";
     case DType::bf16: return "bf16";
+    case DType::f16: return "f16";
     case DType::f64: return "f64";
     case DType::i32: return "i32";
     case DType::u8: return "u8";
@@ -125,6 +126,7 @@ double Tensor::item() const {
   switch (dtype()) {
     case DType::f32: return to_host<float>()[0];
     case DType::bf16: return static_cast<float>(to_host<kernels::bf16>()[0]);
+    case DType::f16: return static_cast<float>(to_host<kernels::f16>()[0]);
     case DType::f64: return to_host<double>()[0];
     case DType::i32: return to_host<std::int32_t>()[0];
     case DType::u8: return to_host<std::uint8_t>()[0];
@@ -190,7 +192,7 @@ bool Tensor::requires_grad() const { return impl_ && impl_->history && impl_->hi
 Tensor& Tensor::set_requires_grad(bool on) {
   existing(impl(), "set_requires_grad");
   check(!node(), "set_requires_grad: only a leaf can be marked, {} is the result of {}", shape().str(), node() ? node()->op : "");
-  check(!on || dtype() == DType::f32 || dtype() == DType::bf16 || dtype() == DType::f64, "set_requires_grad: a tensor of {} has no gradient",
+  check(!on || (dtype() != DType::i32 && dtype() != DType::u8), "set_requires_grad: a tensor of {} has no gradient",
         nn::name(dtype()));
   if (!impl_->history) impl_->history = std::make_shared<History>();
   impl_->history->requires_grad = on;
@@ -227,6 +229,7 @@ bool Tensor::unshared() const { return impl_.use_count() == 1 && impl_->storage.
   template std::vector<T> Tensor::to_host<T>() const;
 INSTANTIATE(float)
 INSTANTIATE(kernels::bf16)
+INSTANTIATE(kernels::f16)
 INSTANTIATE(double)
 INSTANTIATE(std::int32_t)
 INSTANTIATE(std::uint8_t)

@@ -16,20 +16,22 @@
 namespace tests {
 
 using kernels::bf16;
+using kernels::f16;
 using kernels::Stream;
 using Values = std::vector<double>;
 
-enum class DType { f32, bf16, f64, u8, state };  // state: one StepState, seen as eight numbers in the order of its fields
+enum class DType { f32, bf16, f16, f64, u8, state };  // state: one StepState, seen as eleven numbers in the order of its fields
 enum class Role { in, out, inout };
 
 template <class T> constexpr DType dtype_of() {
   if constexpr (std::is_same_v<T, float>) return DType::f32;
   else if constexpr (std::is_same_v<T, bf16>) return DType::bf16;
+  else if constexpr (std::is_same_v<T, f16>) return DType::f16;
   else if constexpr (std::is_same_v<T, double>) return DType::f64;
   else if constexpr (std::is_same_v<T, kernels::StepState>) return DType::state;
   else return DType::u8;
 }
-template <class T> std::string dtype_name() { return std::is_same_v<T, float> ? "f32" : std::is_same_v<T, bf16> ? "bf16" : std::is_same_v<T, double> ? "f64" : "u8"; }
+template <class T> std::string dtype_name() { return std::is_same_v<T, float> ? "f32" : std::is_same_v<T, bf16> ? "bf16" : std::is_same_v<T, f16> ? "f16" : std::is_same_v<T, double> ? "f64" : "u8"; }
 
 // Fills an operand with inputs. The values are rounded to the operand's type before kernel and reference see them.
 using Generator = std::function<void(Values&, std::mt19937_64&)>;
@@ -82,6 +84,7 @@ inline double relative_tolerance(DType dtype) {
   switch (dtype) {
     case DType::f64: return 1e-12;
     case DType::bf16: return 8e-3;  // one unit in the last of eight bits
+    case DType::f16: return 1e-3;   // of eleven
     case DType::u8: return 0;       // bytes are compared as such; see Check in tests/op_runner.h
     default: return 1e-5;
   }
@@ -101,6 +104,7 @@ template <class T, class F> void dispatch(Stream& stream, F&& f) {
 template <class F> void for_types(F&& f) {
   f.template operator()<float>();
   f.template operator()<bf16>();
+  f.template operator()<f16>();
   f.template operator()<double>();
 }
 

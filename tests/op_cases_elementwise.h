@@ -148,6 +148,7 @@ inline std::vector<OpCase> elementwise_cases() {
     for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, std::int64_t{50001}}) {
       cast_case<T, float>(rows, n);
       cast_case<T, bf16>(rows, n);
+      cast_case<T, f16>(rows, n);
       cast_case<T, double>(rows, n);
     }
   });
@@ -326,17 +327,18 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
     c.bench = n >= bench_length;
     rows.push_back(c);
 
-    for (const float max_norm : {0.f, 0.5f, 1e9f}) {
-      if (max_norm != 0.5f && n != 16385) continue;
-      c = new_case<T>("gradient_norm", std::to_string(n) + (max_norm == 0.f ? "/no_clipping" : max_norm > 1 ? "/below_limit" : ""));
-      const Values state{41, 7, 1e-3, 0.25, 123, 2, 1, 0};
+    struct Clipping { float max_norm; double scale; };  // scale: of the loss
+    for (const auto& [max_norm, scale] : {Clipping{0.f, 1}, Clipping{0.5f, 1}, Clipping{1e9f, 1}, Clipping{0.5f, 64}, Clipping{0.f, 64}}) {
+      if ((max_norm != 0.5f || scale != 1) && n != 16385) continue;
+      c = new_case<T>("gradient_norm", std::to_string(n) + (max_norm == 0.f ? "/no_clipping" : max_norm > 1 ? "/below_limit" : "") + (scale != 1 ? "/scaled" : ""));
+      const Values state{41, 7, 1e-3, 0.25, 123, 2, 1, 0, scale, 5, 100};
       c.operands = {input<T>("gradients", n), in_and_out<StepState>("state", 1, fixed_values(state))};
-      c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { gradient_norm<D, T>(s, p.get<T>(0), n, max_norm, p.get<StepState>(1)); }); };
-      c.reference = [=](std::vector<Values>& v) {
+      c.run = [n, max_norm = max_norm](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { gradient_norm<D, T>(s, p.get<T>(0), n, max_norm, p.get<StepState>(1)); }); };
+      c.reference = [max_norm = max_norm, scale = scale](std::vector<Values>& v) {
         double squares = 0;
         for (double g : v[0]) squares += g * g;
-        const double norm = std::sqrt(squares);
-        v[1][3] = max_norm > 0 && norm > max_norm ? max_norm / norm : 1;
+        const double norm = std::sqrt(squares) / scale;
+        v[1][3] = (max_norm > 0 && norm > max_norm ? max_norm / norm : 1) / scale;
         v[1][4] = norm;
       };
       c.bytes = element * static_cast<double>(n);

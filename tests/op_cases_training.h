@@ -126,6 +126,16 @@ inline std::vector<OpCase> optimizer_cases() {
     c.reference = [=](std::vector<Values>& v) { v[0][5] = finite > 0 ? 4 : 5, v[0][7] = finite > 0 ? 0 : 3; };
     rows.push_back(c);
   }
+  // The loss scale: kept, halved after a bad step, doubled after enough good ones; never below 1 or above 2^24.
+  struct Scale { const char* name; double finite, scale, good, interval, scale_after, good_after; };
+  for (const Scale& k : std::vector<Scale>{{"fixed", 0, 1, 0, 0, 1, 0}, {"bad", 0, 1024, 7, 10, 512, 0}, {"bad_at_one", 0, 1, 7, 10, 1, 0}, {"good", 1, 1024, 7, 10, 1024, 8},
+                                           {"enough", 1, 1024, 9, 10, 2048, 0}, {"enough_at_most", 1, 16777216, 9, 10, 16777216, 0}}) {
+    OpCase c = new_case<float>("finish_step", std::string("scale_") + k.name);
+    c.operands = {in_and_out<StepState>("state", 1, fixed_values({8, 3, 0.5, 0.25, 2, 4, k.finite, 0, k.scale, k.good, k.interval}))};
+    c.run = [](Stream& s, const Pointers& p) { kernels::on_device(s, [&]<class D>() { finish_step<D>(s, p.get<StepState>(0)); }); };
+    c.reference = [=](std::vector<Values>& v) { v[0][5] += 1 - k.finite, v[0][7] = 1 - k.finite, v[0][8] = k.scale_after, v[0][9] = k.good_after; };
+    rows.push_back(c);
+  }
   for (const double step : {1.0, 3.0, 6.0}) {
     OpCase c = new_case<float>("record_losses", "step" + std::to_string(static_cast<int>(step)));
     c.operands = {input<StepState>("state", 1, fixed_values({step, 3, 0.5, 0.25, 2, 4, 1, 0})), input<float>("loss_a", 1), input<float>("loss_b", 1), in_and_out<float>("log", 6)};

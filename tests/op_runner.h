@@ -18,7 +18,7 @@ namespace tests {
 constexpr std::size_t guard_bytes = 128;
 constexpr std::uint8_t guard_value = 0xa5, poison_value = 0xff;  // 0xff.. is NaN in every float type
 
-inline std::size_t element_bytes(DType d) { return d == DType::f64 ? 8 : d == DType::f32 ? 4 : d == DType::bf16 ? 2 : d == DType::u8 ? 1 : sizeof(kernels::StepState); }
+inline std::size_t element_bytes(DType d) { return d == DType::f64 ? 8 : d == DType::f32 ? 4 : d == DType::bf16 || d == DType::f16 ? 2 : d == DType::u8 ? 1 : sizeof(kernels::StepState); }
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -29,6 +29,7 @@ inline Bytes encode(const Values& v, DType dtype) {
     s.step = static_cast<std::uint64_t>(v[0]), s.seed = static_cast<std::uint64_t>(v[1]);
     s.learning_rate = static_cast<float>(v[2]), s.clip_factor = static_cast<float>(v[3]), s.gradient_norm = static_cast<float>(v[4]);
     s.skipped = static_cast<std::uint32_t>(v[5]), s.finite = static_cast<std::uint32_t>(v[6]), s.skipped_in_a_row = static_cast<std::uint32_t>(v[7]);
+    if (v.size() > 8) s.loss_scale = static_cast<float>(v[8]), s.good_steps = static_cast<std::uint32_t>(v[9]), s.scale_interval = static_cast<std::uint32_t>(v[10]);
     std::memcpy(bytes.data(), &s, sizeof s);
     return bytes;
   }
@@ -39,6 +40,7 @@ inline Bytes encode(const Values& v, DType dtype) {
       case DType::f32: put(static_cast<float>(v[i])); break;
       case DType::f64: put(v[i]); break;
       case DType::bf16: put(bf16(static_cast<float>(v[i]))); break;
+      case DType::f16: put(f16(static_cast<float>(v[i]))); break;
       default: put(static_cast<std::uint8_t>(v[i])); break;
     }
   }
@@ -49,7 +51,7 @@ inline Values decode(const Bytes& bytes, DType dtype) {
   if (dtype == DType::state) {
     kernels::StepState s;
     std::memcpy(&s, bytes.data(), sizeof s);
-    return {static_cast<double>(s.step), static_cast<double>(s.seed), double{s.learning_rate}, double{s.clip_factor}, double{s.gradient_norm}, double(s.skipped), double(s.finite), double(s.skipped_in_a_row)};
+    return {static_cast<double>(s.step), static_cast<double>(s.seed), double{s.learning_rate}, double{s.clip_factor}, double{s.gradient_norm}, double(s.skipped), double(s.finite), double(s.skipped_in_a_row), double{s.loss_scale}, double(s.good_steps), double(s.scale_interval)};
   }
   Values v(bytes.size() / element_bytes(dtype));
   for (std::size_t i = 0; i < v.size(); ++i) {
@@ -58,6 +60,7 @@ inline Values decode(const Bytes& bytes, DType dtype) {
       case DType::f32: v[i] = double{get(0.f)}; break;
       case DType::f64: v[i] = get(0.0); break;
       case DType::bf16: v[i] = static_cast<double>(static_cast<float>(get(bf16(0.f)))); break;
+      case DType::f16: v[i] = static_cast<double>(static_cast<float>(get(f16(0.f)))); break;
       default: v[i] = get(std::uint8_t{0}); break;
     }
   }
@@ -149,7 +152,7 @@ inline std::string compare(const OpCase& c, const std::vector<Bytes>& got, const
     std::size_t where = 0;
     for (std::size_t k = 0; k < values.size(); ++k) {
       // A byte is a rounded value: half a step, and a little for a value that lies on the boundary.
-      const double allowed = o.dtype == DType::u8 ? 0.5 + 255 * 8e-3 * (c.operands[0].dtype == DType::bf16 ? 1 : 1e-3) : c.loosen * relative_tolerance(o.dtype) * (std::fabs(want[i][k]) + c.scale);
+      const double allowed = o.dtype == DType::u8 ? 0.5 + 255 * 8e-3 * (c.operands[0].dtype == DType::bf16 ? 1 : c.operands[0].dtype == DType::f16 ? 0.125 : 1e-3) : c.loosen * relative_tolerance(o.dtype) * (std::fabs(want[i][k]) + c.scale) + (o.dtype == DType::f16 ? 6e-8 : 0);  // the smallest f16
       const double error = values[k] == want[i][k] ? 0 : std::fabs(values[k] - want[i][k]) / allowed;
       if (!(error <= worst)) worst = std::isnan(error) ? std::numeric_limits<double>::infinity() : error, where = k;
     }

@@ -61,7 +61,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_flag("--dry-run", *dry_run, "Only say how much memory the training takes and which batch fits");
   command->add_option("--seed", options->seed, "Of everything random");
   command->add_option("--device", options->device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  command->add_option("--precision", options->precision, "auto (bf16 on the GPU, f32 on the CPU), f32, tf32 (float whose products a GPU rounds to 10 bits: faster) or bf16")->check(CLI::IsMember({"auto", "f32", "tf32", "bf16"}));
+  command->add_option("--precision", options->precision, "auto (bf16 on the GPU, f16 on one older than 8.0, f32 on the CPU), f32, tf32 (float whose products a GPU rounds to 10 bits: faster), bf16, or f16 (with a scaled loss)")->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}));
   command->add_option("--learning-rate", options->learning_rate, "Of Adam; 0: what suits the model")->check(CLI::NonNegativeNumber);
   command->add_option("--final-learning-rate", options->final_learning_rate, "Let the rate fall to this along a cosine over --steps; 0: keep it constant")->check(CLI::NonNegativeNumber);
   command->add_option("--clip-norm", options->clip_norm, "Largest norm of the gradient; 0: no clipping")->check(CLI::NonNegativeNumber);

@@ -41,6 +41,10 @@ void save_model(const std::filesystem::path& path, const Model& model, const nn:
   metadata["seed"] = fmt::format("{}", state.seed);
   metadata["skipped"] = fmt::format("{}", state.skipped);
   metadata["learning_rate"] = fmt::format("{}", state.learning_rate);
+  if (state.scale_interval != 0) {
+    metadata["loss_scale"] = fmt::format("{}", state.loss_scale);
+    metadata["good_steps"] = fmt::format("{}", state.good_steps);
+  }
 
   // One copy of each arena on the host; the records point into it.
   const nn::Tensor arenas[3] = {model.arena().master().to(nn::Device::host), model.arena().moment1().to(nn::Device::host), model.arena().moment2().to(nn::Device::host)};
@@ -68,6 +72,10 @@ LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn:
   loaded.state.seed = parse_number<std::uint64_t>(loaded.metadata, "seed", loaded.used);
   loaded.state.skipped = parse_number<std::uint32_t>(loaded.metadata, "skipped", loaded.used);
   loaded.state.learning_rate = parse_number<float>(loaded.metadata, "learning_rate", loaded.used);
+  if (loaded.metadata.contains("loss_scale")) {
+    loaded.state.loss_scale = parse_number<float>(loaded.metadata, "loss_scale", loaded.used);
+    loaded.state.good_steps = parse_number<std::uint32_t>(loaded.metadata, "good_steps", loaded.used);
+  }
 
   nn::ParameterArena& arena = loaded.model->arena();
   arena.allocate(device, working, loaded.state.seed);

@@ -29,6 +29,7 @@ nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
     };
     kernels::on_device(device, [&]<class D>() {
       if (dtype == nn::DType::bf16) draw.template operator()<D, kernels::bf16>();
+      else if (dtype == nn::DType::f16) draw.template operator()<D, kernels::f16>();
       else draw.template operator()<D, float>();
     });
   }

@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kPreviewRows = 7;
 constexpr std::uint32_t kNanGuard = 5;  // steps in a row without finite gradients before training stops
+constexpr std::uint32_t kScaleInterval = 2000;  // good steps until an f16 training tries twice the loss scale
+constexpr float kFirstLossScale = 65536.f;
 constexpr std::size_t kHistory = 4000;
 constexpr double kCollectSeconds = 0.25;  // between two looks at a GPU's losses: looking waits for the steps queued so far
 
@@ -25,8 +27,10 @@ nn::DType choose_dtype(const std::string& precision, nn::Device device) {
   kernels::allow_tf32 = precision == "tf32";
   if (precision == "f32" || precision == "tf32") return nn::DType::f32;
   if (precision == "bf16") return nn::DType::bf16;
-  if (precision == "auto") return device == nn::Device::cuda && kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f32;
-  throw Error(ErrorKind::usage, fmt::format("precision '{}' is not known: choose auto, f32, tf32 or bf16", precision));
+  if (precision == "f16") return nn::DType::f16;
+  if (precision == "auto" && device == nn::Device::host) return nn::DType::f32;
+  if (precision == "auto") return kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f16;
+  throw Error(ErrorKind::usage, fmt::format("precision '{}' is not known: choose auto, f32, tf32, bf16 or f16", precision));
 }
 
 template <class T> T metadata_number(const Metadata& metadata, const std::string& key, T fallback) {
@@ -114,6 +118,9 @@ void Trainer::begin_or_resume() {
     state.learning_rate = options_.learning_rate > 0.f ? options_.learning_rate : model_->learning_rate();
   }
   options_.learning_rate = state.learning_rate;
+  state.scale_interval = dtype_ == nn::DType::f16 ? kScaleInterval : 0;
+  if (state.scale_interval == 0) state.loss_scale = 1.f;
+  else if (state.loss_scale == 1.f) state.loss_scale = kFirstLossScale;
   step_ = collected_ = static_cast<std::int64_t>(state.step);
   state_ = std::make_unique<nn::StepStateBlock>(device_, state);
   std::error_code error;
@@ -205,7 +212,7 @@ void Trainer::collect() {
     const std::size_t row = 2 * static_cast<std::size_t>(collected_ % TrainingStep::kLossRows);
     history_.push_back({collected_ + 1, rows[row], rows[row + 1]});
   }
-  if (state.skipped_in_a_row >= kNanGuard)
+  if (state.skipped_in_a_row >= kNanGuard && state.loss_scale == 1.f)  // while there is a scale to halve, a gradient that is too large is not the end
     throw Error(ErrorKind::not_finite, fmt::format("training stopped at step {}: no finite gradient in {} steps (loss A {}, loss B {}). The weights in {} are those from before. "
                                                    "Resume with a lower --learning-rate (now {}) or with --clip-norm 1",
                                                    step_, state.skipped_in_a_row, history_.back().a, history_.back().b, (options_.model_dir / kModelFile).string(), state.learning_rate));

@@ -22,7 +22,7 @@ struct TrainOptions {
   int parts = 1;                     // in which a batch goes through the network, at least; more where memory asks for it
   std::uint64_t seed = 1;
   std::string device = "auto";       // auto, cpu, cuda
-  std::string precision = "auto";    // auto (bf16 on the GPU, f32 on the host), f32, tf32 (float, products on a GPU rounded), bf16
+  std::string precision = "auto";    // auto (bf16 on the GPU, f16 on an old one, f32 on the host), f32, tf32 (float, products on a GPU rounded), bf16, f16
   float learning_rate = 0.f;         // 0: what suits the model
   float final_learning_rate = 0.f;   // 0: constant; else the rate falls to this along half a cosine over `steps`
   float clip_norm = 0.f;             // 0: no clipping

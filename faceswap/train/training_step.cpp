@@ -26,6 +26,7 @@ void TrainingStep::draw(int first, int count) {
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
+    else if (dtype_ == nn::DType::f16) launch.template operator()<D, kernels::f16>();
     else launch.template operator()<D, float>();
   });
 }
@@ -52,7 +53,7 @@ void TrainingStep::run() {
   for (int part = 0; part < plan_.parts; ++part) {
     const int first = plan_.batch * part / plan_.parts, end = plan_.batch * (part + 1) / plan_.parts;
     const std::array<nn::Tensor, 2> losses = forward(first, end - first);
-    nn::backward(losses);
+    nn::backward(losses, dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
     for (int k = 0; k < 2; ++k) total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
   }
   kernels::on_device(stream, [&]<class D>() {

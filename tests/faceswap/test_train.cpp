@@ -155,6 +155,34 @@ TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
   }
 }
 
+// f16 with a scaled loss: a scale that is far too large is halved, step by step, before a weight has moved, and then training goes
+// on; a resumed run has the scale that the saved one had.
+TEST_F(Training, HalfPrecisionFindsItsLossScale) {
+  options.precision = "f16";
+  options.batch = 2;
+  Trainer trainer(into("model", 6));
+  trainer.run();
+  const nn::StepState state = trainer.state();
+  EXPECT_GT(state.loss_scale, 1.f);
+  EXPECT_EQ(state.skipped_in_a_row, 0u);
+  EXPECT_EQ(state.loss_scale, 65536.f / static_cast<float>(1u << state.skipped)) << "halved once for each step that was skipped";
+  EXPECT_EQ(state.good_steps, 6u - state.skipped);
+  const std::vector<float> weights = trainer.model().arena().master().to_host<float>();
+  for (const float w : weights) ASSERT_TRUE(std::isfinite(w));
+
+  Trainer resumed(into("model", 6));
+  EXPECT_EQ(resumed.state().loss_scale, state.loss_scale);
+  EXPECT_EQ(resumed.state().good_steps, state.good_steps);
+
+  // The same steps in float end near by: the scale is taken out again.
+  options.precision = "f32";
+  TrainOptions plain = into("plain", 6);
+  plain.steps = 6 - static_cast<std::int64_t>(state.skipped);
+  Trainer reference(plain);
+  reference.run();
+  EXPECT_NEAR(trainer.history()[0].a, reference.history()[0].a, 2e-3);
+}
+
 TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
   options.batch = 1;
   Trainer(into("model", 1)).run();

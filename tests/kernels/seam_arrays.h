@@ -67,6 +67,7 @@ template <class D, class T> class Array {
 // Error allowed to one output: rounding of the sum, in proportion to the magnitudes added up, and rounding of the result.
 template <class T> struct Tolerance { static constexpr double sum = 1e-6, result = 1e-6; };
 template <> struct Tolerance<double> { static constexpr double sum = 1e-15, result = 1e-12; };
+template <> struct Tolerance<kernels::f16> { static constexpr double sum = 1e-6, result = 1.0 / 2048; };
 template <> struct Tolerance<kernels::bf16> { static constexpr double sum = 1e-6, result = 1.0 / 256; };
 
 template <class D, class T> void expect_close(const Array<D, T>& got, const reference::Sums& expected, const std::string& what) {

@@ -80,12 +80,12 @@ template <class Implementation> struct Conv : testing::Test {
   }
 };
 
-using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, double>, Im2col<float>, Im2col<kernels::bf16>, Thin
+using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, kernels::f16>, Seam<kernels::Host, double>, Im2col<float>, Im2col<kernels::bf16>, Thin
 #if DOPPEL_HAS_ONEDNN
                                        , OneDnn<float>, OneDnn<kernels::bf16>
 #endif
 #if DOPPEL_HAS_CUDA
-                                       , Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>
+                                       , Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>, Seam<kernels::Cuda, kernels::f16>
 #endif
                                        >;
 TYPED_TEST_SUITE(Conv, Implementations);

@@ -45,12 +45,12 @@ template <class Implementation> struct Gemm : testing::Test {
 #endif
   }
 };
-using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, double>, Blocked<float>, Blocked<kernels::bf16>
+using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, kernels::f16>, Seam<kernels::Host, double>, Blocked<float>, Blocked<kernels::bf16>
 #if DOPPEL_HAS_ONEDNN
                                        , OneDnn<float>, OneDnn<kernels::bf16>
 #endif
 #if DOPPEL_HAS_CUDA
-                                       , Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>
+                                       , Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>, Seam<kernels::Cuda, kernels::f16>
 #endif
                                        >;
 TYPED_TEST_SUITE(Gemm, Implementations);

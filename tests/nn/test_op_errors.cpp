@@ -93,7 +93,7 @@ TEST(OpErrors, Parameters) {
   arena.add("encoder.weight", {4, 4}, {});
   EXPECT_EQ(message_of([&] { arena.add("encoder.weight", {4}, {}); }), "parameters: encoder.weight is declared twice");
   EXPECT_EQ(message_of([&] { arena.add("empty", {4, 0}, {}); }), "parameters: empty has no elements: [4,0]");
-  EXPECT_EQ(message_of([&] { arena.allocate(Device::host, DType::u8, 1); }), "parameters: the working dtype must be f32, bf16 or f64, not u8");
+  EXPECT_EQ(message_of([&] { arena.allocate(Device::host, DType::u8, 1); }), "parameters: the working dtype must be f32, bf16, f16 or f64, not u8");
   arena.allocate(Device::host, DType::f32, 1);
   EXPECT_EQ(message_of([&] { arena.add("late", {4}, {}); }), "parameters: late is declared after allocate()");
   EXPECT_EQ(message_of([&] { arena.allocate(Device::host, DType::f32, 1); }), "parameters: allocate() is called twice");

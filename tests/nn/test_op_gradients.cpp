@@ -118,6 +118,7 @@ TEST_P(OpGradients, AgreeBetweenDtypes) {
   const OpRun reference = run(op_case, DType::f64);
   expect_close(run(op_case, DType::f32), reference, op_case.f32_tolerance, "f32");
   expect_close(run(op_case, DType::bf16), reference, op_case.bf16_tolerance, "bf16");
+  if (op_case.op != "cast") expect_close(run(op_case, DType::f16), reference, op_case.bf16_tolerance / 4, "f16");
 }
 
 TEST_P(OpGradients, AreBitwiseTheSameInReverseThreadOrder) {
