@@ -47,7 +47,7 @@ run_preset() {
   # threads, for one element type: a race does not depend on the type.
   if [ "$preset" = tsan ]; then
     targets=(--target test_kernels)
-    select=(--tests-regex '^kernels\.' --exclude-regex '_(f64|bf16)_|(Conv|Gemm)/[1-9]')
+    select=(--tests-regex '^kernels\.' --exclude-regex '_(f64|bf16|f16)_|(Conv|Gemm)/[1-9]')
   fi
   echo "== $preset: configure and build"
   if ! cmake --preset "$preset" "${cmake_arguments[@]}" >"build/$preset.configure.log" 2>&1; then
