@@ -71,6 +71,9 @@ struct OpCase {
   std::vector<Operand> operands;
   std::function<void(Stream&, const Pointers&)> run;
   std::function<void(std::vector<Values>&)> reference;  // gets all operands, assigns those that are out or inout
+  // One element of the only output, from the inputs: for rows whose whole reference takes minutes. Where it is set, element_samples
+  // elements are compared instead of all.
+  std::function<double(const std::vector<Values>&, std::int64_t)> element;
   double bytes = 0;      // read once plus written once
   double flops = 0;
   // |got - want| <= loosen * relative(dtype of the operand) * (|want| + scale). scale is the size of the terms that a sum adds up.
@@ -78,6 +81,8 @@ struct OpCase {
   double loosen = 1;
   bool host_only = false;  // double
   bool bench = false;      // a shape of the models' own size: for the benchmark, too slow for the reference in every test
+  bool sweep = false;      // for the benchmark: one of a series of sizes
+  std::vector<std::int64_t> shape;  // what the benchmark's peers must know: gemm m, n, k, transpose_a, transpose_b; conv_* the fields of ConvShape
 };
 
 inline double relative_tolerance(DType dtype) {

@@ -18,6 +18,7 @@ inline std::vector<Matrix> matrices() {
 }
 inline std::vector<std::int64_t> lengths() { return {0, 1, 7, 1000, 40001}; }
 constexpr std::int64_t bench_length = 1 << 24;
+inline std::vector<std::int64_t> sweep_lengths() { return {1 << 12, 1 << 15, 1 << 18, 1 << 21}; }
 
 inline double size_of(DType d) { return d == DType::f64 ? 8 : d == DType::bf16 ? 2 : d == DType::u8 ? 1 : 4; }
 
@@ -145,6 +146,16 @@ inline std::vector<OpCase> elementwise_cases() {
     bias_cases<T>(rows);
     for (std::int64_t n : lengths()) flat_cases<T>(rows, n);
     if (!std::is_same_v<T, double>) flat_cases<T>(rows, bench_length);
+    if (!std::is_same_v<T, double>)
+      for (const std::int64_t n : sweep_lengths()) {
+        std::vector<OpCase> series;
+        flat_cases<T>(series, n);
+        for (OpCase& c : series) {
+          if (c.name.ends_with("/in_place")) continue;
+          c.bench = c.sweep = true;
+          rows.push_back(std::move(c));
+        }
+      }
     for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, std::int64_t{50001}}) {
       cast_case<T, float>(rows, n);
       cast_case<T, bf16>(rows, n);

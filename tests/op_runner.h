@@ -161,6 +161,22 @@ inline std::string compare(const OpCase& c, const std::vector<Bytes>& got, const
   return "";
 }
 
+// The same for a row that can give one element of its answer alone: element_samples of them, drawn anew each time, and not a NaN anywhere.
+constexpr int element_samples = 200;
+inline std::string compare_elements(const OpCase& c, const std::vector<Bytes>& got, const std::vector<Values>& inputs) {
+  const std::size_t last = c.operands.size() - 1;  // the output
+  const Values values = decode(got[last], c.operands[last].dtype);
+  for (std::size_t k = 0; k < values.size(); ++k)
+    if (std::isnan(values[k])) return fmt::format("{}: '{}'[{}] is not a number, or was never written", c.name, c.operands[last].name, k);
+  std::mt19937_64 random(std::random_device{}());
+  for (int i = 0; i < element_samples && !values.empty(); ++i) {
+    const auto at = static_cast<std::size_t>(random() % values.size());
+    const double want = c.element(inputs, static_cast<std::int64_t>(at)), error = std::fabs(values[at] - want), allowed = c.loosen * relative_tolerance(c.operands[last].dtype) * (std::fabs(want) + c.scale);
+    if (!(error <= allowed)) return fmt::format("{}: '{}'[{}] is {:.9g}, should be {:.9g}: {:.2f} times the tolerance", c.name, c.operands[last].name, at, values[at], want, error / allowed);
+  }
+  return "";
+}
+
 // Sets the executor's knobs and puts them back.
 class WithConfig {
  public:

@@ -16,3 +16,4 @@ void add_demo(CLI::App& app, Context& context);
 void add_synth(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);

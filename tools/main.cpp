@@ -74,6 +74,7 @@ int run(int argc, char** argv) {
   add_synth(app, context);
   add_inspect(app, context);
   add_doctor(app, context);
+  add_bench(app, context);
 
   if (argc == 1) {
     fmt::print("{}", app.help());

@@ -46,7 +46,7 @@ struct Cli : ::testing::Test {
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command : {"extract", "train", "convert", "demo", "synth", "inspect", "doctor"}) {
+  for (const char* command : {"extract", "train", "convert", "demo", "synth", "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -75,6 +75,42 @@ TEST_F(Cli, DoctorExplains) {
   EXPECT_TRUE(parsed.contains("gpu"));
   EXPECT_FALSE(parsed["gpu"]["value"].get<std::string>().empty());
 }
+
+#if DOPPEL_HAS_BENCH
+TEST_F(Cli, BenchMeasuresAndCompares) {
+  const Result plain = doppel("bench --device cpu --filter 'host/transfer_stats/.*/cold$' --rounds 2 --json first.json");
+  EXPECT_EQ(plain.code, 0) << plain.err;
+  EXPECT_NE(plain.out.find("host/transfer_stats/f32/"), std::string::npos) << plain.out;
+  EXPECT_NE(plain.out.find("ceilings of host"), std::string::npos);
+
+  const Result json = doppel("bench -q --device cpu --filter transfer_stats --rounds 1 --json - --compare first.json");
+  EXPECT_EQ(json.code, 0) << json.err;
+  const nlohmann::json record = nlohmann::json::parse(json.out);
+  EXPECT_EQ(record.at("format"), "doppel-bench-1");
+  EXPECT_GT(record.at("rows").at(0).at("share_of_ceiling").get<double>(), 0);
+  for (const auto& change : record.at("compared").at("changes")) EXPECT_EQ(change.at("verdict"), "too few samples");
+  EXPECT_NE(json.err.find("not compared"), std::string::npos) << json.err;
+
+  EXPECT_NE(doppel("bench --list --filter adam").out.find("host/adam_step/bf16/"), std::string::npos);
+}
+
+TEST_F(Cli, BenchRefusesWhatItCannotDo) {
+  EXPECT_EQ(doppel("bench --filter no_such_kernel").code, 2);
+  EXPECT_EQ(doppel("bench --filter '('").code, 2);
+  EXPECT_EQ(doppel("bench --compare nowhere.json").code, 3);
+  EXPECT_EQ(doppel("bench --filter transfer_stats --against /no/such/doppel --turns 1 --rounds 1").code, 3);
+  std::ofstream(dir / "other.json") << "{}";
+  const Result other = doppel("bench --compare other.json");
+  EXPECT_EQ(other.code, 3);
+  EXPECT_NE(other.err.find("other.json is not a record"), std::string::npos) << other.err;
+}
+#else
+TEST_F(Cli, BenchSaysThatItIsNotBuilt) {
+  const Result result = doppel("bench --filter add");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.err.find("DOPPEL_BENCH=ON"), std::string::npos) << result.err;
+}
+#endif
 
 TEST_F(Cli, UnreadableInputIsThree) {
   const Result missing = doppel("extract nowhere.mp4 -o faces");

@@ -1,0 +1,113 @@
+// The kernel suite: a row for every op case on every device, measured against ceilings of the same process. Both front ends use it:
+// `doppel bench` (tools/bench.cpp) and, for those who know Google Benchmark, doppel_bench (google_benchmark.cpp).
+//
+//   right before fast   a row runs once on poisoned outputs and is held against its reference; where it differs it gets no number
+//   cold                each launch takes the next of several sets of operands, which together are four times the last cache
+//   hot                 always the same set, for rows that fit half of the cache
+//   GPU                 events behind a gate (gpu_side.h); launches shorter than 20 us as a CUDA graph of many
+//   a sample            the shortest of a few timings; beside it a probe of the machine: the ceiling that bounds the row, timed just
+//                       before and after. Their ratio is what compare_runs() sees
+//   share of ceiling    the largest of  bytes / time / bandwidth,  flops / time / speed of GEMM,  time of an empty launch / time;
+//                       which one it is says what the row is bound by. Bytes and FLOPs are the op case's
+#pragma once
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "bench/peers.h"
+#include "tests/op_cases.h"
+
+namespace bench {
+
+using kernels::Device;
+
+enum class Bound { copy, read, write, f32, tf32, bf16, launch };
+const char* name(Bound bound);
+
+// What one device gives at most, measured by this process.
+struct Ceilings {
+  double copy = 0, read = 0, write = 0;      // bytes/s, read plus written
+  double f32 = 0, tf32 = 0, bf16 = 0;        // FLOP/s of the best GEMM at hand; 0 where there is none
+  double launch = 0;                         // seconds of an empty launch in a row of many
+  std::map<std::string, double> candidates;  // what each way reached, in the same units
+};
+
+struct Row {
+  std::string name;                // device/launcher/type/shape/cold|hot[/peer]
+  const tests::OpCase* op = nullptr;
+  Device device = Device::host;
+  bool cold = true;
+  std::optional<Peer> peer;        // else our kernel
+  std::string error;               // why there is no number
+  Bound bound = Bound::copy;
+  std::vector<double> seconds;     // one per round
+  std::vector<double> probe;       // seconds of the probe beside it
+  int registers = 0, kernels = 0;  // of the launch; GPU only
+  std::size_t shared_bytes = 0;
+  double occupancy = 0;
+};
+
+struct SuiteOptions {
+  std::string filter;              // regular expression, anywhere in the name
+  std::string device = "auto";     // auto: GPU and host; cpu; cuda
+  bool every_case = false;         // the small shapes of the tests and the sweeps too
+  bool peers = true;
+  double seconds = 150;            // of the whole run; the number of rounds follows
+  int rounds = 12;                 // at most
+  double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
+  std::vector<std::string> openblas = openblas_names();
+};
+
+class Suite {
+ public:
+  explicit Suite(std::vector<tests::OpCase> table, SuiteOptions options = {});
+  ~Suite();
+
+  std::vector<Row>& rows() { return rows_; }
+  const std::vector<PeerLibrary>& libraries() const { return peers_.libraries(); }
+  const Ceilings& ceilings(Device device);   // measured on the first call
+
+  // Holds the row against its reference; false and row.error where it fails. Peers are checked the same way.
+  bool check(Row& row);
+  // One timing of a checked row: seconds per launch.
+  double sample(Row& row);
+  // A round: every row once, in the table's order, with its probe. `progress` is told the row's number.
+  template <class Progress> void round(const Progress& progress) {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      measure(rows_[i]);
+      progress(i);
+    }
+    end_round();
+  }
+  void measure(Row& row);
+  void end_round();   // forgets the last case's answer, a gigabyte
+  double share_of_ceiling(const Row& row, double seconds, Bound* bound = nullptr);
+
+ private:
+  struct Bed;       // operands in memory, in as many sets as the row needs
+  struct Kept;      // a piece of every operand, to fill a bed from
+  struct Answer;    // of the case in hand
+  const Kept& prepare(const tests::OpCase& op);
+  Bed& bed(const Row& row);
+  double probe(Device device, Bound bound);
+  void add_rows(const tests::OpCase& op, Device device);
+
+  std::vector<tests::OpCase> table_;
+  SuiteOptions options_;
+  std::regex filter_;
+  Peers peers_;
+  std::vector<Row> rows_;
+  std::map<std::string, std::unique_ptr<Kept>> kept_;
+  std::map<Device, Ceilings> ceilings_;
+  std::unique_ptr<Bed> bed_;
+  std::unique_ptr<Answer> answer_;
+};
+
+// Medians, shares and samples of all rows, the machine before and after, as `doppel bench --json` writes it.
+nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
+
+}  // namespace bench
