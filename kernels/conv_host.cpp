@@ -35,11 +35,15 @@ template <class T> bool onednn_filter(const ConvShape& s) { return s.out_h() * s
 template <class T> bool native() { return false; }
 #endif
 
+// What a pass of a convolution costs at least, whichever of the three: the same three arrays, the same multiply-adds.
+double flops(const ConvShape& s) { return 2.0 * static_cast<double>(y_size(s)) * static_cast<double>(s.kernel) * s.kernel * s.in_channels; }
+template <class T> double bytes(const ConvShape& s) { return static_cast<double>(sizeof(T)) * static_cast<double>(x_size(s) + w_size(s) + y_size(s)); }
+
 }  // namespace
 
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
-  if (y_size(s) == 0 || stream.only_counts("conv_forward")) return;
+  if (y_size(s) == 0 || stream.only_counts("conv_forward", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
@@ -61,7 +65,7 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
 
 template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
-  if (x_size(s) == 0 || stream.only_counts("conv_backward_data")) return;
+  if (x_size(s) == 0 || stream.only_counts("conv_backward_data", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {
       const Widened wide_dy(stream, dy, y_size(s)), wide_w(stream, w, w_size(s)), wide_dx(x_size(s));
@@ -79,7 +83,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if (stream.only_counts("conv_backward_filter")) return;
+  if (stream.only_counts("conv_backward_filter", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>() || s.in_channels < 16 || thin::offers(s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)), wide_dw(w_size(s));
@@ -101,7 +105,9 @@ void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const 
 template <class D, class T>
 void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
-  if (m == 0 || n == 0 || stream.only_counts("gemm")) return;
+  if (m == 0 || n == 0) return;
+  const double products = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  if (stream.only_counts("gemm", 2 * products, static_cast<double>(sizeof(T)) * static_cast<double>(m * k + k * n + m * n))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {
       const Widened wide_a(stream, a, m * k), wide_b(stream, b, k * n), wide_c = beta != 0.f ? Widened(stream, c, m * n) : Widened(m * n);

@@ -16,6 +16,11 @@ namespace kernels {
 enum class Device : std::uint8_t { host, cuda, meta };
 const char* name(Device device);
 
+struct CountedLaunch {
+  std::string name;
+  double flops, bytes;  // of a convolution or matrix product: 2 per multiply-add; each operand read once, the result written once. Else 0
+};
+
 class Stream {
  public:
   static Stream& of(Device device);        // the compute stream of that device; throws Error(device) where there is none
@@ -24,13 +29,14 @@ class Stream {
   void synchronize();                      // waits for all work queued so far; throws what it met
   bool capturing() const;                  // inside a CUDA graph capture
 
-  // On the meta device a launch is only counted: by this call, and told apart by its name.
-  bool only_counts(const char* launch) {
+  // On the meta device a launch is only counted: by this call, and told apart by its name. Convolutions and matrix products also
+  // say what they cost at least: the floor under a step's time is made of these.
+  bool only_counts(const char* launch, double flops = 0, double bytes = 0) {
     if (device_ != Device::meta) return false;
-    counted_.emplace_back(launch);
+    counted_.push_back({launch, flops, bytes});
     return true;
   }
-  std::vector<std::string> take_counted() { return std::exchange(counted_, {}); }
+  std::vector<CountedLaunch> take_counted() { return std::exchange(counted_, {}); }
 
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -39,7 +45,7 @@ class Stream {
   Stream(Device device, void* raw) : device_(device), raw_(raw) {}
   Device device_;
   void* raw_;
-  std::vector<std::string> counted_;
+  std::vector<CountedLaunch> counted_;
 };
 
 // What was found at run time and why. Never throws, never loads cuDNN.

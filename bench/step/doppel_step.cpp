@@ -1,114 +1,152 @@
-// Times whole training steps of a model on fixed random pictures, without a loader: the half of bench/peer/compare_step.py
-// that is ours. One JSON line on stdout: the milliseconds and both losses of every step.
-//   --model NAME --batch N (a side) --steps N --warmup N --device cpu|cuda --dtype f32|bf16 --seed N
-//   --dump FILE   writes the initial weights and the pictures (input, target, mask) as safetensors, so that a peer starts equal
+// Times whole training steps: milliseconds, faces per second, launches, idle share, memory against its forecast, start-up, and the
+// parts of a step against their floors. One row per model, batch and precision, each measured in a process of its own.
+// bench/peer/compare_step.py races `--mode fixed` against PyTorch; bench/report.py makes tables and plots of the JSON.
 #include <fmt/format.h>
+#include <fmt/os.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <chrono>
-#include <cstring>
-#include <map>
-#include <string>
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
 #include <vector>
 
+#include "bench/step/step_measure.h"
 #include "faceswap/models/model.h"
-#include "kernels/dispatch.h"
-#include "kernels/random.h"
-#include "nn/checkpoint.h"
-#include "nn/optimizer.h"
-#include "nn/step_graph.h"
+#include "kernels/error.h"
 
 namespace {
 
-using nn::Tensor;
+using nlohmann::ordered_json;
 
-struct Options { std::string model = "original", device = "cpu", dtype = "f32", dump; std::int64_t batch = 16, steps = 10, warmup = 2; std::uint64_t seed = 1; };
+struct Lists { std::vector<std::string> models{"original"}, dtypes{"f32"}; std::vector<int> batches{16}; };
 
-Options parse(int argc, char** argv) {
-  std::map<std::string, std::string> values;
-  for (int i = 1; i + 1 < argc; i += 2) values[argv[i]] = argv[i + 1];
-  Options o;
-  const auto take = [&](const char* key, auto& into) {
-    const auto entry = values.find(key);
-    if (entry == values.end()) return;
-    if constexpr (std::is_same_v<std::decay_t<decltype(into)>, std::string>) into = entry->second;
-    else into = static_cast<std::decay_t<decltype(into)>>(std::stoll(entry->second));
-    values.erase(entry);
-  };
-  take("--model", o.model); take("--device", o.device); take("--dtype", o.dtype); take("--dump", o.dump);
-  take("--batch", o.batch); take("--steps", o.steps); take("--warmup", o.warmup); take("--seed", o.seed);
-  if (!values.empty() || argc % 2 == 0) throw nn::Error(nn::ErrorKind::usage, "flags: --model --batch --steps --warmup --device --dtype --seed --dump, each with a value");
-  return o;
+std::string quoted(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
 
-// Uniform pictures in [0,1]. Every element differs, so nothing can be cheap by accident.
-Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std::uint64_t seed, std::uint64_t which) {
-  const Tensor host = Tensor::empty(shape, nn::DType::f32, nn::Device::host);
-  kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), host.numel(), 0.f, 1.f, seed, which);
-  return host.to(dtype).to(device);
+// One row, from a child process: peak memory and start-up belong to a process, and a row that fails leaves the others alone.
+ordered_json row_of_a_child(const bench::step::StepOptions& o) {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command =
+      fmt::format("{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} --seconds {} --block {} --seed {}{} 2>&1", quoted(self),
+                  quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode), o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
+  ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"mode", o.mode}};
+  std::FILE* pipe = popen(command.c_str(), "r");
+  if (!pipe) return row.update({{"error", "could not start a process"}}), row;
+  std::string text;
+  char buffer[4096];
+  for (std::size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, got);
+  const int status = pclose(pipe);
+  const std::size_t brace = text.find("{\"model\"");
+  ordered_json measured = status == 0 && brace != std::string::npos ? ordered_json::parse(text.substr(brace), nullptr, false) : ordered_json();
+  if (measured.is_object()) return measured;
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  const std::string ended = WIFSIGNALED(status) ? fmt::format("ended by signal {}", WTERMSIG(status)) : fmt::format("exit code {}", WEXITSTATUS(status));
+  row["error"] = text.empty() ? ended : fmt::format("{} ({})", text.substr(text.size() > 500 ? text.size() - 500 : 0), ended);
+  return row;
 }
 
-void dump(const Options& o, const faceswap::Model& model, const Tensor& input, const Tensor& target, const Tensor& mask) {
-  std::vector<nn::TensorRecord> records;
-  std::vector<Tensor> keep;
-  const auto add = [&](const std::string& name, const Tensor& tensor) {
-    const Tensor host = tensor.to(nn::Device::host).to(nn::DType::f32);
-    std::vector<std::int64_t> shape;
-    for (int i = 0; i < host.shape().rank(); ++i) shape.push_back(host.shape(i));
-    records.push_back({name, nn::DType::f32, shape, static_cast<const std::byte*>(host.raw()), host.numel() * sizeof(float)});
-    keep.push_back(host);
-  };
-  for (const nn::Parameter& p : model.arena().parameters()) add(p.name, p.master);
-  add("input", input); add("target", target); add("mask", mask);
-  nn::save_safetensors(o.dump, {{"model", o.model}}, records);
+std::string number(const ordered_json& row, const char* key, const char* format, double factor = 1) {
+  const auto entry = row.find(key);
+  return entry == row.end() || entry->is_null() ? "-" : fmt::format(fmt::runtime(format), entry->get<double>() * factor);
+}
+
+void print_head() {
+  fmt::print("{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} {:>7}\n", "model", "batch", "dtype", "mode", "ms", "p95 ms",
+             "faces/s", "launches", "nodes", "idle", "peak MiB", "forecast", "start s", "floor ms", "floor");
+}
+
+void print_row(const ordered_json& row) {
+  const std::string what = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(), row["dtype"].get<std::string>(),
+                                       row["mode"].get<std::string>());
+  if (row.contains("error")) return fmt::print("{} {}\n", what, row["error"].get<std::string>());
+  constexpr double kMiB = 1.0 / (1 << 20);
+  const std::string floor_share = row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() / row["median_ms"].get<double>()) : "-";
+  fmt::print("{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what, number(row, "median_ms", "{:.2f}"), number(row, "p95_ms", "{:.2f}"),
+             number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"), number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100),
+             number(row, "peak_bytes", "{:.0f}", kMiB), number(row, "forecast_bytes", "{:.0f}", kMiB), row["start_seconds"]["total"].get<double>(),
+             number(row, "floor_ms", "{:.2f}"), floor_share);
+  std::fflush(stdout);
+}
+
+void print_parts(const ordered_json& rows) {
+  fmt::print("\nParts of a step, ms (in brackets the floor: arithmetic and traffic of convolutions, matrix products and the optimizer at the ceilings\n"
+             "measured in the same process):\n");
+  for (const ordered_json& row : rows) {
+    if (!row.contains("parts")) continue;
+    fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(), row["dtype"].get<std::string>());
+    for (const ordered_json& part : row["parts"])
+      fmt::print("  {} {:.2f} ({:.2f})", part["name"].get<std::string>(), part["median_ms"].get<double>(), part["floor_ms"].get<double>());
+    fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n", row["ceilings"]["flops_per_second"].get<double>() * 1e-9, row["ceilings"]["bytes_per_second"].get<double>() * 1e-9);
+  }
+}
+
+// Written after every row, so that a run that is cut off leaves what it had.
+void write_json(const std::string& path, const ordered_json& document) {
+  fmt::ostream file = fmt::output_file(path);
+  file.print("{}\n", document.dump(2));
 }
 
 int run(int argc, char** argv) {
-  const Options o = parse(argc, argv);
-  const nn::Device device = kernels::choose_device(o.device);
-  const nn::DType dtype = o.dtype == "bf16" ? nn::DType::bf16 : nn::DType::f32;
-  const std::unique_ptr<faceswap::Model> model = faceswap::make_model(o.model);
-  model->arena().allocate(device, dtype, o.seed);
-  const std::int64_t n = o.batch, size = model->size();
-  const Tensor input = random_pictures({2 * n, size, size, 3}, device, dtype, o.seed, 1), target = random_pictures({2 * n, size, size, 3}, device, dtype, o.seed, 2),
-               mask = random_pictures({2 * n, size, size}, device, dtype, o.seed, 3);
-  if (!o.dump.empty()) dump(o, *model, input, target, mask);
+  CLI::App app{"Times training steps of doppel's models, one row per model, batch and precision.\n\n"
+               "  doppel_step --model original,villain --batch 4,16 --dtype f32,bf16 --out steps.json"};
+  Lists lists;
+  bench::step::StepOptions o;
+  bool json = false, single = false, no_parts = false;
+  std::string out;
+  std::vector<std::string> known{"all"};
+  for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
+  app.add_option("--model", lists.models, "Models, or all")->delimiter(',')->check(CLI::IsMember(known))->capture_default_str();
+  app.add_option("--batch", lists.batches, "Faces a side")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, on a GPU also tf32")->delimiter(',')->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  app.add_option("--mode", o.mode, "real: faces are sampled and augmented in the step; fixed: the same random pictures each step, as in the race against PyTorch")
+      ->check(CLI::IsMember({"real", "fixed"}))->capture_default_str();
+  app.add_option("--seconds", o.seconds, "Time a row for so long (at least three samples)")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--steps", o.steps, "Time exactly so many steps instead")->check(CLI::NonNegativeNumber);
+  app.add_option("--warmup", o.warmup, "Untimed steps before")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--block", o.block, "Steps per sample: so many share one wait for the device (0: 10 on a GPU, 1 on the host)")->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", o.seed, "Of weights and pictures")->capture_default_str();
+  app.add_option("--dump", o.dump, "With --mode fixed: write the first weights and the pictures as safetensors; with --steps 0 nothing else is done");
+  app.add_option("--out", out, "Write the rows as JSON, after each row");
+  app.add_flag("--json", json, "Print JSON in place of the table");
+  app.add_flag("--no-parts", no_parts, "Leave out the parts of a step, the ceilings and the memory forecast");
+  app.add_flag("--row", single, "Measure one row in this process and print it as one line of JSON");
+  CLI11_PARSE(app, argc, argv);
+  o.parts = !no_parts;
+  if (!o.dump.empty() && o.mode != "fixed") throw kernels::Error(kernels::ErrorKind::usage, "--dump needs --mode fixed: real steps have no fixed pictures");
+  if (lists.models.front() == "all") lists.models.assign(known.begin() + 1, known.end());
 
-  nn::StepState initial;
-  initial.seed = o.seed;
-  nn::StepStateBlock state(device, initial);
-  nn::Adam adam(model->arena(), {});
-  nn::StepGraph graph(device);
-  kernels::Stream& stream = kernels::Stream::of(device);
-  const Tensor losses = Tensor::zeros({2}, nn::DType::f32, device);
-  const auto step = [&] {
-    kernels::on_device(device, [&]<class D>() { kernels::advance_step<D>(stream, state.device_pointer()); });
-    const Tensor code = model->encode(input);
-    Tensor loss[2];
-    for (int k = 0; k < 2; ++k) {
-      const Tensor pred = model->decode(k == 0 ? faceswap::Side::a : faceswap::Side::b, code.rows(k * n, (k + 1) * n));
-      const Tensor t = target.rows(k * n, (k + 1) * n), m = mask.rows(k * n, (k + 1) * n);
-      loss[k] = image_loss(pred, t, m, {1.f, 1.f, 0.f});
-    }
-    model->arena().begin_gradients();
-    nn::backward(loss);
-    adam.step(state);
-    for (int k = 0; k < 2; ++k) kernels::copy(losses.data<float>() + k, device, loss[k].data<float>(), device, sizeof(float));
-  };
-
-  std::string ms, a, b;
-  for (std::int64_t i = 0; i < o.warmup + o.steps; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    graph.run(step);
-    stream.synchronize();
-    const double elapsed = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-    const std::vector<float> values = losses.to_host<float>();
-    a += fmt::format("{}{:.7g}", i ? "," : "", values[0]);
-    b += fmt::format("{}{:.7g}", i ? "," : "", values[1]);
-    if (i >= o.warmup) ms += fmt::format("{}{:.4f}", i > o.warmup ? "," : "", elapsed);
+  if (single || !o.dump.empty()) {
+    if (lists.models.size() * lists.batches.size() * lists.dtypes.size() != 1)
+      throw kernels::Error(kernels::ErrorKind::usage, "--row and --dump take one model, one batch and one precision");
+    o.model = lists.models[0], o.batch = lists.batches[0], o.dtype = lists.dtypes[0];
+    fmt::print("{}\n", bench::step::measure_step(o).dump());
+    return 0;
   }
-  fmt::print("{{\"model\":\"{}\",\"batch\":{},\"device\":\"{}\",\"dtype\":\"{}\",\"warmup\":{},\"ms\":[{}],\"loss_a\":[{}],\"loss_b\":[{}],\"graph\":{},\"peak_bytes\":{}}}\n", o.model, o.batch,
-             kernels::name(device), o.dtype, o.warmup, ms, a, b, graph.captured(), kernels::pool_stats(device).peak_bytes);
-  return 0;
+  ordered_json document{{"context", bench::step::describe_machine(o.device)}, {"rows", ordered_json::array()}};
+  if (!json) {
+    const ordered_json& context = document["context"];
+    fmt::print("{}, {} threads, load average {:.1f}\n", context.value("gpu", context["processor"].get<std::string>()), context["threads"].get<unsigned>(),
+               context["load_average"].get<double>());
+    print_head();
+  }
+  bool any = false;
+  for (const std::string& model : lists.models)
+    for (const std::string& dtype : lists.dtypes)
+      for (const int batch : lists.batches) {
+        o.model = model, o.batch = batch, o.dtype = dtype;
+        document["rows"].push_back(row_of_a_child(o));
+        any |= !document["rows"].back().contains("error");
+        if (!json) print_row(document["rows"].back());
+        if (!out.empty()) write_json(out, document);
+      }
+  if (json) fmt::print("{}\n", document.dump(2));
+  else print_parts(document["rows"]);
+  return any ? 0 : 1;
 }
 
 }  // namespace
@@ -116,7 +154,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return run(argc, argv);
-  } catch (const nn::Error& error) {
+  } catch (const kernels::Error& error) {
     fmt::print(stderr, "doppel_step: {}\n", error.what());
     return static_cast<int>(error.kind());
   } catch (const std::exception& error) {

@@ -1,0 +1,227 @@
+#!/usr/bin/env bash
+# Everything that waits for a GPU, in one go: builds for the card, tests, sanitizers, ceilings and kernels, whole steps, the race against
+# PyTorch, a profile. Each step has a time limit, a log and a result of its own, so that a run that is cut off leaves what it had.
+#   bench/on_gpu.sh                       all steps; results in bench/results/<card>/
+#   bench/on_gpu.sh --only build,steps    some of them; --list names them
+#   bench/on_gpu.sh --resume              leave out those that went well the last time
+#   bench/on_gpu.sh --minutes 9           begin no step for which less than its share of that time is left
+#   bench/on_gpu.sh --results DIR --build DIR --jobs N
+#   bench/on_gpu.sh --pack                on a machine with the packages: collect what the build needs into third_party/, to travel along
+#   bench/on_gpu.sh -- -DDOPPEL_ONEDNN=OFF    what follows -- goes to cmake
+# The machine needs a compiler, CMake and ninja, with the CUDA toolkit for the GPU side; Python with PyTorch for the race. Not needed:
+# FFmpeg, OpenCV, oneDNN, GoogleTest, Google Benchmark. Without a GPU the steps that need one say so, and the others run on the host.
+# Exit code: 0 where every step went well or had nothing to do, 1 where one failed, 2 usage.
+# shellcheck disable=SC2317   # the steps are called by name, in a shell of their own
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+steps=(machine build tests sanitizers kernels steps race profile demo report)
+only=() resume=no minutes=0 results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
+
+# What the build needs and a bare CUDA machine has not: headers, and GoogleTest as source. Sizes: about 8 MiB.
+pack() {
+  local target=third_party folder found missing=()
+  mkdir -p "$target/include"
+  for folder in fmt nlohmann CLI stb; do
+    found=
+    for prefix in /usr/include /usr/local/include; do [ -d "$prefix/$folder" ] && { found=$prefix/$folder; break; }; done
+    if [ -n "$found" ]; then rm -rf "${target:?}/include/$folder" && cp -rL "$found" "$target/include/"; else missing+=("$folder"); fi
+  done
+  if [ -f /usr/src/googletest/googletest/src/gtest-all.cc ]; then
+    rm -rf "${target:?}/googletest" && mkdir -p "$target/googletest" && cp -rL /usr/src/googletest/googletest/{src,include} "$target/googletest/"
+  else
+    missing+=(googletest)
+  fi
+  echo "packed into $target/: $(du -sh "$target" | cut -f1)"
+  [ ${#missing[@]} -eq 0 ] || { echo "not found here: ${missing[*]} (tools/install_deps.sh build test installs them)" >&2; return 1; }
+}
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --only) IFS=, read -ra only <<<"${2:?--only needs names}"; shift ;;
+    --resume) resume=yes ;;
+    --minutes) minutes=${2:?--minutes needs a number}; shift ;;
+    --results) results=${2:?--results needs a folder}; shift ;;
+    --build) build=${2:?--build needs a folder}; shift ;;
+    --jobs) jobs=${2:?--jobs needs a number}; shift ;;
+    --list) printf '%s\n' "${steps[@]}"; exit 0 ;;
+    --pack) pack; exit ;;
+    --help | -h) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --) shift; cmake_arguments=("$@"); break ;;
+    *) echo "on_gpu.sh: unknown option '$1'; see bench/on_gpu.sh --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+for name in ${only[@]+"${only[@]}"}; do
+  case " ${steps[*]} " in *" $name "*) ;; *) echo "on_gpu.sh: no step '$name'; there are: ${steps[*]}" >&2; exit 2 ;; esac
+done
+
+card='' capability=''
+if command -v nvidia-smi >/dev/null && card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 2>/dev/null); then
+  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 2>/dev/null | tr -d '. ')
+else
+  card=
+fi
+if [ -n "$card" ]; then device=cuda folder=$card; else device=cpu folder="host $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"; fi
+[ -n "$results" ] || results=bench/results/$(tr -cs 'A-Za-z0-9\n' '_' <<<"$folder" | sed 's/_*$//')
+mkdir -p "$results/logs"
+results=$(cd "$results" && pwd)
+status=$results/status.tsv
+touch "$status"
+failed=0
+
+# note NAME WORD SECONDS REMARK: one line a step, the latest wins
+note() {
+  { grep -v "^$1	" "$status"; printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; } >"$status.new"
+  mv "$status.new" "$status"
+  printf '%-11s %-8s %5s s  %s\n' "$1" "$2" "$3" "$4"
+  [ "$2" != FAILED ] || failed=1
+}
+
+# step NAME LIMIT FUNCTION: runs it in a shell of its own, under a time limit. The function may print a line "no: WHY" to say that there is nothing to do.
+step() {
+  local name=$1 limit=$2 log=$results/logs/$1.log begin=$SECONDS result=0 short=no
+  if [ ${#only[@]} -gt 0 ]; then case " ${only[*]} " in *" $name "*) ;; *) return 0 ;; esac; fi
+  if [ "$resume" = yes ] && grep -q "^$name	ok" "$status"; then return 0; fi
+  if [ "$minutes" -gt 0 ]; then
+    local left=$((minutes * 60 - SECONDS))
+    if [ "$left" -lt 20 ]; then note "$name" 'no time' 0 '--minutes are over; go on with --resume'; return 0; fi
+    [ "$limit" -le "$left" ] || { limit=$left; short=yes; }
+  fi
+  timeout --kill-after=20 "$limit" bash -c "set -uo pipefail; $(declare -f "step_$name" "${helpers[@]}"); step_$name" >"$log" 2>&1 </dev/null || result=$?
+  local took=$((SECONDS - begin)) why
+  why=$(sed -n 's/^no: //p' "$log" | tail -n 1)
+  if [ "$short" = yes ] && [ "$result" -eq 124 ]; then note "$name" 'no time' "$took" "cut off, --minutes are over; go on with --resume"
+  elif [ "$result" -eq 124 ] || [ "$result" -eq 137 ]; then note "$name" FAILED "$took" "cut off after $limit s; $log"
+  elif [ "$result" -ne 0 ]; then note "$name" FAILED "$took" "exit code $result; $log"
+  elif [ -n "$why" ]; then note "$name" 'not here' "$took" "$why"
+  else note "$name" ok "$took" "$(tail -n 1 "$log" | cut -c 1-110)"; fi
+}
+
+# --- the steps ------------------------------------------------------------------------------------------------------------
+export device capability results build jobs CTEST_OUTPUT_ON_FAILURE=1 OMP_WAIT_POLICY=passive
+printf '%s\n' ${cmake_arguments[@]+"${cmake_arguments[@]}"} >"$results/logs/cmake_arguments"
+helpers=(python_with_torch need_gpu)
+
+python_with_torch() { for p in "${PYTHON:-python3}" /usr/bin/python3; do "$p" -c 'import torch, numpy' 2>/dev/null && { echo "$p"; return; }; done; return 1; }
+need_gpu() { [ "$device" = cuda ] || { echo "no: no GPU"; return 1; }; }
+
+step_machine() {
+  { date -u; uname -srm; grep -m 1 'model name' /proc/cpuinfo; nproc; free -g; uptime; cmake --version | head -n 1; c++ --version | head -n 1
+    git log -1 --format='%h %s'; nvcc --version; nvidia-smi; nvidia-smi -q -d CLOCK,POWER,PERFORMANCE; } >"$results/machine.txt" 2>&1
+  if [ "$device" = cuda ]; then echo "a GPU of compute capability $capability"; else echo "no GPU: host figures only"; fi
+}
+
+step_build() {
+  local extra=() architecture
+  mapfile -t extra < <(sed '/^$/d' "$results/logs/cmake_arguments")
+  # Hopper's own instructions need the architecture with an a.
+  if [ -n "$capability" ]; then
+    architecture=$capability
+    [ "$capability" != 90 ] || architecture=90a
+    extra=("-DCMAKE_CUDA_ARCHITECTURES=$architecture-real" ${extra[@]+"${extra[@]}"})
+  fi
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDOPPEL_MEDIA=OFF -DDOPPEL_DETECT=OFF ${extra[@]+"${extra[@]}"} || return
+  # First what measures, then the tests: a build that is cut off can measure already.
+  ninja -C "$build" -j "$jobs" doppel doppel_step && ninja -C "$build" -k 0 -j "$jobs" && "$build/tools/doppel" doctor && echo "built: $build"
+}
+
+step_tests() {
+  [ -x "$build/tests/test_kernels" ] || { echo "no: the tests are not built (GoogleTest: bench/on_gpu.sh --pack)"; return 0; }
+  # Tests share the card; a few at a time are enough to hide each other's start.
+  ctest --test-dir "$build" --parallel "$jobs" --timeout 300 --output-junit "$results/tests.xml"
+  local result=$?
+  sed -n 's/.*tests="\([0-9]*\)".*/\1 tests/p; s/.*failures="\([0-9]*\)".*/\1 failed/p; s/.*skipped="\([0-9]*\)".*/\1 skipped/p' "$results/tests.xml" | head -n 3 | paste -sd' '
+  return "$result"
+}
+
+step_sanitizers() {
+  need_gpu || return 0
+  command -v compute-sanitizer >/dev/null || { echo "no: compute-sanitizer is not installed"; return 0; }
+  [ -x "$build/tests/test_kernels" ] || { echo "no: the tests are not built"; return 0; }
+  local filter tool result=0
+  filter="KernelsOnGpu.*:SimtOnGpu.*:$("$build/tests/test_kernels" --gtest_list_tests | sed -n 's/^\([^ ]*\)\.  # TypeParam = .*kernels::Cuda.*/\1.*/p' | paste -sd:)"
+  for tool in memcheck racecheck initcheck synccheck; do
+    echo "== $tool"
+    timeout 280 compute-sanitizer --tool "$tool" --error-exitcode 99 "$build/tests/test_kernels" --gtest_filter="$filter" \
+      >"$results/logs/sanitizer_$tool.log" 2>&1 || { echo "$tool: exit code $?"; result=1; }
+    grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$results/logs/sanitizer_$tool.log"
+  done
+  return "$result"
+}
+
+step_kernels() {
+  [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
+  "$build/tools/doppel" bench --help 2>/dev/null | grep -q -- --json || { echo "no: this build has no doppel bench"; return 0; }
+  "$build/tools/doppel" bench --device "$device" --seconds 180 --json "$results/kernels.json"
+}
+
+step_steps() {
+  [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
+  if [ "$device" = cuda ]; then
+    "$build/bench/doppel_step" --device cuda --model all --batch 16 --dtype bf16,tf32,f32 --seconds 4 --out "$results/steps_b16.json" || return
+    "$build/bench/doppel_step" --device cuda --model all --batch 4,64 --dtype bf16 --seconds 4 --out "$results/steps_b4_b64.json"
+  else
+    "$build/bench/doppel_step" --device cpu --model tiny --batch 4,16 --seconds 3 --out "$results/steps.json"
+  fi
+}
+
+# The order is that of the questions: if time runs out, the first ones are answered.
+step_race() {
+  local python
+  [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
+  python=$(python_with_torch) || { echo "no: no Python with PyTorch and numpy (PYTHON names another)"; return 0; }
+  local race=("$python" bench/peer/compare_step.py --program "$build/bench/doppel_step" --device "$device") result=0
+  if [ "$device" = cuda ]; then
+    "${race[@]}" --model original --batch 16,64 --dtype bf16 --rounds 3 --out "$results/race_original.json" || result=1
+    "${race[@]}" --model villain,dfl_sae --batch 16 --dtype bf16 --rounds 3 --steps 60 --warmup 20 --out "$results/race_large.json" || result=1
+    "${race[@]}" --model original --batch 16,64 --dtype tf32,f32 --rounds 3 --steps 100 --out "$results/race_float.json" || result=1
+    # Loss curves of 500 steps; the two sides drift apart by the noise of the precision, so the bound is wider.
+    "${race[@]}" --model original --batch 16 --dtype bf16 --rounds 1 --steps 500 --tolerance 0.05 --out "$results/race_500.json" || result=1
+  else
+    "${race[@]}" --model tiny --batch 4 --rounds 2 --steps 4 --out "$results/race.json" || result=1
+  fi
+  return "$result"
+}
+
+step_profile() {
+  need_gpu || return 0
+  command -v nsys >/dev/null || { echo "no: nsys is not installed"; return 0; }
+  local one=("$build/bench/doppel_step" --row --no-parts --device cuda --model original --batch 16 --dtype bf16 --warmup 10 --steps 190)
+  "${one[@]}" | tee "$results/profile_row.json" >/dev/null || return
+  nsys profile --cuda-graph-trace=node --trace=cuda --force-overwrite true -o "$results/logs/profile" "${one[@]}" || return
+  nsys stats --force-export true --report cuda_gpu_kern_sum --format csv "$results/logs/profile.nsys-rep" >"$results/profile.csv"
+}
+
+# End to end: two synthetic people, extraction, training, conversion, and the swap measured against its truth.
+step_demo() {
+  [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
+  need_gpu || return 0
+  if "$build/tools/doppel" doctor | grep -q '\(video\|detection\).*not in this build'; then
+    echo "no: this build has no video or no detection; on a machine with FFmpeg and OpenCV: -- -DDOPPEL_MEDIA=ON -DDOPPEL_DETECT=ON"
+    return 0
+  fi
+  "$build/tools/doppel" demo --device cuda --force -o "$build/demo" && cp "$build"/demo/*.json "$build"/demo/*.png "$results/" 2>/dev/null
+}
+
+step_report() {
+  command -v python3 >/dev/null || { echo "no: no Python"; return 0; }
+  shopt -s nullglob
+  local files=("$results"/kernels*.json "$results"/steps*.json "$results"/race*.json) more=()
+  [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
+  [ ! -s "$results/profile.csv" ] || more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
+  python3 bench/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
+}
+
+echo "on ${card:-the host, there is no GPU}; results in $results"
+step machine 60
+step build 1500
+step tests 900
+step sanitizers 1200
+step kernels 420
+step steps 900
+step race 2400
+step profile 300
+step demo 900
+step report 120
+exit $failed

@@ -1,0 +1,56 @@
+// What a training step costs, as the meta device counts it, against the layer table of the published model.
+#include <gtest/gtest.h>
+
+#include "faceswap/train/face_set.h"
+#include "faceswap/train/training_step.h"
+
+namespace {
+
+using faceswap::FacesOnDevice;
+
+struct Cost { double flops = 0, bytes = 0; int launches = 0; };
+
+Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
+  constexpr auto meta = nn::Device::meta;
+  const std::unique_ptr<faceswap::Model> model = faceswap::make_model(name);
+  model->arena().allocate(meta, dtype, 1);
+  nn::StepStateBlock state(meta, {});
+  faceswap::StepPlan plan;
+  plan.batch = batch;
+  const FacesOnDevice faces{nullptr, 1, faceswap::stored_size_for(model->size())};
+  faceswap::TrainingStep step(*model, dtype, {faces, faces}, state, plan);
+  kernels::Stream& stream = kernels::Stream::of(meta);
+  stream.take_counted();
+  step.run();
+  Cost cost;
+  for (const kernels::CountedLaunch& launch : stream.take_counted()) {
+    cost.flops += launch.flops;
+    cost.bytes += launch.bytes;
+    ++cost.launches;
+  }
+  return cost;
+}
+
+// Multiply-adds of one picture through `original`: output pixels x output channels x (taps x input channels).
+constexpr double kFirstConv = 32 * 32 * 128 * (25.0 * 3);
+constexpr double kForward = kFirstConv + 16 * 16 * 256 * (25.0 * 128) + 8 * 8 * 512 * (25.0 * 256) + 4 * 4 * 1024 * (25.0 * 512)  // encoder's convs
+                            + 2 * 16384.0 * 1024                                                                                // its dense layers
+                            + 4 * 4 * 2048 * (9.0 * 1024)                                                                       // its upscale
+                            + 8 * 8 * 1024 * (9.0 * 512) + 16 * 16 * 512 * (9.0 * 256) + 32 * 32 * 256 * (9.0 * 128)            // decoder's upscales
+                            + 64 * 64 * 3 * (25.0 * 64);                                                                        // its output
+
+TEST(StepCost, IsThreeForwardPassesLessTheFirstInputGradient) {
+  // Forward, gradient of the input, gradient of the weights; nobody asks for the gradient of the pictures.
+  EXPECT_DOUBLE_EQ(cost_of_a_step("original", nn::DType::f32, 16).flops, 2 * 32 * (3 * kForward - kFirstConv));
+}
+
+TEST(StepCost, ArithmeticGrowsWithTheBatchAndTrafficWithTheType) {
+  const Cost small = cost_of_a_step("tiny", nn::DType::f32, 2), large = cost_of_a_step("tiny", nn::DType::f32, 8), half = cost_of_a_step("tiny", nn::DType::bf16, 8);
+  EXPECT_DOUBLE_EQ(large.flops, 4 * small.flops);
+  EXPECT_LT(large.bytes, 4 * small.bytes);  // the weights are read once, whatever the batch
+  EXPECT_DOUBLE_EQ(half.flops, large.flops);
+  EXPECT_DOUBLE_EQ(2 * half.bytes, large.bytes);
+  EXPECT_EQ(large.launches, small.launches);
+}
+
+}  // namespace
