@@ -60,8 +60,11 @@ TEST(Suite, EveryLauncherHasARowByDefault) {
 
 TEST(Suite, EveryRowSaysWhatItCosts) {
   Suite suite(tests::op_cases(), quick());
-  for (const Row& row : suite.rows())
-    if (row.op->bench) EXPECT_TRUE(row.op->bytes > 0 || row.op->flops > 0) << row.name;
+  for (const Row& row : suite.rows()) {
+    if (row.op->bench) {
+      EXPECT_TRUE(row.op->bytes > 0 || row.op->flops > 0) << row.name;
+    }
+  }
 }
 
 TEST(Suite, AWrongKernelPrintsNoNumber) {
@@ -131,7 +134,9 @@ TEST(Suite, PeersGiveTheSameAnswer) {
   EXPECT_GE(suite.rows().size(), 4u);
   for (Row& row : suite.rows()) {
     suite.check(row);
-    if (row.error.find("does not offer") == std::string::npos) EXPECT_EQ(row.error, "") << row.name;
+    if (row.error.find("does not offer") == std::string::npos) {
+      EXPECT_EQ(row.error, "") << row.name;
+    }
   }
 }
 

@@ -126,7 +126,7 @@ TEST_F(Training, PartsAddUpToTheWholeBatch) {
   const std::vector<float> a = whole.model().arena().moment1().to_host<float>(), b = divided.model().arena().moment1().to_host<float>();
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < a.size(); ++i) difference += std::pow(double{a[i]} - b[i], 2), norm += std::pow(double{a[i]}, 2);
-  EXPECT_LT(std::sqrt(difference / norm), 1e-3);
+  EXPECT_LT(std::sqrt(difference / norm), 1e-2);  // rounding turns a few leaky ReLUs: 1.5e-3 without fused multiply-adds; a wrong share is 0.3 and more
 }
 
 // Every allocation of a step fails once. Training goes on in more parts, and ends where it would have ended.
