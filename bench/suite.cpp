@@ -128,8 +128,11 @@ double stream_seconds(Device device, Bound bound, std::size_t bytes) {
 
 double launch_seconds(Device device) {
   Stream& stream = Stream::of(device);
-  float* const word = arena(device, kProbeBytes).as<float>();
-  constexpr int count = 200;
+  static auto* const words = new std::map<Device, kernels::Buffer>;
+  kernels::Buffer& buffer = (*words)[device];
+  if (buffer.bytes() == 0) buffer = kernels::Buffer(device, 256);
+  float* const word = buffer.as<float>();
+  constexpr int count = 200;  // a GPU's queue holds about a thousand
   return time_of(stream, [&] { for (int i = 0; i < count; ++i) kernels::on_device(stream, [&]<class D>() { launch_nothing<D>(stream, word); }); }) / count;
 }
 
@@ -270,7 +273,7 @@ Suite::Bed& Suite::bed(const Row& row) {
   }
   made->stride = std::max<std::size_t>(made->stride + 768 * row.op->operands.size(), 256);
   const std::size_t cache = cache_bytes(row.device);
-  if (row.cold) made->sets = std::clamp<std::size_t>((4 * cache + made->stride - 1) / made->stride, 1, std::size_t{1} << 15);
+  if (row.cold) made->sets = std::clamp<std::size_t>((4 * cache + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
   // Sets in an order that no prefetcher guesses.
   made->step = made->sets < 3 ? 1 : static_cast<std::size_t>(0.618 * static_cast<double>(made->sets)) | 1;
   while (std::gcd(made->step, made->sets) != 1) made->step += 2;
@@ -281,7 +284,8 @@ Suite::Bed& Suite::bed(const Row& row) {
     for (std::size_t at = 0; at < bytes; at += kept.operands[i].size())
       kernels::copy(made->base + made->offsets[i] + at, row.device, kept.operands[i].data(), Device::host, std::min(kept.operands[i].size(), bytes - at));
   }
-  for (std::size_t s = 1; s < made->sets; ++s) kernels::copy(made->base + s * made->stride, row.device, made->base, row.device, made->stride);
+  for (std::size_t filled = 1; filled < made->sets; filled *= 2)
+    kernels::copy(made->base + filled * made->stride, row.device, made->base, row.device, std::min(filled, made->sets - filled) * made->stride);
   Stream& stream = Stream::of(row.device);
   stream.synchronize();
 
@@ -307,7 +311,8 @@ Suite::Bed& Suite::bed(const Row& row) {
       made->copies = 1;
     }
   }
-  made->launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * made->copies, 1e-7), 1.0, 20000.0));
+  // A GPU's queue holds about a thousand launches: more than that behind the gate would wait for it to open.
+  made->launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * made->copies, 1e-7), 1.0, row.device == Device::cuda ? 32.0 : 20000.0));
   bed_ = std::move(made);
   return *bed_;
 }
@@ -328,18 +333,18 @@ double Suite::sample(Row& row) {
 void Suite::measure(Row& row) {
   if (!row.error.empty() || (row.seconds.empty() && !check(row))) return;
   try {
+    ceilings(row.device);  // takes the bed's memory the first time
     Bed& b = bed(row);
     if (row.seconds.empty()) {
-      Stream& stream = Stream::of(row.device);
       share_of_ceiling(row, sample(row), &row.bound);
 #if DOPPEL_HAS_CUDA
       if (row.device == Device::cuda) {
+        Stream& stream = Stream::of(row.device);
         const auto& run = row.peer ? row.peer->run : row.op->run;
         const gpu::Launches launches = gpu::inspect(stream, [&] { run(stream, b.pointers()); });
         row.kernels = launches.kernels, row.registers = launches.registers, row.shared_bytes = launches.shared_bytes, row.occupancy = launches.occupancy;
       }
 #endif
-      (void)stream;
     }
     const double first = sample(row);
     const double once = first * b.launches * b.copies;
