@@ -112,7 +112,7 @@ TEST(Suite, SampledReferencesCatchWrongResults) {
 TEST(Suite, OneElementIsThatOfTheWholeReference) {
   using namespace kernels;
   std::vector<tests::OpCase> rows;
-  for (const ConvShape& s : {same_padding(2, 7, 6, 3, 4, 5, 2), same_padding(1, 5, 4, 2, 3, 3, 1)}) tests::add_conv<float>(rows, s, "small", tests::Use::model);
+  for (const ConvShape& s : {same_padding(2, 8, 6, 3, 4, 5, 2), same_padding(1, 5, 4, 2, 3, 3, 1)}) tests::add_conv<float>(rows, s, "small", tests::Use::model);
   for (const Transpose ta : {Transpose::no, Transpose::yes})
     for (const Transpose tb : {Transpose::no, Transpose::yes}) tests::add_gemm<float>(rows, ta, tb, 5, 4, 7, 0.5f, 0.f, "", tests::Use::model);
   ASSERT_EQ(rows.size(), 10u);
