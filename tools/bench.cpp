@@ -158,7 +158,6 @@ void add_bench(CLI::App& app, Context& context) {
 
 void add_bench(CLI::App& app, Context&) {
   CLI::App* command = app.add_subcommand("bench", "Measure every kernel against the ceilings of this machine (not in this build)");
-  command->allow_extras();
   command->callback([] { throw kernels::Error(kernels::ErrorKind::usage, "this build has no benchmarks: configure it with -DDOPPEL_BENCH=ON"); });
 }
 
