@@ -1,6 +1,6 @@
-// Training samples, made where they are used. Two launches: one thread per sample draws what is random about it (`Recipe`, 60 numbers),
-// then one thread per output pixel maps its place back to the stored face and reads it there, once for the target, once for the
-// input. From output to store:
+// Training samples, made where they are used. Two launches for both people's: one thread per sample draws what is random about it
+// (`Recipe`, 60 numbers), then one thread per output pixel maps its place back to the stored face and reads it there, once for the
+// target, once for the input. From output to store:
 //   place (u,v) in [0,1]^2  -> + warp(4u,4v), input only  -> flip u  -> undo shift, rotation, zoom about the centre  -> view -> stored pixels
 // The warp is Faceswap's: it moves the nodes of a 5x5 map by N(0, warp), enlarges the map by 1.25 with pixel edges kept and cuts 10 % off
 // each side; that puts map coordinate 4u at place u, so that the outer nodes lie exactly on the picture's border.
@@ -23,7 +23,7 @@ namespace kernels {
 namespace {
 
 struct Recipe {
-  int face;
+  int source, face;
   int supersample;
   float flip_scale, flip_shift;  // u -> flip_scale * u + flip_shift
   float xx, xy, x0, yx, yy, y0;  // stored x = xx*u + xy*v + x0, y likewise, in pixels
@@ -32,11 +32,19 @@ struct Recipe {
 };
 
 struct Request {
-  int count, stored_size, size;
-  BatchPart part;
-  std::uint32_t side;
+  FaceSource sources[kMostFaceSources];
+  int samples, size;             // of all sources
+  BatchPart part;                // of each
   View view;
   AugmentOptions options;
+  // Without indexing, for which each thread would copy the arguments into its local memory.
+  SIMT_DEVICE FaceSource source(int wanted) const {
+    FaceSource source = sources[0];
+    SIMT_UNROLL
+    for (int k = 1; k < static_cast<int>(kMostFaceSources); ++k)
+      if (k == wanted) source = sources[k];
+    return source;
+  }
 };
 
 // Operations of a sample's random stream; the grid takes 13 of them, four normals each.
@@ -80,16 +88,18 @@ SIMT_DEVICE void draw_warp(Recipe& recipe, std::uint64_t seed, std::uint64_t ste
 
 __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r) {
   const std::uint64_t seed = state->seed, step = state->step > 0 ? state->step : 1;
-  for (const std::int64_t i : simt::grid_range(r.part.count)) {
+  for (const std::int64_t i : simt::grid_range(r.samples)) {
     Recipe recipe{};
-    const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i), batch = static_cast<std::uint32_t>(r.part.batch);
-    const std::uint64_t turn = (step - 1) * batch + index, count = static_cast<std::uint64_t>(r.count);
+    recipe.source = static_cast<int>(i / r.part.count);
+    const FaceSource source = r.source(recipe.source);
+    const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i % r.part.count), batch = static_cast<std::uint32_t>(r.part.batch);
+    const std::uint64_t turn = (step - 1) * batch + index, count = static_cast<std::uint64_t>(source.count);
     const std::uint32_t position = static_cast<std::uint32_t>(turn % count);
     float zoom = 1.f, angle = 0.f, shift_x = 0.f, shift_y = 0.f;
     recipe.flip_scale = 1.f;
     if (r.options.random) {
-      recipe.face = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(r.count), seed, r.side, turn / count));
-      const std::uint32_t sample = r.side * batch + index;
+      recipe.face = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(source.count), seed, source.side, turn / count));
+      const std::uint32_t sample = source.side * batch + index;
       const Philox::Block affine = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, affine_op);
       const Philox::Block color = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, flip_and_color_op);
       zoom += symmetric(affine.v[0], r.options.zoom);
@@ -106,14 +116,14 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
     }
     recipe.flip_shift = recipe.flip_scale < 0.f ? 1.f : 0.f;
     // q = R(-angle) (p - shift) / zoom with p = (u,v) - 1/2; stored = (centre + side * q) * S - 1/2
-    const float pixels = r.view.side * static_cast<float>(r.stored_size), k = pixels / zoom;
+    const float stored_size = static_cast<float>(source.stored_size), pixels = r.view.side * stored_size, k = pixels / zoom;
     const float cosine = std::cos(angle) * k, sine = std::sin(angle) * k, px = 0.5f + shift_x, py = 0.5f + shift_y;
     recipe.xx = cosine;
     recipe.xy = sine;
-    recipe.x0 = r.view.center_x * static_cast<float>(r.stored_size) - 0.5f - (cosine * px + sine * py);
+    recipe.x0 = r.view.center_x * stored_size - 0.5f - (cosine * px + sine * py);
     recipe.yx = -sine;
     recipe.yy = cosine;
-    recipe.y0 = r.view.center_y * static_cast<float>(r.stored_size) - 0.5f - (cosine * py - sine * px);
+    recipe.y0 = r.view.center_y * stored_size - 0.5f - (cosine * py - sine * px);
     recipe.supersample = k > 1.5f * static_cast<float>(r.size) ? 2 : 1;
     recipes[i] = recipe;
   }
@@ -167,21 +177,22 @@ template <class T> SIMT_DEVICE void store_rgb(T* out, const Seen& seen, int coun
 }
 
 template <class T, bool kRandom>
-__global__ void augment_kernel(const std::uint8_t* faces, const Recipe* recipes, Request r, T* input, T* target, T* mask) {
+__global__ void augment_kernel(const Recipe* recipes, Request r, T* input, T* target, T* mask) {
   const float over_size = 1.f / static_cast<float>(r.size);
-  const std::int64_t face_bytes = static_cast<std::int64_t>(r.stored_size) * r.stored_size * 4;
-  for_runs(static_cast<std::int64_t>(r.part.count) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
+  for_runs(static_cast<std::int64_t>(r.samples) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
     const std::int64_t sample = line / r.size, pixel = line * r.size + x;
     const Recipe& recipe = recipes[sample];
-    const std::uint8_t* const face = faces + recipe.face * face_bytes;
+    const FaceSource source = r.source(recipe.source);
+    const int stored_size = source.stored_size;
+    const std::uint8_t* const face = source.faces + static_cast<std::int64_t>(recipe.face) * stored_size * stored_size * 4;
     const float y = static_cast<float>(line - sample * r.size);
     Seen seen;
-    for (int k = 0; k < count; ++k) sample_face<false>(seen, k, face, recipe, r.stored_size, static_cast<float>(x + k), y, over_size);
+    for (int k = 0; k < count; ++k) sample_face<false>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y, over_size);
     for (int k = 0; k < count; ++k) store(mask, pixel + k, static_cast<compute_t<T>>(seen.m[k]));
     if constexpr (kRandom) shift_color(seen, recipe, count);
     store_rgb(target + 3 * pixel, seen, count);
     if constexpr (kRandom) {
-      for (int k = 0; k < count; ++k) sample_face<true>(seen, k, face, recipe, r.stored_size, static_cast<float>(x + k), y, over_size);
+      for (int k = 0; k < count; ++k) sample_face<true>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y, over_size);
       shift_color(seen, recipe, count);
     }
     store_rgb(input + 3 * pixel, seen, count);
@@ -191,22 +202,25 @@ __global__ void augment_kernel(const std::uint8_t* faces, const Recipe* recipes,
 }  // namespace
 
 template <class D, class T>
-void augment(Stream& stream, const std::uint8_t* faces, int count, int stored_size, const View& view, const StepState* state, std::uint32_t side, const BatchPart& part, int size, T* input,
-             T* target, T* mask, const AugmentOptions& options) {
-  if (count < 1 || stored_size < 1) throw Error(ErrorKind::usage, "augment: there are no faces to choose from");
-  if (part.count < 1 || size < 1) return;
-  const Request request{count, stored_size, size, part, side, view, options};
-  const Buffer recipes(stream.device(), static_cast<std::size_t>(part.count) * sizeof(Recipe));
-  simt::launch_range<draw_recipes, 8>(stream, part.count, recipes.as<Recipe>(), state, request);
-  const std::int64_t pixels = static_cast<std::int64_t>(part.count) * size * size;
-  if (options.random) simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, faces, recipes.as<Recipe>(), request, input, target, mask);
-  else simt::launch_range<augment_kernel<T, false>, 1024>(stream, pixels, faces, recipes.as<Recipe>(), request, input, target, mask);
+void augment(Stream& stream, std::span<const FaceSource> sources, const View& view, const StepState* state, const BatchPart& part, int size, T* input, T* target, T* mask,
+             const AugmentOptions& options) {
+  if (sources.size() > kMostFaceSources) throw Error(ErrorKind::usage, "augment: " + std::to_string(sources.size()) + " sources of faces, at most " + std::to_string(kMostFaceSources));
+  Request request{{}, static_cast<int>(sources.size()) * part.count, size, part, view, options};
+  for (std::size_t k = 0; k < sources.size(); ++k) {
+    if (sources[k].count < 1 || sources[k].stored_size < 1) throw Error(ErrorKind::usage, "augment: there are no faces to choose from");
+    request.sources[k] = sources[k];
+  }
+  if (request.samples < 1 || size < 1) return;
+  const Buffer recipes(stream.device(), static_cast<std::size_t>(request.samples) * sizeof(Recipe));
+  simt::launch_range<draw_recipes, 8>(stream, request.samples, recipes.as<Recipe>(), state, request);
+  const std::int64_t pixels = static_cast<std::int64_t>(request.samples) * size * size;
+  if (options.random) simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, recipes.as<Recipe>(), request, input, target, mask);
+  else simt::launch_range<augment_kernel<T, false>, 1024>(stream, pixels, recipes.as<Recipe>(), request, input, target, mask);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                            \
-  template void augment<ThisDevice, T>(Stream&, const std::uint8_t*, int, int, const View&, const StepState*, std::uint32_t, const BatchPart&, int, T*, T*, \
-                                       T*, const AugmentOptions&);
+#define KERNELS_INSTANTIATE(T) \
+  template void augment<ThisDevice, T>(Stream&, std::span<const FaceSource>, const View&, const StepState*, const BatchPart&, int, T*, T*, T*, const AugmentOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)

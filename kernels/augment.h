@@ -2,6 +2,8 @@
 // position is composed analytically, so that the stored face is sampled once. Figures and order are Faceswap's (colour, affine,
 // flip; the copy before the warp is the target).
 #pragma once
+#include <span>
+
 #include "kernels/step_state.h"
 #include "kernels/stream.h"
 
@@ -28,10 +30,18 @@ struct BatchPart {
   BatchPart(int batch_, int first_, int count_) : batch(batch_), first(first_), count(count_) {}
 };
 
-// faces: RGBA, the fourth channel a mask. Sample i of the batch is turn (step-1)*batch + i; turns count by count make an epoch, in
-// which every face is seen once, in an order of its own. side keys the random numbers (A is 0, B is 1). Step 0 counts as 1.
+// One person's faces on the device: RGBA, the fourth channel a mask. side keys the random numbers (A is 0, B is 1).
+struct FaceSource {
+  const std::uint8_t* faces;  // [count,S,S,4], S = stored_size
+  int count, stored_size;
+  std::uint32_t side;
+};
+constexpr std::size_t kMostFaceSources = 2;
+
+// Each source's part of its batch, one behind the other; at most kMostFaceSources. Sample i of a source's batch is turn
+// (step-1)*batch + i; turns count by count make an epoch, in which every face is seen once, in an order of its own. Step 0 counts as 1.
 template <class D, class T>
-void augment(Stream&, const std::uint8_t* faces /*[count,S,S,4]*/, int count, int stored_size, const View&, const StepState* state, std::uint32_t side, const BatchPart& part, int size,
-             T* input /*[part.count,size,size,3]*/, T* target /*[part.count,size,size,3]*/, T* mask /*[part.count,size,size]*/, const AugmentOptions&);
+void augment(Stream&, std::span<const FaceSource> sources, const View&, const StepState* state, const BatchPart& part, int size, T* input /*[sources*part.count,size,size,3]*/,
+             T* target /*[sources*part.count,size,size,3]*/, T* mask /*[sources*part.count,size,size]*/, const AugmentOptions&);
 
 }  // namespace kernels

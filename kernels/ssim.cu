@@ -201,13 +201,26 @@ template <class T> struct DssimBackward {
   const T* target;           // [N,H,W,C]
   const T* mask;             // [N,H,W] or null
   const compute_t<T>* maps;  // [3,N*C,H,W]
+  const compute_t<T>* partials;  // [blocks]
+  compute_t<T>* loss;        // [1]
   T* dpred;                  // [N,H,W,C]
   compute_t<T> scale;        // 1/count
   PixelError<compute_t<T>> error;
 
+  // The second stage of the loss's sum: by the first block on its way, to save a launch.
+  template <class B> SIMT_DEVICE void store_loss(B& b) const {
+    using C = compute_t<T>;
+    typename B::template Reg<C> total;
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
+    b.strided(b.grid_x(), [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
+    const C sum = b.sum(total);
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { if (tx == 0 && ty == 0) *loss = sum * scale; });
+  }
+
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     using Tile = Tiling<T>;
+    if (b.block_x() == 0) store_loss(b);
     const auto place = tiling.place(b.block_x());
     const int h = tiling.shape.h, w = tiling.shape.w, x0 = place.x0, y0 = place.y0;
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
@@ -311,8 +324,7 @@ void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape
   const Window<C> window = gaussian_window<C>();
   const dim3 grid(static_cast<unsigned>(blocks));
   simt::launch_block(stream, grid, DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale, static_cast<C>(weights.dssim), error});
-  simt::launch_block(stream, grid, DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(), dpred, scale, error});
-  sum_partials(stream, partials.as<C>(), static_cast<int>(blocks), StoreTotal<C>{loss, scale});
+  simt::launch_block(stream, grid, DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), loss, dpred, scale, error});
 }
 
 template <class D, class T> void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T* ssim) {

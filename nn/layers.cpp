@@ -8,8 +8,7 @@ Conv2d::Conv2d(ParameterArena& arena, const std::string& name, int in_channels, 
     : arena_(&arena),
       weight_(arena.add(name + ".weight", {out_channels, kernel, kernel, in_channels}, init)),
       bias_(arena.add(name + ".bias", {out_channels}, {Init::zeros})),
-      options_(options),
-      out_channels_(out_channels) {}
+      options_(options) {}
 
 Tensor Conv2d::operator()(const Tensor& x) const { return conv2d(x, arena_->value(weight_), arena_->value(bias_), options_); }
 

@@ -9,13 +9,11 @@ class Conv2d {
  public:
   Conv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel, const Conv2dOptions&, Init init = {Init::he_uniform});
   Tensor operator()(const Tensor& x) const;
-  int out_channels() const { return out_channels_; }
 
  private:
   const ParameterArena* arena_;
   std::size_t weight_, bias_;
   Conv2dOptions options_;
-  int out_channels_;
 };
 
 // A depthwise filter without bias, then a 1x1 convolution: Keras's SeparableConv2D. Both weights begin as `init` says.

@@ -15,8 +15,10 @@ struct Conv2dOptions {
   int stride = 1;
   Activation activation = Activation::none;  // fused: conv + bias + activation is one node
   float slope = 0.1f;                        // of the leaky ReLU; 0 makes it a plain ReLU
+  int shuffle = 1;                           // r: pixel_shuffle(..., r) of the result, in the same node
 };
-// x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding.
+// x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding; with shuffle r
+// [N,r*ceil(H/s),r*ceil(W/s),O/(r*r)]. Shuffled, only the larger picture is kept for the backward pass.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& = {});
 
 // x [N,H,W,C], weight [K,K,C] -> [N,ceil(H/s),ceil(W/s),C], Keras 'same' padding: each channel has its own filter.

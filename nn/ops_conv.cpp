@@ -1,9 +1,10 @@
 // Convolution and dense layers, each with bias and activation as one node.
+#include "kernels/column_sums.h"
 #include "kernels/conv.h"
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
-#include "kernels/reduce.h"
+#include "kernels/layout.h"
 #include "nn/dispatch.h"
 #include "nn/ops.h"
 
@@ -24,28 +25,39 @@ void check_bias(const char* op, const Tensor& bias, const Tensor& weight, const 
   check_operand(op, "bias", bias, x);
 }
 
-// dy through the activation (whose output y is) to dz, the gradient of conv + bias, and the bias gradient, which is the
+// dy through shuffle and activation (whose output y is) to dz, the gradient of conv + bias, and the bias gradient, which is the
 // column sums of dz; in one sweep where both are wanted.
 struct Epilogue { Tensor dz, dbias; };
-Epilogue activation_and_bias_backward(const Tensor& dy, const Tensor& y, const Tensor& bias, Activation activation, float slope) {
-  const std::int64_t rows = dy.shape().rows(), columns = dy.shape(-1);
-  const bool wants_bias = bias.requires_grad();
+Epilogue epilogue_backward(const Tensor& dy, const Tensor& y, const Tensor& bias, const Conv2dOptions& options) {
+  const int r = options.shuffle, c = static_cast<int>(dy.shape(-1));
+  const std::int64_t rows = dy.shape().rows() / (r * r), columns = std::int64_t{r} * r * c;
+  const bool leaky = options.activation == Activation::leaky_relu, sigmoid = options.activation == Activation::sigmoid, wants_bias = bias.requires_grad();
   Epilogue out;
   if (wants_bias) out.dbias = gradient_target(bias);
-  if (activation == Activation::none) out.dz = dy;
-  else out.dz = activation == Activation::leaky_relu ? reuse_gradient(dy) : empty_like(dy);
+  kernels::PendingSums* later = wants_bias ? pending_sums(bias, out.dbias) : nullptr;
 
   dispatch(dy, "conv2d", [&]<class D, class T>(Stream& stream) {
-    T* dz = out.dz.data<T>();
-    switch (activation) {
-      case Activation::leaky_relu:
-        if (wants_bias) kernels::bias_leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, out.dbias.data<T>(), rows, columns, slope);
-        else kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel(), slope);
-        return;
-      case Activation::sigmoid: kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel()); break;
-      case Activation::none: break;
+    T* dbias = data_or_null<T>(out.dbias);
+    if (r == 1) {
+      out.dz = leaky || sigmoid ? reuse_gradient(dy) : dy;
+      T* dz = out.dz.data<T>();
+      if (leaky && wants_bias) kernels::bias_leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dbias, rows, columns, options.slope, later);
+      else if (sigmoid && wants_bias) kernels::bias_sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dbias, rows, columns, later);
+      else if (wants_bias) kernels::sum_columns<D, T>(stream, dz, dbias, rows, columns, later);
+      else if (leaky) kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel(), options.slope);
+      else if (sigmoid) kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel());
+      return;
     }
-    if (wants_bias) kernels::sum_columns<D, T>(stream, dz, out.dbias.data<T>(), rows, columns);
+    const std::int64_t n = dy.shape(0);
+    const int h = static_cast<int>(dy.shape(1)) / r, w = static_cast<int>(dy.shape(2)) / r;
+    out.dz = Tensor::empty({n, h, w, columns}, dy.dtype(), dy.device());
+    T* dz = out.dz.data<T>();
+    if (leaky && wants_bias) return kernels::bias_leaky_relu_shuffle_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dbias, n, h, w, c, r, options.slope, later);
+    const Tensor shuffled = leaky || sigmoid ? reuse_gradient(dy) : dy;  // the activation looks at one value: shuffled or not is the same to it
+    if (leaky) kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), shuffled.data<T>(), dy.numel(), options.slope);
+    if (sigmoid) kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), shuffled.data<T>(), dy.numel());
+    kernels::pixel_unshuffle<D, T>(stream, shuffled.data<T>(), dz, n, h, w, c, r);
+    if (wants_bias) kernels::sum_columns<D, T>(stream, dz, dbias, rows, columns, later);
   });
   return out;
 }
@@ -60,6 +72,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   check(ws[3] == xs[3], "conv2d: weight {} (OHWI) expects {} input channels, got input {} (NHWC)", ws.str(), ws[3], xs.str());
   check(xs.numel() > 0 && ws.numel() > 0, "conv2d: input {} or weight {} has no elements", xs.str(), ws.str());
   check(options.stride >= 1, "conv2d: stride {} must be at least 1", options.stride);
+  const int r = options.shuffle;
+  check(r >= 1 && ws[0] % (std::int64_t{r} * r) == 0, "conv2d: the {} output channels of weight {} (OHWI) must divide by r*r = {}*{}, the shuffle's", ws[0], ws.str(), r, r);
   check(options.activation != Activation::leaky_relu || options.slope >= 0.f, "conv2d: slope {} of the leaky ReLU must not be negative", options.slope);
   check_operand("conv2d", "weight", weight, x);
   check_bias("conv2d", bias, weight, x);
@@ -69,17 +83,22 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   Tensor y = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.out_channels}, x.dtype(), x.device());
   dispatch(x, "conv2d", [&]<class D, class T>(Stream& stream) {
     kernels::conv_forward<D, T>(stream, shape, x.data<T>(), weight.data<T>(), data_or_null<T>(bias), y.data<T>(), {options.activation, options.slope});
+    if (r == 1) return;
+    const int h = shape.out_h(), w = shape.out_w(), c = shape.out_channels / (r * r);
+    const Tensor larger = Tensor::empty({shape.n, std::int64_t{h} * r, std::int64_t{w} * r, c}, x.dtype(), x.device());
+    kernels::pixel_shuffle<D, T>(stream, y.data<T>(), larger.data<T>(), shape.n, h, w, c, r);
+    y = larger;
   });
 
   // Kept for backward: y for the activation's slope, x only where the weight wants a gradient.
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor(), kept_y = options.activation == Activation::none ? Tensor() : y.detach();
   return record(y, "conv2d", {x, weight, bias},
                 [shape, options, kept_x, kept_y, weight, bias, wants_dx = x.requires_grad(), xs](const Tensor& dy) -> std::vector<Tensor> {
-    const auto [dz, dbias] = activation_and_bias_backward(dy, kept_y, bias, options.activation, options.slope);
+    const auto [dz, dbias] = epilogue_backward(dy, kept_y, bias, options);
     Tensor dx, dweight;
     if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
     if (weight.requires_grad()) dweight = gradient_target(weight);
-    dispatch(dy, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
+    dispatch(dz, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
       if (dweight.defined()) kernels::conv_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dz.data<T>(), dweight.data<T>());
       if (dx.defined()) kernels::conv_backward_data<D, T>(stream, shape, dz.data<T>(), weight.data<T>(), dx.data<T>());
     });
@@ -133,7 +152,7 @@ Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor();
   return record(y, "dense", {x, weight, bias}, [kept_x, weight, bias, wants_dx = x.requires_grad(), n, in, out](const Tensor& dy) -> std::vector<Tensor> {
-    const auto [dz, dbias] = activation_and_bias_backward(dy, {}, bias, Activation::none, 1.f);
+    const auto [dz, dbias] = epilogue_backward(dy, {}, bias, {});
     Tensor dx, dweight;
     if (wants_dx) dx = Tensor::empty({n, in}, dy.dtype(), dy.device());
     if (weight.requires_grad()) dweight = gradient_target(weight);

@@ -35,6 +35,7 @@ Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, c
     kernels::image_loss<D, T>(stream, shape, weights, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
   });
   return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
+    if (known_to_be_one(dloss)) return {dpred};
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
       kernels::scale_by<D, T>(stream, dpred.data<T>(), dloss.data<kernels::compute_t<T>>(), dpred.data<T>(), dpred.numel());  // in place: a node runs once
     });

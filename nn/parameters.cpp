@@ -47,7 +47,7 @@ std::size_t ParameterArena::add(std::string parameter_name, Shape shape, Init in
   return parameters_.size() - 1;
 }
 
-void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) {
+void ParameterArena::allocate(Device device, DType working, std::uint64_t seed, Use use) {
   check(!master_.defined(), "parameters: allocate() is called twice");
   check(working != DType::i32 && working != DType::u8, "parameters: the working dtype must be f32, bf16, f16 or f64, not {}", name(working));
   device_ = device;
@@ -55,23 +55,19 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) 
   const Shape whole{size_};
 
   // Each arena is one buffer; pieces are handles on parts of it.
-  const auto arena = [&](DType dtype) { return std::make_shared<kernels::Buffer>(device, static_cast<std::size_t>(size_) * size_of(dtype)); };
-  const auto masters = arena(wide), workings = working == wide ? masters : arena(working), gradients = arena(working), first = arena(wide), second = arena(wide);
-  master_ = Tensor::adopt(masters, 0, whole, wide);
-  working_ = Tensor::adopt(workings, 0, whole, working);
-  gradients_ = Tensor::adopt(gradients, 0, whole, working);
-  moment1_ = Tensor::adopt(first, 0, whole, wide);
-  moment2_ = Tensor::adopt(second, 0, whole, wide);
-  for (Parameter& p : parameters_) {
-    const auto piece = [&](const std::shared_ptr<kernels::Buffer>& buffer, DType dtype) {
-      return Tensor::adopt(buffer, static_cast<std::size_t>(p.offset) * size_of(dtype), p.shape, dtype);
-    };
-    p.master = piece(masters, wide);
-    p.value = piece(workings, working);
-    p.gradient = piece(gradients, working);
-    p.moment1 = piece(first, wide);
-    p.moment2 = piece(second, wide);
-    p.value.set_requires_grad(true).set_grad_sink(p.gradient);
+  const auto allot = [&](DType dtype, Tensor& all, Tensor Parameter::*piece, std::shared_ptr<kernels::Buffer> buffer = nullptr) {
+    if (!buffer) buffer = std::make_shared<kernels::Buffer>(device, static_cast<std::size_t>(size_) * size_of(dtype));
+    all = Tensor::adopt(buffer, 0, whole, dtype);
+    for (Parameter& p : parameters_) p.*piece = Tensor::adopt(buffer, static_cast<std::size_t>(p.offset) * size_of(dtype), p.shape, dtype);
+    return buffer;
+  };
+  const auto masters = allot(wide, master_, &Parameter::master);
+  allot(working, working_, &Parameter::value, working == wide ? masters : nullptr);
+  if (use == Use::training) {
+    allot(working, gradients_, &Parameter::gradient);
+    allot(wide, moment1_, &Parameter::moment1);
+    allot(wide, moment2_, &Parameter::moment2);
+    for (Parameter& p : parameters_) p.value.set_requires_grad(true).set_grad_sink(p.gradient);
   }
 
   // One parameter at a time: a second copy of all of them would stay in the pool for good.
@@ -89,6 +85,7 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed) 
     kernels::release_cached(Device::host);
   }
   refresh_working();
+  if (use == Use::inference) return;
   zero_gradients();
   for (const Tensor& moment : {moment1_, moment2_}) kernels::fill_zero(moment.stream(), moment.raw(), static_cast<std::size_t>(size_) * size_of(wide));
 }

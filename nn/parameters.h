@@ -19,7 +19,7 @@ struct Parameter {           // one named piece of the arenas
   Shape shape;
   Init init;
   std::int64_t offset = 0;   // in elements; pieces begin on multiples of 64
-  Tensor value;              // working copy: what the model computes with; a leaf whose gradient lands in `gradient`
+  Tensor value;              // working copy: what the model computes with; a leaf whose gradient lands in `gradient`, if it is to be trained
   Tensor master, gradient, moment1, moment2;  // views of the arenas
 };
 
@@ -28,8 +28,10 @@ class ParameterArena {
   // Declares; the index identifies the parameter from now on.
   std::size_t add(std::string name, Shape shape, Init init);
   // Allocates everything and draws the initial weights (Philox of seed and the parameter's index: the same on any device).
-  // working: f32, bf16, f16, or f64 (host, for tests; then all arenas are f64).
-  void allocate(Device device, DType working, std::uint64_t seed);
+  // working: f32, bf16, f16, or f64 (host, for tests; then all arenas are f64). For inference there are no gradients and no moments,
+  // a quarter of the memory, and the values want no gradient.
+  enum class Use { training, inference };
+  void allocate(Device device, DType working, std::uint64_t seed, Use use = Use::training);
 
   const Tensor& value(std::size_t index) const { return parameters_.at(index).value; }
   const std::vector<Parameter>& parameters() const { return parameters_; }

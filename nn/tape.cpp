@@ -50,6 +50,9 @@ struct Pass {
   };
   std::map<std::uint64_t, Waiting, std::greater<>> waiting;
   std::vector<const History*> added_in_place;  // by the running closure, through gradient_so_far
+  kernels::PendingSums pending;                // of sinks: their gradients are complete when these are finished
+  Tensor one;                                  // the roots' own gradient, where it is known to be 1
+  bool trap_nan = false;                       // every gradient is looked at as it arrives
   Pass* outer;
 
   static thread_local Pass* current;
@@ -64,13 +67,23 @@ struct Pass {
     return entry.gradient;
   }
 
+  void finish_sums() {
+    if (pending.empty()) return;
+    kernels::Stream& stream = kernels::Stream::of(pending.front().partials.device());
+    kernels::on_device(stream, [&]<class D>() { kernels::finish_column_sums<D>(stream, pending); });
+  }
+
   // Everything that arrives at a tensor is added up here and nowhere else.
   void receive(History& to, Tensor gradient) {
     if (std::erase(added_in_place, &to) > 0) return;
     if (to.sink.defined()) {
       if (gradient.raw() == to.sink.raw()) return;  // written in place through gradient_target
-      if (to.reached) add_into(to.sink, to.sink, gradient);
-      else copy_into(to.sink, gradient);
+      if (to.reached) {
+        finish_sums();
+        add_into(to.sink, to.sink, gradient);
+      } else {
+        copy_into(to.sink, gradient);
+      }
       to.reached = true;
       return;
     }
@@ -149,18 +162,20 @@ Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn
   return out;
 }
 
-void backward(std::span<const Tensor> roots, const Tensor& seed) {
+void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_one) {
   const char* trap = std::getenv("DOPPEL_TRAP_NAN");
-  const bool trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
   const NoGrad no_grad;  // closures compute, they do not record
   Pass pass;
+  pass.trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
+  if (seed_is_one) pass.one = seed;
   for (const Tensor& root : roots) {
     check(root.defined() && root.numel() == 1, "backward: a root must have one element, got {}", root.defined() ? root.shape().str() : "an undefined tensor");
     check(root.requires_grad(), "backward: nothing that the root was computed from requires a gradient");
-    Tensor first = seed;
-    if (!seed.defined()) {
+    Tensor first = seed.defined() ? seed : pass.one;
+    if (!first.defined()) {
       first = empty_like(root);
       dispatch(first, "backward", [&]<class D, class T>(Stream& stream) { kernels::fill<D, T>(stream, first.data<T>(), 1.f, 1); });
+      pass.one = first;
     }
     check(first.shape() == root.shape() && first.dtype() == root.dtype() && first.device() == root.device(), "backward: the seed {} of {} does not fit the root, {} of {}",
           first.shape().str(), name(first.dtype()), root.shape().str(), name(root.dtype()));
@@ -179,10 +194,16 @@ void backward(std::span<const Tensor> roots, const Tensor& seed) {
     gradient = Tensor();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].to || !gradients[i].defined()) continue;
-      check_gradient(*node, i, inputs[i], gradients[i], trap_nan);
+      check_gradient(*node, i, inputs[i], gradients[i], pass.trap_nan);
       pass.receive(*inputs[i].to, std::move(gradients[i]));
     }
   }
+  pass.finish_sums();
+}
+
+bool known_to_be_one(const Tensor& dy) {
+  const Tensor& one = current_pass("known_to_be_one").one;
+  return one.defined() && dy.raw() == one.raw();
 }
 
 Tensor gradient_target(const Tensor& input) {
@@ -193,11 +214,18 @@ Tensor gradient_target(const Tensor& input) {
   return history->sink;
 }
 
+kernels::PendingSums* pending_sums(const Tensor& input, const Tensor& target) {
+  Pass& pass = current_pass("pending_sums");
+  const History* history = input.requires_grad() ? input.impl()->history.get() : nullptr;
+  return !pass.trap_nan && history != nullptr && history->sink.defined() && history->sink.raw() == target.raw() ? &pass.pending : nullptr;
+}
+
 Tensor gradient_so_far(const Tensor& input) {
   Pass& pass = current_pass("gradient_so_far");
   History& history = *input.impl()->history;
   pass.added_in_place.push_back(&history);
   if (history.sink.defined()) {
+    pass.finish_sums();
     if (!std::exchange(history.reached, true)) kernels::fill_zero(history.sink.stream(), history.sink.raw(), history.sink.numel() * size_of(history.sink.dtype()));
     return history.sink;
   }

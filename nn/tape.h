@@ -3,6 +3,7 @@
 // tensor in one place, and lets go of every node as it is consumed. With DOPPEL_TRAP_NAN=1 in the environment, backward()
 // stops at the first op that returns a gradient which is not finite, and names it.
 #pragma once
+#include "kernels/column_sums.h"
 #include "nn/tensor.h"
 
 namespace nn {
@@ -36,12 +37,20 @@ Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn
 
 // Gradients of the sum of the roots (each one element) with respect to every leaf that requires one. Frees the graph.
 // seed: what each root's own gradient is, [1] in its dtype; undefined: 1. A scaled loss passes its scale, which stays on the device.
-void backward(std::span<const Tensor> roots, const Tensor& seed = {});
+// seed_is_one: the caller knows that it holds a 1, so that nobody needs to multiply by it.
+void backward(std::span<const Tensor> roots, const Tensor& seed = {}, bool seed_is_one = false);
 inline void backward(const Tensor& root) { backward(std::span(&root, 1)); }
+
+// Inside a backward closure: this gradient is a root's own and known to be 1.
+bool known_to_be_one(const Tensor& dy);
 
 // Inside a backward closure: where the gradient of this input should be written. The arena's memory for a parameter that
 // nothing has reached yet (no copy follows), fresh memory otherwise. The closure must assign all of it and return it.
 Tensor gradient_target(const Tensor& input);
+
+// Inside a backward closure: where column sums into `target`, which gradient_target(input) gave, may wait for their second stage until
+// backward() has been through every node: one launch then finishes all of them. Null where somebody may read them earlier.
+kernels::PendingSums* pending_sums(const Tensor& input, const Tensor& target);
 
 // Inside a backward closure of an op whose output is a part of its input: the gradient of the whole input collected so far
 // (zeros where nothing has arrived), free to be added to in place. The closure returns it as that input's gradient.

@@ -128,6 +128,7 @@ template <class T> OpCase new_case(const std::string& launcher, const std::strin
 
 }  // namespace tests
 
+#include "tests/op_cases_columns.h"
 #include "tests/op_cases_elementwise.h"
 #include "tests/op_cases_image.h"
 #include "tests/op_cases_seams.h"
@@ -141,6 +142,7 @@ inline std::vector<OpCase> op_cases() {
   append(elementwise_cases());
   append(layout_cases());
   append(reduce_cases());
+  append(column_cases());
   append(loss_cases());
   append(optimizer_cases());
   append(random_cases());

@@ -3,6 +3,7 @@
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
 #include "kernels/layout.h"
+#include "kernels/column_sums.h"
 #include "kernels/reduce.h"
 #include "tests/op_cases.h"
 #include "tests/reference.h"

@@ -29,7 +29,7 @@ list() {
       for (i = 2; i <= NF; ++i) { if ($i ~ /^registers/) registers = $(i - 1); if ($i ~ /^smem/) shared = $(i - 2) }
       print name "\t" arch "\t" registers "/" shared "/" stack "/" spilled
       name = ""
-    }' $reports | c++filt | sed -E 's/\(anonymous namespace\):://g; s/^void //; s/\(int\)//g; s/\(bool\)1/true/g; s/\(bool\)0/false/g; s/\([^\t]*\t/\t/; s/kernels:://g'
+    }' $reports | c++filt | sed -E 's/\(anonymous namespace\):://g; s/^void //; s/\(int\)//g; s/\(bool\)1/true/g; s/\(bool\)0/false/g; s/\(([A-Za-z_:]+)\)([0-9]+)/\1 \2/g; s/\([^\t]*\t/\t/; s/kernels:://g'
 }
 
 table() {

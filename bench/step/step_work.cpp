@@ -66,11 +66,9 @@ PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const
 
 void PartedStep::draw() {
   const auto launch = [&]<class D, class T>() {
-    for (int k = 0; k < 2; ++k) {
-      const auto rows = [&](const Tensor& x) { return x.rows(k * batch_, (k + 1) * batch_).template data<T>(); };
-      kernels::augment<D, T>(input_.stream(), faces_[k].data, faces_[k].count, faces_[k].stored_size, faceswap::kModelView, state_->device_pointer(), static_cast<std::uint32_t>(k),
-                             static_cast<int>(batch_), model_->size(), rows(input_), rows(target_), rows(mask_), {});
-    }
+    const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
+    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(), static_cast<int>(batch_), model_->size(), input_.data<T>(), target_.data<T>(),
+                           mask_.data<T>(), {});
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();

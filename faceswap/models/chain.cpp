@@ -13,7 +13,7 @@ namespace {
 constexpr float kResidualSlope = 0.2f, kSkipSlope = 0.1f;
 constexpr Init kResidualInit{Init::fan_in_uniform, 0.2f};  // of a block's second conv: it begins as a small correction
 
-nn::Conv2dOptions leaky(int stride, float slope) { return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope}; }
+nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) { return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope, shuffle}; }
 
 }  // namespace
 
@@ -59,9 +59,9 @@ Chain& Chain::dense(int side, int channels) {
 }
 
 Chain& Chain::upscale(int channels, float slope) {
-  layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3, leaky(1, slope), init_or({Init::he_uniform})));
-  channels_ = 4 * channels;
-  return shuffle();
+  layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3, leaky(1, slope, 2), init_or({Init::he_uniform})));
+  channels_ = channels, side_ *= 2;
+  return *this;
 }
 
 Chain::Layer Chain::residual_block() {

@@ -78,7 +78,7 @@ LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn:
   }
 
   nn::ParameterArena& arena = loaded.model->arena();
-  arena.allocate(device, working, loaded.state.seed);
+  arena.allocate(device, working, loaded.state.seed, with_optimizer ? nn::ParameterArena::Use::training : nn::ParameterArena::Use::inference);
   for (const nn::Parameter& p : arena.parameters()) {
     fill(file, loaded.used, p.name, p.master);
     if (with_optimizer) {

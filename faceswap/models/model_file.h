@@ -26,7 +26,8 @@ struct LoadedModel {
   Metadata metadata;
   std::filesystem::path used;   // path, or path.prev where path was damaged
 };
-// Builds the model that the file names and fills it. with_optimizer: the moments too. Error(input) where there is no
+// Builds the model that the file names and fills it. with_optimizer: the moments too, and
+// room for gradients: without, the model can only look. Error(input) where there is no
 // file, Error(damaged) where the file is not whole or does not fit the model.
 LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working, bool with_optimizer);
 

@@ -24,8 +24,8 @@ nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
     const int index = static_cast<int>((i + 0.5) * set.count() / count);
     const nn::Tensor row = input.rows(i, i + 1);
     const auto draw = [&]<class D, class T>() {
-      kernels::augment<D, T>(input.stream(), set.data() + face_bytes * index, 1, set.stored_size(), kModelView, state.device_pointer(), 0, 1, size, row.data<T>(),
-                             target.data<T>(), mask.data<T>(), options);
+      const std::array one_face{kernels::FaceSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
+      kernels::augment<D, T>(input.stream(), one_face, kModelView, state.device_pointer(), 1, size, row.data<T>(), target.data<T>(), mask.data<T>(), options);
     };
     kernels::on_device(device, [&]<class D>() {
       if (dtype == nn::DType::bf16) draw.template operator()<D, kernels::bf16>();

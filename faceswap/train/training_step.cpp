@@ -18,11 +18,8 @@ TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<Faces
 void TrainingStep::draw(int first, int count) {
   const kernels::BatchPart part(plan_.batch, first, count);
   const auto launch = [&]<class D, class T>() {
-    for (int k = 0; k < 2; ++k) {
-      const auto rows = [&](const nn::Tensor& x) { return x.rows(k * count, (k + 1) * count).template data<T>(); };
-      kernels::augment<D, T>(input_.stream(), faces_[k].data, faces_[k].count, faces_[k].stored_size, kModelView, state_->device_pointer(), k, part, model_->size(), rows(input_),
-                             rows(target_), rows(mask_), plan_.augment);
-    }
+    const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
+    kernels::augment<D, T>(input_.stream(), sources, kModelView, state_->device_pointer(), part, model_->size(), input_.data<T>(), target_.data<T>(), mask_.data<T>(), plan_.augment);
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
@@ -53,7 +50,7 @@ void TrainingStep::run() {
   for (int part = 0; part < plan_.parts; ++part) {
     const int first = plan_.batch * part / plan_.parts, end = plan_.batch * (part + 1) / plan_.parts;
     const std::array<nn::Tensor, 2> losses = forward(first, end - first);
-    nn::backward(losses, dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
+    nn::backward(losses, state_->loss_scale(), dtype_ != nn::DType::f16);  // only f16 scales its loss
     for (int k = 0; k < 2; ++k) total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
   }
   kernels::on_device(stream, [&]<class D>() {

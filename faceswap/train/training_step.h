@@ -20,7 +20,11 @@ struct StepPlan {
   kernels::AugmentOptions augment;
 };
 
-struct FacesOnDevice { const std::uint8_t* data = nullptr; int count = 1, stored_size = 0; };  // [count, stored_size, stored_size, 4]
+struct FacesOnDevice {
+  const std::uint8_t* data = nullptr;  // [count, stored_size, stored_size, 4]
+  int count = 1, stored_size = 0;
+  kernels::FaceSource source(Side side) const { return {data, count, stored_size, side == Side::a ? 0u : 1u}; }
+};
 
 class TrainingStep {
  public:

@@ -53,4 +53,10 @@ TEST(StepCost, ArithmeticGrowsWithTheBatchAndTrafficWithTheType) {
   EXPECT_EQ(large.launches, small.launches);
 }
 
+// 44 convolutions and products; 15 passes that undo an activation and add up its bias; 7 shuffles; both biases of the dense layers; the
+// rest is augmentation, losses, the gradient's norm and Adam. An op that adds a launch to every layer shows here.
+TEST(StepCost, LaunchesOfOriginal) {
+  for (const nn::DType dtype : {nn::DType::f32, nn::DType::bf16}) EXPECT_EQ(cost_of_a_step("original", dtype, 16).launches, 84);
+}
+
 }  // namespace

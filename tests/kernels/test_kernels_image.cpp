@@ -156,13 +156,14 @@ struct FaceSet {
       bytes[i + 3] = static_cast<std::uint8_t>(i / 4 / static_cast<std::size_t>(stored * stored));
     }
   }
+  FaceSource source(std::uint32_t side) const { return {bytes.data(), count, stored, side}; }
   Batch draw(std::uint64_t step, int batch, int size, const AugmentOptions& options, std::uint32_t side = 0, std::uint64_t seed = 1, View view = {0.5f, 0.5f, 0.6f}) const {
     StepState state;
     state.step = step;
     state.seed = seed;
     const std::size_t pixels = static_cast<std::size_t>(batch * size * size);
     Batch out{Floats(3 * pixels), Floats(3 * pixels), Floats(pixels)};
-    augment<Host, float>(host(), bytes.data(), count, stored, view, &state, side, batch, size, out.input.data(), out.target.data(), out.mask.data(), options);
+    augment<Host, float>(host(), std::array{source(side)}, view, &state, batch, size, out.input.data(), out.target.data(), out.mask.data(), options);
     return out;
   }
 };
@@ -291,7 +292,7 @@ TEST(Augment, MovesColourAsFaceswapDoes) {
   StepState state;
   Floats input(64 * 3 * 64), target(input.size()), mask(64 * 64), lightness;
   for (state.step = 1; state.step <= 8; ++state.step) {
-    augment<Host, float>(host(), grey.data(), 1, 8, {}, &state, 0, 64, 8, input.data(), target.data(), mask.data(), options);
+    augment<Host, float>(host(), std::array{FaceSource{grey.data(), 1, 8, 0}}, {}, &state, 64, 8, input.data(), target.data(), mask.data(), options);
     Floats lab(target.size());
     rgb_to_lab<Host>(host(), target.data(), lab.data(), 64 * 64);
     for (std::size_t i = 0; i < 64; ++i) {
@@ -306,10 +307,28 @@ TEST(Augment, MovesColourAsFaceswapDoes) {
   EXPECT_LE(*high, 50 + 0.3 * 50 + 0.1);
 }
 
+// Both people in one launch, of different stored sizes, and only the samples [1, 3) of a batch of four.
+TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
+  const FaceSet a(5, 16), b(3, 24);
+  StepState state;
+  state.step = 4;
+  const AugmentOptions options;
+  const BatchPart part(4, 1, 2);
+  const int size = 8, pixels = 2 * size * size;
+  Floats input(6 * pixels), target(6 * pixels), mask(2 * pixels), input_apart(6 * pixels), target_apart(6 * pixels), mask_apart(2 * pixels);
+  augment<Host, float>(host(), std::array{a.source(0), b.source(1)}, {}, &state, part, size, input.data(), target.data(), mask.data(), options);
+  augment<Host, float>(host(), std::array{a.source(0)}, {}, &state, part, size, input_apart.data(), target_apart.data(), mask_apart.data(), options);
+  augment<Host, float>(host(), std::array{b.source(1)}, {}, &state, part, size, &input_apart[3 * pixels], &target_apart[3 * pixels], &mask_apart[pixels], options);
+  EXPECT_EQ(input, input_apart);
+  EXPECT_EQ(target, target_apart);
+  EXPECT_EQ(mask, mask_apart);
+  EXPECT_THROW((augment<Host, float>(host(), std::array{a.source(0), b.source(1), a.source(2)}, {}, &state, part, size, input.data(), target.data(), mask.data(), options)), Error);
+}
+
 TEST(Augment, RefusesAnEmptyFaceSet) {
   StepState state;
   float unused[3];
-  EXPECT_THROW((augment<Host, float>(host(), nullptr, 0, 8, {}, &state, 0, 1, 1, unused, unused, unused, {})), Error);
+  EXPECT_THROW((augment<Host, float>(host(), std::array{FaceSource{nullptr, 0, 8, 0}}, {}, &state, 1, 1, unused, unused, unused, {})), Error);
 }
 
 }  // namespace

@@ -53,15 +53,18 @@ using Inputs = std::vector<Tensor>;
 std::vector<OpCase> make_cases() {
   std::vector<OpCase> cases;
 
-  struct ConvRow { int n, h, w, in, out, kernel, stride; Activation activation; bool bias; };
+  struct ConvRow { int n, h, w, in, out, kernel, stride; Activation activation; bool bias; int shuffle = 1; };
   for (const ConvRow& r : {ConvRow{2, 8, 8, 3, 5, 5, 2, Activation::leaky_relu, true}, ConvRow{1, 6, 6, 4, 8, 3, 1, Activation::leaky_relu, true},
                            ConvRow{2, 5, 5, 3, 3, 5, 1, Activation::sigmoid, true}, ConvRow{2, 7, 5, 3, 4, 3, 2, Activation::none, true},
                            ConvRow{2, 4, 4, 6, 5, 1, 1, Activation::none, false}, ConvRow{1, 9, 9, 2, 3, 5, 2, Activation::leaky_relu, false},
-                           ConvRow{1, 4, 4, 3, 2, 3, 1, Activation::sigmoid, false}}) {
+                           ConvRow{1, 4, 4, 3, 2, 3, 1, Activation::sigmoid, false},
+                           ConvRow{2, 3, 5, 3, 12, 3, 1, Activation::leaky_relu, true, 2}, ConvRow{1, 4, 4, 2, 9, 3, 2, Activation::leaky_relu, true, 3},
+                           ConvRow{2, 3, 2, 3, 8, 3, 1, Activation::leaky_relu, false, 2}, ConvRow{1, 3, 3, 2, 4, 3, 1, Activation::sigmoid, true, 2},
+                           ConvRow{1, 3, 4, 2, 8, 1, 1, Activation::none, true, 2}}) {
     std::vector<OpInput> inputs{random_input({r.n, r.h, r.w, r.in}, 1), random_input({r.out, r.kernel, r.kernel, r.in}, 2, -0.3, 0.3)};
     if (r.bias) inputs.push_back(random_input({r.out}, 3));
-    const Conv2dOptions options{r.stride, r.activation, 0.2f};
-    cases.push_back({"conv2d", fmt::format("k{}s{}{}", r.kernel, r.stride, r.bias ? "" : " without bias"), inputs,
+    const Conv2dOptions options{r.stride, r.activation, 0.2f, r.shuffle};
+    cases.push_back({"conv2d", fmt::format("k{}s{}{}{}", r.kernel, r.stride, r.bias ? "" : " without bias", r.shuffle == 1 ? "" : fmt::format(" shuffled by {}", r.shuffle)), inputs,
                      [options](const Inputs& in) { return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options); }});
   }
   // only some operands want a gradient: the first layer, a frozen weight, a frozen bias

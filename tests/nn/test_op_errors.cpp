@@ -32,6 +32,8 @@ TEST(OpErrors, Conv2d) {
             "conv2d: weight [8,3,3,3] is bf16, but input [1,4,4,3] is f32; both must have the same dtype");
   EXPECT_EQ(message_of([] { conv2d({}, zeros({8, 3, 3, 3}), {}); }), "conv2d: input is undefined");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), {}, {}); }), "conv2d: weight is undefined");
+  EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({6, 3, 3, 3}), {}, {1, Activation::none, 0.1f, 2}); }),
+            "conv2d: the 6 output channels of weight [6,3,3,3] (OHWI) must divide by r*r = 2*2, the shuffle's");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({8, 3, 3, 3}), {}, {0, Activation::none, 0.1f}); }), "conv2d: stride 0 must be at least 1");
   EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), zeros({8, 3, 3, 3}), {}, {1, Activation::leaky_relu, -0.5f}); }),
             "conv2d: slope -0.5 of the leaky ReLU must not be negative");

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
+#include "kernels/memory.h"
 #include "nn/layers.h"
 #include "nn/optimizer.h"
 #include "nn/step_graph.h"
@@ -258,6 +260,57 @@ TEST(StepGraph, ReplaysOnTheGpu) {
   EXPECT_EQ(runs, 3) << "two eager runs and one that is captured";
   EXPECT_EQ(state.read().step, 6u);
 }
+
+TEST(Parameters, ForInferenceThereAreWeightsOnly) {
+  const auto bytes_of = [](ParameterArena::Use use, DType working) {
+    const std::size_t before = kernels::pool_stats(Device::meta).live_bytes;
+    ParameterArena arena;
+    const std::size_t weight = arena.add("weight", {1024, 1024}, {Init::he_uniform});
+    arena.allocate(Device::meta, working, 1, use);
+    EXPECT_EQ(arena.value(weight).requires_grad(), use == ParameterArena::Use::training);
+    EXPECT_EQ(arena.gradients().defined(), use == ParameterArena::Use::training);
+    return kernels::pool_stats(Device::meta).live_bytes - before;
+  };
+  EXPECT_EQ(bytes_of(ParameterArena::Use::training, DType::f32), 4 * bytes_of(ParameterArena::Use::inference, DType::f32));
+  EXPECT_EQ(bytes_of(ParameterArena::Use::inference, DType::bf16), 6u << 20);
+}
+
+// Bias gradients wait for one launch at the end of backward(). Whoever adds to one, or looks at it, must find it complete: a bias of two
+// convolutions, two passes in a row, a part of the bias taken by rows().
+struct WaitingSums : testing::TestWithParam<bool> {
+  void SetUp() override { if (GetParam()) ::setenv("DOPPEL_TRAP_NAN", "1", 1); }
+  void TearDown() override { ::unsetenv("DOPPEL_TRAP_NAN"); }
+};
+
+TEST_P(WaitingSums, AreCompleteBeforeTheyAreReadOrAddedTo) {
+  ParameterArena arena;
+  const std::size_t weight = arena.add("weight", {8, 3, 3, 3}, {Init::he_uniform}), bias = arena.add("bias", {8}, {Init::he_uniform}), other = arena.add("other", {8}, {Init::he_uniform});
+  arena.allocate(Device::host, DType::f64, 3);
+  const Tensor x = Tensor::from<double>(std::vector<double>(2 * 5 * 5 * 3, 0.5), {2, 5, 5, 3});
+  const auto loss = [&](const Tensor& w, const Tensor& b, const Tensor& c) {
+    const Conv2dOptions leaky{1, Activation::leaky_relu, 0.1f, 2}, sigmoid{1, Activation::sigmoid};
+    const Tensor once = sum(conv2d(x, w, b, leaky)), twice = sum(conv2d(x, w, b, sigmoid)), apart = sum(conv2d(x, w, c, leaky)), part = sum(b.rows(2, 5));
+    return add(add(once, twice), add(apart, part));
+  };
+  const auto leaf_like = [](const Tensor& t) { return t.detach().to(DType::f64).set_requires_grad(true); };
+  const Tensor w = leaf_like(arena.value(weight)), b = leaf_like(arena.value(bias)), c = leaf_like(arena.value(other));
+  arena.begin_gradients();
+  for (int pass = 0; pass < 2; ++pass) {
+    backward(loss(arena.value(weight), arena.value(bias), arena.value(other)));
+    backward(loss(w, b, c));
+  }
+  arena.finish_gradients();
+  const auto expect_equal = [](const Tensor& got, const Tensor& want) {
+    const std::vector<double> g = got.to_host<double>(), v = want.to_host<double>();
+    ASSERT_EQ(g.size(), v.size());
+    for (std::size_t i = 0; i < g.size(); ++i) EXPECT_NEAR(g[i], v[i], 1e-12) << i;
+  };
+  expect_equal(arena.parameters()[weight].gradient, w.grad());
+  expect_equal(arena.parameters()[bias].gradient, b.grad());
+  expect_equal(arena.parameters()[other].gradient, c.grad());
+}
+
+INSTANTIATE_TEST_SUITE_P(Nn, WaitingSums, testing::Bool(), [](const auto& trapped) { return trapped.param ? "Trapped" : "Plain"; });
 
 }  // namespace
 }  // namespace nn_test
