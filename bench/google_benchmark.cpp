@@ -5,6 +5,7 @@
 
 #include "bench/machine.h"
 #include "bench/suite.h"
+#include "bench/table.h"
 
 namespace {
 
@@ -37,7 +38,7 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   bench::SuiteOptions options;
   options.every_case = true;
-  bench::Suite suite(tests::op_cases(), options);
+  bench::Suite suite(bench::op_table(), options);
 
   const nlohmann::ordered_json machine = bench::describe_machine();
   for (const char* part : {"commit", "date"}) benchmark::AddCustomContext(part, machine.at(part).get<std::string>());

@@ -42,7 +42,7 @@ struct Comparison {
   std::vector<std::string> only_old, only_new;
 };
 struct CompareOptions {
-  double smallest = 0.04;            // a change of less is nobody's business
+  double smallest = 0.03;            // a change of less is nobody's business
   double alpha = 0.05;               // of one false alarm among all rows
   std::size_t fewest_samples = 6;    // of a row on each side
   std::size_t group_rows = 8;        // a group must have so many for its shift to be the machine's

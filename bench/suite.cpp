@@ -1,7 +1,6 @@
 #include "bench/suite.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -174,9 +173,6 @@ struct Suite::Bed {
 
 Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
     : table_(std::move(table)), options_(std::move(options)), filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize), peers_(options_.openblas) {
-  // References work on vectors of doubles of up to a gigabyte: without this each one is mapped, faulted in and given back.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
   std::map<std::string, bool> has_model_shape;
   for (const OpCase& op : table_) has_model_shape[op.launcher] |= op.bench && !op.sweep && !op.host_only;
   const bool gpu = options_.device != "cpu" && kernels::probe_cuda().available;

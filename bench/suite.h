@@ -57,7 +57,7 @@ struct SuiteOptions {
   bool every_case = false;         // the small shapes of the tests and the sweeps too
   bool peers = true;
   double seconds = 150;            // of the whole run; the number of rounds follows
-  int rounds = 12;                 // at most
+  int rounds = 20;                 // at most
   double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
   std::vector<std::string> openblas = openblas_names();
 };

@@ -15,6 +15,7 @@
 #include "bench/machine.h"
 #include "bench/report.h"
 #include "bench/suite.h"
+#include "bench/table.h"
 #include "faceswap/progress.h"
 #include "kernels/error.h"
 
@@ -102,7 +103,7 @@ void run(const Arguments& args, const Context& context) {
       else bench::append_samples(record, ours), bench::append_samples(old, theirs);
     }
   } else {
-    bench::Suite suite(tests::op_cases(), args.suite);
+    bench::Suite suite(bench::op_table(), args.suite);
     if (args.list) {
       for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);
       return;
