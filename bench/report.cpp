@@ -90,7 +90,7 @@ ordered_json read_record(const std::string& path) {
 std::vector<Series> series(const ordered_json& record) {
   std::vector<Series> all;
   for (const ordered_json& row : record.at("rows")) {
-    if (row.contains("error")) continue;
+    if (row.contains("error") || !row.at("peer").get<std::string>().empty()) continue;
     Series s{row.at("name"), row.at("device").get<std::string>() + " " + row.at("bound").get<std::string>(), {}};
     const std::vector<double> seconds = row.at("seconds"), probe = row.at("probe_s");
     for (std::size_t i = 0; i < std::min(seconds.size(), probe.size()); ++i)

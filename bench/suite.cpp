@@ -107,6 +107,9 @@ kernels::Buffer& arena(Device device, std::size_t bytes) {
   return buffer;
 }
 
+// A cold row walks through so many times the last cache. A host's cache is shared with its neighbours: less of it is ours.
+std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; }
+
 constexpr std::size_t kProbeBytes = std::size_t{48} << 20;
 std::size_t probe_bytes(Device device) { return std::max(kProbeBytes, device == Device::cuda ? 4 * cache_bytes(device) : std::size_t{0}); }
 
@@ -151,11 +154,15 @@ struct Suite::Kept {
 struct Suite::Answer { const OpCase* op = nullptr; std::vector<Bytes> inputs; std::vector<Values> values; };
 
 struct Suite::Bed {
-  std::string row;                 // whose it is
+  const OpCase* op = nullptr;      // whose operands lie there; its rows come one after the other and share them
+  Device device = Device::host;
   std::size_t stride = 0;          // bytes of one set
-  std::size_t sets = 1, next = 0, step = 1;
+  std::size_t sets = 1;            // as many as a cold row needs
   std::vector<std::size_t> offsets;
   char* base = nullptr;
+
+  std::string row;                 // what the rest is of
+  std::size_t walked = 1, next = 0, step = 1;  // sets that this row goes through, and in which order
   int launches = 1;                // timed together
   // GPU: many copies of a short launch. The memory outlives the graph.
   std::unique_ptr<kernels::GraphMemory> graph_memory;
@@ -165,23 +172,50 @@ struct Suite::Bed {
   tests::Pointers pointers() {     // of the next set
     tests::Pointers p;
     for (std::size_t offset : offsets) p.at.push_back(base + next * stride + offset);
-    next = (next + step) % sets;
+    next = (next + step) % walked;
     return p;
   }
-  ~Bed() { graph.reset(); }
+  void drop_graph() {
+    graph.reset();
+    graph_memory.reset();
+    copies = 1;
+  }
+  ~Bed() { drop_graph(); }
 };
 
 Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
     : table_(std::move(table)), options_(std::move(options)), filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize), peers_(options_.openblas) {
-  std::map<std::string, bool> has_model_shape;
-  for (const OpCase& op : table_) has_model_shape[op.launcher] |= op.bench && !op.sweep && !op.host_only;
   const bool gpu = options_.device != "cpu" && kernels::probe_cuda().available;
   if (options_.device == "cuda") kernels::choose_device("cuda");  // throws with the reason where there is none
+
+  // Without every_case: the models' shapes; the last of the tests' shapes for a launcher that has none. A host holds less than a card:
+  // it takes the longest row of a sweep instead of rows of gigabytes, no f16, which is for cards without bf16, and products
+  // of floats only: a step on the host multiplies floats.
+  std::map<std::string, bool> has_model_shape;              // by launcher
+  std::map<std::string, const OpCase*> longest_of_sweep, last;  // by launcher and type
+  const auto kind = [](const OpCase& op) { return op.name.substr(0, op.name.find('/', op.launcher.size() + 1)); };
   for (const OpCase& op : table_) {
     if (op.host_only) continue;
-    if (!options_.every_case && (op.sweep || (!op.bench && has_model_shape[op.launcher]))) continue;
-    if (gpu) add_rows(op, Device::cuda);
-    if (options_.device != "cuda") add_rows(op, Device::host);
+    has_model_shape[op.launcher] |= op.bench && !op.sweep;
+    if (op.sweep && !is_product(op)) {
+      const OpCase*& longest = longest_of_sweep[kind(op)];
+      if (!longest || op.bytes >= longest->bytes) longest = &op;
+    }
+    last[kind(op)] = &op;
+  }
+  const auto by_default = [&](const OpCase& op, Device device) {
+    const bool host = device == Device::host;
+    if (host && (op.name.starts_with(op.launcher + "/f16/") || (is_product(op) && !op.name.starts_with(op.launcher + "/f32/")))) return false;
+    if (!has_model_shape[op.launcher]) return last[kind(op)] == &op;
+    if (!op.bench) return false;
+    const auto sweep = longest_of_sweep.find(kind(op));
+    if (!host || sweep == longest_of_sweep.end()) return !op.sweep;
+    return op.sweep ? op.bytes >= sweep->second->bytes : op.bytes < 2 * sweep->second->bytes;
+  };
+  for (const OpCase& op : table_) {
+    if (op.host_only) continue;
+    if (gpu && (options_.every_case || by_default(op, Device::cuda))) add_rows(op, Device::cuda);
+    if (options_.device != "cuda" && (options_.every_case || by_default(op, Device::host))) add_rows(op, Device::host);
   }
 }
 
@@ -255,62 +289,71 @@ bool Suite::check(Row& row) {
   return row.error.empty();
 }
 
-Suite::Bed& Suite::bed(const Row& row) {
-  if (bed_ && bed_->row == row.name) return *bed_;
-  bed_.reset();  // before another graph may be captured
-  const Kept& kept = prepare(*row.op);
+// Operands of one case in memory: the kept pieces over and over in the first set, and that set over and over in the others.
+std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
+  const Kept& kept = prepare(op);
   auto made = std::make_unique<Bed>();
-  made->row = row.name;
+  made->op = &op;
+  made->device = device;
   // 256 bytes between operands, and a different place in a page for each, as allocations would have.
-  for (std::size_t i = 0; i < row.op->operands.size(); ++i) {
-    const tests::Operand& o = row.op->operands[i];
+  for (std::size_t i = 0; i < op.operands.size(); ++i) {
+    const tests::Operand& o = op.operands[i];
     made->offsets.push_back(made->stride + 768 * i);
     made->stride += (static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype) + 768 * i + 511) / 256 * 256;
   }
-  made->stride = std::max<std::size_t>(made->stride + 768 * row.op->operands.size(), 256);
-  const std::size_t cache = cache_bytes(row.device);
-  if (row.cold) made->sets = std::clamp<std::size_t>((4 * cache + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
-  // Sets in an order that no prefetcher guesses.
-  made->step = made->sets < 3 ? 1 : static_cast<std::size_t>(0.618 * static_cast<double>(made->sets)) | 1;
-  while (std::gcd(made->step, made->sets) != 1) made->step += 2;
-  made->base = arena(row.device, made->stride * made->sets).as<char>();
-
+  made->stride = std::max<std::size_t>(made->stride + 768 * op.operands.size(), 256);
+  const std::size_t walk = cold_caches(device) * cache_bytes(device);
+  made->sets = std::clamp<std::size_t>((walk + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
+  made->base = arena(device, made->stride * made->sets).as<char>();
   for (std::size_t i = 0; i < kept.operands.size(); ++i) {
-    const std::size_t bytes = static_cast<std::size_t>(row.op->operands[i].count) * tests::element_bytes(row.op->operands[i].dtype);
+    const std::size_t bytes = static_cast<std::size_t>(op.operands[i].count) * tests::element_bytes(op.operands[i].dtype);
     for (std::size_t at = 0; at < bytes; at += kept.operands[i].size())
-      kernels::copy(made->base + made->offsets[i] + at, row.device, kept.operands[i].data(), Device::host, std::min(kept.operands[i].size(), bytes - at));
+      kernels::copy(made->base + made->offsets[i] + at, device, kept.operands[i].data(), Device::host, std::min(kept.operands[i].size(), bytes - at));
   }
   for (std::size_t filled = 1; filled < made->sets; filled *= 2)
-    kernels::copy(made->base + filled * made->stride, row.device, made->base, row.device, std::min(filled, made->sets - filled) * made->stride);
-  Stream& stream = Stream::of(row.device);
-  stream.synchronize();
+    kernels::copy(made->base + filled * made->stride, device, made->base, device, std::min(filled, made->sets - filled) * made->stride);
+  Stream::of(device).synchronize();
+  return made;
+}
+
+Suite::Bed& Suite::bed(const Row& row) {
+  if (bed_ && bed_->row == row.name) return *bed_;
+  if (!bed_ || bed_->op != row.op || bed_->device != row.device) {
+    bed_.reset();  // before another graph may be captured
+    bed_ = make_bed(*row.op, row.device);
+  }
+  Bed& b = *bed_;
+  b.drop_graph();
+  b.row = row.name;
+  b.next = 0;
+  b.walked = row.cold ? b.sets : 1;
+  b.step = b.walked < 3 ? 1 : static_cast<std::size_t>(0.618 * static_cast<double>(b.walked)) | 1;  // an order that no prefetcher guesses
+  while (std::gcd(b.step, b.walked) != 1) b.step += 2;
 
   // How long one takes says how many are timed together, and on a GPU whether they go into a graph.
+  Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
-  run(stream, made->pointers());
-  const double once = time_of(stream, [&] { run(stream, made->pointers()); });
+  run(stream, b.pointers());
+  const double once = time_of(stream, [&] { run(stream, b.pointers()); });
   if (row.device == Device::cuda && once < 20e-6) {
-    made->copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
+    b.copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
     try {
-      made->graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
-      made->graph = std::make_unique<kernels::Graph>();
-      made->graph->begin(stream);
-      for (int i = 0; i < made->copies; ++i) run(stream, made->pointers());
-      made->graph->end(stream);
-      made->graph_memory->close();
-      made->graph->launch(stream);
+      b.graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
+      b.graph = std::make_unique<kernels::Graph>();
+      b.graph->begin(stream);
+      for (int i = 0; i < b.copies; ++i) run(stream, b.pointers());
+      b.graph->end(stream);
+      b.graph_memory->close();
+      b.graph->launch(stream);
       stream.synchronize();
     } catch (const std::exception&) {  // what cannot be captured is timed in the stream
-      if (made->graph) made->graph->abandon(stream);
-      made->graph.reset();
-      made->graph_memory.reset();
-      made->copies = 1;
+      if (b.graph) b.graph->abandon(stream);
+      b.drop_graph();
     }
   }
   // A GPU's queue holds about a thousand launches: more than that behind the gate would wait for it to open.
-  made->launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * made->copies, 1e-7), 1.0, row.device == Device::cuda ? 32.0 : 20000.0));
-  bed_ = std::move(made);
-  return *bed_;
+  b.launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * b.copies, 1e-7), 1.0, row.device == Device::cuda ? 32.0 : 20000.0));
+  return b;
 }
 
 double Suite::sample(Row& row) {
@@ -346,7 +389,7 @@ void Suite::measure(Row& row) {
     const double once = first * b.launches * b.copies;
     const double before = probe(row.device, row.bound);
     double best = first;
-    for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 2 : 1; i > 0; --i) best = std::min(best, sample(row));
+    for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 1 : 0; i > 0; --i) best = std::min(best, sample(row));
     row.probe.push_back(std::min(before, probe(row.device, row.bound)));
     row.seconds.push_back(best);
   } catch (const std::exception& error) {
@@ -447,7 +490,7 @@ double Suite::probe(Device device, Bound bound) {
     kernels::Buffer& buffer = (*memory)[device];
     if (buffer.bytes() == 0) buffer = random_floats(device, static_cast<std::int64_t>(bytes / 4), false);
     char* const base = buffer.as<char>();
-    return shortest_of(2, [&] { return time_of(stream, [&] { kernels::on_device(stream, [&]<class D>() { stream_copy<D>(stream, base, base + bytes / 2, static_cast<std::int64_t>(bytes / 32)); }); }); });
+    return time_of(stream, [&] { kernels::on_device(stream, [&]<class D>() { stream_copy<D>(stream, base, base + bytes / 2, static_cast<std::int64_t>(bytes / 32)); }); });
   }
   const bool half = bound == Bound::bf16;
   const std::int64_t side = device == Device::cuda ? 2048 : 384;

@@ -2,7 +2,7 @@
 // `doppel bench` (tools/bench.cpp) and, for those who know Google Benchmark, doppel_bench (google_benchmark.cpp).
 //
 //   right before fast   a row runs once on poisoned outputs and is held against its reference; where it differs it gets no number
-//   cold                each launch takes the next of several sets of operands, which together are four times the last cache
+//   cold                each launch takes the next of several sets of operands, which together are several times the last cache
 //   hot                 always the same set, for rows that fit half of the cache
 //   GPU                 events behind a gate (gpu_side.h); launches shorter than 20 us as a CUDA graph of many
 //   a sample            the shortest of a few timings; beside it a probe of the machine: the ceiling that bounds the row, timed just
@@ -75,10 +75,11 @@ class Suite {
   bool check(Row& row);
   // One timing of a checked row: seconds per launch.
   double sample(Row& row);
-  // A round: every row once, in the table's order, with its probe. `progress` is told the row's number.
+  // A round: every row once, in the table's order, with its probe; peers in the first three only, nobody compares their runs.
+  // `progress` is told the row's number.
   template <class Progress> void round(const Progress& progress) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-      measure(rows_[i]);
+      if (!rows_[i].peer || rows_[i].seconds.size() < 3) measure(rows_[i]);
       progress(i);
     }
     end_round();
@@ -92,6 +93,7 @@ class Suite {
   struct Kept;      // a piece of every operand, to fill a bed from
   struct Answer;    // of the case in hand
   const Kept& prepare(const tests::OpCase& op);
+  std::unique_ptr<Bed> make_bed(const tests::OpCase& op, Device device);
   Bed& bed(const Row& row);
   double probe(Device device, Bound bound);
   void add_rows(const tests::OpCase& op, Device device);
