@@ -92,9 +92,8 @@ std::vector<Series> series(const ordered_json& record) {
   for (const ordered_json& row : record.at("rows")) {
     if (row.contains("error") || !row.at("peer").get<std::string>().empty()) continue;
     Series s{row.at("name"), row.at("device").get<std::string>() + " " + row.at("bound").get<std::string>(), {}};
-    const std::vector<double> seconds = row.at("seconds"), probe = row.at("probe_s");
-    for (std::size_t i = 0; i < std::min(seconds.size(), probe.size()); ++i)
-      if (seconds[i] > 0 && probe[i] > 0) s.values.push_back(seconds[i] / probe[i]);
+    for (const double seconds : row.at("seconds").get<std::vector<double>>())
+      if (seconds > 0) s.values.push_back(seconds);
     all.push_back(std::move(s));
   }
   return all;
@@ -107,8 +106,7 @@ void append_samples(ordered_json& record, const ordered_json& more) {
   for (ordered_json& row : record.at("rows")) {
     const auto found = rows.find(row.at("name"));
     if (row.contains("error") || found == rows.end()) continue;
-    for (const char* key : {"seconds", "probe_s"})
-      for (const ordered_json& value : found->second->at(key)) row[key].push_back(value);
+    for (const ordered_json& value : found->second->at("seconds")) row["seconds"].push_back(value);
     row["median_s"] = median(row["seconds"].get<std::vector<double>>());
   }
 }

@@ -13,7 +13,7 @@ std::string table(const nlohmann::ordered_json& record);
 // A record from a file; throws Error(input) where it is none.
 nlohmann::ordered_json read_record(const std::string& path);
 
-// Times divided by their probes, of our own rows.
+// Times of our own rows, by what bounds them.
 std::vector<Series> series(const nlohmann::ordered_json& record);
 
 // The samples of `more` behind those of `record`, row by row: rounds of the same program, taken in turn with another's.

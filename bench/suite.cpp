@@ -3,15 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 
 #include "bench/gpu_side.h"
 #include "bench/machine.h"
-#include "bench/products.h"
 #include "bench/statistics.h"
-#include "bench/streams.h"
-#include "kernels/host_tasks.h"
 #include "kernels/math_mode.h"
 #include "tests/op_runner.h"
 
@@ -23,120 +18,10 @@ using tests::OpCase;
 using tests::Role;
 using tests::Values;
 
-const char* name(Bound bound) {
-  switch (bound) {
-    case Bound::copy: return "copy";
-    case Bound::read: return "read";
-    case Bound::write: return "write";
-    case Bound::f32: return "f32";
-    case Bound::tf32: return "tf32";
-    case Bound::bf16: return "bf16";
-    default: return "launch";
-  }
-}
-
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Seconds that `work` takes on the stream's device.
-double time_of(Stream& stream, const std::function<void()>& work) {
-#if DOPPEL_HAS_CUDA
-  if (stream.device() == Device::cuda) return gpu::time_behind_gate(stream, work);
-#endif
-  const double begin = now();
-  work();
-  stream.synchronize();
-  return now() - begin;
-}
-
-double shortest_of(int times, const std::function<double()>& timing) {
-  double best = timing();
-  for (int i = 1; i < times; ++i) best = std::min(best, timing());
-  return best;
-}
-
-// Random floats between -1 and 1 on a device: matrices of zeros would run faster than any real ones.
-kernels::Buffer random_floats(Device device, std::int64_t count, bool as_bf16) {
-  std::mt19937 random(7);
-  std::uniform_real_distribution<float> uniform(-1.f, 1.f);
-  std::vector<float> values(1 << 16);
-  for (float& v : values) v = uniform(random);
-  const std::size_t element = as_bf16 ? 2 : 4;
-  std::vector<kernels::bf16> half(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) half[i] = kernels::bf16(values[i]);
-  const void* const tile = as_bf16 ? static_cast<const void*>(half.data()) : values.data();
-  kernels::Buffer buffer(device, static_cast<std::size_t>(count) * element);
-  for (std::size_t at = 0; at < buffer.bytes(); at += values.size() * element)
-    kernels::copy(buffer.as<char>() + at, device, tile, Device::host, std::min(values.size() * element, buffer.bytes() - at));
-  return buffer;
-}
-
-using Gemm = std::function<void(Stream&, std::int64_t side, const void* a, const void* b, void* c)>;
-struct NamedGemm { std::string name; Gemm run; };
-
-template <class T> NamedGemm seam_gemm(const char* label) {
-  return {label, [](Stream& stream, std::int64_t n, const void* a, const void* b, void* c) {
-            kernels::on_device(stream, [&]<class D>() {
-              kernels::gemm<D, T>(stream, kernels::Transpose::no, kernels::Transpose::no, n, n, n, 1.f, static_cast<const T*>(a), static_cast<const T*>(b), 0.f, static_cast<T*>(c));
-            });
-          }};
-}
-
-double gemm_speed(Stream& stream, const Gemm& run, std::int64_t side, bool as_bf16, int repeats) {
-  const kernels::Buffer a = random_floats(stream.device(), side * side, as_bf16), b = random_floats(stream.device(), side * side, as_bf16), c(stream.device(), a.bytes());
-  const auto once = [&] { run(stream, side, a.data(), b.data(), c.data()); };
-  once();
-  stream.synchronize();
-  const double seconds = shortest_of(repeats, [&] { return time_of(stream, once); });
-  return 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) / seconds;
-}
-
-// Memory that a device's measurements share: operands of the row in hand, and the probes. Grows; never given back.
-kernels::Buffer& arena(Device device, std::size_t bytes) {
-  static auto* const buffers = new std::map<Device, kernels::Buffer>;  // outlives everything: at exit the driver may be gone
-  kernels::Buffer& buffer = (*buffers)[device];
-  if (buffer.bytes() < bytes) {
-    buffer = kernels::Buffer();
-    kernels::release_cached(device);
-    buffer = kernels::Buffer(device, bytes);
-    Stream& stream = Stream::of(device);
-    kernels::fill_zero(stream, buffer.data(), buffer.bytes());  // every page is there before anything is timed
-    stream.synchronize();
-  }
-  return buffer;
-}
 
 // A cold row walks through so many times the last cache. A host's cache is shared with its neighbours: less of it is ours.
 std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; }
-
-constexpr std::size_t kProbeBytes = std::size_t{48} << 20;
-std::size_t probe_bytes(Device device) { return std::max(kProbeBytes, device == Device::cuda ? 4 * cache_bytes(device) : std::size_t{0}); }
-
-// Bytes per second of one of the three streams over `bytes` of memory (copy: half of them each way).
-double stream_seconds(Device device, Bound bound, std::size_t bytes) {
-  Stream& stream = Stream::of(device);
-  kernels::Buffer& memory = arena(device, bytes + 4096);
-  char* const base = memory.as<char>();
-  const auto words = static_cast<std::int64_t>(bytes / 16);
-  return time_of(stream, [&] {
-    kernels::on_device(stream, [&]<class D>() {
-      if (bound == Bound::copy) stream_copy<D>(stream, base + 2048, base + bytes / 2 + 2048 + 1024, words / 2);
-      else if (bound == Bound::read) stream_read<D>(stream, base + 2048, reinterpret_cast<float*>(base), words);
-      else stream_write<D>(stream, base + 2048, 1.5f, words);
-    });
-  });
-}
-
-double launch_seconds(Device device) {
-  Stream& stream = Stream::of(device);
-  static auto* const words = new std::map<Device, kernels::Buffer>;
-  kernels::Buffer& buffer = (*words)[device];
-  if (buffer.bytes() == 0) buffer = kernels::Buffer(device, 256);
-  float* const word = buffer.as<float>();
-  constexpr int count = 200;  // a GPU's queue holds about a thousand
-  return time_of(stream, [&] { for (int i = 0; i < count; ++i) kernels::on_device(stream, [&]<class D>() { launch_nothing<D>(stream, word); }); }) / count;
-}
 
 bool is_product(const OpCase& op) { return op.launcher == "gemm" || op.launcher.starts_with("conv_"); }
 
@@ -220,7 +105,19 @@ Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
 }
 
 Suite::~Suite() = default;
-void Suite::end_round() { answer_.reset(); }
+
+const Ceilings& Suite::ceilings(Device device) {
+  const auto found = ceilings_.find(device);
+  if (found != ceilings_.end()) return found->second;
+  bed_.reset();  // its memory is wanted
+  return ceilings_[device] = measure_ceilings(device, peers_);
+}
+
+void Suite::end_round() {
+  answer_.reset();
+  bed_.reset();
+  for (auto& [device, reached] : ceilings_) reached = best_of(reached, measure_ceilings(device, peers_));
+}
 
 void Suite::add_rows(const OpCase& op, Device device) {
   double footprint = 0;
@@ -333,8 +230,10 @@ Suite::Bed& Suite::bed(const Row& row) {
   // How long one takes says how many are timed together, and on a GPU whether they go into a graph.
   Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
-  run(stream, b.pointers());
-  const double once = time_of(stream, [&] { run(stream, b.pointers()); });
+  // A row of earlier rounds is known; a long one needs no run to warm up either.
+  double once = row.seconds.empty() ? 0 : row.seconds.back();
+  if (once < 3e-2) run(stream, b.pointers());
+  if (once == 0) once = time_of(stream, [&] { run(stream, b.pointers()); });
   if (row.device == Device::cuda && once < 20e-6) {
     b.copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
     try {
@@ -387,78 +286,16 @@ void Suite::measure(Row& row) {
     }
     const double first = sample(row);
     const double once = first * b.launches * b.copies;
-    const double before = probe(row.device, row.bound);
     double best = first;
     for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 1 : 0; i > 0; --i) best = std::min(best, sample(row));
-    row.probe.push_back(std::min(before, probe(row.device, row.bound)));
     row.seconds.push_back(best);
   } catch (const std::exception& error) {
     row.error = error.what();
     row.seconds.clear();
-    row.probe.clear();
   }
 }
 
-// ---- ceilings
-
-const Ceilings& Suite::ceilings(Device device) {
-  const auto found = ceilings_.find(device);
-  if (found != ceilings_.end()) return found->second;
-  Ceilings c;
-  bed_.reset();
-  Stream& stream = Stream::of(device);
-  const std::size_t bytes = std::max(probe_bytes(device), 4 * cache_bytes(device));
-  const auto stream_ceiling = [&](Bound bound) {
-    stream_seconds(device, bound, bytes);
-    return static_cast<double>(bytes) / shortest_of(9, [&] { return stream_seconds(device, bound, bytes); });
-  };
-  c.candidates["copy loop"] = stream_ceiling(Bound::copy);
-  c.candidates["read loop"] = stream_ceiling(Bound::read);
-  c.candidates["write loop"] = stream_ceiling(Bound::write);
-  char* const base = arena(device, bytes).as<char>();
-  const char* const copy_name = device == Device::host ? "memcpy" : "cudaMemcpy";
-  c.candidates[copy_name] = static_cast<double>(bytes) / shortest_of(9, [&] {
-    return time_of(stream, [&] {
-      if (device == Device::cuda) return kernels::copy(base + bytes / 2, device, base, device, bytes / 2);
-      const auto workers = static_cast<std::int64_t>(simt::worker_count()), half = static_cast<std::int64_t>(bytes / 2);
-      kernels::parallel_tasks(workers, [&](std::int64_t w) { std::memcpy(base + half + half * w / workers, base + half * w / workers, static_cast<std::size_t>(half * (w + 1) / workers - half * w / workers)); });
-    });
-  });
-  c.copy = std::max(c.candidates["copy loop"], c.candidates[copy_name]);
-  c.read = std::max(c.candidates["read loop"], c.copy);
-  c.write = c.candidates["write loop"];
-  c.launch = shortest_of(9, [&] { return launch_seconds(device); });
-
-  const auto best_product = [&](double& ceiling, const NamedGemm& gemm, std::int64_t side, bool as_bf16, int repeats) {
-    const double speed = gemm_speed(stream, gemm.run, side, as_bf16, repeats);
-    c.candidates[gemm.name] = speed;
-    ceiling = std::max(ceiling, speed);
-  };
-  if (device == Device::cuda) {
-    const bool tf32 = kernels::allow_tf32.exchange(false);
-    best_product(c.f32, seam_gemm<float>("f32 gemm"), 4096, false, 5);
-    kernels::allow_tf32 = true;
-    best_product(c.tf32, seam_gemm<float>("tf32 gemm"), 8192, false, 5);
-    kernels::allow_tf32 = tf32;
-    best_product(c.bf16, seam_gemm<kernels::bf16>("bf16 gemm"), 8192, true, 5);
-  } else {
-    best_product(c.f32, seam_gemm<float>("f32 gemm"), 1024, false, 7);
-    best_product(c.f32, {"f32 gemm own", [](Stream&, std::int64_t n, const void* a, const void* b, void* out) {
-                           own_gemm<float>(false, false, n, n, n, static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out));
-                         }}, 1024, false, 7);
-    // OpenBLAS by the way that its peer rows take.
-    OpCase op;
-    op.launcher = "gemm";
-    op.shape = {1024, 1024, 1024, 0, 0};
-    op.operands = {tests::input<float>("a", 1), tests::input<float>("b", 1), tests::output<float>("c", 1)};
-    op.element = [](const std::vector<Values>&, std::int64_t) { return 0.0; };
-    for (const Peer& peer : peers_.of(op, device))
-      if (peer.name == "OpenBLAS")
-        best_product(c.f32, {"f32 gemm OpenBLAS", [&](Stream& s, std::int64_t, const void* a, const void* b, void* out) { peer.run(s, tests::Pointers{{const_cast<void*>(a), const_cast<void*>(b), out}}); }}, 1024, false, 7);
-    best_product(c.bf16, seam_gemm<kernels::bf16>("bf16 gemm"), 1024, true, 5);
-  }
-  return ceilings_[device] = c;
-}
+// ---- shares
 
 double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const Ceilings& c = ceilings(row.device);
@@ -478,28 +315,6 @@ double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const double share = std::max({by_bytes, by_flops, by_launch});
   if (bound) *bound = share == by_bytes ? traffic : share == by_flops ? unit : Bound::launch;
   return share;
-}
-
-double Suite::probe(Device device, Bound bound) {
-  Stream& stream = Stream::of(device);
-  if (bound == Bound::launch) return shortest_of(2, [&] { return launch_seconds(device); });
-  if (bound == Bound::copy || bound == Bound::read || bound == Bound::write) {
-    // Memory of its own: the arena holds the row's operands.
-    static auto* const memory = new std::map<Device, kernels::Buffer>;
-    const std::size_t bytes = probe_bytes(device);
-    kernels::Buffer& buffer = (*memory)[device];
-    if (buffer.bytes() == 0) buffer = random_floats(device, static_cast<std::int64_t>(bytes / 4), false);
-    char* const base = buffer.as<char>();
-    return time_of(stream, [&] { kernels::on_device(stream, [&]<class D>() { stream_copy<D>(stream, base, base + bytes / 2, static_cast<std::int64_t>(bytes / 32)); }); });
-  }
-  const bool half = bound == Bound::bf16;
-  const std::int64_t side = device == Device::cuda ? 2048 : 384;
-  struct Matrices { kernels::Buffer a, b, c; };
-  static auto* const all = new std::map<std::pair<Device, bool>, Matrices>;
-  Matrices& m = (*all)[{device, half}];
-  if (m.a.bytes() == 0) m = {random_floats(device, side * side, half), random_floats(device, side * side, half), kernels::Buffer(device, static_cast<std::size_t>(side * side) * 4)};
-  const Gemm run = half ? seam_gemm<kernels::bf16>("").run : seam_gemm<float>("").run;
-  return shortest_of(3, [&] { return time_of(stream, [&] { run(stream, side, m.a.data(), m.b.data(), m.c.data()); }); });
 }
 
 // ---- the record
@@ -539,7 +354,6 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
     r["TFLOP/s"] = row.op->flops / typical / 1e12;
     if (row.kernels > 0) r["launch"] = {{"kernels", row.kernels}, {"registers", row.registers}, {"shared_bytes", row.shared_bytes}, {"occupancy", row.occupancy}};
     r["seconds"] = row.seconds;
-    r["probe_s"] = row.probe;
     json["rows"].push_back(r);
   }
   return json;

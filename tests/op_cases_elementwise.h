@@ -289,7 +289,7 @@ template <class T> void depthwise_cases_of(std::vector<OpCase>& rows) {
     const auto finish = [&](OpCase c) {
       c.bytes = size_of(dtype_of<T>()) * static_cast<double>(image + answer + weights);
       c.flops = 2.0 * static_cast<double>(answer) * s.kernel_h * s.kernel_w;
-      c.scale = 1;
+      c.scale = std::max(c.scale, 1.0);
       c.bench = named.bench;
       rows.push_back(std::move(c));
     };
@@ -318,6 +318,7 @@ template <class T> void depthwise_cases_of(std::vector<OpCase>& rows) {
       v[2].assign(static_cast<std::size_t>(weights), 0);
       each_product([&](std::size_t x, std::size_t w, std::size_t y) { v[2][w] += v[0][x] * v[1][y]; });
     };
+    c.scale = std::sqrt(static_cast<double>(s.n * s.out_h * s.out_w) + 1) / 3;  // of a sum over all positions, of terms of the size 1/3
     finish(c);
   }
 }

@@ -269,7 +269,7 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, default=HERE.parents[1] / "build/release/bench/doppel_step", help="doppel_step (default: %(default)s)")
     parser.add_argument("--model", type=words, default=["original"], metavar="LIST", help="(default: original)")
     parser.add_argument("--batch", type=numbers, default=[16], metavar="LIST", help="pictures a side (default: 16)")
-    parser.add_argument("--dtype", type=words, default=["f32"], metavar="LIST", help="f32, bf16, on a GPU also tf32 (default: f32)")
+    parser.add_argument("--dtype", type=words, default=["f32"], metavar="LIST", help="f32, bf16, f16 with a scaled loss (on the host with PyTorch 2.3 or newer), on a GPU also tf32 (default: f32)")
     parser.add_argument("--steps", type=int, help="timed steps a round (default: 5, on a GPU 200)")
     parser.add_argument("--warmup", type=int, help="untimed steps before them (default: 2, on a GPU 50)")
     parser.add_argument("--block", type=int, help="steps a sample, with one wait for the device (default: 1, on a GPU 10)")
@@ -299,7 +299,7 @@ def main():
     if min([options.steps, options.rounds, options.threads, options.block, *options.batch]) < 1 or options.warmup < (3 if on_gpu else 1):
         parser.error("--steps, --rounds, --batch, --block and --threads begin at 1, --warmup at 1, on a GPU at 3")
     if set(options.dtype) - set(race_statistics.TOLERANCES) or (not on_gpu and "tf32" in options.dtype):
-        parser.error("--dtype takes f32 and bf16, on a GPU also tf32")
+        parser.error("--dtype takes f32, bf16 and f16, on a GPU also tf32")
     if not options.program.is_file():
         fail(3, f"{options.program} is not there: build it (ninja -C build/release doppel_step) or name it with --program")
     if options.blas and not os.path.isfile(options.blas):
@@ -308,6 +308,8 @@ def main():
     if probe.returncode != 0:
         fail(6, f"{sys.executable} has no PyTorch that works: on Debian, apt install python3-torch and run /usr/bin/python3 {os.path.relpath(__file__)}")
     offer = last_json_line(probe.stdout)
+    if not on_gpu and "f16" in options.dtype and not offer["scaler_on_cpu"]:
+        parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 and newer have it): race f16 on a GPU")
     if on_gpu and not offer["cuda"]:
         fail(6, f"PyTorch {offer['torch']} of {sys.executable} sees no GPU")
     if on_gpu or offer["mkl"] or any("openblas" in path for path in offer["blas"]):

@@ -101,7 +101,7 @@ int run(int argc, char** argv) {
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
   app.add_option("--model", lists.models, "Models, or all")->delimiter(',')->check(CLI::IsMember(known))->capture_default_str();
   app.add_option("--batch", lists.batches, "Faces a side")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, on a GPU also tf32")->delimiter(',')->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, f16 with a scaled loss (on the host slow), on a GPU also tf32")->delimiter(',')->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))->capture_default_str();
   app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
   app.add_option("--mode", o.mode, "real: faces are sampled and augmented in the step; fixed: the same random pictures each step, as in the race against PyTorch")
       ->check(CLI::IsMember({"real", "fixed"}))->capture_default_str();

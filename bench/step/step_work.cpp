@@ -72,6 +72,7 @@ void PartedStep::draw() {
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
+    else if (dtype_ == nn::DType::f16) launch.template operator()<D, kernels::f16>();
     else launch.template operator()<D, float>();
   });
 }
@@ -97,7 +98,7 @@ void PartedStep::run(const AfterPart& after) {
   });
   after("losses");
 
-  nn::backward(loss);
+  nn::backward(loss, dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
   after("backward");
   adam_.step(*state_);
   after("optimizer");
