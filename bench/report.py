@@ -5,8 +5,8 @@
     bench/report.py results/*.json --out report.md --svg plots    tables into a file, plots into a folder
 
 Reads what doppel_step --out, bench/peer/compare_step.py --out, doppel bench --json, doppel_plans --out and Google Benchmark's
---benchmark_out write, told apart by their content; --nsys adds what nsys stats --report cuda_gpu_kern_sum --format csv says about --nsys-steps steps. A file that cannot be
-read is named and left out. Needs nothing but Python.
+--benchmark_out write, told apart by their content; --nsys adds what nsys stats --report cuda_gpu_kern_sum --format csv says about
+--nsys-steps steps. A file that cannot be read is named and left out. Needs nothing but Python.
 Plots: roofline.svg (every kernel under the machine's roof), step_parts.svg (the parts of each step over their floors), ratio.svg (times as
 fast as the best PyTorch, by batch).
 Exit codes: 0 done, 2 usage, 3 nothing readable.
@@ -68,7 +68,8 @@ class Results:
 
 def machine(context):
     load = f", load average {context['load_average']:.1f}" if "load_average" in context else ""
-    return f"{context.get('gpu') or context.get('processor', 'unknown machine')}, {context.get('threads', '?')} threads{load}, {context.get('date', 'no date')[:10]}"
+    name = context.get("gpu") or context.get("processor", "unknown machine")
+    return f"{name}, {context.get('threads', '?')} threads{load}, {context.get('date', 'no date')[:10]}"
 
 
 def suite_kernel(row):
@@ -287,7 +288,10 @@ def plans_table(plans):
 
     return table(
         ["convolution", "direction"] + ways + ["TFLOP/s"],
-        [[f"{row['model']} b{row['batch']} {row['dtype']} {row['shape']}", row["direction"]] + [cell(row, way) for way in ways] + [speed(row)] for row in plans],
+        [
+            [f"{row['model']} b{row['batch']} {row['dtype']} {row['shape']}", row["direction"], *[cell(row, way) for way in ways], speed(row)]
+            for row in plans
+        ],
     )
 
 

@@ -69,7 +69,10 @@ struct Suite::Bed {
 };
 
 Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
-    : table_(std::move(table)), options_(std::move(options)), filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize), peers_(options_.openblas) {
+    : table_(std::move(table)),
+      options_(std::move(options)),
+      filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize),
+      peers_(options_.openblas) {
   const bool gpu = options_.device != "cpu" && kernels::probe_cuda().available;
   if (options_.device == "cuda") kernels::choose_device("cuda");  // throws with the reason where there is none
 
@@ -160,14 +163,16 @@ bool Suite::check(Row& row) {
       Answer& last = *fresh;
       last.inputs = tests::make_inputs(op);
       if (op.element) {
-        for (std::size_t i = 0; i < last.inputs.size(); ++i) last.values.push_back(op.operands[i].role == Role::out ? Values{} : tests::decode(last.inputs[i], op.operands[i].dtype));
+        for (std::size_t i = 0; i < last.inputs.size(); ++i)
+          last.values.push_back(op.operands[i].role == Role::out ? Values{} : tests::decode(last.inputs[i], op.operands[i].dtype));
       } else {
         last.values = tests::expected(op, last.inputs);
       }
       last.op = &op;
       if (!kept_[op.name]) {
         auto kept = std::make_unique<Kept>();
-        for (const Bytes& bytes : last.inputs) kept->operands.emplace_back(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), Kept::piece)));
+        for (const Bytes& bytes : last.inputs)
+          kept->operands.emplace_back(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), Kept::piece)));
         kept_[op.name] = std::move(kept);
       }
       answer_ = std::move(fresh);
@@ -331,7 +336,12 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
   json["rows"] = nlohmann::ordered_json::array();
   for (const Row& row : suite.rows()) {
     const char* const device = kernels::name(row.device);
-    nlohmann::ordered_json r{{"name", row.name}, {"device", device}, {"launcher", row.op->launcher}, {"case", row.op->name}, {"state", row.cold ? "cold" : "hot"}, {"peer", row.peer ? row.peer->name : ""}};
+    nlohmann::ordered_json r{{"name", row.name},
+                             {"device", device},
+                             {"launcher", row.op->launcher},
+                             {"case", row.op->name},
+                             {"state", row.cold ? "cold" : "hot"},
+                             {"peer", row.peer ? row.peer->name : ""}};
     if (!row.error.empty() || row.seconds.empty()) {
       r["error"] = row.error.empty() ? "not measured: out of time" : row.error;
       json["rows"].push_back(r);
@@ -352,7 +362,8 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
     r["p95_s"] = quantile(row.seconds, 0.95);
     r["GB/s"] = row.op->bytes / typical / 1e9;
     r["TFLOP/s"] = row.op->flops / typical / 1e12;
-    if (row.kernels > 0) r["launch"] = {{"kernels", row.kernels}, {"registers", row.registers}, {"shared_bytes", row.shared_bytes}, {"occupancy", row.occupancy}};
+    if (row.kernels > 0)
+      r["launch"] = {{"kernels", row.kernels}, {"registers", row.registers}, {"shared_bytes", row.shared_bytes}, {"occupancy", row.occupancy}};
     r["seconds"] = row.seconds;
     json["rows"].push_back(r);
   }

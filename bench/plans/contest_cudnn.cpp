@@ -95,7 +95,8 @@ template <class T> class WayContest final : public Contest {
     const T* const bias = way_.fused && wanted_.bias ? operands_->bias.template as<const T>() : nullptr;
     const T *x = operands_->x.template as<const T>(), *w = operands_->w.template as<const T>(), *y = operands_->y.template as<const T>();
     const auto inner = [&](const T* px, const T* pw, const T* pb, const T* py) { execute(plan, px, pw, pb, py); };
-    if (way_.padded) conv_through_padded<Cuda, T>(wanted_.direction, *stream_, wanted_.shape, padded_channels(wanted_.shape, wanted_.number), x, w, bias, y, inner);
+    if (way_.padded)
+      conv_through_padded<Cuda, T>(wanted_.direction, *stream_, wanted_.shape, padded_channels(wanted_.shape, wanted_.number), x, w, bias, y, inner);
     else inner(x, w, bias, y);
     if (wanted_.direction != Direction::forward || way_.fused || !epilogue_) return;
     const std::int64_t rows = values_of(wanted_.shape, Direction::forward) / wanted_.shape.out_channels, columns = wanted_.shape.out_channels;
@@ -184,7 +185,8 @@ std::string device_properties() {
   device.finalize("asking cuDNN for the card's description");
   std::string text(1 << 16, '\0');
   std::int64_t count = 0;
-  cudnn::check(Api::open().get_attribute(device.raw(), CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()), &count, text.data()),
+  cudnn::check(Api::open().get_attribute(device.raw(), CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()),
+                                         &count, text.data()),
                "reading the card's description");
   text.resize(std::min(text.size(), static_cast<std::size_t>(std::max<std::int64_t>(count, 0))));
   text.resize(std::min(text.size(), text.find('\0')));

@@ -60,8 +60,12 @@ ordered_json to_json(const bench::plans::WayResult& result) {
   for (const bench::plans::Timed& timed : result.engines) {
     ordered_json knobs = ordered_json::array();
     for (const auto& [type, value] : timed.report.engine.knobs) knobs.push_back({type, value});
-    json["engines"].push_back({{"engine", timed.report.engine.index}, {"knobs", knobs}, {"ms", timed.ms < 0 ? ordered_json() : ordered_json(timed.ms)},
-                               {"workspace", timed.report.workspace}, {"runtime_compiled", timed.report.runtime_compiled}, {"matrix_units", timed.report.matrix_units}});
+    json["engines"].push_back({{"engine", timed.report.engine.index},
+                               {"knobs", knobs},
+                               {"ms", timed.ms < 0 ? ordered_json() : ordered_json(timed.ms)},
+                               {"workspace", timed.report.workspace},
+                               {"runtime_compiled", timed.report.runtime_compiled},
+                               {"matrix_units", timed.report.matrix_units}});
   }
   return json;
 }
@@ -104,7 +108,8 @@ int run(int argc, char** argv) {
   ordered_json document{{"context", {{"suite", "doppel_plans"}, {"version", DOPPEL_VERSION}, {"dtype", args.dtype}}}, {"rows", ordered_json::array()}};
   if (args.described.empty()) {
     const bench::plans::Machine machine = bench::plans::this_machine();
-    document["context"].update({{"gpu", machine.card}, {"driver", machine.driver}, {"compute_capability", machine.compute_capability}, {"cudnn", machine.cudnn}});
+    document["context"].update(
+        {{"gpu", machine.card}, {"driver", machine.driver}, {"compute_capability", machine.compute_capability}, {"cudnn", machine.cudnn}});
     if (!args.properties.empty()) {
       try {
         write(args.properties, bench::plans::device_properties());
@@ -117,7 +122,8 @@ int run(int argc, char** argv) {
     std::getline(file, json);
     const ordered_json described = ordered_json::parse(json, nullptr, false);
     if (!described.is_object() || !described.contains("deviceVer"))
-      throw Error(ErrorKind::input, fmt::format("{} describes no card: expected cuDNN's JSON in its first line, see tests/data/device_properties_*", args.described));
+      throw Error(ErrorKind::input,
+                  fmt::format("{} describes no card: expected cuDNN's JSON in its first line, see tests/data/device_properties_*", args.described));
     capability = described["deviceVer"].get<int>() / 10;
     document["context"].update({{"gpu", described.value("deviceName", "")}, {"compute_capability", capability}, {"described", true}});
   }
@@ -127,7 +133,8 @@ int run(int argc, char** argv) {
       for (const kernels::ConvShape& shape : plans::conv_shapes(model, batch))
         for (const Direction direction : {Direction::forward, Direction::data, Direction::filter}) {
           const Problem problem = wanted(shape, direction, numbers.at(args.dtype));
-          const auto results = args.described.empty() ? bench::plans::time_on_this_card(problem, args.budget_ms) : bench::plans::plan_for_description(problem, capability, json);
+          const auto results =
+              args.described.empty() ? bench::plans::time_on_this_card(problem, args.budget_ms) : bench::plans::plan_for_description(problem, capability, json);
           ordered_json row{{"model", model}, {"batch", batch}, {"shape", shape.str()}, {"direction", kernels::cudnn::name(direction)}, {"flops", flops(shape)}};
           double best = std::numeric_limits<double>::infinity();
           row["best"] = nullptr;

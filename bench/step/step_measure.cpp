@@ -156,8 +156,8 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block, cons
 }
 
 // The parts of a step, one after the other and each waited for: on a GPU without the graph, so their sum is more than a step.
-ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o, const std::array<faceswap::FacesOnDevice, 2>* faces, nn::StepStateBlock& state, double step_ms,
-                        const Ceilings& ceilings) {
+ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o, const std::array<faceswap::FacesOnDevice, 2>* faces,
+                        nn::StepStateBlock& state, double step_ms, const Ceilings& ceilings) {
   kernels::Stream& stream = kernels::Stream::of(model.arena().device());
   PartedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
   const int repeats = std::clamp(static_cast<int>(3000 / step_ms), 2, 50);
@@ -210,7 +210,8 @@ ordered_json measure_step(const StepOptions& o) {
   start.lap("process");
   const nn::DType dtype = dtype_of(o.dtype);
   const nn::Device device = kernels::choose_device(o.device);
-  if (o.dtype == "tf32" && device == nn::Device::host) throw nn::Error(nn::ErrorKind::usage, "tf32 is a precision of a GPU's tensor cores: on the host use f32, bf16 or f16");
+  if (o.dtype == "tf32" && device == nn::Device::host)
+    throw nn::Error(nn::ErrorKind::usage, "tf32 is a precision of a GPU's tensor cores: on the host use f32, bf16 or f16");
   kernels::allow_tf32 = o.dtype == "tf32";
   kernels::Stream& stream = kernels::Stream::of(device);
   start.lap("device");
@@ -247,7 +248,8 @@ ordered_json measure_step(const StepOptions& o) {
       else fixed->run();
     });
   };
-  ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"device", kernels::name(device)}, {"mode", o.mode}, {"parameters", model->arena().count()}};
+  ordered_json row{
+      {"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"device", kernels::name(device)}, {"mode", o.mode}, {"parameters", model->arena().count()}};
   if (!o.dump.empty() && o.steps == 0) return row;
   for (int i = 0; i < warmup; ++i) {
     step();
@@ -267,8 +269,14 @@ ordered_json measure_step(const StepOptions& o) {
   for (std::int64_t i = done - kept; i < done; ++i)
     for (std::size_t k = 0; k < 2; ++k) loss[k].push_back(loss_rows[2 * static_cast<std::size_t>(i % losses.shape(0)) + k]);
 
-  row.update({{"warmup", warmup}, {"steps", timing.steps}, {"block", block}, {"ms", timing.block_ms}, {"median_ms", median}, {"p95_ms", percentile(timing.block_ms, 0.95)},
-              {"min_ms", *std::min_element(timing.block_ms.begin(), timing.block_ms.end())}, {"faces_per_second", 2e3 * o.batch / median}});
+  row.update({{"warmup", warmup},
+              {"steps", timing.steps},
+              {"block", block},
+              {"ms", timing.block_ms},
+              {"median_ms", median},
+              {"p95_ms", percentile(timing.block_ms, 0.95)},
+              {"min_ms", *std::min_element(timing.block_ms.begin(), timing.block_ms.end())},
+              {"faces_per_second", 2e3 * o.batch / median}});
   if (!real) row.update({{"loss_a", loss[0]}, {"loss_b", loss[1]}});
   row["final_loss"] = {loss[0].back(), loss[1].back()};
   if (dtype == nn::DType::f16) {

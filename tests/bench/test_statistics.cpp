@@ -45,7 +45,7 @@ std::vector<Series> made_up_run(std::mt19937& random, int rows, int rounds, cons
 
 CompareOptions quick() {
   CompareOptions options;
-  options.dealings = 200;
+  options.dealings = 100;
   return options;
 }
 
