@@ -265,7 +265,7 @@ def kernels_table(kernels):
 
 
 def plans_table(plans):
-    """A row for each convolution: the fastest engine of each way, the chosen way in bold. Without times for a card that was described."""
+    """A row for each convolution: the fastest engine of each way, the fastest way in bold. Without times for a card that was described."""
     ways = list(dict.fromkeys(way["way"] for row in plans for way in row["ways"]))
 
     def cell(row, name):
@@ -276,7 +276,7 @@ def plans_table(plans):
             return "no engine"
         best = way["engines"][0]
         text = f"engine {best['engine']}" if best["ms"] is None else f"{best['ms']:.3f} ms, engine {best['engine']}"
-        if best["workspace"]:
+        if best["workspace"] >= 1 << 16:
             text += f", {number(best['workspace'] / MIB)} MiB"
         if way.get("without_epilogue_ms") is not None:
             text += f" ({way['without_epilogue_ms']:.3f} without epilogue)"

@@ -34,9 +34,8 @@ struct Arguments {
   double budget_ms = 1500;
 };
 
-const char* name(kernels::cudnn::Way way) {
-  return way.padded ? way.fused ? "padded, fused" : "padded, own epilogue" : way.fused ? "fused" : "plain, own epilogue";
-}
+// Of forward, those that are not fused have our bias and activation after them.
+const char* name(kernels::cudnn::Way way) { return way.padded ? way.fused ? "padded, fused" : "padded" : way.fused ? "fused" : "plain"; }
 
 // As the models want it: LeakyReLU after every convolution but the last, whose three channels are a picture's.
 Problem wanted(const kernels::ConvShape& shape, Direction direction, Number number) {
@@ -77,7 +76,7 @@ std::string describe(const ordered_json& way, double work) {
   std::string text = fmt::format("engine {}", best["engine"].get<std::int64_t>());
   if (!best["ms"].is_null()) text += fmt::format(", {:.3f} ms, {:.1f} TFLOP/s", best["ms"].get<double>(), work / best["ms"].get<double>() * 1e-9);
   if (way.contains("without_epilogue_ms")) text += fmt::format(" ({:.3f} ms without the epilogue)", way["without_epilogue_ms"].get<double>());
-  if (best["workspace"].get<std::int64_t>() > 0) text += fmt::format(", {:.1f} MiB workspace", best["workspace"].get<double>() / (1 << 20));
+  if (best["workspace"].get<std::int64_t>() >= 1 << 16) text += fmt::format(", {:.1f} MiB workspace", best["workspace"].get<double>() / (1 << 20));
   if (!best["matrix_units"].get<bool>()) text += ", no tensor cores";
   return text;
 }
@@ -147,7 +146,7 @@ int run(int argc, char** argv) {
           }
           fmt::print("{} b{} {} {}\n", model, batch, shape.str(), kernels::cudnn::name(direction));
           for (const ordered_json& way : row["ways"])
-            fmt::print("  {} {:20} {}\n", row["best"] == way["way"] ? '*' : ' ', way["way"].get<std::string>(), describe(way, flops(shape)));
+            fmt::print("  {} {:13} {}\n", row["best"] == way["way"] ? '*' : ' ', way["way"].get<std::string>(), describe(way, flops(shape)));
           std::fflush(stdout);
           document["rows"].push_back(std::move(row));
           if (!args.out.empty()) write(args.out, document.dump(1));
