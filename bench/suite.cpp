@@ -119,6 +119,7 @@ const Ceilings& Suite::ceilings(Device device) {
 void Suite::end_round() {
   answer_.reset();
   bed_.reset();
+  if (!options_.renew_ceilings) return;
   for (auto& [device, reached] : ceilings_) reached = best_of(reached, measure_ceilings(device, peers_));
 }
 

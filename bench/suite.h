@@ -47,6 +47,7 @@ struct SuiteOptions {
   double seconds = 150;            // of the whole run; the number of rounds follows
   int rounds = 20;                 // at most
   double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
+  bool renew_ceilings = true;      // after every round
   std::vector<std::string> openblas = openblas_names();
 };
 
