@@ -5,6 +5,7 @@
 
 #include "bench/machine.h"
 #include "bench/suite.h"
+#include "bench/table.h"
 
 namespace {
 
@@ -37,16 +38,21 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   bench::SuiteOptions options;
   options.every_case = true;
-  bench::Suite suite(tests::op_cases(), options);
+  bench::Suite suite(bench::op_table(), options);
 
   const nlohmann::ordered_json machine = bench::describe_machine();
   for (const char* part : {"commit", "date"}) benchmark::AddCustomContext(part, machine.at(part).get<std::string>());
   for (const char* part : {"cpu", "gpu"})
-    for (const auto& [key, value] : machine.at(part).items()) benchmark::AddCustomContext(fmt::format("{}_{}", part, key), value.is_string() ? value.get<std::string>() : value.dump());
+    for (const auto& [key, value] : machine.at(part).items())
+      benchmark::AddCustomContext(fmt::format("{}_{}", part, key), value.is_string() ? value.get<std::string>() : value.dump());
   benchmark::AddCustomContext("state_before", bench::machine_state().dump());
-  for (const bench::PeerLibrary& library : suite.libraries()) benchmark::AddCustomContext(library.name, library.found ? library.version : "not found: " + library.reason);
+  for (const bench::PeerLibrary& library : suite.libraries())
+    benchmark::AddCustomContext(library.name, library.found ? library.version : "not found: " + library.reason);
   for (bench::Row& row : suite.rows())
-    benchmark::RegisterBenchmark(row.name.c_str(), [&](benchmark::State& state) { run_row(state, suite, row); })->UseManualTime()->Unit(benchmark::kMicrosecond)->Iterations(15);  // each is a sample of many launches
+    benchmark::RegisterBenchmark(row.name.c_str(), [&](benchmark::State& state) { run_row(state, suite, row); })
+        ->UseManualTime()
+        ->Unit(benchmark::kMicrosecond)
+        ->Iterations(15);  // each is a sample of many launches
   // Google Benchmark writes its context first, so the state after all rows is the last row.
   benchmark::RegisterBenchmark("machine/after", [](benchmark::State& state) {
     for (auto _ : state) state.SetIterationTime(1e-3);

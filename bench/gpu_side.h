@@ -19,7 +19,9 @@ Launches inspect(kernels::Stream& stream, const std::function<void()>& work);
 
 std::size_t cache_bytes();   // the card's L2
 
-void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch, void* to, std::size_t to_pitch, std::size_t bytes, std::size_t rows);  // cudaMemcpy2DAsync
-void cub_sum(kernels::Stream& stream, const float* x, float* out, std::int64_t n);  // cub::DeviceReduce::Sum
+// cudaMemcpy2DAsync
+void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch, void* to, std::size_t to_pitch, std::size_t bytes, std::size_t rows);
+// cub::DeviceReduce::Sum
+void cub_sum(kernels::Stream& stream, const float* x, float* out, std::int64_t n);
 
 }  // namespace bench::gpu

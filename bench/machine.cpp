@@ -120,7 +120,8 @@ ordered_json describe_machine() {
       m["gpu"]["highest_memory_mhz"] = nvml->highest_clock(2);
     }
     // Both are loaded by the seams anyway once a row of conv or gemm has run.
-    for (const auto& [name, files] : {std::pair{"cudnn", std::array{"libcudnn.so.9", "libcudnn.so"}}, std::pair{"cublas", std::array{"libcublas.so.13", "libcublas.so.12"}}}) {
+    for (const auto& [name, files] :
+         {std::pair{"cudnn", std::array{"libcudnn.so.9", "libcudnn.so"}}, std::pair{"cublas", std::array{"libcublas.so.13", "libcublas.so.12"}}}) {
       for (const char* file : files) {
         void* const library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
         if (!library) continue;
@@ -144,7 +145,11 @@ ordered_json machine_state() {
   if (!clocks.empty()) s["cpu_mhz"] = sum / static_cast<double>(clocks.size());
   if (kernels::probe_cuda().available)
     if (const Nvml* const nvml = Nvml::get())
-      s["gpu"] = {{"sm_mhz", nvml->clock(1)}, {"memory_mhz", nvml->clock(2)}, {"celsius", nvml->temperature()}, {"watts", nvml->milliwatts() / 1000.0}, {"throttle_reasons", nvml->throttling()}};
+      s["gpu"] = {{"sm_mhz", nvml->clock(1)},
+                  {"memory_mhz", nvml->clock(2)},
+                  {"celsius", nvml->temperature()},
+                  {"watts", nvml->milliwatts() / 1000.0},
+                  {"throttle_reasons", nvml->throttling()}};
   return s;
 }
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Everything that waits for a GPU, in one go: builds for the card, tests, sanitizers, ceilings and kernels, whole steps, the race against
-# PyTorch, a profile. Each step has a time limit, a log and a result of its own, so that a run that is cut off leaves what it had.
+# Everything that waits for a GPU, in one go: builds for the card, tests, sanitizers, ceilings and kernels, cuDNN's plans, whole steps with
+# the loader, the race against PyTorch, a profile, a training. Each step has a time limit, a log and a result of its own, so that a run
+# that is cut off leaves what it had.
 #   bench/on_gpu.sh                       all steps; results in bench/results/<card>/
 #   bench/on_gpu.sh --only build,steps    some of them; --list names them
 #   bench/on_gpu.sh --resume              leave out those that went well the last time
 #   bench/on_gpu.sh --minutes 9           begin no step for which less than its share of that time is left
 #   bench/on_gpu.sh --results DIR --build DIR --jobs N
+#   bench/on_gpu.sh --quick               a try of the whole way: short limits, few rounds; the figures are not to be quoted
 #   bench/on_gpu.sh --pack                on a machine with the packages: collect what the build needs into third_party/, to travel along
 #   bench/on_gpu.sh -- -DDOPPEL_ONEDNN=OFF    what follows -- goes to cmake
 # The machine needs a compiler, CMake and ninja, with the CUDA toolkit for the GPU side; Python with PyTorch for the race. Not needed:
@@ -15,10 +17,11 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-steps=(machine build tests sanitizers kernels steps race profile demo report)
-only=() resume=no minutes=0 results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
+steps=(machine build tests sanitizers kernels plans steps race profile demo report)
+only=() resume=no minutes=0 quick=no results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
 
-# What the build needs and a bare CUDA machine has not: headers, and GoogleTest as source. Sizes: about 8 MiB.
+# What a bare CUDA machine has not: headers, GoogleTest as source, and, where a doppel with video and detection is built, two people's
+# faces to train on. About 5 MiB, and 12 more for the faces.
 pack() {
   local target=third_party folder found missing=()
   mkdir -p "$target/include"
@@ -32,6 +35,18 @@ pack() {
   else
     missing+=(googletest)
   fi
+  local program
+  for program in build/release/tools/doppel build/*/tools/doppel; do
+    if [ -x "$program" ] && ! "$program" doctor | grep -q '\(video\|detection\).*not in this build'; then
+      rm -rf "${target:?}/faces" && mkdir "$target/faces" && for person in a b; do
+        "$program" synth --person $person --frames 400 --no-sound -o "$target/faces/$person.mp4" >/dev/null \
+          && "$program" extract "$target/faces/$person.mp4" -o "$target/faces/$person" --every 4 --no-sheet >/dev/null \
+          && rm "$target/faces/$person.mp4" || return 1
+      done
+      break
+    fi
+  done
+  [ -d "$target/faces" ] || echo 'no faces packed: no doppel with video and detection is built here'
   echo "packed into $target/: $(du -sh "$target" | cut -f1)"
   [ ${#missing[@]} -eq 0 ] || { echo "not found here: ${missing[*]} (tools/install_deps.sh build test installs them)" >&2; return 1; }
 }
@@ -40,13 +55,14 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --only) IFS=, read -ra only <<<"${2:?--only needs names}"; shift ;;
     --resume) resume=yes ;;
+    --quick) quick=yes ;;
     --minutes) minutes=${2:?--minutes needs a number}; shift ;;
     --results) results=${2:?--results needs a folder}; shift ;;
     --build) build=${2:?--build needs a folder}; shift ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
     --list) printf '%s\n' "${steps[@]}"; exit 0 ;;
     --pack) pack; exit ;;
-    --help | -h) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --help | -h) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --) shift; cmake_arguments=("$@"); break ;;
     *) echo "on_gpu.sh: unknown option '$1'; see bench/on_gpu.sh --help" >&2; exit 2 ;;
   esac
@@ -99,7 +115,8 @@ step() {
 }
 
 # --- the steps ------------------------------------------------------------------------------------------------------------
-export device capability results build jobs CTEST_OUTPUT_ON_FAILURE=1 OMP_WAIT_POLICY=passive
+export device capability results build jobs quick CTEST_OUTPUT_ON_FAILURE=1 OMP_WAIT_POLICY=passive
+export DOPPEL_CACHE_DIR=$results/logs/cache   # of cuDNN plans: this run's own
 printf '%s\n' ${cmake_arguments[@]+"${cmake_arguments[@]}"} >"$results/logs/cmake_arguments"
 helpers=(python_with_torch need_gpu)
 
@@ -123,7 +140,9 @@ step_build() {
   fi
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDOPPEL_MEDIA=OFF -DDOPPEL_DETECT=OFF ${extra[@]+"${extra[@]}"} || return
   # First what measures, then the tests: a build that is cut off can measure already.
-  ninja -C "$build" -j "$jobs" doppel doppel_step && ninja -C "$build" -k 0 -j "$jobs" && "$build/tools/doppel" doctor && echo "built: $build"
+  local measuring=(doppel doppel_step)
+  ! grep -q '^DOPPEL_NVCC:.*/nvcc$' "$build/CMakeCache.txt" || measuring+=(doppel_plans)
+  ninja -C "$build" -j "$jobs" "${measuring[@]}" && ninja -C "$build" -k 0 -j "$jobs" && "$build/tools/doppel" doctor && echo "built: $build"
 }
 
 step_tests() {
@@ -131,7 +150,8 @@ step_tests() {
   # Tests share the card; a few at a time are enough to hide each other's start.
   ctest --test-dir "$build" --parallel "$jobs" --timeout 300 --output-junit "$results/tests.xml"
   local result=$?
-  sed -n 's/.*tests="\([0-9]*\)".*/\1 tests/p; s/.*failures="\([0-9]*\)".*/\1 failed/p; s/.*skipped="\([0-9]*\)".*/\1 skipped/p' "$results/tests.xml" | head -n 3 | paste -sd' '
+  sed -n 's/.*tests="\([0-9]*\)".*/\1 tests/p; s/.*failures="\([0-9]*\)".*/\1 failed/p; s/.*skipped="\([0-9]*\)".*/\1 skipped/p' "$results/tests.xml" \
+    | head -n 3 | paste -sd' '
   return "$result"
 }
 
@@ -140,7 +160,8 @@ step_sanitizers() {
   command -v compute-sanitizer >/dev/null || { echo "no: compute-sanitizer is not installed"; return 0; }
   [ -x "$build/tests/test_kernels" ] || { echo "no: the tests are not built"; return 0; }
   local filter tool result=0
-  filter="KernelsOnGpu.*:SimtOnGpu.*:$("$build/tests/test_kernels" --gtest_list_tests | sed -n 's/^\([^ ]*\)\.  # TypeParam = .*kernels::Cuda.*/\1.*/p' | paste -sd:)"
+  filter=$("$build/tests/test_kernels" --gtest_list_tests | sed -n 's/^\([^ ]*\)\.  # TypeParam = .*kernels::Cuda.*/\1.*/p' | paste -sd:)
+  filter="KernelsOnGpu.*:SimtOnGpu.*:$filter"
   for tool in memcheck racecheck initcheck synccheck; do
     echo "== $tool"
     timeout 280 compute-sanitizer --tool "$tool" --error-exitcode 99 "$build/tests/test_kernels" --gtest_filter="$filter" \
@@ -153,16 +174,33 @@ step_sanitizers() {
 step_kernels() {
   [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
   "$build/tools/doppel" bench --help 2>/dev/null | grep -q -- --json || { echo "no: this build has no doppel bench"; return 0; }
-  "$build/tools/doppel" bench --device "$device" --seconds 180 --json "$results/kernels.json"
+  local seconds=180
+  [ "$quick" = no ] || seconds=20
+  "$build/tools/doppel" bench --device "$device" --seconds "$seconds" --json "$results/kernels.json"
+}
+
+# The card as cuDNN describes it (to go into tests/data), and the contest of all engines for every convolution. What training itself
+# chooses in the later steps is in cudnn-plans.txt (step_report).
+step_plans() {
+  need_gpu || return 0
+  [ -x "$build/bench/doppel_plans" ] || { echo "no: doppel_plans is not built (cuDNN's headers)"; return 0; }
+  local card dtype=bf16 budget=1500
+  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 | sed 's/^NVIDIA *//' | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9\n' '_')
+  [ "$capability" -ge 80 ] || dtype=f16
+  [ "$quick" = no ] || budget=100
+  "$build/bench/doppel_plans" --dtype "$dtype" --budget "$budget" --properties "$results/device_properties_$card.json" --out "$results/plans.json"
 }
 
 step_steps() {
   [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
+  local seconds=4
+  [ "$quick" = no ] || seconds=1
   if [ "$device" = cuda ]; then
-    "$build/bench/doppel_step" --device cuda --model all --batch 16 --dtype bf16,tf32,f32 --seconds 4 --out "$results/steps_b16.json" || return
-    "$build/bench/doppel_step" --device cuda --model all --batch 4,64 --dtype bf16 --seconds 4 --out "$results/steps_b4_b64.json"
+    "$build/bench/doppel_step" --device cuda --model all --batch 16 --dtype bf16,tf32,f32,f16 --seconds "$seconds" --out "$results/steps_b16.json" || return
+    "$build/bench/doppel_step" --device cuda --model all --batch 4,64 --dtype bf16 --seconds "$seconds" --out "$results/steps_b4_b64.json"
   else
-    "$build/bench/doppel_step" --device cpu --model tiny --batch 4,16 --seconds 3 --out "$results/steps.json"
+    "$build/bench/doppel_step" --device cpu --model tiny --batch 4,16 --seconds "$seconds" --out "$results/steps.json" || return
+    "$build/bench/doppel_step" --device cpu --model tiny --batch 4 --dtype bf16,f16 --seconds "$seconds" --out "$results/steps_half.json"
   fi
 }
 
@@ -172,10 +210,15 @@ step_race() {
   [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
   python=$(python_with_torch) || { echo "no: no Python with PyTorch and numpy (PYTHON names another)"; return 0; }
   local race=("$python" bench/peer/compare_step.py --program "$build/bench/doppel_step" --device "$device") result=0
+  if [ "$quick" = yes ]; then
+    "${race[@]}" --model tiny --batch 4 --rounds 1 --steps 4 --limit 60 --out "$results/race.json"
+    return
+  fi
   if [ "$device" = cuda ]; then
     "${race[@]}" --model original --batch 16,64 --dtype bf16 --rounds 3 --out "$results/race_original.json" || result=1
     "${race[@]}" --model villain,dfl_sae --batch 16 --dtype bf16 --rounds 3 --steps 60 --warmup 20 --out "$results/race_large.json" || result=1
     "${race[@]}" --model original --batch 16,64 --dtype tf32,f32 --rounds 3 --steps 100 --out "$results/race_float.json" || result=1
+    "${race[@]}" --model original --batch 16 --dtype f16 --rounds 2 --steps 100 --out "$results/race_f16.json" || result=1
     # Loss curves of 500 steps; the two sides drift apart by the noise of the precision, so the bound is wider.
     "${race[@]}" --model original --batch 16 --dtype bf16 --rounds 1 --steps 500 --tolerance 0.05 --out "$results/race_500.json" || result=1
   else
@@ -193,21 +236,33 @@ step_profile() {
   nsys stats --force-export true --report cuda_gpu_kern_sum --format csv "$results/logs/profile.nsys-rep" >"$results/profile.csv"
 }
 
-# End to end: two synthetic people, extraction, training, conversion, and the swap measured against its truth.
+# End to end: two synthetic people, extraction, training, conversion, and the swap measured against its truth. Without video and detection
+# (-- -DDOPPEL_MEDIA=ON -DDOPPEL_DETECT=ON where FFmpeg and OpenCV are): training on packed faces, of which losses and previews are kept.
 step_demo() {
   [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
-  need_gpu || return 0
-  if "$build/tools/doppel" doctor | grep -q '\(video\|detection\).*not in this build'; then
-    echo "no: this build has no video or no detection; on a machine with FFmpeg and OpenCV: -- -DDOPPEL_MEDIA=ON -DDOPPEL_DETECT=ON"
-    return 0
+  local model result=0 hours=0.07 models=(original villain)
+  if [ "$quick" = yes ]; then hours=0.003 models=(tiny)
+  else need_gpu || return 0; fi
+  if ! "$build/tools/doppel" doctor | grep -q '\(video\|detection\).*not in this build'; then
+    "$build/tools/doppel" demo --device "$device" --force -o "$build/demo" && cp "$build"/demo/*.json "$build"/demo/*.png "$results/" 2>/dev/null
+    return
   fi
-  "$build/tools/doppel" demo --device cuda --force -o "$build/demo" && cp "$build"/demo/*.json "$build"/demo/*.png "$results/" 2>/dev/null
+  [ -d third_party/faces/a ] || { echo "no: no video or no detection in this build, and no packed faces (--pack where both are)"; return 0; }
+  for model in "${models[@]}"; do
+    "$build/tools/doppel" train -q -A third_party/faces/a -B third_party/faces/b -m "$build/trained_$model" --model "$model" --device "$device" \
+      --hours "$hours" --force || { result=1; continue; }
+    cp "$build/trained_$model/preview.png" "$results/preview_$model.png"
+    cp "$build/trained_$model/losses.csv" "$results/losses_$model.csv"
+    echo "$model: $(tail -n 1 "$build/trained_$model/losses.csv") after $hours h"
+  done
+  return "$result"
 }
 
 step_report() {
   command -v python3 >/dev/null || { echo "no: no Python"; return 0; }
   shopt -s nullglob
-  local files=("$results"/kernels*.json "$results"/steps*.json "$results"/race*.json) more=()
+  [ ! -f "$DOPPEL_CACHE_DIR/cudnn-plans.txt" ] || cp "$DOPPEL_CACHE_DIR/cudnn-plans.txt" "$results/"
+  local files=("$results"/kernels*.json "$results"/plans*.json "$results"/steps*.json "$results"/race*.json) more=()
   [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
   [ ! -s "$results/profile.csv" ] || more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
   python3 bench/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
@@ -219,6 +274,7 @@ step build 1500
 step tests 900
 step sanitizers 1200
 step kernels 420
+step plans 1200
 step steps 900
 step race 2400
 step profile 300

@@ -29,7 +29,8 @@ class Peers {
  private:
   std::vector<Peer> of_host(const tests::OpCase& c) const;
   std::vector<PeerLibrary> libraries_;
-  using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
+  using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda, const float* b, int ldb,
+                         float beta, float* c, int ldc);
   Sgemm sgemm_ = nullptr;
 };
 

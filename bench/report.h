@@ -13,13 +13,14 @@ std::string table(const nlohmann::ordered_json& record);
 // A record from a file; throws Error(input) where it is none.
 nlohmann::ordered_json read_record(const std::string& path);
 
-// Times divided by their probes, of our own rows and the peers'.
+// Times of our own rows, by what bounds them.
 std::vector<Series> series(const nlohmann::ordered_json& record);
 
 // The samples of `more` behind those of `record`, row by row: rounds of the same program, taken in turn with another's.
 void append_samples(nlohmann::ordered_json& record, const nlohmann::ordered_json& more);
 
-std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after, const CompareOptions& options = {});
+std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after,
+                     const CompareOptions& options = {});
 nlohmann::ordered_json to_json(const Comparison& comparison);
 
 }  // namespace bench

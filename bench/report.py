@@ -4,9 +4,9 @@
     bench/report.py results/*.json                                tables on stdout
     bench/report.py results/*.json --out report.md --svg plots    tables into a file, plots into a folder
 
-Reads what doppel_step --out, bench/peer/compare_step.py --out, doppel bench --json and Google Benchmark's --benchmark_out write, told apart
-by their content; --nsys adds what nsys stats --report cuda_gpu_kern_sum --format csv says about --nsys-steps steps. A file that cannot be
-read is named and left out. Needs nothing but Python.
+Reads what doppel_step --out, bench/peer/compare_step.py --out, doppel bench --json, doppel_plans --out and Google Benchmark's
+--benchmark_out write, told apart by their content; --nsys adds what nsys stats --report cuda_gpu_kern_sum --format csv says about
+--nsys-steps steps. A file that cannot be read is named and left out. Needs nothing but Python.
 Plots: roofline.svg (every kernel under the machine's roof), step_parts.svg (the parts of each step over their floors), ratio.svg (times as
 fast as the best PyTorch, by batch).
 Exit codes: 0 done, 2 usage, 3 nothing readable.
@@ -31,7 +31,7 @@ class Results:
     """Everything that was read. kernels: {"name", "device", "peer", "seconds", "bytes", "flops", "share"} or with "error"."""
 
     def __init__(self):
-        self.steps, self.races, self.kernels, self.ceilings, self.machines, self.profile = [], [], [], {}, [], []
+        self.steps, self.races, self.kernels, self.ceilings, self.machines, self.profile, self.plans = [], [], [], {}, [], [], []
 
     def add(self, document):
         context = document.get("context", {})
@@ -48,8 +48,10 @@ class Results:
         elif context.get("suite") == "doppel_step":
             self.steps += document["rows"]
             self.machines.append(machine(context))
+        elif context.get("suite") == "doppel_plans":
+            self.plans += [{**row, "dtype": context.get("dtype", "")} for row in document["rows"]]
         else:
-            raise ValueError("neither steps, nor a race, nor kernels")
+            raise ValueError("neither steps, nor a race, nor kernels, nor plans")
 
     def add_nsys(self, text):
         """Rows of the table that nsys prints, whatever stands before it."""
@@ -66,7 +68,8 @@ class Results:
 
 def machine(context):
     load = f", load average {context['load_average']:.1f}" if "load_average" in context else ""
-    return f"{context.get('gpu') or context.get('processor', 'unknown machine')}, {context.get('threads', '?')} threads{load}, {context.get('date', 'no date')[:10]}"
+    name = context.get("gpu") or context.get("processor", "unknown machine")
+    return f"{name}, {context.get('threads', '?')} threads{load}, {context.get('date', 'no date')[:10]}"
 
 
 def suite_kernel(row):
@@ -116,6 +119,12 @@ def label(row):
     return f"{row['model']} b{row['batch']} {row['dtype']}"
 
 
+def augmented(row):
+    """Faces a second that the augmentation alone would make: both sides' batches over the time of that part."""
+    parts = [part["median_ms"] for part in row.get("parts", []) if part["name"] == "augmentation"] if row.get("mode") == "real" else []
+    return number(2e3 * row["batch"] / parts[0]) if parts and parts[0] > 0 else ""
+
+
 def steps_table(steps):
     head = [
         "model",
@@ -125,6 +134,7 @@ def steps_table(steps):
         "median ms",
         "p95 ms",
         "faces/s",
+        "augmented faces/s",
         "launches",
         "graph nodes",
         "idle",
@@ -147,6 +157,7 @@ def steps_table(steps):
                 number(row["median_ms"]),
                 number(row["p95_ms"]),
                 number(row["faces_per_second"]),
+                augmented(row),
                 maybe(row, "launches"),
                 maybe(row, "graph_nodes"),
                 maybe(row, "idle_share", percent),
@@ -248,7 +259,40 @@ def kernels_table(kernels):
         for kernel in own
     ]
     rows += [[kernel["name"], kernel["device"], kernel["error"], "", "", ""] for kernel in kernels if "error" in kernel]
-    return table(["kernel", "device", "of its ceiling", "us", "GB/s", "GFLOP/s"], rows)
+    under = sum(kernel["share"] is not None and kernel["share"] < 0.85 for kernel in own)
+    text = f"{under} of {len(own)} are under 85 % of their ceiling, the first ones of the table.\n\n" if own else ""
+    return text + table(["kernel", "device", "of its ceiling", "us", "GB/s", "GFLOP/s"], rows)
+
+
+def plans_table(plans):
+    """A row for each convolution: the fastest engine of each way, the fastest way in bold. Without times for a card that was described."""
+    ways = list(dict.fromkeys(way["way"] for row in plans for way in row["ways"]))
+
+    def cell(row, name):
+        way = next((way for way in row["ways"] if way["way"] == name), None)
+        if way is None:
+            return ""
+        if not way["engines"]:
+            return "no engine"
+        best = way["engines"][0]
+        text = f"engine {best['engine']}" if best["ms"] is None else f"{best['ms']:.3f} ms, engine {best['engine']}"
+        if best["workspace"] >= 1 << 16:
+            text += f", {number(best['workspace'] / MIB)} MiB"
+        if way.get("without_epilogue_ms") is not None:
+            text += f" ({way['without_epilogue_ms']:.3f} without epilogue)"
+        return f"**{text}**" if row["best"] == name else text
+
+    def speed(row):
+        times = [engine["ms"] for way in row["ways"] for engine in way["engines"][:1] if engine["ms"]]
+        return number(row["flops"] / min(times) / 1e9) if times else ""
+
+    return table(
+        ["convolution", "direction"] + ways + ["TFLOP/s"],
+        [
+            [f"{row['model']} b{row['batch']} {row['dtype']} {row['shape']}", row["direction"], *[cell(row, way) for way in ways], speed(row)]
+            for row in plans
+        ],
+    )
 
 
 def profile_table(profile, steps, step_ms):
@@ -297,7 +341,8 @@ def roofline(kernels, ceilings):
         colours[device] = PALETTE[i]
     for kernel in drawn:
         share = f", {percent(kernel['share'])} of its ceiling" if kernel["share"] is not None else ""
-        hint = f"{kernel['name']}{' by ' + kernel['peer'] if kernel['peer'] else ''}: {number(kernel['rate'] / 1e9)} GFLOP/s, {number(kernel['bytes'] / kernel['seconds'] / 1e9)} GB/s{share}"
+        by = f" by {kernel['peer']}" if kernel["peer"] else ""
+        hint = f"{kernel['name']}{by}: {number(kernel['rate'] / 1e9)} GFLOP/s, {number(kernel['bytes'] / kernel['seconds'] / 1e9)} GB/s{share}"
         image.dot(x(kernel["intensity"]), y(kernel["rate"] / 1e9), 4, colours.get(kernel["device"], PALETTE[0]), hint, hollow=bool(kernel["peer"]))
     image.text(20, 590, "Filled: ours. Hollow: the same work by another library. The name of a dot shows under the mouse.", fill="#555")
     return image
@@ -395,6 +440,7 @@ def report(results, nsys_steps=0, step_ms=None):
         ("One training step", [steps_table(results.steps), starts_table(results.steps), parts_table(results.steps)]),
         ("Against PyTorch", [ratios_table(results.races)] + [race_table(race) for race in results.races]),
         ("Kernels", [kernels_table(results.kernels)]),
+        ("cuDNN's kernels for the convolutions", [plans_table(results.plans)]),
         ("Where the GPU's time goes", [profile_table(results.profile, nsys_steps, step_ms) if results.profile and nsys_steps else ""]),
     ):
         if any(texts):
@@ -424,7 +470,7 @@ def main():
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
             print(f"report.py: {path} is left out: {type(why).__name__}: {why}", file=sys.stderr)
     if read == 0:
-        print("report.py: nothing to report on: name JSON files of doppel_step, compare_step.py or doppel bench", file=sys.stderr)
+        print("report.py: nothing to report on: name JSON files of doppel_step, compare_step.py, doppel_plans or doppel bench", file=sys.stderr)
         return 3
     if options.nsys_row:
         try:

@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <random>
+#include <span>
 
 namespace bench {
 
@@ -17,79 +19,35 @@ double quantile(std::vector<double> values, double q) {
   return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
 }
 
-double shift_estimate(const std::vector<double>& x, const std::vector<double>& y) {
-  std::vector<double> differences;
-  differences.reserve(x.size() * y.size());
-  for (double b : y)
-    for (double a : x) differences.push_back(b - a);
-  return median(std::move(differences));
-}
-
 namespace {
 
-// ways[u]: in how many orders of n and m values U comes to u. Adding the largest value to one side or the other gives the recursion
-// of Mann and Whitney: N(n, m, u) = N(n - 1, m, u - m) + N(n, m - 1, u).
-std::vector<double> orders(std::size_t n, std::size_t m) {
-  std::vector<std::vector<double>> previous(m + 1, std::vector<double>(n * m + 1, 0)), current = previous;
-  for (std::size_t j = 0; j <= m; ++j) previous[j][0] = 1;
-  for (std::size_t i = 1; i <= n; ++i) {
-    for (std::size_t j = 0; j <= m; ++j)
-      for (std::size_t u = 0; u <= n * m; ++u) current[j][u] = (u >= j ? previous[j][u - j] : 0) + (j > 0 ? current[j - 1][u] : 0);
-    std::swap(previous, current);
+struct Pair { std::string group; std::vector<double> x, y; double effect = 0; };  // logarithms, old and new
+
+double shortest(std::span<const double> values) { return *std::min_element(values.begin(), values.end()); }
+
+// Effects that are chance: the rounds of both runs dealt out anew, `dealings` times.
+std::vector<double> chance_effects(const Pair& pair, int dealings, std::mt19937_64& random) {
+  std::vector<double> all(pair.x), effects;
+  all.insert(all.end(), pair.y.begin(), pair.y.end());
+  const std::span<double> old_part(all.data(), pair.x.size()), new_part(all.data() + pair.x.size(), pair.y.size());
+  for (int i = 0; i < dealings; ++i) {
+    for (std::size_t last = all.size() - 1; last > 0; --last) std::swap(all[last], all[random() % (last + 1)]);  // Fisher and Yates
+    effects.push_back(shortest(new_part) - shortest(old_part));
   }
-  return previous[m];
+  return effects;
+}
+
+double root_mean_square(const std::vector<double>& values) {
+  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0) / static_cast<double>(values.size()));
 }
 
 }  // namespace
-
-double mann_whitney_larger(const std::vector<double>& x, const std::vector<double>& y) {
-  const std::size_t n = x.size(), m = y.size();
-  if (n == 0 || m == 0) return 1;
-  double u = 0;  // pairs in which y is larger; a tie counts half
-  for (double b : y)
-    for (double a : x) u += b > a ? 1 : b == a ? 0.5 : 0;
-
-  std::vector<double> all(x);
-  all.insert(all.end(), y.begin(), y.end());
-  std::sort(all.begin(), all.end());
-  double ties = 0;  // sum of t^3 - t over runs of equal values
-  for (std::size_t i = 0; i < all.size();) {
-    std::size_t end = i;
-    while (end < all.size() && all[end] == all[i]) ++end;
-    const auto t = static_cast<double>(end - i);
-    ties += t * t * t - t;
-    i = end;
-  }
-  if (ties == 0 && n + m <= 40) {
-    const std::vector<double> ways = orders(n, m);
-    const double total = std::accumulate(ways.begin(), ways.end(), 0.0);
-    return std::accumulate(ways.begin() + static_cast<std::ptrdiff_t>(u), ways.end(), 0.0) / total;
-  }
-  const auto a = static_cast<double>(n), b = static_cast<double>(m), count = a + b;
-  const double variance = a * b / 12 * (count + 1 - ties / (count * (count - 1)));
-  if (variance <= 0) return 1;
-  return 0.5 * std::erfc((u - a * b / 2 - 0.5) / std::sqrt(2 * variance));
-}
-
-std::vector<double> holm(const std::vector<double>& p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
-  std::vector<double> corrected(p.size());
-  double largest = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    largest = std::max(largest, std::min(1.0, p[order[i]] * static_cast<double>(p.size() - i)));
-    corrected[order[i]] = largest;
-  }
-  return corrected;
-}
 
 Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after, const CompareOptions& options) {
   Comparison result;
   std::map<std::string, const Series*> old_rows;
   for (const Series& s : before) old_rows[s.name] = &s;
 
-  struct Pair { std::string group; std::vector<double> x, y; double shift; };
   std::vector<Pair> pairs;
   std::map<std::string, std::vector<double>> shifts;
   const auto logs = [](std::vector<double> values) {
@@ -102,14 +60,14 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
       result.only_new.push_back(s.name);
       continue;
     }
-    Pair pair{s.group, logs(found->second->values), logs(s.values), 0};
+    Pair pair{s.group, logs(found->second->values), logs(s.values)};
     old_rows.erase(found);
     Change change;
     change.name = s.name;
     if (std::min(pair.x.size(), pair.y.size()) < options.fewest_samples) change.verdict = Verdict::too_few;
     if (!pair.x.empty() && !pair.y.empty()) {
-      pair.shift = shift_estimate(pair.x, pair.y);
-      shifts[s.group].push_back(pair.shift);
+      pair.effect = shortest(pair.y) - shortest(pair.x);
+      shifts[s.group].push_back(pair.effect);
     }
     result.changes.push_back(change);
     pairs.push_back(std::move(pair));
@@ -123,27 +81,38 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     result.shifts.push_back({group, std::exp(common[group]), values.size()});
   }
 
-  const double smallest = std::log1p(options.smallest);
-  std::vector<double> p;  // slower and faster of each row that has samples enough
+  std::mt19937_64 random(1);
+  std::vector<std::vector<double>> chance(pairs.size());   // empty: too few samples
+  std::vector<double> spread(pairs.size());
+  std::map<std::string, std::vector<double>> spreads;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     Pair& pair = pairs[i];
     for (double& v : pair.y) v -= common[pair.group];
-    result.changes[i].ratio = std::exp(pair.shift - common[pair.group]);
+    pair.effect -= common[pair.group];
+    result.changes[i].ratio = std::exp(pair.effect);
     if (result.changes[i].verdict == Verdict::too_few) continue;
-    for (const double direction : {1.0, -1.0}) {
-      std::vector<double> x = pair.x, y = pair.y;
-      for (double& v : x) v = direction * v + smallest;
-      for (double& v : y) v *= direction;
-      p.push_back(mann_whitney_larger(x, y));
-    }
+    chance[i] = chance_effects(pair, options.dealings, random);
+    spread[i] = root_mean_square(chance[i]);
+    spreads[pair.group].push_back(spread[i]);
   }
-  const std::vector<double> corrected = holm(p);
-  std::size_t at = 0;
-  for (Change& change : result.changes) {
+  std::map<std::string, double> typical;
+  for (const auto& [group, values] : spreads) typical[group] = median(values);
+  constexpr double clock = 1e-6;  // two runs without any noise still differ by a clock's tick
+  std::vector<double> largest(static_cast<std::size_t>(options.dealings));
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    spread[i] += 0.5 * typical[pairs[i].group] + clock;
+    for (std::size_t k = 0; k < chance[i].size(); ++k) largest[k] = std::max(largest[k], std::fabs(chance[i][k]) / spread[i]);
+  }
+  std::sort(largest.begin(), largest.end());
+
+  const double smallest = std::log1p(options.smallest);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    Change& change = result.changes[i];
     if (change.verdict == Verdict::too_few) continue;
-    const double slower = corrected[at++], faster = corrected[at++];
-    change.p = std::min(slower, faster);
-    if (change.p < options.alpha) change.verdict = slower < faster ? Verdict::slower : Verdict::faster;
+    const double seen = (std::fabs(pairs[i].effect) - smallest) / spread[i];
+    const auto as_large = static_cast<double>(largest.end() - std::lower_bound(largest.begin(), largest.end(), seen));
+    change.p = (1 + as_large) / (1 + static_cast<double>(options.dealings));
+    if (change.p < options.alpha) change.verdict = pairs[i].effect > 0 ? Verdict::slower : Verdict::faster;
   }
   return result;
 }

@@ -1,18 +1,12 @@
 #include "bench/suite.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 
 #include "bench/gpu_side.h"
 #include "bench/machine.h"
-#include "bench/products.h"
 #include "bench/statistics.h"
-#include "bench/streams.h"
-#include "kernels/host_tasks.h"
 #include "kernels/math_mode.h"
 #include "tests/op_runner.h"
 
@@ -24,117 +18,10 @@ using tests::OpCase;
 using tests::Role;
 using tests::Values;
 
-const char* name(Bound bound) {
-  switch (bound) {
-    case Bound::copy: return "copy";
-    case Bound::read: return "read";
-    case Bound::write: return "write";
-    case Bound::f32: return "f32";
-    case Bound::tf32: return "tf32";
-    case Bound::bf16: return "bf16";
-    default: return "launch";
-  }
-}
-
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Seconds that `work` takes on the stream's device.
-double time_of(Stream& stream, const std::function<void()>& work) {
-#if DOPPEL_HAS_CUDA
-  if (stream.device() == Device::cuda) return gpu::time_behind_gate(stream, work);
-#endif
-  const double begin = now();
-  work();
-  stream.synchronize();
-  return now() - begin;
-}
-
-double shortest_of(int times, const std::function<double()>& timing) {
-  double best = timing();
-  for (int i = 1; i < times; ++i) best = std::min(best, timing());
-  return best;
-}
-
-// Random floats between -1 and 1 on a device: matrices of zeros would run faster than any real ones.
-kernels::Buffer random_floats(Device device, std::int64_t count, bool as_bf16) {
-  std::mt19937 random(7);
-  std::uniform_real_distribution<float> uniform(-1.f, 1.f);
-  std::vector<float> values(1 << 16);
-  for (float& v : values) v = uniform(random);
-  const std::size_t element = as_bf16 ? 2 : 4;
-  std::vector<kernels::bf16> half(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) half[i] = kernels::bf16(values[i]);
-  const void* const tile = as_bf16 ? static_cast<const void*>(half.data()) : values.data();
-  kernels::Buffer buffer(device, static_cast<std::size_t>(count) * element);
-  for (std::size_t at = 0; at < buffer.bytes(); at += values.size() * element)
-    kernels::copy(buffer.as<char>() + at, device, tile, Device::host, std::min(values.size() * element, buffer.bytes() - at));
-  return buffer;
-}
-
-using Gemm = std::function<void(Stream&, std::int64_t side, const void* a, const void* b, void* c)>;
-struct NamedGemm { std::string name; Gemm run; };
-
-template <class T> NamedGemm seam_gemm(const char* label) {
-  return {label, [](Stream& stream, std::int64_t n, const void* a, const void* b, void* c) {
-            kernels::on_device(stream, [&]<class D>() {
-              kernels::gemm<D, T>(stream, kernels::Transpose::no, kernels::Transpose::no, n, n, n, 1.f, static_cast<const T*>(a), static_cast<const T*>(b), 0.f, static_cast<T*>(c));
-            });
-          }};
-}
-
-double gemm_speed(Stream& stream, const Gemm& run, std::int64_t side, bool as_bf16, int repeats) {
-  const kernels::Buffer a = random_floats(stream.device(), side * side, as_bf16), b = random_floats(stream.device(), side * side, as_bf16), c(stream.device(), a.bytes());
-  const auto once = [&] { run(stream, side, a.data(), b.data(), c.data()); };
-  once();
-  stream.synchronize();
-  const double seconds = shortest_of(repeats, [&] { return time_of(stream, once); });
-  return 2.0 * static_cast<double>(side) * static_cast<double>(side) * static_cast<double>(side) / seconds;
-}
-
-// Memory that a device's measurements share: operands of the row in hand, and the probes. Grows; never given back.
-kernels::Buffer& arena(Device device, std::size_t bytes) {
-  static auto* const buffers = new std::map<Device, kernels::Buffer>;  // outlives everything: at exit the driver may be gone
-  kernels::Buffer& buffer = (*buffers)[device];
-  if (buffer.bytes() < bytes) {
-    buffer = kernels::Buffer();
-    kernels::release_cached(device);
-    buffer = kernels::Buffer(device, bytes);
-    Stream& stream = Stream::of(device);
-    kernels::fill_zero(stream, buffer.data(), buffer.bytes());  // every page is there before anything is timed
-    stream.synchronize();
-  }
-  return buffer;
-}
-
-constexpr std::size_t kProbeBytes = std::size_t{48} << 20;
-std::size_t probe_bytes(Device device) { return std::max(kProbeBytes, device == Device::cuda ? 4 * cache_bytes(device) : std::size_t{0}); }
-
-// Bytes per second of one of the three streams over `bytes` of memory (copy: half of them each way).
-double stream_seconds(Device device, Bound bound, std::size_t bytes) {
-  Stream& stream = Stream::of(device);
-  kernels::Buffer& memory = arena(device, bytes + 4096);
-  char* const base = memory.as<char>();
-  const auto words = static_cast<std::int64_t>(bytes / 16);
-  return time_of(stream, [&] {
-    kernels::on_device(stream, [&]<class D>() {
-      if (bound == Bound::copy) stream_copy<D>(stream, base + 2048, base + bytes / 2 + 2048 + 1024, words / 2);
-      else if (bound == Bound::read) stream_read<D>(stream, base + 2048, reinterpret_cast<float*>(base), words);
-      else stream_write<D>(stream, base + 2048, 1.5f, words);
-    });
-  });
-}
-
-double launch_seconds(Device device) {
-  Stream& stream = Stream::of(device);
-  static auto* const words = new std::map<Device, kernels::Buffer>;
-  kernels::Buffer& buffer = (*words)[device];
-  if (buffer.bytes() == 0) buffer = kernels::Buffer(device, 256);
-  float* const word = buffer.as<float>();
-  constexpr int count = 200;  // a GPU's queue holds about a thousand
-  return time_of(stream, [&] { for (int i = 0; i < count; ++i) kernels::on_device(stream, [&]<class D>() { launch_nothing<D>(stream, word); }); }) / count;
-}
+// A cold row walks through so many times the last cache. A host's cache is shared with its neighbours: less of it is ours.
+std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; }
 
 bool is_product(const OpCase& op) { return op.launcher == "gemm" || op.launcher.starts_with("conv_"); }
 
@@ -152,11 +39,15 @@ struct Suite::Kept {
 struct Suite::Answer { const OpCase* op = nullptr; std::vector<Bytes> inputs; std::vector<Values> values; };
 
 struct Suite::Bed {
-  std::string row;                 // whose it is
+  const OpCase* op = nullptr;      // whose operands lie there; its rows come one after the other and share them
+  Device device = Device::host;
   std::size_t stride = 0;          // bytes of one set
-  std::size_t sets = 1, next = 0, step = 1;
+  std::size_t sets = 1;            // as many as a cold row needs
   std::vector<std::size_t> offsets;
   char* base = nullptr;
+
+  std::string row;                 // what the rest is of
+  std::size_t walked = 1, next = 0, step = 1;  // sets that this row goes through, and in which order
   int launches = 1;                // timed together
   // GPU: many copies of a short launch. The memory outlives the graph.
   std::unique_ptr<kernels::GraphMemory> graph_memory;
@@ -166,31 +57,71 @@ struct Suite::Bed {
   tests::Pointers pointers() {     // of the next set
     tests::Pointers p;
     for (std::size_t offset : offsets) p.at.push_back(base + next * stride + offset);
-    next = (next + step) % sets;
+    next = (next + step) % walked;
     return p;
   }
-  ~Bed() { graph.reset(); }
+  void drop_graph() {
+    graph.reset();
+    graph_memory.reset();
+    copies = 1;
+  }
+  ~Bed() { drop_graph(); }
 };
 
 Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
-    : table_(std::move(table)), options_(std::move(options)), filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize), peers_(options_.openblas) {
-  // References work on vectors of doubles of up to a gigabyte: without this each one is mapped, faulted in and given back.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  std::map<std::string, bool> has_model_shape;
-  for (const OpCase& op : table_) has_model_shape[op.launcher] |= op.bench && !op.sweep && !op.host_only;
+    : table_(std::move(table)),
+      options_(std::move(options)),
+      filter_(options_.filter, std::regex::ECMAScript | std::regex::optimize),
+      peers_(options_.openblas) {
   const bool gpu = options_.device != "cpu" && kernels::probe_cuda().available;
   if (options_.device == "cuda") kernels::choose_device("cuda");  // throws with the reason where there is none
+
+  // Without every_case: the models' shapes; the last of the tests' shapes for a launcher that has none. A host holds less than a card:
+  // it takes the longest row of a sweep instead of rows of gigabytes, no f16, which is for cards without bf16, and products
+  // of floats only: a step on the host multiplies floats.
+  std::map<std::string, bool> has_model_shape;              // by launcher
+  std::map<std::string, const OpCase*> longest_of_sweep, last;  // by launcher and type
+  const auto kind = [](const OpCase& op) { return op.name.substr(0, op.name.find('/', op.launcher.size() + 1)); };
   for (const OpCase& op : table_) {
     if (op.host_only) continue;
-    if (!options_.every_case && (op.sweep || (!op.bench && has_model_shape[op.launcher]))) continue;
-    if (gpu) add_rows(op, Device::cuda);
-    if (options_.device != "cuda") add_rows(op, Device::host);
+    has_model_shape[op.launcher] |= op.bench && !op.sweep;
+    if (op.sweep && !is_product(op)) {
+      const OpCase*& longest = longest_of_sweep[kind(op)];
+      if (!longest || op.bytes >= longest->bytes) longest = &op;
+    }
+    last[kind(op)] = &op;
+  }
+  const auto by_default = [&](const OpCase& op, Device device) {
+    const bool host = device == Device::host;
+    if (host && (op.name.starts_with(op.launcher + "/f16/") || (is_product(op) && !op.name.starts_with(op.launcher + "/f32/")))) return false;
+    if (!has_model_shape[op.launcher]) return last[kind(op)] == &op;
+    if (!op.bench) return false;
+    const auto sweep = longest_of_sweep.find(kind(op));
+    if (!host || sweep == longest_of_sweep.end()) return !op.sweep;
+    return op.sweep ? op.bytes >= sweep->second->bytes : op.bytes < 2 * sweep->second->bytes;
+  };
+  for (const OpCase& op : table_) {
+    if (op.host_only) continue;
+    if (gpu && (options_.every_case || by_default(op, Device::cuda))) add_rows(op, Device::cuda);
+    if (options_.device != "cuda" && (options_.every_case || by_default(op, Device::host))) add_rows(op, Device::host);
   }
 }
 
 Suite::~Suite() = default;
-void Suite::end_round() { answer_.reset(); }
+
+const Ceilings& Suite::ceilings(Device device) {
+  const auto found = ceilings_.find(device);
+  if (found != ceilings_.end()) return found->second;
+  bed_.reset();  // its memory is wanted
+  return ceilings_[device] = measure_ceilings(device, peers_);
+}
+
+void Suite::end_round() {
+  answer_.reset();
+  bed_.reset();
+  if (!options_.renew_ceilings) return;
+  for (auto& [device, reached] : ceilings_) reached = best_of(reached, measure_ceilings(device, peers_));
+}
 
 void Suite::add_rows(const OpCase& op, Device device) {
   double footprint = 0;
@@ -233,14 +164,16 @@ bool Suite::check(Row& row) {
       Answer& last = *fresh;
       last.inputs = tests::make_inputs(op);
       if (op.element) {
-        for (std::size_t i = 0; i < last.inputs.size(); ++i) last.values.push_back(op.operands[i].role == Role::out ? Values{} : tests::decode(last.inputs[i], op.operands[i].dtype));
+        for (std::size_t i = 0; i < last.inputs.size(); ++i)
+          last.values.push_back(op.operands[i].role == Role::out ? Values{} : tests::decode(last.inputs[i], op.operands[i].dtype));
       } else {
         last.values = tests::expected(op, last.inputs);
       }
       last.op = &op;
       if (!kept_[op.name]) {
         auto kept = std::make_unique<Kept>();
-        for (const Bytes& bytes : last.inputs) kept->operands.emplace_back(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), Kept::piece)));
+        for (const Bytes& bytes : last.inputs)
+          kept->operands.emplace_back(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), Kept::piece)));
         kept_[op.name] = std::move(kept);
       }
       answer_ = std::move(fresh);
@@ -259,62 +192,73 @@ bool Suite::check(Row& row) {
   return row.error.empty();
 }
 
-Suite::Bed& Suite::bed(const Row& row) {
-  if (bed_ && bed_->row == row.name) return *bed_;
-  bed_.reset();  // before another graph may be captured
-  const Kept& kept = prepare(*row.op);
+// Operands of one case in memory: the kept pieces over and over in the first set, and that set over and over in the others.
+std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
+  const Kept& kept = prepare(op);
   auto made = std::make_unique<Bed>();
-  made->row = row.name;
+  made->op = &op;
+  made->device = device;
   // 256 bytes between operands, and a different place in a page for each, as allocations would have.
-  for (std::size_t i = 0; i < row.op->operands.size(); ++i) {
-    const tests::Operand& o = row.op->operands[i];
+  for (std::size_t i = 0; i < op.operands.size(); ++i) {
+    const tests::Operand& o = op.operands[i];
     made->offsets.push_back(made->stride + 768 * i);
     made->stride += (static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype) + 768 * i + 511) / 256 * 256;
   }
-  made->stride = std::max<std::size_t>(made->stride + 768 * row.op->operands.size(), 256);
-  const std::size_t cache = cache_bytes(row.device);
-  if (row.cold) made->sets = std::clamp<std::size_t>((4 * cache + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
-  // Sets in an order that no prefetcher guesses.
-  made->step = made->sets < 3 ? 1 : static_cast<std::size_t>(0.618 * static_cast<double>(made->sets)) | 1;
-  while (std::gcd(made->step, made->sets) != 1) made->step += 2;
-  made->base = arena(row.device, made->stride * made->sets).as<char>();
-
+  made->stride = std::max<std::size_t>(made->stride + 768 * op.operands.size(), 256);
+  const std::size_t walk = cold_caches(device) * cache_bytes(device);
+  made->sets = std::clamp<std::size_t>((walk + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
+  made->base = arena(device, made->stride * made->sets).as<char>();
   for (std::size_t i = 0; i < kept.operands.size(); ++i) {
-    const std::size_t bytes = static_cast<std::size_t>(row.op->operands[i].count) * tests::element_bytes(row.op->operands[i].dtype);
+    const std::size_t bytes = static_cast<std::size_t>(op.operands[i].count) * tests::element_bytes(op.operands[i].dtype);
     for (std::size_t at = 0; at < bytes; at += kept.operands[i].size())
-      kernels::copy(made->base + made->offsets[i] + at, row.device, kept.operands[i].data(), Device::host, std::min(kept.operands[i].size(), bytes - at));
+      kernels::copy(made->base + made->offsets[i] + at, device, kept.operands[i].data(), Device::host, std::min(kept.operands[i].size(), bytes - at));
   }
   for (std::size_t filled = 1; filled < made->sets; filled *= 2)
-    kernels::copy(made->base + filled * made->stride, row.device, made->base, row.device, std::min(filled, made->sets - filled) * made->stride);
-  Stream& stream = Stream::of(row.device);
-  stream.synchronize();
+    kernels::copy(made->base + filled * made->stride, device, made->base, device, std::min(filled, made->sets - filled) * made->stride);
+  Stream::of(device).synchronize();
+  return made;
+}
+
+Suite::Bed& Suite::bed(const Row& row) {
+  if (bed_ && bed_->row == row.name) return *bed_;
+  if (!bed_ || bed_->op != row.op || bed_->device != row.device) {
+    bed_.reset();  // before another graph may be captured
+    bed_ = make_bed(*row.op, row.device);
+  }
+  Bed& b = *bed_;
+  b.drop_graph();
+  b.row = row.name;
+  b.next = 0;
+  b.walked = row.cold ? b.sets : 1;
+  b.step = b.walked < 3 ? 1 : static_cast<std::size_t>(0.618 * static_cast<double>(b.walked)) | 1;  // an order that no prefetcher guesses
+  while (std::gcd(b.step, b.walked) != 1) b.step += 2;
 
   // How long one takes says how many are timed together, and on a GPU whether they go into a graph.
+  Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
-  run(stream, made->pointers());
-  const double once = time_of(stream, [&] { run(stream, made->pointers()); });
+  // A row of earlier rounds is known; a long one needs no run to warm up either.
+  double once = row.seconds.empty() ? 0 : row.seconds.back();
+  if (once < 3e-2) run(stream, b.pointers());
+  if (once == 0) once = time_of(stream, [&] { run(stream, b.pointers()); });
   if (row.device == Device::cuda && once < 20e-6) {
-    made->copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
+    b.copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
     try {
-      made->graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
-      made->graph = std::make_unique<kernels::Graph>();
-      made->graph->begin(stream);
-      for (int i = 0; i < made->copies; ++i) run(stream, made->pointers());
-      made->graph->end(stream);
-      made->graph_memory->close();
-      made->graph->launch(stream);
+      b.graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
+      b.graph = std::make_unique<kernels::Graph>();
+      b.graph->begin(stream);
+      for (int i = 0; i < b.copies; ++i) run(stream, b.pointers());
+      b.graph->end(stream);
+      b.graph_memory->close();
+      b.graph->launch(stream);
       stream.synchronize();
     } catch (const std::exception&) {  // what cannot be captured is timed in the stream
-      if (made->graph) made->graph->abandon(stream);
-      made->graph.reset();
-      made->graph_memory.reset();
-      made->copies = 1;
+      if (b.graph) b.graph->abandon(stream);
+      b.drop_graph();
     }
   }
   // A GPU's queue holds about a thousand launches: more than that behind the gate would wait for it to open.
-  made->launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * made->copies, 1e-7), 1.0, row.device == Device::cuda ? 32.0 : 20000.0));
-  bed_ = std::move(made);
-  return *bed_;
+  b.launches = static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * b.copies, 1e-7), 1.0, row.device == Device::cuda ? 32.0 : 20000.0));
+  return b;
 }
 
 double Suite::sample(Row& row) {
@@ -348,78 +292,16 @@ void Suite::measure(Row& row) {
     }
     const double first = sample(row);
     const double once = first * b.launches * b.copies;
-    const double before = probe(row.device, row.bound);
     double best = first;
-    for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 2 : 1; i > 0; --i) best = std::min(best, sample(row));
-    row.probe.push_back(std::min(before, probe(row.device, row.bound)));
+    for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 1 : 0; i > 0; --i) best = std::min(best, sample(row));
     row.seconds.push_back(best);
   } catch (const std::exception& error) {
     row.error = error.what();
     row.seconds.clear();
-    row.probe.clear();
   }
 }
 
-// ---- ceilings
-
-const Ceilings& Suite::ceilings(Device device) {
-  const auto found = ceilings_.find(device);
-  if (found != ceilings_.end()) return found->second;
-  Ceilings c;
-  bed_.reset();
-  Stream& stream = Stream::of(device);
-  const std::size_t bytes = std::max(probe_bytes(device), 4 * cache_bytes(device));
-  const auto stream_ceiling = [&](Bound bound) {
-    stream_seconds(device, bound, bytes);
-    return static_cast<double>(bytes) / shortest_of(9, [&] { return stream_seconds(device, bound, bytes); });
-  };
-  c.candidates["copy loop"] = stream_ceiling(Bound::copy);
-  c.candidates["read loop"] = stream_ceiling(Bound::read);
-  c.candidates["write loop"] = stream_ceiling(Bound::write);
-  char* const base = arena(device, bytes).as<char>();
-  const char* const copy_name = device == Device::host ? "memcpy" : "cudaMemcpy";
-  c.candidates[copy_name] = static_cast<double>(bytes) / shortest_of(9, [&] {
-    return time_of(stream, [&] {
-      if (device == Device::cuda) return kernels::copy(base + bytes / 2, device, base, device, bytes / 2);
-      const auto workers = static_cast<std::int64_t>(simt::worker_count()), half = static_cast<std::int64_t>(bytes / 2);
-      kernels::parallel_tasks(workers, [&](std::int64_t w) { std::memcpy(base + half + half * w / workers, base + half * w / workers, static_cast<std::size_t>(half * (w + 1) / workers - half * w / workers)); });
-    });
-  });
-  c.copy = std::max(c.candidates["copy loop"], c.candidates[copy_name]);
-  c.read = std::max(c.candidates["read loop"], c.copy);
-  c.write = c.candidates["write loop"];
-  c.launch = shortest_of(9, [&] { return launch_seconds(device); });
-
-  const auto best_product = [&](double& ceiling, const NamedGemm& gemm, std::int64_t side, bool as_bf16, int repeats) {
-    const double speed = gemm_speed(stream, gemm.run, side, as_bf16, repeats);
-    c.candidates[gemm.name] = speed;
-    ceiling = std::max(ceiling, speed);
-  };
-  if (device == Device::cuda) {
-    const bool tf32 = kernels::allow_tf32.exchange(false);
-    best_product(c.f32, seam_gemm<float>("f32 gemm"), 4096, false, 5);
-    kernels::allow_tf32 = true;
-    best_product(c.tf32, seam_gemm<float>("tf32 gemm"), 8192, false, 5);
-    kernels::allow_tf32 = tf32;
-    best_product(c.bf16, seam_gemm<kernels::bf16>("bf16 gemm"), 8192, true, 5);
-  } else {
-    best_product(c.f32, seam_gemm<float>("f32 gemm"), 1024, false, 7);
-    best_product(c.f32, {"f32 gemm own", [](Stream&, std::int64_t n, const void* a, const void* b, void* out) {
-                           own_gemm<float>(false, false, n, n, n, static_cast<const float*>(a), static_cast<const float*>(b), static_cast<float*>(out));
-                         }}, 1024, false, 7);
-    // OpenBLAS by the way that its peer rows take.
-    OpCase op;
-    op.launcher = "gemm";
-    op.shape = {1024, 1024, 1024, 0, 0};
-    op.operands = {tests::input<float>("a", 1), tests::input<float>("b", 1), tests::output<float>("c", 1)};
-    op.element = [](const std::vector<Values>&, std::int64_t) { return 0.0; };
-    for (const Peer& peer : peers_.of(op, device))
-      if (peer.name == "OpenBLAS")
-        best_product(c.f32, {"f32 gemm OpenBLAS", [&](Stream& s, std::int64_t, const void* a, const void* b, void* out) { peer.run(s, tests::Pointers{{const_cast<void*>(a), const_cast<void*>(b), out}}); }}, 1024, false, 7);
-    best_product(c.bf16, seam_gemm<kernels::bf16>("bf16 gemm"), 1024, true, 5);
-  }
-  return ceilings_[device] = c;
-}
+// ---- shares
 
 double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const Ceilings& c = ceilings(row.device);
@@ -441,28 +323,6 @@ double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   return share;
 }
 
-double Suite::probe(Device device, Bound bound) {
-  Stream& stream = Stream::of(device);
-  if (bound == Bound::launch) return shortest_of(2, [&] { return launch_seconds(device); });
-  if (bound == Bound::copy || bound == Bound::read || bound == Bound::write) {
-    // Memory of its own: the arena holds the row's operands.
-    static auto* const memory = new std::map<Device, kernels::Buffer>;
-    const std::size_t bytes = probe_bytes(device);
-    kernels::Buffer& buffer = (*memory)[device];
-    if (buffer.bytes() == 0) buffer = random_floats(device, static_cast<std::int64_t>(bytes / 4), false);
-    char* const base = buffer.as<char>();
-    return shortest_of(2, [&] { return time_of(stream, [&] { kernels::on_device(stream, [&]<class D>() { stream_copy<D>(stream, base, base + bytes / 2, static_cast<std::int64_t>(bytes / 32)); }); }); });
-  }
-  const bool half = bound == Bound::bf16;
-  const std::int64_t side = device == Device::cuda ? 2048 : 384;
-  struct Matrices { kernels::Buffer a, b, c; };
-  static auto* const all = new std::map<std::pair<Device, bool>, Matrices>;
-  Matrices& m = (*all)[{device, half}];
-  if (m.a.bytes() == 0) m = {random_floats(device, side * side, half), random_floats(device, side * side, half), kernels::Buffer(device, static_cast<std::size_t>(side * side) * 4)};
-  const Gemm run = half ? seam_gemm<kernels::bf16>("").run : seam_gemm<float>("").run;
-  return shortest_of(3, [&] { return time_of(stream, [&] { run(stream, side, m.a.data(), m.b.data(), m.c.data()); }); });
-}
-
 // ---- the record
 
 nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after) {
@@ -477,7 +337,12 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
   json["rows"] = nlohmann::ordered_json::array();
   for (const Row& row : suite.rows()) {
     const char* const device = kernels::name(row.device);
-    nlohmann::ordered_json r{{"name", row.name}, {"device", device}, {"launcher", row.op->launcher}, {"case", row.op->name}, {"state", row.cold ? "cold" : "hot"}, {"peer", row.peer ? row.peer->name : ""}};
+    nlohmann::ordered_json r{{"name", row.name},
+                             {"device", device},
+                             {"launcher", row.op->launcher},
+                             {"case", row.op->name},
+                             {"state", row.cold ? "cold" : "hot"},
+                             {"peer", row.peer ? row.peer->name : ""}};
     if (!row.error.empty() || row.seconds.empty()) {
       r["error"] = row.error.empty() ? "not measured: out of time" : row.error;
       json["rows"].push_back(r);
@@ -498,9 +363,9 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
     r["p95_s"] = quantile(row.seconds, 0.95);
     r["GB/s"] = row.op->bytes / typical / 1e9;
     r["TFLOP/s"] = row.op->flops / typical / 1e12;
-    if (row.kernels > 0) r["launch"] = {{"kernels", row.kernels}, {"registers", row.registers}, {"shared_bytes", row.shared_bytes}, {"occupancy", row.occupancy}};
+    if (row.kernels > 0)
+      r["launch"] = {{"kernels", row.kernels}, {"registers", row.registers}, {"shared_bytes", row.shared_bytes}, {"occupancy", row.occupancy}};
     r["seconds"] = row.seconds;
-    r["probe_s"] = row.probe;
     json["rows"].push_back(r);
   }
   return json;

@@ -2,11 +2,12 @@
 // `doppel bench` (tools/bench.cpp) and, for those who know Google Benchmark, doppel_bench (google_benchmark.cpp).
 //
 //   right before fast   a row runs once on poisoned outputs and is held against its reference; where it differs it gets no number
-//   cold                each launch takes the next of several sets of operands, which together are four times the last cache
+//   cold                each launch takes the next of several sets of operands, which together are several times the last cache
 //   hot                 always the same set, for rows that fit half of the cache
 //   GPU                 events behind a gate (gpu_side.h); launches shorter than 20 us as a CUDA graph of many
-//   a sample            the shortest of a few timings; beside it a probe of the machine: the ceiling that bounds the row, timed just
-//                       before and after. Their ratio is what compare_runs() sees
+//   a sample            the shortest of a few timings, one a round; rows take turns, so that a bad moment of the machine hits many
+//                       rows once and not one row always
+//   ceilings            measured before the first row and after every round; the best counts
 //   share of ceiling    the largest of  bytes / time / bandwidth,  flops / time / speed of GEMM,  time of an empty launch / time;
 //                       which one it is says what the row is bound by. Bytes and FLOPs are the op case's
 #pragma once
@@ -18,23 +19,11 @@
 #include <string>
 #include <vector>
 
+#include "bench/ceilings.h"
 #include "bench/peers.h"
 #include "tests/op_cases.h"
 
 namespace bench {
-
-using kernels::Device;
-
-enum class Bound { copy, read, write, f32, tf32, bf16, launch };
-const char* name(Bound bound);
-
-// What one device gives at most, measured by this process.
-struct Ceilings {
-  double copy = 0, read = 0, write = 0;      // bytes/s, read plus written
-  double f32 = 0, tf32 = 0, bf16 = 0;        // FLOP/s of the best GEMM at hand; 0 where there is none
-  double launch = 0;                         // seconds of an empty launch in a row of many
-  std::map<std::string, double> candidates;  // what each way reached, in the same units
-};
 
 struct Row {
   std::string name;                // device/launcher/type/shape/cold|hot[/peer]
@@ -45,7 +34,6 @@ struct Row {
   std::string error;               // why there is no number
   Bound bound = Bound::copy;
   std::vector<double> seconds;     // one per round
-  std::vector<double> probe;       // seconds of the probe beside it
   int registers = 0, kernels = 0;  // of the launch; GPU only
   std::size_t shared_bytes = 0;
   double occupancy = 0;
@@ -57,8 +45,9 @@ struct SuiteOptions {
   bool every_case = false;         // the small shapes of the tests and the sweeps too
   bool peers = true;
   double seconds = 150;            // of the whole run; the number of rounds follows
-  int rounds = 12;                 // at most
+  int rounds = 20;                 // at most
   double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
+  bool renew_ceilings = true;      // after every round
   std::vector<std::string> openblas = openblas_names();
 };
 
@@ -75,16 +64,17 @@ class Suite {
   bool check(Row& row);
   // One timing of a checked row: seconds per launch.
   double sample(Row& row);
-  // A round: every row once, in the table's order, with its probe. `progress` is told the row's number.
+  // A round: every row once, in the table's order; peers in the first three only, nobody compares their runs.
+  // `progress` is told the row's number.
   template <class Progress> void round(const Progress& progress) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
-      measure(rows_[i]);
+      if (!rows_[i].peer || rows_[i].seconds.size() < 3) measure(rows_[i]);
       progress(i);
     }
     end_round();
   }
   void measure(Row& row);
-  void end_round();   // forgets the last case's answer, a gigabyte
+  void end_round();   // forgets the last case's answer, a gigabyte, and looks whether the ceilings are higher
   double share_of_ceiling(const Row& row, double seconds, Bound* bound = nullptr);
 
  private:
@@ -92,8 +82,8 @@ class Suite {
   struct Kept;      // a piece of every operand, to fill a bed from
   struct Answer;    // of the case in hand
   const Kept& prepare(const tests::OpCase& op);
+  std::unique_ptr<Bed> make_bed(const tests::OpCase& op, Device device);
   Bed& bed(const Row& row);
-  double probe(Device device, Bound bound);
   void add_rows(const tests::OpCase& op, Device device);
 
   std::vector<tests::OpCase> table_;

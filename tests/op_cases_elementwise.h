@@ -15,11 +15,17 @@ struct Matrix { std::int64_t rows, columns; bool bench = false; };
 // Odd, tiny and empty shapes; more columns than a block has threads; enough elements for several pieces per worker; and the
 // activation of `original` at its largest.
 inline std::vector<Matrix> matrices() {
-  return {{0, 5}, {1, 1}, {5, 3}, {33, 17}, {64, 128}, {7, 257}, {3, 1000}, {6007, 3}, {300, 128}, {131072, 128, true}};
+  return {{0, 5}, {1, 1}, {5, 3}, {33, 17}, {64, 128}, {7, 257}, {3, 1000}, {6007, 3}, {300, 128}, {16384, 128, true}, {131072, 128, true}};
 }
 inline std::vector<std::int64_t> lengths() { return {0, 1, 7, 1000, 40001}; }
 constexpr std::int64_t bench_length = 1 << 24;
-inline std::vector<std::int64_t> sweep_lengths() { return {1 << 12, 1 << 15, 1 << 18, 1 << 21}; }
+constexpr std::int64_t cache_length = 1 << 21;  // the longest of a sweep: what a host measures by default
+inline std::vector<std::int64_t> sweep_lengths() { return {1 << 12, 1 << 15, 1 << 18, cache_length}; }
+// Marks a row as of the models' size or of a sweep, by its number of elements; neither where `bench` is false.
+inline void set_bench(OpCase& c, bool bench, std::int64_t n) {
+  c.bench = bench;
+  c.sweep = bench && n < bench_length;
+}
 
 inline double size_of(DType d) { return d == DType::f64 ? 8 : d == DType::bf16 ? 2 : d == DType::u8 ? 1 : 4; }
 
@@ -50,7 +56,7 @@ template <class T> void bias_cases(std::vector<OpCase>& rows) {
       c.reference = [=](std::vector<Values>& v) { v[2] = reference::with_bias(v[0], bias_of(v), columns, [](double x) { return reference::leaky(x, static_cast<double>(0.1f)); }); };
       c.bytes = bytes;
       c.flops = 2 * static_cast<double>(n);
-      c.bench = s.bench;
+      set_bench(c, s.bench, n);
       rows.push_back(c);
 
       c.launcher = "bias_sigmoid_forward";
@@ -138,6 +144,7 @@ template <class From, class To> void cast_case(std::vector<OpCase>& rows, std::i
   using Widest = std::conditional_t<std::is_same_v<To, double>, double, From>;  // double on either side: host only
   c.run = [=](Stream& s, const Pointers& p) { dispatch<Widest>(s, [&]<class D>() { kernels::cast<D, From, To>(s, p.get<From>(0), p.get<To>(1), n); }); };
   c.reference = [](std::vector<Values>& v) { v[1] = v[0]; };
+  set_bench(c, n >= cache_length, n);
   rows.push_back(c);
 }
 
@@ -153,7 +160,7 @@ inline std::vector<OpCase> elementwise_cases() {
         flat_cases<T>(series, n);
         for (OpCase& c : series) {
           if (c.name.ends_with("/in_place")) continue;
-          c.bench = c.sweep = true;
+          set_bench(c, true, n);
           rows.push_back(std::move(c));
         }
       }
@@ -164,8 +171,10 @@ inline std::vector<OpCase> elementwise_cases() {
       cast_case<T, double>(rows, n);
     }
   });
-  cast_case<float, bf16>(rows, bench_length);
-  cast_case<bf16, float>(rows, bench_length);
+  for (const std::int64_t n : {cache_length, bench_length}) {
+    cast_case<float, bf16>(rows, n);
+    cast_case<bf16, float>(rows, n);
+  }
   return rows;
 }
 
@@ -280,7 +289,7 @@ template <class T> void depthwise_cases_of(std::vector<OpCase>& rows) {
     const auto finish = [&](OpCase c) {
       c.bytes = size_of(dtype_of<T>()) * static_cast<double>(image + answer + weights);
       c.flops = 2.0 * static_cast<double>(answer) * s.kernel_h * s.kernel_w;
-      c.scale = 1;
+      c.scale = std::max(c.scale, 1.0);
       c.bench = named.bench;
       rows.push_back(std::move(c));
     };
@@ -309,6 +318,7 @@ template <class T> void depthwise_cases_of(std::vector<OpCase>& rows) {
       v[2].assign(static_cast<std::size_t>(weights), 0);
       each_product([&](std::size_t x, std::size_t w, std::size_t y) { v[2][w] += v[0][x] * v[1][y]; });
     };
+    c.scale = std::sqrt(static_cast<double>(s.n * s.out_h * s.out_w) + 1) / 3;  // of a sum over all positions, of terms of the size 1/3
     finish(c);
   }
 }
@@ -328,7 +338,7 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
   using namespace kernels;
   using C = compute_t<T>;
   const double element = size_of(dtype_of<T>());
-  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, std::int64_t{255}, std::int64_t{16384}, std::int64_t{16385}, std::int64_t{100003}, bench_length}) {
+  for (std::int64_t n : {std::int64_t{0}, std::int64_t{1}, std::int64_t{255}, std::int64_t{16384}, std::int64_t{16385}, std::int64_t{100003}, cache_length, bench_length}) {
     OpCase c = new_case<T>("sum", std::to_string(n));
     c.operands = {input<T>("x", n), output<C>("out", 1)};
     c.run = [=](Stream& s, const Pointers& p) { dispatch<T>(s, [&]<class D>() { kernels::sum<D, T>(s, p.get<T>(0), p.get<C>(1), n); }); };
@@ -336,7 +346,7 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
     c.bytes = element * static_cast<double>(n);
     c.flops = static_cast<double>(n);
     c.scale = std::sqrt(static_cast<double>(n) + 1);
-    c.bench = n >= bench_length;
+    set_bench(c, n >= cache_length, n);
     rows.push_back(c);
 
     struct Clipping { float max_norm; double scale; };  // scale: of the loss
@@ -355,7 +365,7 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
       };
       c.bytes = element * static_cast<double>(n);
       c.flops = 2 * static_cast<double>(n);
-      c.bench = n >= bench_length;
+      set_bench(c, n >= cache_length, n);
       rows.push_back(c);
     }
   }
@@ -368,7 +378,7 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
     c.bytes = element * static_cast<double>(n);
     c.flops = static_cast<double>(n);
     c.scale = std::sqrt(static_cast<double>(s.rows) + 1);
-    c.bench = s.bench;
+    set_bench(c, s.bench, n);
     rows.push_back(c);
 
     for (const bool in_place : {false, true}) {
@@ -390,7 +400,7 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
       c.bytes = 3 * element * static_cast<double>(n);
       c.flops = 2 * static_cast<double>(n);
       c.scale = std::sqrt(static_cast<double>(s.rows) + 1);
-      c.bench = s.bench;
+      set_bench(c, s.bench, n);
       rows.push_back(c);
     }
   }

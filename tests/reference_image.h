@@ -171,10 +171,14 @@ inline Values resize(const Image& source, Index h, Index w) {
   Values out(at(h * w * source.c), 0.0);
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
-      for (Index j = 0; j < source.h; ++j)
-        for (Index i = 0; i < source.w; ++i)
+      for (Index j = 0; j < source.h; ++j) {
+        if (rows[at(y)][at(j)] == 0) continue;
+        for (Index i = 0; i < source.w; ++i) {
+          if (columns[at(x)][at(i)] == 0) continue;
           for (Index c = 0; c < source.c; ++c)
             out[at((y * w + x) * source.c + c)] += rows[at(y)][at(j)] * columns[at(x)][at(i)] * source.values[(j * source.w + i) * source.c + c];
+        }
+      }
   return out;
 }
 

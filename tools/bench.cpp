@@ -15,6 +15,7 @@
 #include "bench/machine.h"
 #include "bench/report.h"
 #include "bench/suite.h"
+#include "bench/table.h"
 #include "faceswap/progress.h"
 #include "kernels/error.h"
 
@@ -44,7 +45,8 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
     // The first round checks every row, which takes longer than the timing.
     if (round > 0 && round_begin - begin + (round == 1 ? 0.3 * longest : longest) > options.seconds) break;
     suite.round([&](std::size_t i) {
-      if (progress && i % 4 == 0) fmt::print(stderr, "\rround {} of at most {}, row {} of {}, {:.0f} s ", round + 1, options.rounds, i + 1, suite.rows().size(), now() - begin);
+      if (progress && i % 4 == 0)
+        fmt::print(stderr, "\rround {} of at most {}, row {} of {}, {:.0f} s ", round + 1, options.rounds, i + 1, suite.rows().size(), now() - begin);
     });
     longest = now() - round_begin;
   }
@@ -55,8 +57,8 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
 // What another doppel measures, as a child of its own: the same rows, a share of the time.
 ordered_json run_other(const std::string& program, const Arguments& args) {
   const std::filesystem::path record = std::filesystem::temp_directory_path() / fmt::format("doppel_bench_{}.json", ::getpid());
-  std::vector<std::string> words{program, "bench", "--quiet", "--json", record.string(), "--filter", args.suite.filter, "--device", args.suite.device, "--rounds", std::to_string(args.suite.rounds),
-                                 "--seconds", fmt::format("{:.0f}", args.suite.seconds)};
+  std::vector<std::string> words{program, "bench", "--quiet", "--json", record.string(), "--filter", args.suite.filter, "--device", args.suite.device};
+  words.insert(words.end(), {"--rounds", std::to_string(args.suite.rounds), "--seconds", fmt::format("{:.0f}", args.suite.seconds)});
   if (args.suite.every_case) words.push_back("--all");
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -70,7 +72,8 @@ ordered_json run_other(const std::string& program, const Arguments& args) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {}
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Error(ErrorKind::input, fmt::format("{} bench failed{}: --against takes another build of doppel that has bench", program, WIFEXITED(status) && WEXITSTATUS(status) == 127 ? " to start" : ""));
+    throw Error(ErrorKind::input, fmt::format("{} bench failed{}: --against takes another build of doppel that has bench", program,
+                                              WIFEXITED(status) && WEXITSTATUS(status) == 127 ? " to start" : ""));
   ordered_json result = bench::read_record(record);
   std::filesystem::remove(record);
   return result;
@@ -102,7 +105,7 @@ void run(const Arguments& args, const Context& context) {
       else bench::append_samples(record, ours), bench::append_samples(old, theirs);
     }
   } else {
-    bench::Suite suite(tests::op_cases(), args.suite);
+    bench::Suite suite(bench::op_table(), args.suite);
     if (args.list) {
       for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);
       return;
@@ -131,12 +134,17 @@ void run(const Arguments& args, const Context& context) {
 }  // namespace
 
 void add_bench(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("bench", "Measure every kernel against the ceilings of this machine\n\n  doppel bench\n  doppel bench --filter 'adam|conv' --json new.json --compare old.json");
+  CLI::App* command = app.add_subcommand(
+      "bench",
+      "Measure every kernel against the ceilings of this machine\n\n  doppel bench\n  doppel bench --filter 'adam|conv' --json new.json --compare old.json");
   const auto args = std::make_shared<Arguments>();
   command->add_option("--filter", args->suite.filter, "Rows whose name this regular expression matches; see --list")->type_name("REGEX");
   command->add_option("--json", args->json, "Write the record here, - for stdout instead of the table")->type_name("FILE");
-  CLI::Option* compare = command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
-  command->add_option("--against", args->against, "Say what changed against another build, run in turn with this one: surer than --compare")->type_name("PROGRAM")->excludes(compare);
+  CLI::Option* compare =
+      command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
+  command->add_option("--against", args->against, "Say what changed against another build, run in turn with this one: surer than --compare")
+      ->type_name("PROGRAM")
+      ->excludes(compare);
   command->add_option("--turns", args->turns, "Times that each of the two runs with --against")->check(CLI::Range(1, 50));
   command->add_option("--device", args->suite.device, "auto (host, and GPU where there is one), cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command->add_option("--seconds", args->suite.seconds, "Time for all; more rounds fit into more, and smaller changes show")->check(CLI::PositiveNumber);

@@ -222,15 +222,16 @@ class Race:
 
 def print_race(race):
     print(
-        f"\n{race['model']}, batch {race['batch']} a side, {race['dtype']}, {race['device']}, {race['threads']} threads; load average at the end {race['load_average']:.1f}"
+        f"\n{race['model']}, batch {race['batch']} a side, {race['dtype']}, {race['device']}, {race['threads']} threads; "
+        f"load average at the end {race['load_average']:.1f}"
     )
     print(f"{'':58} {'samples':>7} {'median ms':>10} {'p95 ms':>9} {'images/s':>9} {'peak MiB':>9} {'start s':>8} {'doppel is':>10} {'by round':>13}")
     for row in race["rows"]:
         ours = row["name"] == "doppel"
         ratio, spread = ("", "") if ours else (f"{row['ratio']:.2f}x", f"{row['ratio_low']:.2f}-{row['ratio_high']:.2f}")
         print(
-            f"{row['name']:58} {row['samples']:7} {row['median_ms']:10.2f} {row['p95_ms']:9.2f} {row['images_per_second']:9.1f} {row['peak_bytes'] / 2**20:9.0f} {row['start_seconds']:8.1f} "
-            f"{ratio:>10} {spread:>13}"
+            f"{row['name']:58} {row['samples']:7} {row['median_ms']:10.2f} {row['p95_ms']:9.2f} {row['images_per_second']:9.1f} "
+            f"{row['peak_bytes'] / 2**20:9.0f} {row['start_seconds']:8.1f} {ratio:>10} {spread:>13}"
         )
     for skipped in race["skipped"]:
         print(f"{skipped['name']:58} left out: {skipped['reason']}")
@@ -240,7 +241,8 @@ def print_race(race):
 
 def print_ratios(races):
     print(
-        f"\n{'':12} {'batch':>5} {'dtype':>5} {'doppel ms':>10} {'best ms':>10}  {'faster than the best PyTorch':28} {'as Faceswap':>12} {'losses apart':>13}  the best PyTorch"
+        f"\n{'':12} {'batch':>5} {'dtype':>5} {'doppel ms':>10} {'best ms':>10}  {'faster than the best PyTorch':28} {'as Faceswap':>12} "
+        f"{'losses apart':>13}  the best PyTorch"
     )
     for race in races:
         ours, best = race["rows"][0]["median_ms"], next((row for row in race["rows"] if row["name"] == race["best_peer"]), None)
@@ -250,7 +252,8 @@ def print_ratios(races):
         ratio = f"{race['ratio_best']:.2f}x ({race['ratio_best_low']:.2f}-{race['ratio_best_high']:.2f})"
         faceswap = f"{race['ratio_as_faceswap']:.2f}x" if race["ratio_as_faceswap"] else "-"
         print(
-            f"{race['model']:12} {race['batch']:5} {race['dtype']:>5} {ours:10.2f} {best['median_ms']:10.2f}  {ratio:28} {faceswap:>12} {race['losses_apart']:13.1e}  {best['name']}"
+            f"{race['model']:12} {race['batch']:5} {race['dtype']:>5} {ours:10.2f} {best['median_ms']:10.2f}  {ratio:28} {faceswap:>12} "
+            f"{race['losses_apart']:13.1e}  {best['name']}"
         )
 
 
@@ -269,7 +272,13 @@ def main():
     parser.add_argument("--program", type=pathlib.Path, default=HERE.parents[1] / "build/release/bench/doppel_step", help="doppel_step (default: %(default)s)")
     parser.add_argument("--model", type=words, default=["original"], metavar="LIST", help="(default: original)")
     parser.add_argument("--batch", type=numbers, default=[16], metavar="LIST", help="pictures a side (default: 16)")
-    parser.add_argument("--dtype", type=words, default=["f32"], metavar="LIST", help="f32, bf16, on a GPU also tf32 (default: f32)")
+    parser.add_argument(
+        "--dtype",
+        type=words,
+        default=["f32"],
+        metavar="LIST",
+        help="f32, bf16, f16 with a scaled loss (on the host with PyTorch 2.3 or newer), on a GPU also tf32 (default: f32)",
+    )
     parser.add_argument("--steps", type=int, help="timed steps a round (default: 5, on a GPU 200)")
     parser.add_argument("--warmup", type=int, help="untimed steps before them (default: 2, on a GPU 50)")
     parser.add_argument("--block", type=int, help="steps a sample, with one wait for the device (default: 1, on a GPU 10)")
@@ -299,7 +308,7 @@ def main():
     if min([options.steps, options.rounds, options.threads, options.block, *options.batch]) < 1 or options.warmup < (3 if on_gpu else 1):
         parser.error("--steps, --rounds, --batch, --block and --threads begin at 1, --warmup at 1, on a GPU at 3")
     if set(options.dtype) - set(race_statistics.TOLERANCES) or (not on_gpu and "tf32" in options.dtype):
-        parser.error("--dtype takes f32 and bf16, on a GPU also tf32")
+        parser.error("--dtype takes f32, bf16 and f16, on a GPU also tf32")
     if not options.program.is_file():
         fail(3, f"{options.program} is not there: build it (ninja -C build/release doppel_step) or name it with --program")
     if options.blas and not os.path.isfile(options.blas):
@@ -308,6 +317,8 @@ def main():
     if probe.returncode != 0:
         fail(6, f"{sys.executable} has no PyTorch that works: on Debian, apt install python3-torch and run /usr/bin/python3 {os.path.relpath(__file__)}")
     offer = last_json_line(probe.stdout)
+    if not on_gpu and "f16" in options.dtype and not offer["scaler_on_cpu"]:
+        parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 and newer have it): race f16 on a GPU")
     if on_gpu and not offer["cuda"]:
         fail(6, f"PyTorch {offer['torch']} of {sys.executable} sees no GPU")
     if on_gpu or offer["mkl"] or any("openblas" in path for path in offer["blas"]):
@@ -326,7 +337,8 @@ def main():
     context = document["context"]
     if not options.json:
         print(
-            f"{context.get('gpu', context['processor'])}; PyTorch {offer['torch']}; its BLAS: {', '.join(offer['blas']) or 'its own'}; load average at the start {context['load_average']:.1f}"
+            f"{context.get('gpu', context['processor'])}; PyTorch {offer['torch']}; its BLAS: {', '.join(offer['blas']) or 'its own'}; "
+            f"load average at the start {context['load_average']:.1f}"
         )
     for model in options.model:
         for dtype in options.dtype:
@@ -344,7 +356,8 @@ def main():
         if not race["losses_apart"] <= race["tolerance"]:
             fail(
                 1,
-                f"{what}: the losses differ by {race['losses_apart']:.1e}, more than {race['tolerance']:g}: the two sides did not do the same work, so their times mean nothing",
+                f"{what}: the losses differ by {race['losses_apart']:.1e}, more than {race['tolerance']:g}: the two sides did not do the same work, "
+                "so their times mean nothing",
             )
         if options.at_least and race["ratio_best"] < options.at_least:
             fail(1, f"{what}: doppel is {race['ratio_best']:.2f} times as fast as the best PyTorch, --at-least asks for {options.at_least:g}")

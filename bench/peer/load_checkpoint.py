@@ -79,12 +79,17 @@ def compare(checkpoint, faces_path):
     report["contrast"] = float(min(faces[output].std() for output in OUTPUTS))
     report["decoders_apart"] = float(min(np.abs(faces["a_to_a"] - faces["a_to_b"]).mean(), np.abs(faces["b_to_b"] - faces["b_to_a"]).mean()))
     report["largest_difference"] = max(entry["largest_difference"] for entry in report["outputs"].values())
-    rows = [np.concatenate([np.concatenate([faces[f"input_{output[0]}"][i], faces[output][i], drawn[output][i]], 1) for output in OUTPUTS], 1) for i in range(len(faces["input_a"]))]
+    rows = []
+    for i in range(len(faces["input_a"])):
+        triples = [np.concatenate([faces[f"input_{output[0]}"][i], faces[output][i], drawn[output][i]], 1) for output in OUTPUTS]
+        rows.append(np.concatenate(triples, 1))
     return report, np.concatenate(rows, 0)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=__doc__.partition("\n\n")[2], formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], epilog=__doc__.partition("\n\n")[2], formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=pathlib.Path, help="model folder or its .safetensors file")
     parser.add_argument("--faces", type=pathlib.Path, help="what doppel drew; without it, doppel is asked for it")
     parser.add_argument("-A", "--faces-a", type=pathlib.Path, help="face folder of A")

@@ -9,8 +9,9 @@ A variant says how a PyTorch user would write the step:
     tuned     cudnn.benchmark, and the fused Adam where this PyTorch has one
     engine    "eager"; "compile": forward pass and losses through torch.compile(mode="max-autotune"); "graph": the whole step captured as
               a CUDA graph and replayed
-bfloat16 is autocast on every variant, with float32 weights: the same precision as doppel's. A reader who knows how to make one of these
-faster is asked to.
+bfloat16 and float16 are autocast on every variant, with float32 weights: the same precision as doppel's. float16 has its loss scaled by
+GradScaler, which begins at 65536 and doubles after 2000 good steps, as doppel's scale does; a step whose gradients are not finite is left
+out on both sides. A reader who knows how to make one of these faster is asked to.
 """
 
 import json
@@ -54,6 +55,7 @@ def probe():
         "mkl": torch.backends.mkl.is_available(),
         "compile": hasattr(torch, "compile"),
         "fused_on_cpu": fused_on_cpu,
+        "scaler_on_cpu": hasattr(torch.amp, "GradScaler"),  # of float16: since 2.3
         "cuda": torch.cuda.is_available(),
         "cuda_version": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
@@ -75,7 +77,7 @@ class Step:
         self.torch, self.models = torch, models
         self.variant, self.batch = task["variant"], task["batch"]
         self.device = torch.device(task["device"])
-        self.autocast = task["dtype"] == "bf16"
+        self.autocast = {"bf16": torch.bfloat16, "f16": torch.float16}.get(task["dtype"])
         torch.set_num_threads(task["threads"])
         on_gpu = self.device.type == "cuda"
         if on_gpu:
@@ -93,12 +95,16 @@ class Step:
         if self.variant["engine"] == "graph":
             options["capturable"] = True
         self.optimizer = torch.optim.Adam(self.model.parameters(), 5e-5, (0.9, 0.999), 1e-7, **options)
+        self.scaler = None
+        if task["dtype"] == "f16":
+            scaler = getattr(torch.amp, "GradScaler", None)  # before 2.3 it is CUDA's alone
+            self.scaler = scaler(self.device.type) if scaler else torch.cuda.amp.GradScaler()
         self.forward = torch.compile(self.losses_of, mode="max-autotune") if self.variant["engine"] == "compile" else self.losses_of
         self.latest, self.graph, self.runs = None, None, 0
 
     def losses_of(self, pictures, target, mask):
         n, model = self.batch, self.model
-        with self.torch.autocast(self.device.type, self.torch.bfloat16, enabled=self.autocast):
+        with self.torch.autocast(self.device.type, self.autocast or self.torch.bfloat16, enabled=self.autocast is not None):
             codes = model.encoder(pictures).split(n) if self.variant["calls"] == "joined" else [model.encoder(part) for part in pictures.split(n)]
             faces = [model.decoders[side](code) for side, code in zip("ab", codes)]
         return self.torch.stack([self.models.training_loss(face.float(), *side) for face, side in zip(faces, zip(target.split(n), mask.split(n)))])
@@ -108,8 +114,13 @@ class Step:
             self.torch.compiler.cudagraph_mark_step_begin()  # max-autotune's own graphs may reuse the last step's memory from here on
         self.optimizer.zero_grad(set_to_none=True)
         losses = self.forward(self.pictures, self.target, self.mask)
-        losses.sum().backward()
-        self.optimizer.step()
+        if self.scaler:
+            self.scaler.scale(losses.sum()).backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            losses.sum().backward()
+            self.optimizer.step()
         return losses.detach()
 
     def __call__(self):
@@ -177,7 +188,9 @@ def run(task):
     curves = [values.tolist() for values in curves]
     peak = step.torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     launches, kernel_ms = profile(step) if on_gpu else (None, None)
+    more = {"loss_scale": step.scaler.get_scale()} if step.scaler else {}
     return {
+        **more,
         "ms": milliseconds,
         "loss_a": [a for a, _ in curves],
         "loss_b": [b for _, b in curves],

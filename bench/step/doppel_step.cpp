@@ -30,9 +30,9 @@ std::string quoted(const std::string& word) {
 // One row, from a child process: peak memory and start-up belong to a process, and a row that fails leaves the others alone.
 ordered_json row_of_a_child(const bench::step::StepOptions& o) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-  const std::string command =
-      fmt::format("{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} --seconds {} --block {} --seed {}{} 2>&1", quoted(self),
-                  quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode), o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
+  const std::string command = fmt::format(
+      "{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} --seconds {} --block {} --seed {}{} 2>&1", quoted(self),
+      quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode), o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
   ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"mode", o.mode}};
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return row.update({{"error", "could not start a process"}}), row;
@@ -55,8 +55,8 @@ std::string number(const ordered_json& row, const char* key, const char* format,
 }
 
 void print_head() {
-  fmt::print("{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} {:>7}\n", "model", "batch", "dtype", "mode", "ms", "p95 ms",
-             "faces/s", "launches", "nodes", "idle", "peak MiB", "forecast", "start s", "floor ms", "floor");
+  fmt::print("{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} {:>7}\n", "model", "batch", "dtype", "mode", "ms",
+             "p95 ms", "faces/s", "launches", "nodes", "idle", "peak MiB", "forecast", "start s", "floor ms", "floor");
 }
 
 void print_row(const ordered_json& row) {
@@ -64,11 +64,12 @@ void print_row(const ordered_json& row) {
                                        row["mode"].get<std::string>());
   if (row.contains("error")) return fmt::print("{} {}\n", what, row["error"].get<std::string>());
   constexpr double kMiB = 1.0 / (1 << 20);
-  const std::string floor_share = row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() / row["median_ms"].get<double>()) : "-";
-  fmt::print("{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what, number(row, "median_ms", "{:.2f}"), number(row, "p95_ms", "{:.2f}"),
-             number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"), number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100),
-             number(row, "peak_bytes", "{:.0f}", kMiB), number(row, "forecast_bytes", "{:.0f}", kMiB), row["start_seconds"]["total"].get<double>(),
-             number(row, "floor_ms", "{:.2f}"), floor_share);
+  const std::string floor_share =
+      row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() / row["median_ms"].get<double>()) : "-";
+  fmt::print("{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what, number(row, "median_ms", "{:.2f}"),
+             number(row, "p95_ms", "{:.2f}"), number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"),
+             number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100), number(row, "peak_bytes", "{:.0f}", kMiB),
+             number(row, "forecast_bytes", "{:.0f}", kMiB), row["start_seconds"]["total"].get<double>(), number(row, "floor_ms", "{:.2f}"), floor_share);
   std::fflush(stdout);
 }
 
@@ -80,7 +81,8 @@ void print_parts(const ordered_json& rows) {
     fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(), row["dtype"].get<std::string>());
     for (const ordered_json& part : row["parts"])
       fmt::print("  {} {:.2f} ({:.2f})", part["name"].get<std::string>(), part["median_ms"].get<double>(), part["floor_ms"].get<double>());
-    fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n", row["ceilings"]["flops_per_second"].get<double>() * 1e-9, row["ceilings"]["bytes_per_second"].get<double>() * 1e-9);
+    fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n", row["ceilings"]["flops_per_second"].get<double>() * 1e-9,
+               row["ceilings"]["bytes_per_second"].get<double>() * 1e-9);
   }
 }
 
@@ -101,10 +103,15 @@ int run(int argc, char** argv) {
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
   app.add_option("--model", lists.models, "Models, or all")->delimiter(',')->check(CLI::IsMember(known))->capture_default_str();
   app.add_option("--batch", lists.batches, "Faces a side")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, on a GPU also tf32")->delimiter(',')->check(CLI::IsMember({"f32", "tf32", "bf16"}))->capture_default_str();
+  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, f16 with a scaled loss (on the host slow), on a GPU also tf32")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
+      ->capture_default_str();
   app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
-  app.add_option("--mode", o.mode, "real: faces are sampled and augmented in the step; fixed: the same random pictures each step, as in the race against PyTorch")
-      ->check(CLI::IsMember({"real", "fixed"}))->capture_default_str();
+  app.add_option("--mode", o.mode,
+                 "real: faces are sampled and augmented in the step; fixed: the same random pictures each step, as in the race against PyTorch")
+      ->check(CLI::IsMember({"real", "fixed"}))
+      ->capture_default_str();
   app.add_option("--seconds", o.seconds, "Time a row for so long (at least three samples)")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--steps", o.steps, "Time exactly so many steps instead")->check(CLI::NonNegativeNumber);
   app.add_option("--warmup", o.warmup, "Untimed steps before")->check(CLI::NonNegativeNumber)->capture_default_str();

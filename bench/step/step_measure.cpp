@@ -68,7 +68,8 @@ std::string processor_name() {
 nn::DType dtype_of(const std::string& name) {
   if (name == "f32" || name == "tf32") return nn::DType::f32;
   if (name == "bf16") return nn::DType::bf16;
-  throw nn::Error(nn::ErrorKind::usage, fmt::format("precision '{}' is not known: choose f32, tf32 or bf16", name));
+  if (name == "f16") return nn::DType::f16;
+  throw nn::Error(nn::ErrorKind::usage, fmt::format("precision '{}' is not known: choose f32, tf32, bf16 or f16", name));
 }
 
 // The fastest of `times` runs, after one that does not count.
@@ -103,7 +104,9 @@ Ceilings measure_ceilings(nn::Device device, nn::DType dtype) {
   const bool gpu = device == nn::Device::cuda;
   Ceilings ceilings;
   ceilings.flops_per_second = gemm_rate<float>(device, gpu ? 8192 : 2048);
+  // On the host f16 is widened: its products are those of floats, and no ceiling of their own.
   if (dtype == nn::DType::bf16) ceilings.flops_per_second = std::max(ceilings.flops_per_second, gemm_rate<kernels::bf16>(device, gpu ? 8192 : 2048));
+  if (dtype == nn::DType::f16 && gpu) ceilings.flops_per_second = std::max(ceilings.flops_per_second, gemm_rate<kernels::f16>(device, 8192));
   const std::int64_t n = gpu ? std::int64_t{1} << 28 : std::int64_t{1} << 25;
   const Tensor a = Tensor::zeros({n}, nn::DType::f32, device), b = Tensor::zeros({n}, nn::DType::f32, device), c = Tensor::empty({n}, nn::DType::f32, device);
   kernels::Stream& stream = kernels::Stream::of(device);
@@ -153,8 +156,8 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block, cons
 }
 
 // The parts of a step, one after the other and each waited for: on a GPU without the graph, so their sum is more than a step.
-ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o, const std::array<faceswap::FacesOnDevice, 2>* faces, nn::StepStateBlock& state, double step_ms,
-                        const Ceilings& ceilings) {
+ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o, const std::array<faceswap::FacesOnDevice, 2>* faces,
+                        nn::StepStateBlock& state, double step_ms, const Ceilings& ceilings) {
   kernels::Stream& stream = kernels::Stream::of(model.arena().device());
   PartedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
   const int repeats = std::clamp(static_cast<int>(3000 / step_ms), 2, 50);
@@ -207,7 +210,8 @@ ordered_json measure_step(const StepOptions& o) {
   start.lap("process");
   const nn::DType dtype = dtype_of(o.dtype);
   const nn::Device device = kernels::choose_device(o.device);
-  if (o.dtype == "tf32" && device == nn::Device::host) throw nn::Error(nn::ErrorKind::usage, "tf32 is a precision of a GPU's tensor cores: on the host use f32 or bf16");
+  if (o.dtype == "tf32" && device == nn::Device::host)
+    throw nn::Error(nn::ErrorKind::usage, "tf32 is a precision of a GPU's tensor cores: on the host use f32, bf16 or f16");
   kernels::allow_tf32 = o.dtype == "tf32";
   kernels::Stream& stream = kernels::Stream::of(device);
   start.lap("device");
@@ -215,6 +219,7 @@ ordered_json measure_step(const StepOptions& o) {
   model->arena().allocate(device, dtype, o.seed);
   nn::StepState initial;
   initial.seed = o.seed;
+  if (dtype == nn::DType::f16) initial.loss_scale = 65536.f, initial.scale_interval = 2000;  // the trainer's, and torch.amp.GradScaler's
   nn::StepStateBlock state(device, initial);
   stream.synchronize();
   start.lap("model");
@@ -243,7 +248,8 @@ ordered_json measure_step(const StepOptions& o) {
       else fixed->run();
     });
   };
-  ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"device", kernels::name(device)}, {"mode", o.mode}, {"parameters", model->arena().count()}};
+  ordered_json row{
+      {"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"device", kernels::name(device)}, {"mode", o.mode}, {"parameters", model->arena().count()}};
   if (!o.dump.empty() && o.steps == 0) return row;
   for (int i = 0; i < warmup; ++i) {
     step();
@@ -263,10 +269,20 @@ ordered_json measure_step(const StepOptions& o) {
   for (std::int64_t i = done - kept; i < done; ++i)
     for (std::size_t k = 0; k < 2; ++k) loss[k].push_back(loss_rows[2 * static_cast<std::size_t>(i % losses.shape(0)) + k]);
 
-  row.update({{"warmup", warmup}, {"steps", timing.steps}, {"block", block}, {"ms", timing.block_ms}, {"median_ms", median}, {"p95_ms", percentile(timing.block_ms, 0.95)},
-              {"min_ms", *std::min_element(timing.block_ms.begin(), timing.block_ms.end())}, {"faces_per_second", 2e3 * o.batch / median}});
+  row.update({{"warmup", warmup},
+              {"steps", timing.steps},
+              {"block", block},
+              {"ms", timing.block_ms},
+              {"median_ms", median},
+              {"p95_ms", percentile(timing.block_ms, 0.95)},
+              {"min_ms", *std::min_element(timing.block_ms.begin(), timing.block_ms.end())},
+              {"faces_per_second", 2e3 * o.batch / median}});
   if (!real) row.update({{"loss_a", loss[0]}, {"loss_b", loss[1]}});
   row["final_loss"] = {loss[0].back(), loss[1].back()};
+  if (dtype == nn::DType::f16) {
+    const nn::StepState now = state.read();
+    row.update({{"loss_scale", now.loss_scale}, {"skipped_steps", now.skipped}});
+  }
   row["graph"] = graph->captured();
   if (device == nn::Device::cuda && !graph->captured()) row["graph_why_not"] = graph->why_not();
   row["graph_nodes"] = graph->captured() ? ordered_json(graph->node_count()) : ordered_json(nullptr);

@@ -7,7 +7,7 @@
 namespace bench::step {
 
 struct StepOptions {
-  std::string model = "original", device = "auto", dtype = "f32";   // f32, bf16, or tf32: float32 whose products a GPU may round
+  std::string model = "original", device = "auto", dtype = "f32";   // f32, bf16, f16 (with a scaled loss), or tf32: float32 whose products a GPU may round
   std::string mode = "real";   // "real": sampling and augmentation of synthetic faces; "fixed": the same random pictures each step
   int batch = 16;              // faces a side
   int warmup = 3;

@@ -37,7 +37,8 @@ SyntheticFaces::SyntheticFaces(kernels::Device device, int stored_size, int coun
 }
 
 std::array<faceswap::FacesOnDevice, 2> SyntheticFaces::on_device() const {
-  return {faceswap::FacesOnDevice{memory_[0].as<std::uint8_t>(), count_, stored_size_}, faceswap::FacesOnDevice{memory_[1].as<std::uint8_t>(), count_, stored_size_}};
+  return {faceswap::FacesOnDevice{memory_[0].as<std::uint8_t>(), count_, stored_size_},
+          faceswap::FacesOnDevice{memory_[1].as<std::uint8_t>(), count_, stored_size_}};
 }
 
 namespace {
@@ -52,9 +53,14 @@ Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std:
 
 }  // namespace
 
-PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed, std::int64_t loss_rows,
-                       nn::StepStateBlock& state)
-    : model_(&model), dtype_(dtype), batch_(batch), augments_(faces != nullptr), state_(&state), adam_(model.arena(), nn::AdamOptions{}) {
+PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
+                       std::int64_t loss_rows, nn::StepStateBlock& state)
+    : model_(&model),
+      dtype_(dtype),
+      batch_(batch),
+      augments_(faces != nullptr),
+      state_(&state),
+      adam_(model.arena(), nn::AdamOptions{}) {
   if (faces) faces_ = *faces;
   const nn::Device device = model.arena().device();
   const std::int64_t size = model.size();
@@ -67,11 +73,12 @@ PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const
 void PartedStep::draw() {
   const auto launch = [&]<class D, class T>() {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
-    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(), static_cast<int>(batch_), model_->size(), input_.data<T>(), target_.data<T>(),
-                           mask_.data<T>(), {});
+    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(), static_cast<int>(batch_), model_->size(), input_.data<T>(),
+                           target_.data<T>(), mask_.data<T>(), {});
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
+    else if (dtype_ == nn::DType::f16) launch.template operator()<D, kernels::f16>();
     else launch.template operator()<D, float>();
   });
 }
@@ -93,11 +100,12 @@ void PartedStep::run(const AfterPart& after) {
     loss[k] = image_loss(prediction[k], target, mask, {1.f, 1.f, 0.f});  // DSSIM + MSE
   }
   kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), loss[0].data<float>(), loss[1].data<float>(), losses_.data<float>(), static_cast<int>(losses_.shape(0)));
+    kernels::record_losses<D>(stream, state_->device_pointer(), loss[0].data<float>(), loss[1].data<float>(), losses_.data<float>(),
+                              static_cast<int>(losses_.shape(0)));
   });
   after("losses");
 
-  nn::backward(loss);
+  nn::backward(loss, dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
   after("backward");
   adam_.step(*state_);
   after("optimizer");
@@ -120,7 +128,8 @@ void PartedStep::dump(const std::string& path) const {
   nn::save_safetensors(path, {{"model", model_->name()}}, records);
 }
 
-std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dtype, int batch, bool augments, double flops_per_second, double bytes_per_second) {
+std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dtype, int batch, bool augments, double flops_per_second,
+                                    double bytes_per_second) {
   constexpr auto meta = nn::Device::meta;
   const std::unique_ptr<faceswap::Model> model = faceswap::make_model(model_name);
   nn::ParameterArena& arena = model->arena();

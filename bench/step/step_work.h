@@ -27,7 +27,8 @@ class PartedStep {
   static constexpr std::array<const char*, 5> kParts{"augmentation", "forward", "losses", "backward", "optimizer"};
 
   // seed: of the fixed pictures. loss_rows: how many steps' losses are kept.
-  PartedStep(faceswap::Model&, nn::DType, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed, std::int64_t loss_rows, nn::StepStateBlock&);
+  PartedStep(faceswap::Model&, nn::DType, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed, std::int64_t loss_rows,
+             nn::StepStateBlock&);
   void run(const AfterPart& after = [](const char*) {});
 
   const nn::Tensor& losses() const { return losses_; }   // [loss_rows,2], row (step - 1) % loss_rows

@@ -77,7 +77,7 @@ class Losses(unittest.TestCase):
         self.assertEqual(self.apart(loss_a=(1.0,)), float("inf"))
 
     def test_every_precision_has_a_bound_that_a_wrong_layer_breaks(self):
-        self.assertEqual(set(race.TOLERANCES), {"f32", "tf32", "bf16"})
+        self.assertEqual(set(race.TOLERANCES), {"f32", "tf32", "bf16", "f16"})
         self.assertTrue(all(0 < value < 0.1 for value in race.TOLERANCES.values()))
 
 

@@ -32,6 +32,7 @@ STEPS = {
             "start_seconds": {"process": 0.5, "first_step": 1.0, "total": 1.5},
             "floor_ms": 40.0,
             "parts": [
+                {"name": "augmentation", "median_ms": 20.0, "floor_ms": 0.0, "launches": 2, "flops": 0.0, "bytes": 0.0},
                 {"name": "forward", "median_ms": 60.0, "floor_ms": 25.0, "launches": 24, "flops": 2e9, "bytes": 3e6},
                 {"name": "backward", "median_ms": 45.0, "floor_ms": 15.0, "launches": 79, "flops": 4e9, "bytes": 6e6},
             ],
@@ -73,6 +74,34 @@ KERNELS = {
     ],
 }
 
+ENGINE = {"engine": 43, "knobs": [[1, 2]], "ms": 0.2, "workspace": 2**21, "runtime_compiled": False, "matrix_units": True}
+PLANS = {
+    "context": {"suite": "doppel_plans", "dtype": "bf16"},
+    "rows": [
+        {
+            "model": "tiny",
+            "batch": 16,
+            "shape": "conv",
+            "direction": "forward",
+            "flops": 4e9,
+            "best": "fused",
+            "ways": [
+                {"way": "plain", "engines": [{**ENGINE, "ms": 0.3}], "without_epilogue_ms": 0.25},
+                {"way": "fused", "engines": [ENGINE]},
+            ],
+        },
+        {
+            "model": "tiny",
+            "batch": 16,
+            "shape": "conv",
+            "direction": "backward data",
+            "flops": 4e9,
+            "best": None,
+            "ways": [{"way": "plain", "engines": [], "why_not": "refused"}, {"way": "padded", "engines": [{**ENGINE, "ms": None}]}],
+        },
+    ],
+}
+
 NSYS = (
     'Processing [x.sqlite]\n\nTime (%),Total Time (ns),Instances,Avg (ns),Name\n75.0,15000000,40,375000,conv_forward\n25.0,5000000,20,250000,"adam<float, 4>"\n'
 )
@@ -88,9 +117,9 @@ def results(*documents):
 class Tables(unittest.TestCase):
     def test_steps_with_a_row_that_failed(self):
         lines = report.steps_table(STEPS["rows"]).splitlines()
-        self.assertEqual(lines[2], "| tiny | 4 | f32 | real | 100 | 130 | 80.0 | 125 |  | 25 % | 1,024 | 2,048 | 1.50 | 40.0 | 40 % |")
+        self.assertEqual(lines[2], "| tiny | 4 | f32 | real | 100 | 130 | 80.0 | 400 | 125 |  | 25 % | 1,024 | 2,048 | 1.50 | 40.0 | 40 % |")
         self.assertIn("out of memory", lines[3])
-        self.assertEqual({line.count("|") for line in lines}, {16})
+        self.assertEqual({line.count("|") for line in lines}, {17})
 
     def test_ratios_name_the_best_and_refuse_a_race_whose_losses_differ(self):
         lines = report.ratios_table(RACE["races"]).splitlines()
@@ -104,10 +133,21 @@ class Tables(unittest.TestCase):
         self.assertIn("left out: no compiler", report.race_table(RACE["races"][0]))
 
     def test_kernels_worst_first_and_no_number_for_a_wrong_one(self):
-        lines = report.kernels_table(results(KERNELS).kernels).splitlines()
+        head, _, rows = report.kernels_table(results(KERNELS).kernels).partition("\n\n")
+        lines = rows.splitlines()
+        self.assertIn("1 of 2 are under 85 %", head)
         self.assertEqual([line.split("|")[1].strip() for line in lines[2:]], ["poor", "fine", "wrong"])
         self.assertIn("differs from the reference", lines[4])
         self.assertIn("| 20 % | 1,000 | 1.00 | 40.0 |", lines[2])
+
+    def test_plans_name_engines_and_the_way_that_was_fastest(self):
+        lines = report.plans_table(results(PLANS).plans).splitlines()
+        self.assertEqual({line.count("|") for line in lines}, {7})
+        self.assertIn("| **0.200 ms, engine 43, 2.00 MiB** |", lines[2])
+        self.assertIn("| 0.300 ms, engine 43, 2.00 MiB (0.250 without epilogue) |", lines[2])
+        self.assertTrue(lines[2].endswith("| 20.0 |"), lines[2])  # 4 GFLOP in 0.2 ms, which is TFLOP/s
+        self.assertIn("| no engine |", lines[3])
+        self.assertIn("| engine 43, 2.00 MiB |", lines[3])
 
     def test_google_benchmarks_own_form(self):
         kernel = results(
@@ -150,7 +190,7 @@ class Plots(unittest.TestCase):
     def test_are_valid_xml_within_their_frame(self):
         collected = results(STEPS, RACE, KERNELS)
         self.check(report.roofline(collected.kernels, collected.ceilings), ["fine", "poor by oneDNN", "200 GFLOP/s"])
-        self.check(report.step_parts(collected.steps), ["tiny b4 f32", "105 ms; the step 100", "forward: 60.0 ms"])
+        self.check(report.step_parts(collected.steps), ["tiny b4 f32", "125 ms; the step 100", "forward: 60.0 ms"])
         self.check(report.ratio(collected.races), ["tiny f32", "batch 4: 1.80 (1.60-2.10)"])
 
     def test_nothing_to_draw_draws_nothing(self):
@@ -175,7 +215,7 @@ class Program(unittest.TestCase):
     def test_writes_tables_and_plots_and_names_what_it_cannot_read(self):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
-            for name, document in (("steps", STEPS), ("race", RACE), ("kernels", KERNELS)):
+            for name, document in (("steps", STEPS), ("race", RACE), ("kernels", KERNELS), ("plans", PLANS)):
                 (folder / f"{name}.json").write_text(json.dumps(document))
             (folder / "cut.json").write_text('{"context": {')
             done = subprocess.run(
