@@ -67,20 +67,21 @@ std::string table(const ordered_json& record) {
 
   std::size_t width = 4;
   for (const ordered_json* row : ours) width = std::max(width, row->at("name").get<std::string>().size());
-  text += fmt::format("{:>6}  {:6}  {:{}}  {:>10}  {:>8}  {:>9}  {}\n", "share", "bound", "row", width, "median", "GB/s", "GFLOP/s", "best peer");
+  text += fmt::format("{:>6}  {:6}  {:{}}  {:>10}  {:>10}  {:>8}  {:>9}  {}\n", "share", "bound", "row", width, "shortest", "median", "GB/s", "GFLOP/s",
+                      "best peer");
   for (const ordered_json* row : ours) {
     const std::string name = row->at("name");
-    const double seconds = row->at("median_s");
-    text += fmt::format("{:>5.1f}%  {:6}  {:{}}  {:>10}  {:>8.1f}  {:>9.1f}  ", 100 * row->at("share_of_ceiling").get<double>(),
-                        row->at("bound").get<std::string>(), name, width, time_text(seconds), row->at("GB/s").get<double>(),
+    const double typical = row->at("median_s");
+    text += fmt::format("{:>5.1f}%  {:6}  {:{}}  {:>10}  {:>10}  {:>8.1f}  {:>9.1f}  ", 100 * row->at("share_of_ceiling").get<double>(),
+                        row->at("bound").get<std::string>(), name, width, time_text(row->at("least_s")), time_text(typical), row->at("GB/s").get<double>(),
                         1e3 * row->at("TFLOP/s").get<double>());
     if (const auto peer = best_peer.find(name); peer != best_peer.end())
-      text += fmt::format("{:.2f}x {}", peer->second->at("median_s").get<double>() / seconds, peer->second->at("peer").get<std::string>());
+      text += fmt::format("{:.2f}x {}", peer->second->at("median_s").get<double>() / typical, peer->second->at("peer").get<std::string>());
     while (text.back() == ' ') text.pop_back();
     text += '\n';
   }
   if (!best_peer.empty())
-    text += "\nbest peer: its time divided by ours, more than 1: ours is faster. `own` is ours behind the seam, where a library was chosen.\n";
+    text += "\nbest peer: its median divided by ours, more than 1: ours is faster. `own` is ours behind the seam, where a library was chosen.\n";
   if (!failed.empty()) text += "\nwithout a number:\n";
   for (const ordered_json* row : failed) text += fmt::format("  {}: {}\n", row->at("name").get<std::string>(), row->at("error").get<std::string>());
   return text;
@@ -115,7 +116,11 @@ void append_samples(ordered_json& record, const ordered_json& more) {
     const auto found = rows.find(row.at("name"));
     if (row.contains("error") || found == rows.end()) continue;
     for (const ordered_json& value : found->second->at("seconds")) row["seconds"].push_back(value);
-    row["median_s"] = median(row["seconds"].get<std::vector<double>>());
+    const std::vector<double> seconds = row["seconds"];
+    const double before = row.at("least_s"), least = quantile(seconds, 0);
+    row["median_s"] = median(seconds);
+    row["least_s"] = least;
+    for (const char* rate : {"share_of_ceiling", "GB/s", "TFLOP/s"}) row[rate] = row.at(rate).get<double>() * before / least;
   }
 }
 
