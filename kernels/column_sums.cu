@@ -63,6 +63,16 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
   compute_t<T> slope;
   compute_t<T>* partials;  // [pieces,columns]
 
+  // What value `from` adds to its column, stored on the way.
+  SIMT_DEVICE compute_t<T> one(std::int64_t from, std::int64_t to) const {
+    using C = compute_t<T>;
+    C v = load(x, from);
+    if constexpr (kActivation == Activation::leaky_relu) v *= load(y, from) > C(0) ? C(1) : slope;
+    if constexpr (kActivation == Activation::sigmoid) v = v * load(y, from) * (C(1) - load(y, from));
+    if constexpr (kActivation != Activation::none) store(dx, to, v);
+    return v;
+  }
+
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     SIMT_BLOCK_SHARED(B, C, folded, [kThreads]);
@@ -85,19 +95,19 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
       const std::int64_t base = wide * pitch + tile;
       if (base >= end) break;
       const int length = static_cast<int>(end - base < tile_width ? end - base : tile_width);  // the last wide row may be short
-      b.strided(length, [&](int t, int i) SIMT_LAMBDA {
-        const std::int64_t from = kShuffled ? place[t] : base + i;
-        C v = load(x, from);
-        if constexpr (kActivation == Activation::leaky_relu) v *= load(y, from) > C(0) ? C(1) : slope;
-        if constexpr (kActivation == Activation::sigmoid) v = v * load(y, from) * (C(1) - load(y, from));
-        if constexpr (kActivation != Activation::none) store(dx, base + i, v);
-        total[t] += v;
-        if constexpr (kShuffled) {
+      if constexpr (kShuffled) {
+        const int run = static_cast<int>(places.run);
+        b.stretches(length, run - static_cast<int>(tile % run), run, [&](int t, int count) SIMT_LAMBDA {
+          const std::int64_t from = place[t], to = base + t;
+          SIMT_SIMD
+          for (int k = 0; k < count; ++k) total[t + k] += one(from + k, to + k);
           const bool next_line = column[t] + places.columns_ahead >= places.w;
           column[t] += places.columns_ahead - (next_line ? places.w : 0);
           place[t] += places.ahead + (next_line ? places.line - places.line / places.r : 0);
-        }
-      });
+        });
+      } else {
+        b.strided(length, [&](int t, int i) SIMT_LAMBDA { total[t] += one(base + i, base + i); });
+      }
     }
     b.threads([&](int t, int) SIMT_LAMBDA { folded[t] = total[t]; });
     const int sums = plan.fold == 1 ? tile_width : static_cast<int>(plan.columns);

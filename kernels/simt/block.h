@@ -7,6 +7,9 @@
 //                          e % NJ written by hand would cost five times as much there
 //   b.strided(n, f)        f(t, i) for i in [0, n), t = the thread that i falls to (i mod threads). No barrier: for sums
 //                          into Reg values
+//   b.stretches(n, first, length, f)   threads [0, n) in stretches of neighbours, n <= threads: the first has `first` threads, the others
+//                          `length`. f(t, count) for the stretch that begins at thread t: all of it on the host, a SIMD loop over
+//                          count; one thread at a time on the GPU (count 1). For places that are neighbours within a stretch. No barrier
 //   Reg<T> r; r[t]         one value per thread that lives across phases; t = tx + kx * ty
 //   b.sum(r)               the block's sum, known to every thread. Its tree is fixed, so its bits are the GPU's
 //   b.block_x() ...        place in the grid
@@ -66,6 +69,9 @@ template <int BX, int BY> struct ThreadBlock {
   }
   template <class F> SIMT_DEVICE void strided(int n, F&& f) const {
     for (int i = thread(); i < n; i += size) f(thread(), i);
+  }
+  template <class F> SIMT_DEVICE void stretches(int n, int, int, F&& f) const {
+    if (thread() < n) f(thread(), 1);
   }
 
   // Within each warp by shuffles (lane l takes lane l ^ 16, then ^ 8, ...), then the warps' sums the same way.
@@ -143,6 +149,9 @@ template <int BX, int BY> struct LoopBlock {
     }
     SIMT_SIMD
     for (int t = 0; t < n - i; ++t) f(t, i + t);
+  }
+  template <class F> SIMT_DEVICE void stretches(int n, int first, int length, F&& f) const {
+    for (int t = 0, end = first; t < n; t = end, end += length) f(t, end < n ? end - t : n - t);
   }
 
   // ThreadBlock's tree: of a butterfly only lane 0 counts, and lane 0 sees a tree of halves.
