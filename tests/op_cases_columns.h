@@ -62,7 +62,7 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
 
   // Second stages of many matrices in one launch: as many as a step of `original` has, and more than one launch takes.
   for (const int matrices : {1, 15, 40}) {
-    constexpr std::int64_t matrix_rows = 300;
+    constexpr std::int64_t matrix_rows = 40;
     const auto columns_of = [](int i) { return std::int64_t{3} + 61 * (i % 7); };
     std::int64_t total = 0;
     for (int i = 0; i < matrices; ++i) total += columns_of(i);
