@@ -84,7 +84,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   std::mt19937_64 random(1);
   std::vector<std::vector<double>> chance(pairs.size());   // empty: too few samples
   std::vector<double> spread(pairs.size());
-  std::map<std::string, std::vector<double>> spreads;
+  std::map<std::string, std::vector<double>> spreads, moves;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     Pair& pair = pairs[i];
     for (double& v : pair.y) v -= common[pair.group];
@@ -94,13 +94,17 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     chance[i] = chance_effects(pair, options.dealings, random);
     spread[i] = root_mean_square(chance[i]);
     spreads[pair.group].push_back(spread[i]);
+    moves[pair.group].push_back(std::fabs(pair.effect));
   }
-  std::map<std::string, double> typical;
-  for (const auto& [group, values] : spreads) typical[group] = median(values);
+  std::map<std::string, double> of_group;   // what every row of a group is granted
+  for (const auto& [group, values] : spreads) {
+    of_group[group] = 0.5 * median(values);
+    if (values.size() >= options.group_rows) of_group[group] += 2 * quantile(moves[group], 0.75);
+  }
   constexpr double clock = 1e-6;  // two runs without any noise still differ by a clock's tick
   std::vector<double> largest(static_cast<std::size_t>(options.dealings));
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    spread[i] += 0.5 * typical[pairs[i].group] + clock;
+    spread[i] += of_group[pairs[i].group] + clock;
     for (std::size_t k = 0; k < chance[i].size(); ++k) largest[k] = std::max(largest[k], std::fabs(chance[i][k]) / spread[i]);
   }
   std::sort(largest.begin(), largest.end());

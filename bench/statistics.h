@@ -9,6 +9,8 @@
 //   chance     if nothing changed, which round belongs to which run means nothing: the rounds of a row are dealt out anew, many times,
 //              and each time gives an effect that is chance. Their standard deviation s says how far this row jumps. To it half the
 //              median of the group's is added, so that a row that happened to be calm does not count as sure (Tusher, Tibshirani, Chu 2001).
+//   the run    some rows keep another speed for a whole run, in every round of it: dealing cannot see that. So s also gets twice the upper
+//              quartile of what the group's rows moved. It blinds the test only where more than a quarter of a group really changed.
 //   test       (|effect| - smallest) / s, against the largest |effect| / s of any row in each dealing (Westfall, Young 1993): one false
 //              alarm in 1/alpha runs, however many rows there are. "By more than the smallest change that we care for", not "different".
 #pragma once

@@ -67,6 +67,22 @@ int quiet_pairs(unsigned seed, int rounds_before, int rounds_after, const Noise&
 
 TEST(Compare, EqualRunsAreEqual) { EXPECT_GE(quiet_pairs(11, 10, 10, {}), 95); }
 TEST(Compare, EqualRunsAreEqualWithMoreRounds) { EXPECT_GE(quiet_pairs(12, 24, 24, {}), 95); }
+
+// A row in twenty is up to 6 % slower or faster for a whole run, the others 1 %, as on a machine whose neighbour works through all of it.
+TEST(Compare, RowsWithAnotherSpeedForAWholeRunAreForgiven) {
+  std::mt19937 random(18);
+  std::uniform_real_distribution<double> uniform(-0.06, 0.06);
+  int quiet = 0;
+  for (int trial = 0; trial < 100; ++trial) {
+    std::vector<double> factors[2] = {std::vector<double>(120, 1.0), std::vector<double>(120, 1.0)};
+    for (std::vector<double>& of_run : factors)
+      for (double& factor : of_run) factor = std::exp(random() % 20 == 0 ? uniform(random) : 0.2 * uniform(random));
+    const std::vector<Series> before = made_up_run(random, 120, 16, factors[0]);
+    quiet += alarms(compare_runs(before, made_up_run(random, 120, 16, factors[1]), quick())) == 0;
+  }
+  EXPECT_GE(quiet, 95);
+}
+
 TEST(Compare, EqualRunsAreEqualUnderHeavyTails) { EXPECT_GE(quiet_pairs(13, 10, 10, {0.2, 0.4, 0.3, 0.2}), 94); }
 TEST(Compare, EqualRunsOfDifferentLengthAreEqual) { EXPECT_GE(quiet_pairs(14, 8, 20, {}), 95); }
 
@@ -89,8 +105,8 @@ int found_pairs(unsigned seed, int rounds, int* alone) {
 
 TEST(Compare, FindsOneKernelSlowedByTenPercent) {
   int alone = 0;
-  EXPECT_GE(found_pairs(15, 12, &alone), 12);
-  EXPECT_GE(found_pairs(16, 24, &alone), 50);
+  EXPECT_GE(found_pairs(15, 24, &alone), 40);
+  EXPECT_GE(found_pairs(16, 48, &alone), 65);
   EXPECT_GE(alone, 2 * 95);
 }
 
