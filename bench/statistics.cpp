@@ -121,4 +121,27 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   return result;
 }
 
+std::vector<std::string> suspects(const Comparison& first, double smallest, std::size_t most) {
+  const auto size = [](const Change* c) { return std::fabs(std::log(c->ratio)); };
+  std::vector<const Change*> changed;
+  for (const Change& c : first.changes)
+    if (size(&c) > std::log1p(smallest)) changed.push_back(&c);
+  std::stable_sort(changed.begin(), changed.end(), [&](const Change* a, const Change* b) { return size(a) > size(b); });
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < std::min(most, changed.size()); ++i) names.push_back(changed[i]->name);
+  return names;
+}
+
+Comparison after_second_look(const Comparison& first, const std::vector<Series>& before, const std::vector<Series>& after, CompareOptions options) {
+  options.group_rows = std::numeric_limits<std::size_t>::max();  // suspects are no sample of the machine: nothing common is taken off
+  const Comparison second = compare_runs(before, after, options);
+  Comparison result = first;
+  for (Change& change : result.changes) {
+    const auto again = std::find_if(second.changes.begin(), second.changes.end(), [&](const Change& c) { return c.name == change.name; });
+    if (again != second.changes.end()) change = *again;
+    else change.verdict = Verdict::equal;
+  }
+  return result;
+}
+
 }  // namespace bench

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -58,7 +60,7 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
 ordered_json run_other(const std::string& program, const Arguments& args) {
   const std::filesystem::path record = std::filesystem::temp_directory_path() / fmt::format("doppel_bench_{}.json", ::getpid());
   std::vector<std::string> words{program, "bench", "--quiet", "--json", record.string(), "--filter", args.suite.filter, "--device", args.suite.device};
-  words.insert(words.end(), {"--rounds", std::to_string(args.suite.rounds), "--seconds", fmt::format("{:.0f}", args.suite.seconds)});
+  words.insert(words.end(), {"--rounds", std::to_string(args.suite.rounds), "--seconds", fmt::format("{:.2f}", args.suite.seconds)});
   if (args.suite.every_case) words.push_back("--all");
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -79,6 +81,37 @@ ordered_json run_other(const std::string& program, const Arguments& args) {
   return result;
 }
 
+// The second look of bench/statistics.h: many short processes of both programs in turn, one sample of each row from each.
+bench::Comparison look_again(const bench::Comparison& first, const std::string& self, Arguments args, bool quiet) {
+  constexpr int looks = 12;
+  const std::vector<std::string> names = bench::suspects(first);
+  if (names.empty()) return first;
+  if (!quiet) fmt::print(stderr, "{} rows look different: measured again by themselves, {} times each\n", names.size(), looks);
+  args.suite.filter.clear();
+  for (const std::string& name : names) {
+    args.suite.filter += args.suite.filter.empty() ? "^(" : "|";
+    for (const char c : name) {
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '/' && c != '_') args.suite.filter += '\\';
+      args.suite.filter += c;
+    }
+  }
+  args.suite.filter += ")$";
+  args.suite.rounds = 8;
+  args.suite.seconds = std::max(4.0, args.suite.seconds / (2 * looks));
+  std::vector<bench::Series> samples[2];  // theirs, ours
+  for (int look = 0; look < looks; ++look)
+    for (const bool mine : {look % 2 == 0, look % 2 != 0}) {
+      std::vector<bench::Series>& rows = samples[mine];
+      for (const bench::Series& row : bench::series(run_other(mine ? self : args.against, args))) {
+        if (row.values.empty()) continue;
+        auto found = std::find_if(rows.begin(), rows.end(), [&](const bench::Series& s) { return s.name == row.name; });
+        if (found == rows.end()) found = rows.insert(rows.end(), {row.name, row.group, {}});
+        found->values.push_back(bench::quantile(row.values, 0));
+      }
+    }
+  return bench::after_second_look(first, samples[0], samples[1]);
+}
+
 void write_record(const std::string& path, const ordered_json& record) {
   const std::string text = record.dump(1) + "\n";
   if (path == "-") {
@@ -91,12 +124,12 @@ void write_record(const std::string& path, const ordered_json& record) {
 
 void run(const Arguments& args, const Context& context) {
   const std::string json = args.json.empty() && context.json ? "-" : args.json;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
   ordered_json old, record;
   if (!args.compare.empty()) old = bench::read_record(args.compare);  // before minutes are spent
   if (!args.against.empty()) {
     // Ours, theirs, ours, ...: what the machine does to one it does to the other. Both as programs of their own, so that neither has
     // a process that is warmer than the other's.
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe");
     Arguments part = args;
     part.suite.seconds = args.suite.seconds / 2 / args.turns;
     for (int turn = 0; turn < args.turns; ++turn) {
@@ -117,7 +150,8 @@ void run(const Arguments& args, const Context& context) {
   bool slower = false;
   std::string report;
   if (!old.is_null()) {
-    const bench::Comparison comparison = bench::compare_runs(bench::series(old), bench::series(record));
+    bench::Comparison comparison = bench::compare_runs(bench::series(old), bench::series(record));
+    if (!args.against.empty()) comparison = look_again(comparison, self, args, context.quiet);
     record["compared"] = bench::to_json(comparison);
     report = bench::describe(comparison, old, record);
     for (const bench::Change& change : comparison.changes) slower |= change.verdict == bench::Verdict::slower;
@@ -142,7 +176,9 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--json", args->json, "Write the record here, - for stdout instead of the table")->type_name("FILE");
   CLI::Option* compare =
       command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
-  command->add_option("--against", args->against, "Say what changed against another build, run in turn with this one: surer than --compare")
+  command
+      ->add_option("--against", args->against,
+                   "Say what changed against another build: the two in turn, and once more what looks different. Surer than --compare; takes twice --seconds")
       ->type_name("PROGRAM")
       ->excludes(compare);
   command->add_option("--turns", args->turns, "Times that each of the two runs with --against")->check(CLI::Range(1, 50));
