@@ -111,6 +111,10 @@ def maybe(row, key, form=number, factor=1.0):
     return "" if row.get(key) is None else form(row[key] * factor)
 
 
+def count(value):
+    return f"{value:,.0f}"
+
+
 def percent(value):
     return f"{100 * value:.0f} %"
 
@@ -158,8 +162,8 @@ def steps_table(steps):
                 number(row["p95_ms"]),
                 number(row["faces_per_second"]),
                 augmented(row),
-                maybe(row, "launches"),
-                maybe(row, "graph_nodes"),
+                maybe(row, "launches", count),
+                maybe(row, "graph_nodes", count),
                 maybe(row, "idle_share", percent),
                 maybe(row, "peak_bytes", number, 1 / MIB),
                 maybe(row, "forecast_bytes", number, 1 / MIB),
@@ -187,7 +191,7 @@ def parts_table(steps):
             part["name"],
             number(part["median_ms"]),
             number(part["floor_ms"]),
-            part["launches"],
+            count(part["launches"]),
             number(part["flops"] / 1e9),
             number(part["bytes"] / 1e6),
         ]
@@ -233,7 +237,7 @@ def race_table(race):
             number(row["images_per_second"]),
             number(row["peak_bytes"] / MIB),
             number(row["start_seconds"]),
-            maybe(row, "launches") or maybe(row, "graph_nodes"),
+            maybe(row, "launches", count) or maybe(row, "graph_nodes", count),
             maybe(row, "idle_share", percent),
             f"{row['ratio']:.2f}x" if "ratio" in row else "",
         ]

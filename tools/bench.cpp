@@ -68,6 +68,7 @@ ordered_json run_other(const std::string& program, const Arguments& args) {
   const pid_t child = fork();
   if (child < 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program));
   if (child == 0) {
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(127);  // its table is nobody's: the record is what we want
     execvp(program.c_str(), pointers.data());
     _exit(127);
   }
