@@ -51,7 +51,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
 // `smallest`, the largest changes first. The second look is at these alone, with fresh samples, one from each of many short processes, so that
 // a process that is lucky for all of its life is one sample, not a run. It alone decides: chance has to fool a handful of rows anew, not
 // one of hundreds, and so a small change shows.
-std::vector<std::string> suspects(const Comparison& first, double smallest = 0.03, std::size_t most = 40);
+std::vector<std::string> suspects(const Comparison& first, double smallest = 0.03, std::size_t most = 60);
 Comparison after_second_look(const Comparison& first, const std::vector<Series>& before, const std::vector<Series>& after, CompareOptions options = {});
 
 }  // namespace bench

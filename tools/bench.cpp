@@ -10,6 +10,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -56,8 +57,11 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
   return bench::to_json(suite, before, bench::machine_state());
 }
 
+// Set by run_other for a program that has checked the same rows before: it only times our own.
+constexpr const char* kAgain = "DOPPEL_BENCH_AGAIN";
+
 // What another doppel measures, as a child of its own: the same rows, a share of the time.
-ordered_json run_other(const std::string& program, const Arguments& args) {
+ordered_json run_other(const std::string& program, const Arguments& args, bool again) {
   const std::filesystem::path record = std::filesystem::temp_directory_path() / fmt::format("doppel_bench_{}.json", ::getpid());
   std::vector<std::string> words{program, "bench", "--quiet", "--json", record.string(), "--filter", args.suite.filter, "--device", args.suite.device};
   words.insert(words.end(), {"--rounds", std::to_string(args.suite.rounds), "--seconds", fmt::format("{:.2f}", args.suite.seconds)});
@@ -68,6 +72,7 @@ ordered_json run_other(const std::string& program, const Arguments& args) {
   const pid_t child = fork();
   if (child < 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program));
   if (child == 0) {
+    if (again) ::setenv(kAgain, "1", 1);
     if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(127);  // its table is nobody's: the record is what we want
     execvp(program.c_str(), pointers.data());
     _exit(127);
@@ -103,7 +108,7 @@ bench::Comparison look_again(const bench::Comparison& first, const std::string& 
   for (int look = 0; look < looks; ++look)
     for (const bool mine : {look % 2 == 0, look % 2 != 0}) {
       std::vector<bench::Series>& rows = samples[mine];
-      for (const bench::Series& row : bench::series(run_other(mine ? self : args.against, args))) {
+      for (const bench::Series& row : bench::series(run_other(mine ? self : args.against, args, true))) {
         if (row.values.empty()) continue;
         auto found = std::find_if(rows.begin(), rows.end(), [&](const bench::Series& s) { return s.name == row.name; });
         if (found == rows.end()) found = rows.insert(rows.end(), {row.name, row.group, {}});
@@ -134,18 +139,20 @@ void run(const Arguments& args, const Context& context) {
     Arguments part = args;
     part.suite.seconds = args.suite.seconds / 2 / args.turns;
     for (int turn = 0; turn < args.turns; ++turn) {
-      const ordered_json ours = run_other(self, part), theirs = run_other(args.against, part);
+      const ordered_json ours = run_other(self, part, turn > 0), theirs = run_other(args.against, part, turn > 0);
       if (turn == 0) record = ours, old = theirs;
       else bench::append_samples(record, ours), bench::append_samples(old, theirs);
     }
   } else {
-    bench::Suite suite(bench::op_table(), args.suite);
+    bench::SuiteOptions options = args.suite;
+    if (std::getenv(kAgain) != nullptr) options.checked = true, options.peers = options.renew_ceilings = false;
+    bench::Suite suite(bench::op_table(), options);
     if (args.list) {
       for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);
       return;
     }
     if (suite.rows().empty()) throw Error(ErrorKind::usage, fmt::format("--filter '{}' matches no row: see 'doppel bench --list'", args.suite.filter));
-    record = measure(suite, args.suite, context.quiet);
+    record = measure(suite, options, context.quiet);
   }
 
   bool slower = false;
