@@ -186,7 +186,7 @@ void add_bench(CLI::App& app, Context& context) {
       command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
   command
       ->add_option("--against", args->against,
-                   "Say what changed against another build: the two in turn, and once more what looks different. Surer than --compare; takes twice --seconds")
+                   "Say what changed against another build: the two in turn, and once more what looks different. Surer than --compare, and slower")
       ->type_name("PROGRAM")
       ->excludes(compare);
   command->add_option("--turns", args->turns, "Times that each of the two runs with --against")->check(CLI::Range(1, 50));
