@@ -289,8 +289,10 @@ TEST_P(WaitingSums, AreCompleteBeforeTheyAreReadOrAddedTo) {
   const Tensor x = Tensor::from<double>(std::vector<double>(2 * 5 * 5 * 3, 0.5), {2, 5, 5, 3});
   const auto loss = [&](const Tensor& w, const Tensor& b, const Tensor& c) {
     const Conv2dOptions leaky{1, Activation::leaky_relu, 0.1f, 2}, sigmoid{1, Activation::sigmoid};
-    const Tensor once = sum(conv2d(x, w, b, leaky)), twice = sum(conv2d(x, w, b, sigmoid)), apart = sum(conv2d(x, w, c, leaky)), part = sum(b.rows(2, 5));
-    return add(add(once, twice), add(apart, part));
+    // The backward pass meets them from right to left: what waits is added to, and then looked into.
+    const Tensor part = sum(b.rows(2, 5)), once = sum(conv2d(x, w, b, leaky)), twice = sum(conv2d(x, w, b, sigmoid));
+    const Tensor part_of_other = sum(c.rows(0, 3)), apart = sum(conv2d(x, w, c, leaky));
+    return add(add(add(once, twice), add(apart, part)), part_of_other);
   };
   const auto leaf_like = [](const Tensor& t) { return t.detach().to(DType::f64).set_requires_grad(true); };
   const Tensor w = leaf_like(arena.value(weight)), b = leaf_like(arena.value(bias)), c = leaf_like(arena.value(other));
