@@ -108,22 +108,6 @@ std::vector<Series> series(const ordered_json& record) {
   return all;
 }
 
-void append_samples(ordered_json& record, const ordered_json& more) {
-  std::map<std::string, const ordered_json*> rows;
-  for (const ordered_json& row : more.at("rows"))
-    if (!row.contains("error")) rows[row.at("name")] = &row;
-  for (ordered_json& row : record.at("rows")) {
-    const auto found = rows.find(row.at("name"));
-    if (row.contains("error") || found == rows.end()) continue;
-    for (const ordered_json& value : found->second->at("seconds")) row["seconds"].push_back(value);
-    const std::vector<double> seconds = row["seconds"];
-    const double before = row.at("least_s"), least = quantile(seconds, 0);
-    row["median_s"] = median(seconds);
-    row["least_s"] = least;
-    for (const char* rate : {"share_of_ceiling", "GB/s", "TFLOP/s"}) row[rate] = row.at(rate).get<double>() * before / least;
-  }
-}
-
 std::string describe(const Comparison& comparison, const ordered_json& before, const ordered_json& after, const CompareOptions& options) {
   std::string text;
   for (const char* key : {"cpu", "gpu"}) {
@@ -140,7 +124,7 @@ std::string describe(const Comparison& comparison, const ordered_json& before, c
                    [](const Change& a, const Change& b) { return std::fabs(std::log(a.ratio)) > std::fabs(std::log(b.ratio)); });
   std::size_t equal = 0, slower = 0, faster = 0, few = 0;
   for (const Change& c : changes) {
-    equal += c.verdict == Verdict::equal, few += c.verdict == Verdict::too_few;
+    equal += c.verdict == Verdict::equal, few += c.verdict == Verdict::undecided;
     if (c.verdict != Verdict::slower && c.verdict != Verdict::faster) continue;
     (c.verdict == Verdict::slower ? slower : faster)++;
     text += fmt::format("{}  {}  time {}  (p {:.2g})\n", c.verdict == Verdict::slower ? "SLOWER" : "faster", c.name, percent(c.ratio), c.p);
@@ -158,10 +142,7 @@ std::string describe(const Comparison& comparison, const ordered_json& before, c
 ordered_json to_json(const Comparison& comparison) {
   ordered_json json{
       {"changes", ordered_json::array()}, {"shifts", ordered_json::array()}, {"only_old", comparison.only_old}, {"only_new", comparison.only_new}};
-  const auto word = [](Verdict v) {
-    return v == Verdict::equal ? "equal" : v == Verdict::slower ? "slower" : v == Verdict::faster ? "faster" : "too few samples";
-  };
-  for (const Change& c : comparison.changes) json["changes"].push_back({{"name", c.name}, {"time_ratio", c.ratio}, {"p", c.p}, {"verdict", word(c.verdict)}});
+  for (const Change& c : comparison.changes) json["changes"].push_back({{"name", c.name}, {"time_ratio", c.ratio}, {"p", c.p}, {"verdict", name(c.verdict)}});
   for (const GroupShift& s : comparison.shifts) json["shifts"].push_back({{"group", s.group}, {"time_ratio", s.ratio}, {"rows", s.rows}});
   return json;
 }

@@ -16,9 +16,6 @@ nlohmann::ordered_json read_record(const std::string& path);
 // Times of our own rows, by what bounds them.
 std::vector<Series> series(const nlohmann::ordered_json& record);
 
-// The samples of `more` behind those of `record`, row by row: rounds of the same program, taken in turn with another's.
-void append_samples(nlohmann::ordered_json& record, const nlohmann::ordered_json& more);
-
 std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after,
                      const CompareOptions& options = {});
 nlohmann::ordered_json to_json(const Comparison& comparison);

@@ -38,7 +38,7 @@ class Results:
         if "races" in document:
             self.races += document["races"]
             self.machines.append(machine(context) + f", PyTorch {context.get('torch', 'of unknown version')}")
-        elif document.get("format", "").startswith("doppel-bench"):
+        elif document.get("format") == "doppel-bench-1":
             self.kernels += [suite_kernel(row) for row in document["rows"]]
             self.ceilings.update(document.get("ceilings", {}))
         elif "benchmarks" in document:

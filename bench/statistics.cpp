@@ -19,6 +19,15 @@ double quantile(std::vector<double> values, double q) {
   return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
 }
 
+const char* name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::equal: return "equal";
+    case Verdict::slower: return "slower";
+    case Verdict::faster: return "faster";
+    default: return "undecided";
+  }
+}
+
 namespace {
 
 struct Pair { std::string group; std::vector<double> x, y; double effect = 0; };  // logarithms, old and new
@@ -64,7 +73,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     old_rows.erase(found);
     Change change;
     change.name = s.name;
-    if (std::min(pair.x.size(), pair.y.size()) < options.fewest_samples) change.verdict = Verdict::too_few;
+    if (std::min(pair.x.size(), pair.y.size()) < options.fewest_samples) change.verdict = Verdict::undecided;
     if (!pair.x.empty() && !pair.y.empty()) {
       pair.effect = shortest(pair.y) - shortest(pair.x);
       shifts[s.group].push_back(pair.effect);
@@ -90,7 +99,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     for (double& v : pair.y) v -= common[pair.group];
     pair.effect -= common[pair.group];
     result.changes[i].ratio = std::exp(pair.effect);
-    if (result.changes[i].verdict == Verdict::too_few) continue;
+    if (result.changes[i].verdict == Verdict::undecided) continue;
     chance[i] = chance_effects(pair, options.dealings, random);
     spread[i] = root_mean_square(chance[i]);
     spreads[pair.group].push_back(spread[i]);
@@ -112,7 +121,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   const double smallest = std::log1p(options.smallest);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     Change& change = result.changes[i];
-    if (change.verdict == Verdict::too_few) continue;
+    if (change.verdict == Verdict::undecided) continue;
     const double seen = (std::fabs(pairs[i].effect) - smallest) / spread[i];
     const auto as_large = static_cast<double>(largest.end() - std::lower_bound(largest.begin(), largest.end(), seen));
     change.p = (1 + as_large) / (1 + static_cast<double>(options.dealings));
@@ -121,27 +130,43 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   return result;
 }
 
-std::vector<std::string> suspects(const Comparison& first, double smallest, std::size_t most) {
-  const auto size = [](const Change* c) { return std::fabs(std::log(c->ratio)); };
-  std::vector<const Change*> changed;
-  for (const Change& c : first.changes)
-    if (size(&c) > std::log1p(smallest)) changed.push_back(&c);
-  std::stable_sort(changed.begin(), changed.end(), [&](const Change* a, const Change* b) { return size(a) > size(b); });
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < std::min(most, changed.size()); ++i) names.push_back(changed[i]->name);
-  return names;
+// ---- two programs that took turns
+
+Centre centre(const std::vector<double>& values, double z) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  std::vector<double> means;  // of all pairs, each value with itself too (Walsh averages)
+  for (std::size_t i = 0; i < values.size(); ++i)
+    for (std::size_t j = i; j < values.size(); ++j) means.push_back((values[i] + values[j]) / 2);
+  if (means.empty()) return {-infinity, 0, infinity};
+  std::sort(means.begin(), means.end());
+  // The sum of the signed ranks of values above c is the number of means above c.
+  const double n = static_cast<double>(values.size());
+  const double expected = n * (n + 1) / 4, deviation = std::sqrt(n * (n + 1) * (2 * n + 1) / 24);
+  const double outside = std::floor(expected - z * deviation);   // means beyond each bound
+  const double middle = median(means);
+  if (outside < 0) return {-infinity, middle, infinity};
+  const auto k = static_cast<std::size_t>(outside);
+  return {means[k], middle, means[means.size() - 1 - k]};
 }
 
-Comparison after_second_look(const Comparison& first, const std::vector<Series>& before, const std::vector<Series>& after, CompareOptions options) {
-  options.group_rows = std::numeric_limits<std::size_t>::max();  // suspects are no sample of the machine: nothing common is taken off
-  const Comparison second = compare_runs(before, after, options);
-  Comparison result = first;
-  for (Change& change : result.changes) {
-    const auto again = std::find_if(second.changes.begin(), second.changes.end(), [&](const Change& c) { return c.name == change.name; });
-    if (again != second.changes.end()) change = *again;
-    else change.verdict = Verdict::equal;
+double normal_quantile(double p) {
+  double low = -40, high = 40;
+  for (int i = 0; i < 80; ++i) {
+    const double z = (low + high) / 2;
+    (std::erfc(-z / std::sqrt(2.0)) / 2 < p ? low : high) = z;
   }
-  return result;
+  return low;
+}
+
+Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows, const JudgeOptions& options) {
+  const double tests = static_cast<double>(rows) * options.most_processes;
+  const Centre wide = centre(log_ratios, -normal_quantile(options.alpha / 2 / tests)), narrow = centre(log_ratios, -normal_quantile(options.miss));
+  Judgement j{Verdict::undecided, wide.middle, wide.low, wide.high};
+  const double smallest = std::log1p(options.smallest), find = std::log1p(options.find);
+  if (narrow.low > -find && narrow.high < find) j.verdict = Verdict::equal;
+  if (processes >= options.fewest_processes && wide.low > smallest) j.verdict = Verdict::slower;
+  if (processes >= options.fewest_processes && wide.high < -smallest) j.verdict = Verdict::faster;
+  return j;
 }
 
 }  // namespace bench

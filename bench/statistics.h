@@ -25,7 +25,8 @@ inline double median(std::vector<double> values) { return quantile(std::move(val
 // One row of a run: seconds, a value per round.
 struct Series { std::string name, group; std::vector<double> values; };
 
-enum class Verdict { equal, slower, faster, too_few };
+enum class Verdict { equal, slower, faster, undecided };
+const char* name(Verdict);
 struct Change {
   std::string name;
   double ratio = 1;            // shortest new / shortest old, the group's own shift taken off
@@ -47,11 +48,30 @@ struct CompareOptions {
 };
 Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after, const CompareOptions& options = {});
 
-// Two looks, where both programs are at hand. The first look at all rows only says which are worth a second: those that changed by more than
-// `smallest`, the largest changes first. The second look is at these alone, with fresh samples, one from each of many short processes, so that
-// a process that is lucky for all of its life is one sample, not a run. It alone decides: chance has to fool a handful of rows anew, not
-// one of hundreds, and so a small change shows.
-std::vector<std::string> suspects(const Comparison& first, double smallest = 0.03, std::size_t most = 60);
-Comparison after_second_look(const Comparison& first, const std::vector<Series>& before, const std::vector<Series>& after, CompareOptions options = {});
+// ---- two programs that took turns (bench/turns.h): pairs of timings next to each other, log(new / old) of each
+
+// Hodges and Lehmann's estimate of the centre, the median of the means of all pairs of values, and Tukey's bounds on it: those means that Wilcoxon's
+// signed ranks would not tell from it by z standard deviations. Asks of the noise only that it is as often too much as too little, which turns
+// make it be; a value that is far off counts like one that is a little off. Infinite bounds where there are too few values for z.
+struct Centre { double low, middle, high; };
+Centre centre(const std::vector<double>& values, double z);
+
+double normal_quantile(double p);  // z that a standard normal value is under with probability p
+
+struct JudgeOptions {
+  double find = 0.10;                // the change that must not be missed
+  double smallest = 0.03;            // one of less is nobody's business
+  double alpha = 0.05;               // of one false alarm among all rows, all looks taken together (Bonferroni)
+  double miss = 0.003;               // of letting go, at one look, a row that changed by `find`
+  int fewest_processes = 4;          // before a row is accused: a process may be lucky for all of its life
+  int most_processes = 40;
+};
+struct Judgement {
+  Verdict verdict = Verdict::undecided;
+  double log_ratio = 0, low = 0, high = 0;   // of new to old; bounds at alpha over all rows and looks
+};
+// After each pair of processes: slower or faster, where even the nearer bound is beyond `smallest`; equal, where the farther of two bounds at `miss`
+// is within `find`; else undecided. `rows` are all that were begun with, for as many are tested.
+Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows, const JudgeOptions& options = {});
 
 }  // namespace bench

@@ -275,7 +275,7 @@ double Suite::sample(Row& row) {
 }
 
 void Suite::measure(Row& row) {
-  if (!row.error.empty() || (row.seconds.empty() && !options_.checked && !check(row))) return;
+  if (!row.error.empty() || (row.seconds.empty() && !check(row))) return;
   try {
     ceilings(row.device);  // takes the bed's memory the first time
     Bed& b = bed(row);

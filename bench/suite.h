@@ -48,7 +48,6 @@ struct SuiteOptions {
   int rounds = 20;                 // at most
   double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
   bool renew_ceilings = true;      // after every round
-  bool checked = false;            // by the same program, a moment ago: the rows are timed without holding them against their references
   std::vector<std::string> openblas = openblas_names();
 };
 

@@ -3,14 +3,10 @@
 
 #if DOPPEL_HAS_BENCH
 #include <fmt/format.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -19,6 +15,7 @@
 #include "bench/report.h"
 #include "bench/suite.h"
 #include "bench/table.h"
+#include "bench/turns.h"
 #include "faceswap/progress.h"
 #include "kernels/error.h"
 
@@ -31,8 +28,8 @@ using nlohmann::ordered_json;
 struct Arguments {
   bench::SuiteOptions suite;
   std::string json, compare, against;
-  int turns = 3;
-  bool list = false;
+  double find = 10;
+  bool list = false, serve = false;
 };
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -57,67 +54,6 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
   return bench::to_json(suite, before, bench::machine_state());
 }
 
-// Set by run_other for a program that has checked the same rows before: it only times our own.
-constexpr const char* kAgain = "DOPPEL_BENCH_AGAIN";
-
-// What another doppel measures, as a child of its own: the same rows, a share of the time.
-ordered_json run_other(const std::string& program, const Arguments& args, bool again) {
-  const std::filesystem::path record = std::filesystem::temp_directory_path() / fmt::format("doppel_bench_{}.json", ::getpid());
-  std::vector<std::string> words{program, "bench", "--quiet", "--json", record.string(), "--filter", args.suite.filter, "--device", args.suite.device};
-  words.insert(words.end(), {"--rounds", std::to_string(args.suite.rounds), "--seconds", fmt::format("{:.2f}", args.suite.seconds)});
-  if (args.suite.every_case) words.push_back("--all");
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  const pid_t child = fork();
-  if (child < 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program));
-  if (child == 0) {
-    if (again) ::setenv(kAgain, "1", 1);
-    if (std::freopen("/dev/null", "w", stdout) == nullptr) _exit(127);  // its table is nobody's: the record is what we want
-    execvp(program.c_str(), pointers.data());
-    _exit(127);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) {}
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    throw Error(ErrorKind::input, fmt::format("{} bench failed{}: --against takes another build of doppel that has bench", program,
-                                              WIFEXITED(status) && WEXITSTATUS(status) == 127 ? " to start" : ""));
-  ordered_json result = bench::read_record(record);
-  std::filesystem::remove(record);
-  return result;
-}
-
-// The second look of bench/statistics.h: many short processes of both programs in turn, one sample of each row from each.
-bench::Comparison look_again(const bench::Comparison& first, const std::string& self, Arguments args, bool quiet) {
-  constexpr int looks = 12;
-  const std::vector<std::string> names = bench::suspects(first);
-  if (names.empty()) return first;
-  if (!quiet) fmt::print(stderr, "{} rows look different: measured again by themselves, {} times each\n", names.size(), looks);
-  args.suite.filter.clear();
-  for (const std::string& name : names) {
-    args.suite.filter += args.suite.filter.empty() ? "^(" : "|";
-    for (const char c : name) {
-      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '/' && c != '_') args.suite.filter += '\\';
-      args.suite.filter += c;
-    }
-  }
-  args.suite.filter += ")$";
-  args.suite.rounds = 8;
-  args.suite.seconds = std::max(4.0, args.suite.seconds / (2 * looks));
-  std::vector<bench::Series> samples[2];  // theirs, ours
-  for (int look = 0; look < looks; ++look)
-    for (const bool mine : {look % 2 == 0, look % 2 != 0}) {
-      std::vector<bench::Series>& rows = samples[mine];
-      for (const bench::Series& row : bench::series(run_other(mine ? self : args.against, args, true))) {
-        if (row.values.empty()) continue;
-        auto found = std::find_if(rows.begin(), rows.end(), [&](const bench::Series& s) { return s.name == row.name; });
-        if (found == rows.end()) found = rows.insert(rows.end(), {row.name, row.group, {}});
-        found->values.push_back(bench::quantile(row.values, 0));
-      }
-    }
-  return bench::after_second_look(first, samples[0], samples[1]);
-}
-
 void write_record(const std::string& path, const ordered_json& record) {
   const std::string text = record.dump(1) + "\n";
   if (path == "-") {
@@ -128,38 +64,64 @@ void write_record(const std::string& path, const ordered_json& record) {
   if (!(file << text << std::flush)) throw Error(ErrorKind::disk, fmt::format("cannot write {}", path));
 }
 
+// Every row of this program and of another, in turn.
+void run_turns(const Arguments& args, const std::string& json, bool quiet) {
+  const auto command = [&](const std::string& program) {
+    std::vector<std::string> words{program, "bench", "--serve", "--filter", args.suite.filter, "--device", args.suite.device};
+    if (args.suite.every_case) words.push_back("--all");
+    return words;
+  };
+  bench::TurnOptions options;
+  options.seconds = args.suite.seconds;
+  options.judge.find = args.find / 100;
+  options.judge.smallest = 0.3 * options.judge.find;
+  const ordered_json before = bench::machine_state();
+  std::unique_ptr<faceswap::Progress> progress;
+  int processes = -1;
+  const bench::Turns turns =
+      bench::take_turns(command(args.against), command(std::filesystem::read_symlink("/proc/self/exe")), options, [&](const bench::TurnState& at) {
+        if (at.processes != processes) {
+          processes = at.processes;
+          progress = std::make_unique<faceswap::Progress>(fmt::format("processes {} of at most {}", processes + 1, options.judge.most_processes),
+                                                          static_cast<std::int64_t>(at.rows), quiet);
+        }
+        progress->update(static_cast<std::int64_t>(at.row));
+        return faceswap::stop_signal() == 0;
+      });
+  progress.reset();
+  if (turns.rows.empty()) throw Error(ErrorKind::usage, fmt::format("--filter '{}' matches no row that both have: see 'doppel bench --list'", args.suite.filter));
+  if (!json.empty()) {
+    ordered_json record = bench::to_json(turns);
+    record.update({{"machine", bench::describe_machine()}, {"before", before}, {"after", bench::machine_state()}});
+    write_record(json, record);
+  }
+  fmt::print(json == "-" ? stderr : stdout, "{}", bench::describe(turns, options.judge));
+  for (const bench::TurnRow& row : turns.rows)
+    if (!row.error.empty()) throw Error(ErrorKind::failure, fmt::format("{}: {}", row.name, row.error));
+  for (const bench::TurnRow& row : turns.rows)
+    if (row.judgement.verdict == bench::Verdict::slower) throw Error(ErrorKind::failure, "a kernel got slower");
+}
+
 void run(const Arguments& args, const Context& context) {
   const std::string json = args.json.empty() && context.json ? "-" : args.json;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-  ordered_json old, record;
+  if (!args.against.empty()) return run_turns(args, json, context.quiet);
+  ordered_json old;
   if (!args.compare.empty()) old = bench::read_record(args.compare);  // before minutes are spent
-  if (!args.against.empty()) {
-    // Ours, theirs, ours, ...: what the machine does to one it does to the other. Both as programs of their own, so that neither has
-    // a process that is warmer than the other's.
-    Arguments part = args;
-    part.suite.seconds = args.suite.seconds / 2 / args.turns;
-    for (int turn = 0; turn < args.turns; ++turn) {
-      const ordered_json ours = run_other(self, part, turn > 0), theirs = run_other(args.against, part, turn > 0);
-      if (turn == 0) record = ours, old = theirs;
-      else bench::append_samples(record, ours), bench::append_samples(old, theirs);
-    }
-  } else {
-    bench::SuiteOptions options = args.suite;
-    if (std::getenv(kAgain) != nullptr) options.checked = true, options.peers = options.renew_ceilings = false;
-    bench::Suite suite(bench::op_table(), options);
-    if (args.list) {
-      for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);
-      return;
-    }
-    if (suite.rows().empty()) throw Error(ErrorKind::usage, fmt::format("--filter '{}' matches no row: see 'doppel bench --list'", args.suite.filter));
-    record = measure(suite, options, context.quiet);
+  bench::SuiteOptions options = args.suite;
+  options.peers = !args.serve;
+  bench::Suite suite(bench::op_table(), options);
+  if (args.serve) return bench::serve_turns(suite, stdin, stdout);
+  if (args.list) {
+    for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);
+    return;
   }
+  if (suite.rows().empty()) throw Error(ErrorKind::usage, fmt::format("--filter '{}' matches no row: see 'doppel bench --list'", args.suite.filter));
+  ordered_json record = measure(suite, options, context.quiet);
 
   bool slower = false;
   std::string report;
   if (!old.is_null()) {
-    bench::Comparison comparison = bench::compare_runs(bench::series(old), bench::series(record));
-    if (!args.against.empty()) comparison = look_again(comparison, self, args, context.quiet);
+    const bench::Comparison comparison = bench::compare_runs(bench::series(old), bench::series(record));
     record["compared"] = bench::to_json(comparison);
     report = bench::describe(comparison, old, record);
     for (const bench::Change& change : comparison.changes) slower |= change.verdict == bench::Verdict::slower;
@@ -184,18 +146,24 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--json", args->json, "Write the record here, - for stdout instead of the table")->type_name("FILE");
   CLI::Option* compare =
       command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
-  command
-      ->add_option("--against", args->against,
-                   "Say what changed against another build: the two in turn, and once more what looks different. Surer than --compare, and slower")
-      ->type_name("PROGRAM")
-      ->excludes(compare);
-  command->add_option("--turns", args->turns, "Times that each of the two runs with --against")->check(CLI::Range(1, 50));
+  CLI::Option* against =
+      command
+          ->add_option("--against", args->against,
+                       "Say what changed against another build, measured in turn with this one. Much surer than --compare; exit code 1 as there")
+          ->type_name("PROGRAM")
+          ->excludes(compare);
+  command->add_option("--find", args->find, "With --against: the change in percent to look for. Half as much takes four times as long")
+      ->check(CLI::Range(1.0, 100.0))
+      ->needs(against)
+      ->capture_default_str();
   command->add_option("--device", args->suite.device, "auto (host, and GPU where there is one), cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  command->add_option("--seconds", args->suite.seconds, "Time for all; more rounds fit into more, and smaller changes show")->check(CLI::PositiveNumber);
+  CLI::Option* seconds = command->add_option("--seconds", args->suite.seconds, "Time for all, by default 150, with --against at most 900; more rounds fit into more, and smaller changes show")->check(CLI::PositiveNumber);
   command->add_option("--rounds", args->suite.rounds, "Rounds at most")->check(CLI::Range(1, 1000));
   command->add_flag("--all", args->suite.every_case, "The small shapes of the tests and the series of sizes too");
+  command->add_flag("--serve", args->serve)->group("");  // see bench/turns.h
   command->add_flag("--list", args->list, "Only name the rows");
-  command->callback([args, &context] {
+  command->callback([args, seconds, &context] {
+    if (!args->against.empty() && seconds->count() == 0) args->suite.seconds = bench::TurnOptions{}.seconds;
     try {
       run(*args, context);
     } catch (const std::regex_error& error) {

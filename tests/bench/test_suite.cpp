@@ -189,17 +189,6 @@ TEST(Suite, ARecordSaysWhereItComesFrom) {
   EXPECT_EQ(row.at("seconds").size(), 1u);
 }
 
-TEST(Report, AppendsSamplesRowByRow) {
-  ordered_json a = ordered_json::parse(R"({"rows":[{"name":"x","seconds":[4,5],"median_s":4.5,"least_s":4,"share_of_ceiling":0.25,"GB/s":10,"TFLOP/s":0},{"name":"y","error":"no"}]})");
-  append_samples(a, ordered_json::parse(R"({"rows":[{"name":"y","seconds":[9]},{"name":"x","seconds":[3,2,1]}]})"));
-  EXPECT_EQ(a["rows"][0]["seconds"], ordered_json::parse("[4,5,3,2,1]"));
-  EXPECT_EQ(a["rows"][0]["median_s"].get<double>(), 3);
-  EXPECT_EQ(a["rows"][0]["least_s"].get<double>(), 1);
-  EXPECT_EQ(a["rows"][0]["share_of_ceiling"].get<double>(), 1) << "a fourth of the time";
-  EXPECT_EQ(a["rows"][0]["GB/s"].get<double>(), 40);
-  EXPECT_FALSE(a["rows"][1].contains("seconds"));
-}
-
 TEST(Report, RefusesWhatIsNoRecord) {
   const std::filesystem::path path = std::filesystem::temp_directory_path() / ("doppel_record_" + std::to_string(::getpid()));
   for (const char* text : {"", "[]", "{}", "{\"format\": \"other\", \"rows\": []}", "{\"format\": \"doppel-bench-1\"}"}) {
