@@ -176,7 +176,7 @@ step_kernels() {
   "$build/tools/doppel" bench --help 2>/dev/null | grep -q -- --json || { echo "no: this build has no doppel bench"; return 0; }
   local seconds=180
   [ "$quick" = no ] || seconds=20
-  "$build/tools/doppel" bench --device "$device" --seconds "$seconds" --json "$results/kernels.json"
+  "$build/tools/doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"
 }
 
 # The card as cuDNN describes it (to go into tests/data), and the contest of all engines for every convolution. What training itself
@@ -265,6 +265,7 @@ step_report() {
   local files=("$results"/kernels*.json "$results"/plans*.json "$results"/steps*.json "$results"/race*.json) more=()
   [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
   [ ! -s "$results/profile.csv" ] || more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
+  case ${card,,} in *h200*) more+=(--predicted bench/predicted_h200.json) ;; esac
   python3 bench/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
 }
 

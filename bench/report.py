@@ -6,7 +6,7 @@
 
 Reads what doppel_step --out, bench/peer/compare_step.py --out, doppel bench --json, doppel_plans --out and Google Benchmark's
 --benchmark_out write, told apart by their content; --nsys adds what nsys stats --report cuda_gpu_kern_sum --format csv says about
---nsys-steps steps. A file that cannot be read is named and left out. Needs nothing but Python.
+--nsys-steps steps; --predicted puts reckoned step times beside the measured ones. A file that cannot be read is named and left out. Needs nothing but Python.
 Plots: roofline.svg (every kernel under the machine's roof), step_parts.svg (the parts of each step over their floors), ratio.svg (times as
 fast as the best PyTorch, by batch).
 Exit codes: 0 done, 2 usage, 3 nothing readable.
@@ -173,6 +173,18 @@ def steps_table(steps):
             ]
         )
     return table(head, rows)
+
+
+def predictions_table(steps, predicted):
+    """What was reckoned beside what was measured; a third more or less asks for a reason."""
+    rows = []
+    for wanted in predicted:
+        same = [row for row in steps if all(row[key] == wanted[key] for key in ("model", "batch", "dtype")) and row.get("mode", "real") == "real"]
+        for row in same:
+            if "median_ms" in row:
+                factor = row["median_ms"] / wanted["median_ms"]
+                rows.append([label(row), number(wanted["median_ms"]), number(row["median_ms"]), f"{factor:.2f}", "" if 0.7 <= factor <= 1.3 else "find out why"])
+    return table(["step", "predicted ms", "measured ms", "measured/predicted", ""], rows)
 
 
 def starts_table(steps):
@@ -436,12 +448,15 @@ def ratio(races):
 # --- all of it ------------------------------------------------------------------------------------------------------------
 
 
-def report(results, nsys_steps=0, step_ms=None):
+def report(results, nsys_steps=0, step_ms=None, predicted=()):
     sections = []
     if results.machines:
         sections.append("Machine: " + "; ".join(dict.fromkeys(results.machines)) + ".\n")
     for title, texts in (
-        ("One training step", [steps_table(results.steps), starts_table(results.steps), parts_table(results.steps)]),
+        (
+            "One training step",
+            [steps_table(results.steps), predictions_table(results.steps, predicted), starts_table(results.steps), parts_table(results.steps)],
+        ),
         ("Against PyTorch", [ratios_table(results.races)] + [race_table(race) for race in results.races]),
         ("Kernels", [kernels_table(results.kernels)]),
         ("cuDNN's kernels for the convolutions", [plans_table(results.plans)]),
@@ -464,6 +479,7 @@ def main():
     parser.add_argument(
         "--nsys-row", type=pathlib.Path, metavar="FILE.json", help="what doppel_step --row printed for the same steps unprofiled, for the idle share"
     )
+    parser.add_argument("--predicted", type=pathlib.Path, metavar="FILE.json", help="step times that were reckoned, to stand beside those measured")
     options = parser.parse_args()
     results, read, step_ms = Results(), 0, None
     for path in options.files + ([options.nsys] if options.nsys else []):
@@ -481,7 +497,8 @@ def main():
             step_ms = json.loads(options.nsys_row.read_text().strip().splitlines()[-1])["median_ms"]
         except (OSError, ValueError, KeyError, IndexError):
             print(f"report.py: {options.nsys_row} has no step time", file=sys.stderr)
-    text = report(results, options.nsys_steps, step_ms)
+    predicted = json.loads(options.predicted.read_text())["steps"] if options.predicted else ()
+    text = report(results, options.nsys_steps, step_ms, predicted)
     options.out.write_text(text) if options.out else print(text)
     if options.svg:
         options.svg.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,8 @@
 #include <memory>
 #include <mutex>
 
-#include "kernels/conv_padded.h"
+#include "kernels/conv_ways_cudnn.h"
 #include "kernels/cuda_check.h"
-#include "kernels/cudnn_api.h"
-#include "kernels/elementwise.h"
 #include "kernels/math_mode.h"
 #include "kernels/plan_cache.h"
 #include "kernels/plan_choice.h"
@@ -33,44 +31,11 @@ struct Chosen {
   Plan plan;
 };
 
-template <class T> struct Operands { const T *x, *w, *bias, *y; };  // one of x, w, y is the result
-
-void execute(cudnnHandle_t handle, Stream& stream, const Plan& plan, const void* x, const void* w, const void* bias, const void* y) {
-  const Buffer workspace(Device::cuda, static_cast<std::size_t>(plan.report.workspace));
-  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  const std::int64_t names[] = {operand_x, operand_w, operand_y, operand_bias};
-  const void* const pointers[] = {x, w, y, bias};
-  const void* const scratch = workspace.data();
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, names, bias ? 4 : 3);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, bias ? 4 : 3);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, scratch);
-  pack.finalize("binding operands to a cuDNN plan");
-  check(Api::open().set_stream(handle, static_cast<cudaStream_t>(stream.raw())), "cudnnSetStream");
-  check(Api::open().execute(handle, plan.plan.raw(), pack.raw()), "running a cuDNN plan");
-}
-
-// bias and activation after a convolution that has none inside, on y in place
-template <class T> void epilogue(Stream& stream, const Problem& wanted, const T* bias, T* y) {
-  const std::int64_t rows = wanted.shape.n * wanted.shape.out_h() * wanted.shape.out_w(), columns = wanted.shape.out_channels;
-  if (wanted.activation == Activation::sigmoid) bias_sigmoid_forward<Cuda, T>(stream, y, bias, y, rows, columns);
-  else if (bias || wanted.activation == Activation::leaky_relu) {
-    bias_leaky_relu_forward<Cuda, T>(stream, y, bias, y, rows, columns, wanted.activation == Activation::leaky_relu ? wanted.slope : 1.f);
-  }
-}
-
-template <class T> void run_way(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Way way, const Plan& plan, const Operands<T>& o) {
-  const T* const bias = way.fused ? o.bias : nullptr;
-  const auto inner = [&](const T* x, const T* w, const T* b, const T* y) { execute(handle, stream, plan, x, w, b, y); };
-  if (way.padded) conv_through_padded<Cuda, T>(wanted.direction, stream, wanted.shape, padded_channels(wanted.shape, wanted.number), o.x, o.w, bias, o.y, inner);
-  else inner(o.x, o.w, bias, o.y);
-  if (wanted.direction == Direction::forward && !way.fused) epilogue<T>(stream, wanted, o.bias, const_cast<T*>(o.y));
-}
-
 // The contest between the ways and engines for one problem, on the operands of the call that met it first. Engines come from
 // cuDNN's first list or from its fallback; of each way the first few that can be built take part.
 template <class T> class PlanContest final : public Contest {
  public:
-  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& ways, bool fallback, std::size_t flush_bytes)
+  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& ways, bool fallback, std::size_t flush_bytes)
       : handle_(handle), stream_(&stream), wanted_(wanted), operands_(operands), flush_(Device::cuda, flush_bytes) {
     for (const Way way : ways) {
       try {
@@ -136,7 +101,7 @@ template <class T> class PlanContest final : public Contest {
   cudnnHandle_t handle_;
   Stream* stream_;
   Problem wanted_;
-  Operands<T> operands_;
+  ConvOperands<T> operands_;
   Buffer flush_;
   std::vector<std::pair<Way, Planner>> planners_;
   std::string refused_;
@@ -155,7 +120,7 @@ class Context {
     return *context;
   }
 
-  template <class T> void run(Stream& stream, const Problem& wanted, const Operands<T>& operands) {
+  template <class T> void run(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
     const std::lock_guard lock(mutex_);
     std::unique_ptr<Chosen>& slot = chosen_[wanted];
     if (!slot) {
@@ -178,7 +143,7 @@ class Context {
     measures_ = !measure || std::strcmp(measure, "0") != 0;
   }
 
-  template <class T> Chosen choose(Stream& stream, const Problem& wanted, const Operands<T>& operands) {
+  template <class T> Chosen choose(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
     const std::string key = PlanCache::make_key(wanted, machine_);
     const std::vector<Way> all = ways(wanted, machine_.compute_capability);
     if (const auto cached = measures_ ? cache_.find(key) : std::nullopt; cached && std::find(all.begin(), all.end(), cached->way) != all.end()) {
@@ -191,7 +156,7 @@ class Context {
     return chosen;
   }
 
-  template <class T> Chosen likeliest(Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& all) {
+  template <class T> Chosen likeliest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& all) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
       PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, 0);
@@ -203,7 +168,7 @@ class Context {
     no_plan(wanted, why_not);
   }
 
-  template <class T> Chosen fastest(Stream& stream, const Problem& wanted, const Operands<T>& operands, const std::vector<Way>& all, const std::string& key) {
+  template <class T> Chosen fastest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& all, const std::string& key) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
       PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, static_cast<std::size_t>(cache_bytes_));

@@ -29,7 +29,7 @@ struct Arguments {
   bench::SuiteOptions suite;
   std::string json, compare, against;
   double find = 10;
-  bool list = false, serve = false;
+  bool list = false, serve = false, force = false;
 };
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -82,7 +82,7 @@ void run_turns(const Arguments& args, const std::string& json, bool quiet) {
       bench::take_turns(command(args.against), command(std::filesystem::read_symlink("/proc/self/exe")), options, [&](const bench::TurnState& at) {
         if (at.processes != processes) {
           processes = at.processes;
-          progress = std::make_unique<faceswap::Progress>(fmt::format("processes {} of at most {}", processes + 1, options.judge.most_processes),
+          progress = std::make_unique<faceswap::Progress>(fmt::format("pass {} of at most {}", processes + 1, options.judge.most_processes),
                                                           static_cast<std::int64_t>(at.rows), quiet);
         }
         progress->update(static_cast<std::int64_t>(at.row));
@@ -104,9 +104,15 @@ void run_turns(const Arguments& args, const std::string& json, bool quiet) {
 
 void run(const Arguments& args, const Context& context) {
   const std::string json = args.json.empty() && context.json ? "-" : args.json;
+  if (!json.empty() && json != "-") {  // before minutes are spent
+    const std::filesystem::path folder = std::filesystem::absolute(json).parent_path();
+    if (::access(folder.c_str(), W_OK) != 0) throw Error(ErrorKind::disk, fmt::format("cannot write {}: no folder {} that can be written to", json, folder.string()));
+    if (!args.force && std::filesystem::exists(json))
+      throw Error(ErrorKind::usage, fmt::format("{} exists: name another file, or add --force to replace it", json));
+  }
   if (!args.against.empty()) return run_turns(args, json, context.quiet);
   ordered_json old;
-  if (!args.compare.empty()) old = bench::read_record(args.compare);  // before minutes are spent
+  if (!args.compare.empty()) old = bench::read_record(args.compare);
   bench::SuiteOptions options = args.suite;
   options.peers = !args.serve;
   bench::Suite suite(bench::op_table(), options);
@@ -140,10 +146,12 @@ void run(const Arguments& args, const Context& context) {
 void add_bench(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Measure every kernel against the ceilings of this machine\n\n  doppel bench\n  doppel bench --filter 'adam|conv' --json new.json --compare old.json");
+      "Measure every kernel against the ceilings of this machine\n\n  doppel bench\n  doppel bench --filter 'adam|conv' --json new.json --compare old.json\n"
+      "  doppel bench --against ../before/build/release/tools/doppel");
   const auto args = std::make_shared<Arguments>();
   command->add_option("--filter", args->suite.filter, "Rows whose name this regular expression matches; see --list")->type_name("REGEX");
   command->add_option("--json", args->json, "Write the record here, - for stdout instead of the table")->type_name("FILE");
+  command->add_flag("--force", args->force, "Replace the file of --json where it exists");
   CLI::Option* compare =
       command->add_option("--compare", args->compare, "Say what changed since this record; exit code 1 where a kernel got slower")->type_name("OLD.json");
   CLI::Option* against =
@@ -152,12 +160,13 @@ void add_bench(CLI::App& app, Context& context) {
                        "Say what changed against another build, measured in turn with this one. Much surer than --compare; exit code 1 as there")
           ->type_name("PROGRAM")
           ->excludes(compare);
-  command->add_option("--find", args->find, "With --against: the change in percent to look for. Half as much takes four times as long")
+  command->add_option("--find", args->find, "With --against: the change to look for. Half as much takes four times as long")
+      ->type_name("PERCENT")
       ->check(CLI::Range(1.0, 100.0))
       ->needs(against)
       ->capture_default_str();
   command->add_option("--device", args->suite.device, "auto (host, and GPU where there is one), cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  CLI::Option* seconds = command->add_option("--seconds", args->suite.seconds, "Time for all, by default 150, with --against at most 900; more rounds fit into more, and smaller changes show")->check(CLI::PositiveNumber);
+  CLI::Option* seconds = command->add_option("--seconds", args->suite.seconds, "Time for all: more rounds fit into more, and smaller changes show. With --against at most, and 900 by default")->check(CLI::PositiveNumber);
   command->add_option("--rounds", args->suite.rounds, "Rounds at most")->check(CLI::Range(1, 1000));
   command->add_flag("--all", args->suite.every_case, "The small shapes of the tests and the series of sizes too");
   command->add_flag("--serve", args->serve)->group("");  // see bench/turns.h

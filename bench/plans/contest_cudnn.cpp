@@ -6,10 +6,9 @@
 #include <chrono>
 
 #include "bench/plans/contest.h"
-#include "kernels/conv_padded.h"
+#include "kernels/conv_ways_cudnn.h"
 #include "kernels/cuda_check.h"
 #include "kernels/cudnn_api.h"
-#include "kernels/elementwise.h"
 #include "kernels/plan_choice.h"
 #include "kernels/random.h"
 
@@ -92,30 +91,9 @@ template <class T> class WayContest final : public Contest {
 
  private:
   void compute(const Plan& plan) {
-    const T* const bias = way_.fused && wanted_.bias ? operands_->bias.template as<const T>() : nullptr;
-    const T *x = operands_->x.template as<const T>(), *w = operands_->w.template as<const T>(), *y = operands_->y.template as<const T>();
-    const auto inner = [&](const T* px, const T* pw, const T* pb, const T* py) { execute(plan, px, pw, pb, py); };
-    if (way_.padded)
-      conv_through_padded<Cuda, T>(wanted_.direction, *stream_, wanted_.shape, padded_channels(wanted_.shape, wanted_.number), x, w, bias, y, inner);
-    else inner(x, w, bias, y);
-    if (wanted_.direction != Direction::forward || way_.fused || !epilogue_) return;
-    const std::int64_t rows = values_of(wanted_.shape, Direction::forward) / wanted_.shape.out_channels, columns = wanted_.shape.out_channels;
-    T* const out = operands_->y.template as<T>();
-    if (wanted_.activation == Activation::sigmoid) bias_sigmoid_forward<Cuda, T>(*stream_, out, operands_->bias.template as<T>(), out, rows, columns);
-    else bias_leaky_relu_forward<Cuda, T>(*stream_, out, operands_->bias.template as<T>(), out, rows, columns, wanted_.slope);
-  }
-  void execute(const Plan& plan, const void* x, const void* w, const void* bias, const void* y) {
-    const Buffer workspace(Device::cuda, static_cast<std::size_t>(plan.report.workspace));
-    Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    const std::int64_t names[] = {operand_x, operand_w, operand_y, operand_bias};
-    const void* const pointers[] = {x, w, y, bias};
-    const void* const scratch = workspace.data();
-    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, names, bias ? 4 : 3);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, bias ? 4 : 3);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, scratch);
-    pack.finalize("binding operands to a cuDNN plan");
-    cudnn::check(Api::open().set_stream(handle(), static_cast<cudaStream_t>(stream_->raw())), "cudnnSetStream");
-    cudnn::check(Api::open().execute(handle(), plan.plan.raw(), pack.raw()), "running a cuDNN plan");
+    const ConvOperands<T> operands{operands_->x.template as<const T>(), operands_->w.template as<const T>(),
+                                   wanted_.bias ? operands_->bias.template as<const T>() : nullptr, operands_->y.template as<const T>()};
+    epilogue_ ? run_way<T>(handle(), *stream_, wanted_, way_, plan, operands) : run_graph<T>(handle(), *stream_, wanted_, way_, plan, operands);
   }
 
   Stream* stream_;

@@ -121,6 +121,13 @@ class Tables(unittest.TestCase):
         self.assertIn("out of memory", lines[3])
         self.assertEqual({line.count("|") for line in lines}, {17})
 
+    def test_predicted_beside_measured(self):
+        predicted = [{"model": "tiny", "batch": 4, "dtype": "f32", "median_ms": ms} for ms in (90.0, 50.0)]
+        predicted += [{"model": "tiny", "batch": 8, "dtype": "f32", "median_ms": 1.0}, {"model": "villain", "batch": 64, "dtype": "f32", "median_ms": 1.0}]
+        lines = report.predictions_table(STEPS["rows"], predicted).splitlines()
+        self.assertEqual(lines[2:], ["| tiny b4 f32 | 90.0 | 100 | 1.11 |  |", "| tiny b4 f32 | 50.0 | 100 | 2.00 | find out why |"])
+        self.assertEqual(report.predictions_table(STEPS["rows"], []), "")
+
     def test_ratios_name_the_best_and_refuse_a_race_whose_losses_differ(self):
         lines = report.ratios_table(RACE["races"]).splitlines()
         self.assertIn("| 100 | 180 | joined | **1.80x** (1.60-2.10) | 2.50x | 2e-05 |", lines[2])

@@ -108,6 +108,12 @@ TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
 TEST_F(Cli, BenchRefusesWhatItCannotDo) {
   EXPECT_EQ(doppel("bench --filter no_such_kernel").code, 2);
   EXPECT_EQ(doppel("bench --filter '('").code, 2);
+  std::ofstream(dir / "mine.json") << "mine";
+  EXPECT_EQ(doppel("bench --filter transfer_stats --json mine.json").code, 2);
+  std::string mine;
+  std::getline(std::ifstream(dir / "mine.json"), mine);
+  EXPECT_EQ(mine, "mine");
+  EXPECT_EQ(doppel("bench --filter transfer_stats --json no/such/folder/mine.json").code, 8);
   EXPECT_EQ(doppel("bench --compare nowhere.json").code, 3);
   EXPECT_EQ(doppel("bench --filter transfer_stats --against /no/such/doppel").code, 3);
   EXPECT_EQ(doppel("bench --filter transfer_stats --find 5").code, 2) << "needs --against";
