@@ -149,64 +149,80 @@ double Partner::time(std::size_t row, std::string* error) {
   return seconds;
 }
 
+namespace {
+
+using Numbers = std::vector<std::pair<std::size_t, std::size_t>>;  // of each row, in the old and in the new program
+
+Numbers match_rows(const Partner& old_one, const Partner& new_one, Turns* turns) {
+  Numbers numbers;
+  std::map<std::string, std::size_t> old_rows;
+  for (std::size_t i = 0; i < old_one.rows().size(); ++i) old_rows[old_one.rows()[i]] = i;
+  for (std::size_t i = 0; i < new_one.rows().size(); ++i) {
+    const std::string& name = new_one.rows()[i];
+    const auto found = old_rows.find(name);
+    if (found == old_rows.end()) {
+      turns->only_new.push_back(name);
+      continue;
+    }
+    turns->rows.push_back({name, {}, {}, {}});
+    numbers.emplace_back(found->second, i);
+    old_rows.erase(found);
+  }
+  for (const auto& [name, number] : old_rows) turns->only_old.push_back(name);
+  return numbers;
+}
+
+// Right before fast; both at once.
+std::string check_both(Partner& old_one, Partner& new_one, std::pair<std::size_t, std::size_t> number) {
+  old_one.ask_check(number.first), new_one.ask_check(number.second);
+  const std::string old_error = old_one.checked(), new_error = new_one.checked();
+  return !new_error.empty() ? new_error : old_error.empty() ? "" : "the old program's is wrong: " + old_error;
+}
+
+bool is_open(const TurnRow& row) { return row.error.empty() && row.judgement.verdict == Verdict::undecided; }
+
+Judgement judge_row(const TurnRow& row, std::size_t rows, const TurnOptions& options) {
+  std::vector<double> log_ratios;
+  for (const auto& [old_seconds, new_seconds] : row.seconds) log_ratios.push_back(std::log(new_seconds / old_seconds));
+  return judge(log_ratios, static_cast<int>(row.seconds.size()) / options.pairs, rows, options.judge);
+}
+
+}  // namespace
+
 Turns take_turns(const std::vector<std::string>& old_command, const std::vector<std::string>& new_command, const TurnOptions& options,
                  const std::function<bool(const TurnState&)>& watch) {
   const double begin = now();
   Turns turns;
-  std::vector<std::pair<std::size_t, std::size_t>> numbers;  // of each row, in the old and in the new program
+  Numbers numbers;
   std::size_t open = 1;
-  bool go_on = true;
-  for (; go_on && open > 0 && turns.processes < options.judge.most_processes; ++turns.processes) {
+  for (bool go_on = true; go_on && open > 0 && turns.processes < options.judge.most_processes; ++turns.processes) {
     const bool first = turns.processes == 0;
     std::optional<Partner> old_one, new_one;
     if (turns.processes % 2 == 0) old_one.emplace(old_command), new_one.emplace(new_command);
     else new_one.emplace(new_command), old_one.emplace(old_command);
     if (first) {
       turns.old_commit = old_one->commit(), turns.new_commit = new_one->commit();
-      std::map<std::string, std::size_t> old_rows;
-      for (std::size_t i = 0; i < old_one->rows().size(); ++i) old_rows[old_one->rows()[i]] = i;
-      for (std::size_t i = 0; i < new_one->rows().size(); ++i) {
-        const std::string& name = new_one->rows()[i];
-        const auto found = old_rows.find(name);
-        if (found == old_rows.end()) {
-          turns.only_new.push_back(name);
-          continue;
-        }
-        turns.rows.push_back({name, {}, {}, {}});
-        numbers.emplace_back(found->second, i);
-        old_rows.erase(found);
-      }
-      for (const auto& [name, number] : old_rows) turns.only_old.push_back(name);
+      numbers = match_rows(*old_one, *new_one, &turns);
       open = turns.rows.size();
     }
     std::size_t done = 0;
-    for (std::size_t r = 0; r < turns.rows.size() && go_on; ++r) {
+    for (std::size_t r = 0; r < turns.rows.size(); ++r) {
       TurnRow& row = turns.rows[r];
-      if (!row.error.empty() || row.judgement.verdict != Verdict::undecided) continue;
-      if (!first && now() - begin > options.seconds) go_on = false;
-      go_on = go_on && watch({turns.processes, done++, open});
+      if (!is_open(row)) continue;
+      go_on = (first || now() - begin < options.seconds) && watch({turns.processes, done++, open});
       if (!go_on) break;
-      const auto [old_number, new_number] = numbers[r];
-      if (first) {  // right before fast; both at once
-        old_one->ask_check(old_number), new_one->ask_check(new_number);
-        const std::string old_error = old_one->checked(), new_error = new_one->checked();
-        row.error = !new_error.empty() ? new_error : old_error.empty() ? "" : "the old program's is wrong: " + old_error;
-        if (!row.error.empty()) continue;
-      }
+      if (first) row.error = check_both(*old_one, *new_one, numbers[r]);
       for (int k = 0; k < options.pairs && row.error.empty(); ++k) {
         double seconds[2];  // old, new
         for (const bool is_new : {k % 2 != 0, k % 2 == 0})
-          seconds[is_new] = is_new ? new_one->time(new_number, &row.error) : old_one->time(old_number, &row.error);
+          seconds[is_new] = is_new ? new_one->time(numbers[r].second, &row.error) : old_one->time(numbers[r].first, &row.error);
         row.seconds.emplace_back(seconds[0], seconds[1]);
       }
     }
     open = 0;
     for (TurnRow& row : turns.rows) {
-      if (!row.error.empty() || row.judgement.verdict != Verdict::undecided) continue;
-      std::vector<double> log_ratios;
-      for (const auto& [old_seconds, new_seconds] : row.seconds) log_ratios.push_back(std::log(new_seconds / old_seconds));
-      row.judgement = judge(log_ratios, static_cast<int>(row.seconds.size()) / options.pairs, turns.rows.size(), options.judge);
-      open += row.judgement.verdict == Verdict::undecided;
+      if (is_open(row)) row.judgement = judge_row(row, turns.rows.size(), options);
+      open += is_open(row);
     }
   }
   return turns;

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <random>
+#include <unistd.h>
 
 #include "bench/turns.h"
 #include "kernels/error.h"
@@ -136,6 +139,17 @@ TEST(Judge, AChangeTooSmallToMatterIsEqual) {
   EXPECT_EQ(judge(log_ratios, 8, 200, finer).verdict, Verdict::slower);
 }
 
+TEST(Judge, ManyRowsAskForMore) {
+  std::vector<double> log_ratios;
+  std::mt19937 random(36);
+  std::normal_distribution<double> noise(0, 0.05);
+  for (int i = 0; i < 64; ++i) log_ratios.push_back(noise(random));
+  const Judgement one = judge(log_ratios, 8, 1), many = judge(log_ratios, 8, 1000);
+  EXPECT_LT(many.low, one.low);
+  EXPECT_GT(many.high, one.high);
+  EXPECT_EQ(many.log_ratio, one.log_ratio);
+}
+
 TEST(Judge, OneLifeIsNotEnough) {
   const std::vector<double> log_ratios(60, std::log(1.5));
   EXPECT_EQ(judge(log_ratios, 3, 1).verdict, Verdict::undecided);
@@ -171,6 +185,21 @@ TEST(Turns, TellsSlowerFromEqual) {
   const auto json = to_json(turns);
   EXPECT_EQ(json.at("rows").at(1).at("verdict"), "slower");
   EXPECT_NEAR(json.at("rows").at(1).at("seconds_old_new").at(31).at(1).get<double>(), 1.2e-3, 1e-9);
+}
+
+// A machine that gets slower by 1 % with every timing: who is always second would look slower.
+TEST(Turns, AMachineThatSlowsDownFavoursNobody) {
+  const std::string count = (std::filesystem::temp_directory_path() / ("doppel_turns_" + std::to_string(::getpid()))).string();
+  std::ofstream(count) << "100\n";
+  const auto tired = fake("x", "echo ok", "read n < " + count + "; echo $((n + 1)) > " + count + "; echo ${n}e-5");
+  TurnOptions once;
+  once.seconds = 1e-9;
+  const Turns turns = take_turns(tired, tired, once, always);
+  std::filesystem::remove(count);
+  ASSERT_EQ(turns.rows[0].seconds.size(), 8u);
+  EXPECT_EQ(turns.rows[0].seconds[0], std::make_pair(100e-5, 101e-5)) << "the old one first";
+  EXPECT_EQ(turns.rows[0].seconds[1], std::make_pair(103e-5, 102e-5)) << "then the new one";
+  EXPECT_NEAR(turns.rows[0].judgement.log_ratio, 0, 2e-3);
 }
 
 TEST(Turns, AWrongRowHasNoNumberOnEitherSide) {
