@@ -331,14 +331,14 @@ def roofline(kernels, ceilings):
         return None
     for kernel in drawn:
         kernel["rate"] = kernel["intensity"] * kernel["bytes"] / kernel["seconds"]
-    roofs = []  # (name, bytes/s, FLOP/s)
+    roofs = []  # (name, bytes/s, {number: FLOP/s}, the fastest first)
     for device, ceiling in ceilings.items():
-        flops = max(ceiling.get(key) or 0 for key in ("bf16_flop_per_s", "tf32_flop_per_s", "f32_flop_per_s"))
+        flops = {key.partition("_")[0]: ceiling[key] for key in ("bf16_flop_per_s", "tf32_flop_per_s", "f32_flop_per_s") if ceiling.get(key)}
         bandwidth = max(ceiling.get(key) or 0 for key in ("copy_bytes_per_s", "read_bytes_per_s"))
         if flops and bandwidth:
-            roofs.append((device, bandwidth, flops))
+            roofs.append((device, bandwidth, dict(sorted(flops.items(), key=lambda item: -item[1]))))
     image = Svg(920, 600, "Every kernel under the machine's roof")
-    rates = [kernel["rate"] for kernel in drawn] + [flops for _, _, flops in roofs] + [bandwidth * LEFT_EDGE for _, bandwidth, _ in roofs]
+    rates = [kernel["rate"] for kernel in drawn] + [max(flops.values()) for _, _, flops in roofs] + [bandwidth * LEFT_EDGE for _, bandwidth, _ in roofs]
     x = LogAxis(LEFT_EDGE / 1.5, max(2000, 2 * max(kernel["intensity"] for kernel in drawn)), 80, 890)
     y = LogAxis(min(rates) / 2 / 1e9, max(rates) * 2 / 1e9, 530, 60)
     for tick in x.decades():
@@ -351,11 +351,14 @@ def roofline(kernels, ceilings):
     image.text(24, 300, "GFLOP/s", anchor="middle", turn=-90)
     colours = {}
     for i, (device, bandwidth, flops) in enumerate(roofs):
-        ridge = flops / bandwidth
-        image.path([(x(LEFT_EDGE / 1.5), y(bandwidth * LEFT_EDGE / 1.5 / 1e9)), (x(ridge), y(flops / 1e9)), (890, y(flops / 1e9))], PALETTE[i], 2)
-        image.text(886, y(flops / 1e9) - 6, f"{device}: {number(flops / 1e9)} GFLOP/s, {number(bandwidth / 1e9)} GB/s", anchor="end", fill=PALETTE[i])
+        for k, (kind, rate) in enumerate(flops.items()):  # products of each number have a roof of their own
+            begin = LEFT_EDGE / 1.5 if k == 0 else rate / bandwidth
+            corner = [(x(rate / bandwidth), y(rate / 1e9)), (890, y(rate / 1e9))]
+            image.path([(x(begin), y(bandwidth * begin / 1e9)), *corner], PALETTE[i], 2 if k == 0 else 1)
+            memory = f", {number(bandwidth / 1e9)} GB/s" if k == 0 else ""
+            image.text(x(rate / bandwidth) + 22, y(rate / 1e9) - 4, f"{device} {kind}: {number(rate / 1e9)} GFLOP/s{memory}", fill=PALETTE[i], size=11)
         colours[device] = PALETTE[i]
-    for kernel in drawn:
+    for kernel in sorted(drawn, key=lambda kernel: not kernel["peer"]):  # ours on top
         share = f", {percent(kernel['share'])} of its ceiling" if kernel["share"] is not None else ""
         by = f" by {kernel['peer']}" if kernel["peer"] else ""
         hint = f"{kernel['name']}{by}: {number(kernel['rate'] / 1e9)} GFLOP/s, {number(kernel['bytes'] / kernel['seconds'] / 1e9)} GB/s{share}"
