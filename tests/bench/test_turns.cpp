@@ -137,6 +137,9 @@ TEST(Judge, AChangeTooSmallToMatterIsEqual) {
   JudgeOptions finer;
   finer.find = 0.05, finer.smallest = 0.015;
   EXPECT_EQ(judge(log_ratios, 8, 200, finer).verdict, Verdict::slower);
+  for (double& v : log_ratios) v = -v;
+  EXPECT_EQ(judge(log_ratios, 8, 200).verdict, Verdict::equal);
+  EXPECT_EQ(judge(log_ratios, 8, 200, finer).verdict, Verdict::faster);
 }
 
 TEST(Judge, ManyRowsAskForMore) {
@@ -151,9 +154,11 @@ TEST(Judge, ManyRowsAskForMore) {
 }
 
 TEST(Judge, OneLifeIsNotEnough) {
-  const std::vector<double> log_ratios(60, std::log(1.5));
-  EXPECT_EQ(judge(log_ratios, 3, 1).verdict, Verdict::undecided);
-  EXPECT_EQ(judge(log_ratios, 4, 1).verdict, Verdict::slower);
+  const std::vector<double> longer(60, std::log(1.5)), shorter(60, -std::log(1.5));
+  EXPECT_EQ(judge(longer, 3, 1).verdict, Verdict::undecided);
+  EXPECT_EQ(judge(longer, 4, 1).verdict, Verdict::slower);
+  EXPECT_EQ(judge(shorter, 3, 1).verdict, Verdict::undecided);
+  EXPECT_EQ(judge(shorter, 4, 1).verdict, Verdict::faster);
   EXPECT_EQ(judge({}, 0, 1).verdict, Verdict::undecided);
 }
 
