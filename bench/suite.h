@@ -65,11 +65,11 @@ class Suite {
   // One timing of a checked row: seconds per launch.
   double sample(Row& row);
   // A round: every row once, in the table's order; peers in the first three only, nobody compares their runs.
-  // `progress` is told the row's number.
+  // `progress` is told the row's number, and stops it all by returning false.
   template <class Progress> void round(const Progress& progress) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (!rows_[i].peer || rows_[i].seconds.size() < 3) measure(rows_[i]);
-      progress(i);
+      if (!progress(i)) return;
     }
     end_round();
   }

@@ -47,6 +47,7 @@ ordered_json measure(bench::Suite& suite, const bench::SuiteOptions& options, bo
     suite.round([&](std::size_t i) {
       if (progress && i % 4 == 0)
         fmt::print(stderr, "\rround {} of at most {}, row {} of {}, {:.0f} s ", round + 1, options.rounds, i + 1, suite.rows().size(), now() - begin);
+      return faceswap::stop_signal() == 0;
     });
     longest = now() - round_begin;
   }
@@ -172,6 +173,7 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_flag("--serve", args->serve)->group("");  // see bench/turns.h
   command->add_flag("--list", args->list, "Only name the rows");
   command->callback([args, seconds, &context] {
+    faceswap::install_stop_handlers();  // Ctrl-C ends it with what was seen so far; it reaches the children too, who go on until they are told
     if (!args->against.empty() && seconds->count() == 0) args->suite.seconds = bench::TurnOptions{}.seconds;
     try {
       run(*args, context);

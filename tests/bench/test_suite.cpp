@@ -51,6 +51,15 @@ TEST(Suite, EveryCaseHasARow) {
   for (const tests::OpCase& c : table) EXPECT_EQ(rows.count("host/" + c.name + "/cold"), c.host_only ? 0u : 1u) << c.name;
 }
 
+TEST(Suite, ARoundThatIsStoppedKeepsWhatItHas) {
+  Suite suite({twice("first", false), twice("second", false)}, quick("/cold$"));
+  suite.round([](std::size_t) { return false; });
+  EXPECT_EQ(suite.rows()[0].seconds.size(), 1u);
+  const ordered_json record = to_json(suite, machine_state(), machine_state());
+  EXPECT_EQ(record.at("rows").at(1).at("error"), "not measured: out of time");
+  EXPECT_NE(table(record).find("host/twice/f32/first/cold"), std::string::npos);
+}
+
 // What `doppel bench` runs by itself leaves out the tests' small shapes, but no kernel.
 TEST(Suite, EveryLauncherHasARowByDefault) {
   const std::vector<tests::OpCase> table = op_table();
@@ -69,7 +78,7 @@ TEST(Suite, EveryRowSaysWhatItCosts) {
 TEST(Suite, AWrongKernelPrintsNoNumber) {
   Suite suite({twice("right", false), twice("wrong", true)}, quick("/cold$"));
   ASSERT_EQ(suite.rows().size(), 2u);
-  for (int round = 0; round < 2; ++round) suite.round([](std::size_t) {});
+  for (int round = 0; round < 2; ++round) suite.round([](std::size_t) { return true; });
   EXPECT_EQ(suite.rows()[0].seconds.size(), 2u);
   EXPECT_TRUE(suite.rows()[1].seconds.empty());
   EXPECT_NE(suite.rows()[1].error.find("'out'[700]"), std::string::npos) << suite.rows()[1].error;
@@ -167,7 +176,7 @@ TEST(Suite, ColdRowsWalkThroughMemoryAndHotOnesStay) {
     std::set<void*>& places = is_cold ? cold : hot;
     c.run = [&places, run = c.run](kernels::Stream& s, const tests::Pointers& p) { places.insert(p.at[0]); run(s, p); };
     Suite suite({c}, quick(is_cold ? "/cold$" : "/hot$"));
-    suite.round([](std::size_t) {});
+    suite.round([](std::size_t) { return true; });
     ASSERT_EQ(suite.rows().size(), 1u);
     ASSERT_EQ(suite.rows()[0].error, "");
   }
@@ -177,7 +186,7 @@ TEST(Suite, ColdRowsWalkThroughMemoryAndHotOnesStay) {
 
 TEST(Suite, ARecordSaysWhereItComesFrom) {
   Suite suite({twice("right", false)}, quick());
-  suite.round([](std::size_t) {});
+  suite.round([](std::size_t) { return true; });
   const ordered_json record = to_json(suite, machine_state(), machine_state());
   for (const char* key : {"date", "commit", "cpu", "gpu", "compiler"}) EXPECT_TRUE(record.at("machine").contains(key)) << key;
   EXPECT_FALSE(record.at("machine").at("cpu").at("model").get<std::string>().empty());

@@ -105,6 +105,30 @@ TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
   EXPECT_EQ(doppel("bench --compare turns.json").code, 3) << "holds no record to compare with";
 }
 
+// Ctrl-C in the middle: what was seen so far, and 128+2. Once it has children, its handlers are there.
+TEST_F(Cli, BenchStopsWhenAsked) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::chdir(dir.c_str()) != 0) ::_exit(99);
+    ::execl(DOPPEL_PROGRAM, "doppel", "bench", "-q", "--device", "cpu", "--json", "cut.json", "--against", DOPPEL_PROGRAM, nullptr);
+    ::_exit(99);
+  }
+  const std::string children = "/proc/" + std::to_string(child) + "/task/" + std::to_string(child) + "/children";
+  for (int i = 0; i < 600; ++i) {
+    std::string pids;
+    std::getline(std::ifstream(children), pids);
+    if (!pids.empty()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::kill(child, SIGINT);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(dir / "cut.json")).at("format"), "doppel-bench-turns-1");
+}
+
 TEST_F(Cli, BenchRefusesWhatItCannotDo) {
   EXPECT_EQ(doppel("bench --filter no_such_kernel").code, 2);
   EXPECT_EQ(doppel("bench --filter '('").code, 2);
