@@ -137,7 +137,7 @@ Centre centre(const std::vector<double>& values, double z) {
   std::vector<double> means;  // of all pairs, each value with itself too (Walsh averages)
   for (std::size_t i = 0; i < values.size(); ++i)
     for (std::size_t j = i; j < values.size(); ++j) means.push_back((values[i] + values[j]) / 2);
-  if (means.empty()) return {-infinity, 0, infinity};
+  if (means.empty()) return {-infinity, std::numeric_limits<double>::quiet_NaN(), infinity};
   std::sort(means.begin(), means.end());
   // The sum of the signed ranks of values above c is the number of means above c.
   const double n = static_cast<double>(values.size());

@@ -52,7 +52,8 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
 
 // Hodges and Lehmann's estimate of the centre, the median of the means of all pairs of values, and Tukey's bounds on it: those means that Wilcoxon's
 // signed ranks would not tell from it by z standard deviations. Asks of the noise only that it is as often too much as too little, which turns
-// make it be; a value that is far off counts like one that is a little off. Infinite bounds where there are too few values for z.
+// make it be; a value that is far off counts like one that is a little off. Infinite bounds where there are too few values for z,
+// and no centre (NaN) where there are none.
 struct Centre { double low, middle, high; };
 Centre centre(const std::vector<double>& values, double z);
 

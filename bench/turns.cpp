@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include "bench/machine.h"
@@ -24,7 +25,7 @@ using kernels::ErrorKind;
 
 namespace {
 
-constexpr const char* kHello = "doppel-bench-turns-1";
+constexpr std::string_view kHello = "doppel-bench-turns-1";  // of the protocol and of the record
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -112,7 +113,7 @@ Partner::Partner(const std::vector<std::string>& command) : program_(command.at(
   std::string hello;
   char commit[64] = "";
   std::size_t count = 0;
-  if (!read_line(from_.get(), &hello) || std::sscanf(hello.c_str(), "doppel-bench-turns-1 %63s %zu", commit, &count) != 2)
+  if (!read_line(from_.get(), &hello) || !hello.starts_with(kHello) || std::sscanf(hello.c_str() + kHello.size(), " %63s %zu", commit, &count) != 2)
     throw Error(ErrorKind::input, fmt::format("{} cannot take turns{}: --against takes another build of doppel, one that has 'bench --against'", program_,
                                               hello.empty() ? "" : fmt::format(" (it says '{}')", hello)));
   commit_ = commit;
@@ -264,7 +265,7 @@ std::string describe(const Turns& turns, const JudgeOptions& options) {
 }
 
 nlohmann::ordered_json to_json(const Turns& turns) {
-  nlohmann::ordered_json json{{"format", "doppel-bench-turns-1"}, {"old", turns.old_commit},       {"new", turns.new_commit},
+  nlohmann::ordered_json json{{"format", kHello}, {"old", turns.old_commit},       {"new", turns.new_commit},
                               {"processes", turns.processes},     {"only_old", turns.only_old}, {"only_new", turns.only_new},
                               {"rows", nlohmann::ordered_json::array()}};
   for (const TurnRow& row : turns.rows) {

@@ -16,13 +16,13 @@
 #include "bench/suite.h"
 #include "bench/table.h"
 #include "bench/turns.h"
+#include "faceswap/image.h"
 #include "faceswap/progress.h"
-#include "kernels/error.h"
 
 namespace {
 
-using kernels::Error;
-using kernels::ErrorKind;
+using faceswap::Error;
+using faceswap::ErrorKind;
 using nlohmann::ordered_json;
 
 struct Arguments {
@@ -185,11 +185,11 @@ void add_bench(CLI::App& app, Context& context) {
 
 #else
 
-#include "kernels/error.h"
+#include "faceswap/image.h"
 
 void add_bench(CLI::App& app, Context&) {
   CLI::App* command = app.add_subcommand("bench", "Measure every kernel against the ceilings of this machine (not in this build)");
-  command->callback([] { throw kernels::Error(kernels::ErrorKind::usage, "this build has no benchmarks: configure it with -DDOPPEL_BENCH=ON"); });
+  command->callback([] { throw faceswap::Error(faceswap::ErrorKind::usage, "this build has no benchmarks: configure it with -DDOPPEL_BENCH=ON"); });
 }
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "bench/turns.h"
 #include "kernels/error.h"
+#include "tests/bench/twice.h"
 
 namespace {
 
@@ -25,6 +26,7 @@ TEST(Centre, IsTheMedianOfAllMeans) {
   EXPECT_DOUBLE_EQ(c.high, 3);
   EXPECT_TRUE(std::isinf(centre({1, 2, 4}, 2).low));
   EXPECT_TRUE(std::isinf(centre({}, 1).high));
+  EXPECT_TRUE(std::isnan(centre({}, 1).middle));
 }
 
 // Wilcoxon's statistic as the books have it: |values - c| are ranked, and the ranks of those above c are added.
@@ -244,20 +246,12 @@ TEST(Turns, EndsWhenTimeIsUpOrSomebodyStopsIt) {
   const Turns stopped = take_turns(steady, slow, {}, [](const TurnState& at) { return at.row == 0; });
   EXPECT_EQ(stopped.rows[0].seconds.size(), 8u);
   EXPECT_TRUE(stopped.rows[1].seconds.empty());
+  EXPECT_TRUE(to_json(stopped).at("rows").at(1).at("time_ratio").is_null()) << "not measured is not equal";
   EXPECT_NE(describe(stopped, {}).find("2 open"), std::string::npos) << describe(stopped, {});
 }
 
 // The child's side: a suite of one right and one wrong row, asked by a file.
 TEST(Turns, TheChildChecksAndTimes) {
-  const auto twice = [](const char* name, bool wrong) {
-    tests::OpCase c = tests::new_case<float>("twice", name);
-    c.operands = {tests::input<float>("a", 1000), tests::output<float>("out", 1000)};
-    c.run = [wrong](kernels::Stream&, const tests::Pointers& p) {
-      for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = (wrong ? 3 : 2) * p.get<float>(0)[i];
-    };
-    c.reference = [](std::vector<tests::Values>& v) { v[1] = v[0]; for (double& x : v[1]) x *= 2; };
-    return c;
-  };
   SuiteOptions options;
   options.device = "cpu", options.filter = "/cold$", options.every_case = true, options.peers = false, options.shortest_sample = 1e-5;
   Suite suite({twice("right", false), twice("wrong", true)}, options);
