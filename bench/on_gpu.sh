@@ -209,7 +209,7 @@ step_race() {
   local python
   [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
   python=$(python_with_torch) || { echo "no: no Python with PyTorch and numpy (PYTHON names another)"; return 0; }
-  local race=("$python" bench/peer/compare_step.py --program "$build/bench/doppel_step" --device "$device") result=0
+  local race=("$python" bench/torch/compare_step.py --program "$build/bench/doppel_step" --device "$device") result=0
   if [ "$quick" = yes ]; then
     "${race[@]}" --model tiny --batch 4 --rounds 1 --steps 4 --limit 60 --out "$results/race.json"
     return
@@ -266,7 +266,7 @@ step_report() {
   [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
   [ ! -s "$results/profile.csv" ] || more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
   case ${card,,} in *h200*) more+=(--predicted bench/predicted_h200.json) ;; esac
-  python3 bench/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
+  python3 bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
 }
 
 echo "on ${card:-the host, there is no GPU}; results in $results"

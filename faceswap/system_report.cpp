@@ -6,7 +6,8 @@
 #include <fstream>
 #include <thread>
 
-#include "kernels/memory.h"
+#include "kernels/core/available_memory.h"
+#include "kernels/core/memory.h"
 
 namespace faceswap {
 namespace {

@@ -1,8 +1,8 @@
 // Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) over a flat arena, one pass. Step, learning rate and clip
 // factor are read from StepState on the device.
 #pragma once
-#include "kernels/step_state.h"
-#include "kernels/stream.h"
+#include "kernels/core/step_state.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

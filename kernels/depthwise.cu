@@ -9,7 +9,7 @@
 // Separable convolutions: Chollet, "Xception", 2017, https://arxiv.org/abs/1610.02357
 #include "kernels/depthwise.h"
 
-#include "kernels/memory.h"
+#include "kernels/core/memory.h"
 #include "kernels/ranges.h"
 
 namespace kernels {

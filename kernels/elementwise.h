@@ -1,6 +1,6 @@
 // Elementwise kernels. T: float and bf16 everywhere, double on the host. rows = N*H*W, columns = channels (NHWC).
 #pragma once
-#include "kernels/stream.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

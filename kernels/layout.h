@@ -1,6 +1,6 @@
 // Moving data without computing: pixel shuffle, rows of channels (concat, split), im2col.
 #pragma once
-#include "kernels/stream.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

@@ -6,7 +6,7 @@
 // Bytes: pred, target and mask read once, dpred written once.
 #include "kernels/losses.h"
 
-#include "kernels/loss_parts.h"
+#include "kernels/ssim.h"
 #include "kernels/partial_sums.h"
 
 namespace kernels {

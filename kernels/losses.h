@@ -2,7 +2,7 @@
 // The mean runs over all N*H*W*C values, not over the mask's area (as Faceswap has it):
 //   loss = 1/(N*H*W*C) * sum_i mask_i * map_i
 #pragma once
-#include "kernels/stream.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

@@ -2,7 +2,7 @@
 // partial sum. Stage two (here): one block adds the partial sums and hands the total to `finish`. How the data is cut depends on
 // its size alone, so the bits do not depend on the number of threads.
 #pragma once
-#include "kernels/memory.h"
+#include "kernels/core/memory.h"
 #include "kernels/ranges.h"
 
 namespace kernels {

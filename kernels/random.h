@@ -1,7 +1,7 @@
 // Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC'11). The key is the seed; the counter says which number:
 // step, sample, op, index. No state is kept, so a resumed run draws what an uninterrupted one would.
 #pragma once
-#include "kernels/stream.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

@@ -3,7 +3,7 @@
 // the only difference between the two: the host's inner loop is a plain counted loop that the compiler turns into SIMD.
 #pragma once
 #include "kernels/simt/simt.h"
-#include "kernels/types.h"
+#include "kernels/core/types.h"
 
 namespace kernels {
 inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU

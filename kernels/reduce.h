@@ -1,8 +1,8 @@
 // Reductions, deterministic: fixed partial sums and a fixed tree, the same bits for any number of threads. Sums in
 // compute_t<T>. Workspace comes from the pool.
 #pragma once
-#include "kernels/step_state.h"
-#include "kernels/stream.h"
+#include "kernels/core/step_state.h"
+#include "kernels/core/stream.h"
 
 namespace kernels {
 

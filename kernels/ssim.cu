@@ -11,7 +11,7 @@
 // Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861
 #include <cmath>
 
-#include "kernels/loss_parts.h"
+#include "kernels/ssim.h"
 #include "kernels/partial_sums.h"
 
 namespace kernels {

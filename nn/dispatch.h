@@ -2,7 +2,7 @@
 //   dispatch(x, "add", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, x.data<T>(), ...); });
 // Host: f32, bf16, f16, f64. GPU: f32, bf16, f16.
 #pragma once
-#include "kernels/dispatch.h"
+#include "kernels/core/dispatch.h"
 #include "nn/check.h"
 
 namespace nn {

@@ -1,7 +1,7 @@
 // The differentiable operations. Each checks its operands, allocates its result, launches kernels and records its backward
 // pass, which stands under the forward pass in ops_*.cpp. f32 everywhere; bf16 storage; f64 on the host.
 #pragma once
-#include "kernels/conv.h"
+#include "kernels/conv/conv.h"
 #include "kernels/losses.h"
 #include "nn/tape.h"
 #include "nn/tensor.h"

@@ -1,9 +1,9 @@
 // Convolution and dense layers, each with bias and activation as one node.
-#include "kernels/column_sums.h"
-#include "kernels/conv.h"
+#include "kernels/epilogue.h"
+#include "kernels/conv/conv.h"
 #include "kernels/depthwise.h"
 #include "kernels/elementwise.h"
-#include "kernels/gemm.h"
+#include "kernels/conv/gemm.h"
 #include "kernels/layout.h"
 #include "nn/dispatch.h"
 #include "nn/ops.h"

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "kernels/memory.h"
+#include "kernels/core/memory.h"
 
 namespace nn {
 namespace {

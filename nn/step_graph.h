@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/memory.h"
-#include "kernels/stream.h"
+#include "kernels/core/memory.h"
+#include "kernels/core/graph.h"
 
 namespace nn {
 

@@ -3,7 +3,7 @@
 // tensor in one place, and lets go of every node as it is consumed. With DOPPEL_TRAP_NAN=1 in the environment, backward()
 // stops at the first op that returns a gradient which is not finite, and names it.
 #pragma once
-#include "kernels/column_sums.h"
+#include "kernels/epilogue.h"
 #include "nn/tensor.h"
 
 namespace nn {

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/memory.h"
-#include "kernels/stream.h"
-#include "kernels/types.h"
+#include "kernels/core/memory.h"
+#include "kernels/core/stream.h"
+#include "kernels/core/types.h"
 
 namespace nn {
 

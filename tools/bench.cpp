@@ -11,11 +11,11 @@
 #include <fstream>
 #include <memory>
 
-#include "bench/machine.h"
-#include "bench/report.h"
-#include "bench/suite.h"
-#include "bench/table.h"
-#include "bench/turns.h"
+#include "bench/suite/machine.h"
+#include "bench/report/report.h"
+#include "bench/suite/suite.h"
+#include "bench/suite/table.h"
+#include "bench/ab/ab.h"
 #include "faceswap/image.h"
 #include "faceswap/progress.h"
 
@@ -170,7 +170,7 @@ void add_bench(CLI::App& app, Context& context) {
   CLI::Option* seconds = command->add_option("--seconds", args->suite.seconds, "Time for all: more rounds fit into more, and smaller changes show. With --against at most, and 900 by default")->check(CLI::PositiveNumber);
   command->add_option("--rounds", args->suite.rounds, "Rounds at most")->check(CLI::Range(1, 1000));
   command->add_flag("--all", args->suite.every_case, "The small shapes of the tests and the series of sizes too");
-  command->add_flag("--serve", args->serve)->group("");  // see bench/turns.h
+  command->add_flag("--serve", args->serve)->group("");  // see bench/ab/ab.h
   command->add_flag("--list", args->list, "Only name the rows");
   command->callback([args, seconds, &context] {
     faceswap::install_stop_handlers();  // Ctrl-C ends it with what was seen so far; it reaches the children too, who go on until they are told

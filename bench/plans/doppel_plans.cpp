@@ -1,6 +1,6 @@
 // Which of cuDNN's kernels compute the convolutions of the models on this card, and how long each of them takes: the plain ones with our
 // bias and activation after them, those that have both inside, and both again through copies padded to whole 16 bytes of channels. What
-// training uses is the fastest of these (kernels/conv_cudnn.cpp), remembered in cudnn-plans.txt (kernels/plan_cache.h).
+// training uses is the fastest of these (kernels/conv/cudnn/conv.cpp), remembered in cudnn-plans.txt (kernels/conv/plans/plan_cache.h).
 // --described plans for a card that is not here, without times.
 #include <fmt/format.h>
 #include <fmt/os.h>
@@ -13,10 +13,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "bench/plans/contest.h"
+#include "bench/plans/autotune.h"
 #include "faceswap/models/model.h"
-#include "kernels/error.h"
-#include "tests/plans/model_shapes.h"
+#include "kernels/core/error.h"
+#include "bench/plans/model_shapes.h"
 
 namespace {
 

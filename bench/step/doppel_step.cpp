@@ -1,6 +1,6 @@
 // Times whole training steps: milliseconds, faces per second, launches, idle share, memory against its forecast, start-up, and the
 // parts of a step against their floors. One row per model, batch and precision, each measured in a process of its own.
-// bench/peer/compare_step.py races `--mode fixed` against PyTorch; bench/report.py makes tables and plots of the JSON.
+// bench/torch/compare_step.py races `--mode fixed` against PyTorch; bench/report/report.py makes tables and plots of the JSON.
 #include <fmt/format.h>
 #include <fmt/os.h>
 #include <sys/wait.h>
@@ -13,7 +13,7 @@
 
 #include "bench/step/step_measure.h"
 #include "faceswap/models/model.h"
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 
 namespace {
 

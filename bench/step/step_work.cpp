@@ -5,10 +5,10 @@
 
 #include "faceswap/synthetic/head.h"
 #include "faceswap/train/face_set.h"
-#include "kernels/dispatch.h"
+#include "kernels/core/dispatch.h"
 #include "kernels/losses.h"
 #include "kernels/random.h"
-#include "nn/checkpoint.h"
+#include "nn/checkpoint/checkpoint.h"
 
 namespace bench::step {
 

@@ -6,8 +6,8 @@
 
 #include "faceswap/convert/compose.h"
 #include "faceswap/convert/mask_shapes.h"
-#include "kernels/blend.h"
-#include "kernels/warp.h"
+#include "kernels/image/blend.h"
+#include "kernels/image/resample.h"
 
 namespace faceswap {
 namespace {

@@ -7,10 +7,10 @@
 #include <cmath>
 
 #include "faceswap/convert/mask_shapes.h"
-#include "faceswap/convert/view.h"
-#include "kernels/blend.h"
-#include "kernels/color.h"
-#include "kernels/warp.h"
+#include "faceswap/faces/view.h"
+#include "kernels/image/blend.h"
+#include "kernels/image/color.h"
+#include "kernels/image/resample.h"
 
 namespace faceswap {
 namespace {

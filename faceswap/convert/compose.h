@@ -3,7 +3,7 @@
 #include <string>
 
 #include "faceswap/faces/face.h"
-#include "kernels/augment.h"
+#include "kernels/image/augment.h"
 
 namespace faceswap {
 

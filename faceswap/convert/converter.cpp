@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <map>
 
-#include "faceswap/convert/view.h"
+#include "faceswap/faces/view.h"
 #include "faceswap/progress.h"
 #include "faceswap/provenance.h"
 #include "faceswap/train/face_set.h"
-#include "kernels/warp.h"
+#include "kernels/image/resample.h"
 
 namespace faceswap {
 namespace {

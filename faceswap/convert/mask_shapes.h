@@ -1,6 +1,6 @@
 // The shapes that blend_mask starts from, before erosion and feathering. All are [size,size,1], 1 inside and 0 outside.
 #pragma once
-#include "faceswap/convert/view.h"
+#include "faceswap/faces/view.h"
 
 namespace faceswap {
 

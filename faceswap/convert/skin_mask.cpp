@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "faceswap/convert/mask_shapes.h"
-#include "kernels/blend.h"
-#include "kernels/color.h"
+#include "kernels/image/blend.h"
+#include "kernels/image/color.h"
 
 namespace faceswap {
 namespace {

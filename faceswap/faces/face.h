@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "faceswap/image.h"
-#include "kernels/warp.h"
+#include "kernels/image/resample.h"
 
 namespace faceswap {
 

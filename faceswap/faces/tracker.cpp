@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "faceswap/faces/chain.h"
+#include "faceswap/faces/trajectory.h"
 #include "faceswap/faces/detector.h"
 #include "faceswap/faces/finder.h"
 #include "faceswap/faces/flow.h"

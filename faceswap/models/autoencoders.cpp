@@ -6,7 +6,7 @@
 // wide, and whether residual blocks refine the picture between the upscales.
 #include <fmt/format.h>
 
-#include "faceswap/models/chain.h"
+#include "faceswap/models/network.h"
 #include "faceswap/models/model.h"
 
 namespace faceswap {

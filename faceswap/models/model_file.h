@@ -7,7 +7,7 @@
 #include <string>
 
 #include "faceswap/models/model.h"
-#include "nn/checkpoint.h"
+#include "nn/checkpoint/checkpoint.h"
 #include "nn/optimizer.h"
 
 namespace faceswap {

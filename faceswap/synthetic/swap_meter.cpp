@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "faceswap/synthetic/clip.h"
-#include "kernels/color.h"
+#include "kernels/image/color.h"
 #include "kernels/losses.h"
 
 namespace faceswap {

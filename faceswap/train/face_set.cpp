@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "faceswap/progress.h"
-#include "kernels/warp.h"
-#include "nn/checkpoint.h"
+#include "kernels/core/available_memory.h"
+#include "kernels/image/resample.h"
+#include "nn/checkpoint/crc32c.h"
+#include "nn/checkpoint/checkpoint.h"
 
 namespace faceswap {
 

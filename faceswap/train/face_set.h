@@ -4,8 +4,8 @@
 #include <string>
 
 #include "faceswap/faces/face.h"
-#include "kernels/augment.h"
-#include "kernels/memory.h"
+#include "kernels/image/augment.h"
+#include "kernels/core/memory.h"
 
 namespace faceswap {
 

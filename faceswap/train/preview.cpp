@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/dispatch.h"
+#include "kernels/core/dispatch.h"
 #include "nn/optimizer.h"
 
 namespace faceswap {

@@ -10,8 +10,9 @@
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
-#include "kernels/math_mode.h"
-#include "kernels/memory.h"
+#include "kernels/core/math_mode.h"
+#include "kernels/core/available_memory.h"
+#include "kernels/core/memory.h"
 
 namespace faceswap {
 namespace {

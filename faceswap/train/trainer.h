@@ -8,7 +8,7 @@
 
 #include "faceswap/models/model_file.h"
 #include "faceswap/train/face_set.h"
-#include "faceswap/train/memory_forecast.h"
+#include "faceswap/train/plan_memory.h"
 #include "nn/step_graph.h"
 
 namespace faceswap {

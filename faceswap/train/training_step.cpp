@@ -1,7 +1,7 @@
 #include "faceswap/train/training_step.h"
 
 #include "faceswap/train/face_set.h"
-#include "kernels/dispatch.h"
+#include "kernels/core/dispatch.h"
 
 namespace faceswap {
 TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces, nn::StepStateBlock& state, const StepPlan& plan)

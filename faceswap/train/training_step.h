@@ -5,7 +5,7 @@
 #include <array>
 
 #include "faceswap/models/model.h"
-#include "kernels/augment.h"
+#include "kernels/image/augment.h"
 #include "nn/optimizer.h"
 
 namespace faceswap {

@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/runtime.h"
 
 #if SIMT_OPENMP

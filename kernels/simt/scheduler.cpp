@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/error.h"
+#include "kernels/core/error.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/runtime.h"
 

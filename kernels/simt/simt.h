@@ -59,8 +59,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/stream.h"
-#include "kernels/types.h"
+#include "kernels/core/stream.h"
+#include "kernels/core/types.h"
 
 #if defined(__CUDACC__)
 #include "kernels/simt/cuda.h"

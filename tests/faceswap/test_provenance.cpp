@@ -6,7 +6,7 @@
 
 #include "faceswap/media/media.h"
 #include "faceswap/provenance.h"
-#include "scratch.h"
+#include "tests/faceswap/scratch.h"
 
 using namespace faceswap;
 

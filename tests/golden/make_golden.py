@@ -4,10 +4,10 @@
     python3 tests/golden/make_golden.py [original villain ops ...]   # all unless named
     python3 tests/golden/make_golden.py --distance                   # also how far PyTorch's own float32 is from the files
 
-Run it again for a model whose plan in bench/peer/models.py changed. The large ones take minutes; an OpenBLAS in LD_PRELOAD makes
+Run it again for a model whose plan in bench/torch/models.py changed. The large ones take minutes; an OpenBLAS in LD_PRELOAD makes
 them several times faster, because float64 convs run through the BLAS.
 
-Needs PyTorch and numpy (Debian: apt install python3-torch). The models come from bench/peer/models.py; inputs and initial weights from
+Needs PyTorch and numpy (Debian: apt install python3-torch). The models come from bench/torch/models.py; inputs and initial weights from
 formula.py, which the C++ test repeats, so that a file holds answers only and stays small. Hyperparameters that doppel stores as float32
 (learning rate, betas, epsilon) are rounded to float32 here too: 1 - beta2 would otherwise differ in its fifth digit.
 
@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "bench" / "peer"))
+sys.path.insert(0, str(HERE.parents[1] / "bench" / "torch"))
 import formula  # noqa: E402
 import models  # noqa: E402
 import tensor_file  # noqa: E402

@@ -2,8 +2,8 @@
 #pragma once
 #include <vector>
 
-#include "kernels/memory.h"
-#include "kernels/stream.h"
+#include "kernels/core/memory.h"
+#include "kernels/core/stream.h"
 
 namespace tests {
 

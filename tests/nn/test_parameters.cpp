@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <limits>
 
-#include "kernels/memory.h"
+#include "kernels/core/memory.h"
 #include "nn/layers.h"
 #include "nn/optimizer.h"
 #include "nn/step_graph.h"

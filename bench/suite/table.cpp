@@ -1,0 +1,7 @@
+#include "bench/suite/table.h"
+
+namespace bench {
+
+std::vector<tests::OpCase> op_table() { return tests::op_cases(); }
+
+}  // namespace bench

@@ -1,7 +1,0 @@
-#include "bench/table.h"
-
-namespace bench {
-
-std::vector<tests::OpCase> op_table() { return tests::op_cases(); }
-
-}  // namespace bench

@@ -1,0 +1,159 @@
+// Streams, graphs and the probe on the CUDA runtime. The runtime is linked statically and looks for the driver when it is
+// first called, so the program starts on a machine that has none.
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+#include "kernels/core/cuda/backend.h"
+#include "kernels/core/cuda/check.h"
+
+namespace kernels::cuda {
+
+namespace {
+
+std::string version(int v) { return v > 0 ? fmt::format("{}.{}", v / 1000, v % 1000 / 10) : "none"; }
+
+cudaStream_t raw(void* stream) { return static_cast<cudaStream_t>(stream); }
+
+CudaReport ask() {
+  CudaReport report;
+  report.built = true;
+  int driver = 0, runtime = 0, devices = 0;
+  cudaRuntimeGetVersion(&runtime);
+  cudaDriverGetVersion(&driver);   // 0 where there is no driver
+  report.runtime = version(runtime);
+  report.driver = version(driver);
+  if (driver == 0) {
+    report.reason = "no NVIDIA driver is installed";
+    return report;
+  }
+  const cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error == cudaErrorInsufficientDriver) {
+    report.reason = fmt::format("the NVIDIA driver is too old: it knows CUDA {}, this program needs {}", report.driver, report.runtime);
+  } else if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0)) {
+    report.reason = "a driver is installed, but it shows no GPU (CUDA_VISIBLE_DEVICES may hide it)";
+  } else if (error != cudaSuccess) {
+    report.reason = fmt::format("the CUDA driver answers: {}", cudaGetErrorString(error));
+  } else {
+    cudaDeviceProp properties;
+    if (const cudaError_t e = cudaGetDeviceProperties(&properties, 0); e != cudaSuccess) {
+      report.reason = fmt::format("the GPU does not answer: {}", cudaGetErrorString(e));
+    } else {
+      report.reason = properties.name;
+      report.compute_capability = properties.major * 10 + properties.minor;
+      report.memory_bytes = properties.totalGlobalMem;
+      report.available = report.compute_capability >= 75;
+      if (!report.available) report.reason = fmt::format("{} has compute capability {}.{}; 7.5 is the oldest this program supports", properties.name, properties.major, properties.minor);
+    }
+  }
+  cudaGetLastError();   // what the probe met is no later call's fault
+  return report;
+}
+
+}  // namespace
+
+CudaReport probe() {
+  static const CudaReport report = ask();
+  return report;
+}
+
+void* create_stream() {
+  const CudaReport report = probe();
+  if (!report.available) throw Error(ErrorKind::device, "no GPU to run on: " + report.reason);
+  cudaStream_t stream;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  return stream;
+}
+
+void synchronize(void* stream) { check(cudaStreamSynchronize(raw(stream)), "waiting for the GPU"); }
+
+bool capturing(void* stream) {
+  cudaStreamCaptureStatus status;
+  check(cudaStreamIsCapturing(raw(stream), &status), "cudaStreamIsCapturing");
+  return status != cudaStreamCaptureStatusNone;
+}
+
+void begin_capture(void* stream) { check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal), "beginning a graph capture"); }
+
+void* end_capture(void* stream, std::size_t& nodes) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(raw(stream), &graph), "ending a graph capture");
+  cudaGraphExec_t exec = nullptr;
+  const cudaError_t counted = cudaGraphGetNodes(graph, nullptr, &nodes);
+  const cudaError_t error = cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  check(counted, "counting a graph's nodes");
+  check(error, "instantiating a graph");
+  return exec;
+}
+
+void abandon_capture(void* stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(raw(stream), &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();
+}
+
+void launch_graph(void* graph, void* stream) { check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), raw(stream)), "launching a graph"); }
+void destroy_graph(void* graph) noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+
+// --- memory and copies
+
+void* allocate(std::size_t bytes) {
+  Stream::of(Device::cuda);   // throws with the reason where there is no GPU
+  void* block = nullptr;
+  const cudaError_t error = cudaMalloc(&block, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();   // the caller frees what it can and asks again
+    return nullptr;
+  }
+  check(error, "cudaMalloc");
+  return block;
+}
+
+// At exit the runtime may be gone already, and the memory with it: nothing to report then.
+void free(void* block) noexcept { cudaFree(block); }
+
+std::size_t free_memory() {
+  Stream::of(Device::cuda);   // the context takes its part first
+  std::size_t free_bytes = 0, total = 0;
+  check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
+  return free_bytes;
+}
+
+void* allocate_pinned(std::size_t bytes) {
+  Stream::of(Device::cuda);
+  void* block = nullptr;
+  const cudaError_t error = cudaHostAlloc(&block, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(error, "cudaHostAlloc");
+  return block;
+}
+void free_pinned(void* block) noexcept { cudaFreeHost(block); }
+
+void copy(void* destination, const void* source, std::size_t bytes, Direction direction) {
+  Stream& stream = Stream::of(Device::cuda);
+  const cudaMemcpyKind kind = direction == Direction::to_device ? cudaMemcpyHostToDevice
+                              : direction == Direction::to_host ? cudaMemcpyDeviceToHost : cudaMemcpyDeviceToDevice;
+  check(cudaMemcpyAsync(destination, source, bytes, kind, static_cast<cudaStream_t>(stream.raw())), "cudaMemcpyAsync");
+  if (direction == Direction::to_host) stream.synchronize();
+}
+
+void fill_zero(void* stream, void* block, std::size_t bytes) {
+  check(cudaMemsetAsync(block, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+}
+
+}  // namespace kernels::cuda
+
+namespace simt::runtime {
+
+void check_launch(const char* kernel, dim3 grid, dim3 block) {
+  const cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) return;
+  throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x, grid.y, grid.z,
+                                                                block.x, block.y, block.z, cudaGetErrorString(error)));
+}
+
+}  // namespace simt::runtime

@@ -1,0 +1,20 @@
+// One line from a device known at run time to a launcher known at compile time:
+//   on_device(stream, [&]<class D>() { add<D, float>(stream, a, b, out, n); });
+// On the meta device the host's launchers run: they take their scratch memory, and launch nothing.
+#pragma once
+#include <utility>
+
+#include "kernels/core/stream.h"
+
+namespace kernels {
+
+template <class F> decltype(auto) on_device(Device device, F&& f) {
+#if DOPPEL_HAS_CUDA
+  if (device == Device::cuda) return f.template operator()<Cuda>();
+#endif
+  if (device == Device::cuda) throw Error(ErrorKind::device, "this build of doppel has no GPU code");
+  return f.template operator()<Host>();
+}
+template <class F> decltype(auto) on_device(const Stream& stream, F&& f) { return on_device(stream.device(), std::forward<F>(f)); }
+
+}  // namespace kernels

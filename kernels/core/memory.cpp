@@ -1,0 +1,249 @@
+// The caching pool. A request is rounded up to its size class; a freed block waits in its class for the next request of that
+// class. Classes: multiples of 512 bytes up to 1 MiB, then multiples of 2 MiB. Training repeats its requests exactly,
+// so nothing cleverer (splitting, best fit) would find more hits.
+//
+// The GPU's pool needs no events: all work goes through one stream, so whoever gets a block again runs after whoever
+// gave it back.
+#include "kernels/core/memory.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "kernels/core/cuda/backend.h"
+#include "kernels/simt/config.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, bytes) __asan_poison_memory_region(p, bytes)
+#define UNPOISON(p, bytes) __asan_unpoison_memory_region(p, bytes)
+#else
+#define POISON(p, bytes) static_cast<void>(0)
+#define UNPOISON(p, bytes) static_cast<void>(0)
+#endif
+
+namespace kernels {
+
+namespace {
+
+constexpr std::size_t alignment = 256;
+constexpr std::size_t small_step = 512, small_limit = std::size_t{1} << 20, large_step = std::size_t{2} << 20;
+
+std::size_t size_class(std::size_t bytes) {
+  const std::size_t step = bytes <= small_limit ? small_step : large_step;
+  const std::size_t rounded = (bytes + step - 1) / step * step;
+  return rounded < bytes ? 0 : rounded;   // 0: beyond the address space
+}
+
+class Pool {
+ public:
+  explicit Pool(Device device) : device_(device) {}
+
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = size_class(bytes);
+    const std::lock_guard lock(mutex_);
+    if (size == 0) fail(bytes, "no machine has that much");
+    void* block = take_cached(size);
+    if (!block) {
+      if (open_) fail(bytes, "a graph is being captured, which may not allocate; run the step once before it is captured");
+      block = take_fresh(size);
+      if (!block) {   // free blocks of other sizes may be what is missing
+        release_cached_locked();
+        block = take_fresh(size);
+      }
+      if (!block) fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
+      ++stats_.misses;
+    }
+    if (open_) reserved_[block] = open_;
+    stats_.live_bytes += size;
+    stats_.peak_bytes = stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
+    if (device_ == Device::host) {
+      UNPOISON(block, bytes);   // and not the rest of the size class
+      if (simt::config().poison) std::memset(block, 0xff, bytes);
+    }
+    return block;
+  }
+
+  void release(void* block, std::size_t bytes) noexcept {
+    const std::size_t size = size_class(bytes);
+    const std::lock_guard lock(mutex_);
+    stats_.live_bytes -= size;
+    if (device_ == Device::host) POISON(block, size);
+    const auto reserved = reserved_.find(block);
+    try {
+      if (reserved != reserved_.end() && reserved->second != open_) {
+        idle_.push_back({block, size});
+        stats_.reserved_bytes += size;
+      } else {
+        circulate(block, size);
+      }
+    } catch (...) {   // no memory for the list: then the block itself goes back
+      reserved_.erase(block);
+      give_back(block, size);
+    }
+  }
+
+  void open(const GraphMemory* owner) {
+    const std::lock_guard lock(mutex_);
+    if (open_) throw Error(ErrorKind::failure, fmt::format("{} memory: a graph is being captured while another one is", name(device_)));
+    open_ = owner;
+  }
+  // What the capture took and gave back lies among the free blocks: it leaves them.
+  void close(const GraphMemory* owner) {
+    const std::lock_guard lock(mutex_);
+    if (open_ != owner) return;
+    open_ = nullptr;
+    for (auto& [size, blocks] : free_) {
+      std::erase_if(blocks, [&, bytes = size](void* block) {
+        const auto reserved = reserved_.find(block);
+        if (reserved == reserved_.end() || reserved->second != owner) return false;
+        idle_.push_back({block, bytes});
+        stats_.cached_bytes -= bytes;
+        stats_.reserved_bytes += bytes;
+        return true;
+      });
+    }
+  }
+  void forget(const GraphMemory* owner) {
+    close(owner);
+    const std::lock_guard lock(mutex_);
+    std::erase_if(idle_, [&](const Idle& idle) {
+      if (reserved_.at(idle.block) != owner) return false;
+      circulate(idle.block, idle.size);
+      stats_.reserved_bytes -= idle.size;
+      return true;
+    });
+    std::erase_if(reserved_, [&](const auto& entry) { return entry.second == owner; });
+  }
+
+  PoolStats stats() {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+  }
+  void release_cached() {
+    const std::lock_guard lock(mutex_);
+    release_cached_locked();
+  }
+  void fail_after(std::size_t n) {
+    const std::lock_guard lock(mutex_);
+    fail_after_ = n;
+  }
+  // Counts down the test seam; true for the request that has to fail.
+  bool injected_failure() {
+    const std::lock_guard lock(mutex_);
+    return fail_after_ != 0 && --fail_after_ == 0;
+  }
+  [[noreturn]] void fail_injected(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    fail(bytes, "out of memory (a failure that a test asked for)");
+  }
+
+ private:
+  struct Idle { void* block; std::size_t size; };
+
+  void circulate(void* block, std::size_t size) {
+    free_[size].push_back(block);
+    stats_.cached_bytes += size;
+  }
+  void* take_cached(std::size_t size) {
+    const auto found = free_.find(size);
+    if (found == free_.end() || found->second.empty()) return nullptr;
+    void* const block = found->second.back();
+    found->second.pop_back();
+    stats_.cached_bytes -= size;
+    return block;
+  }
+  void* take_fresh(std::size_t size) {
+    if (device_ == Device::cuda) return cuda::allocate(size);
+    if (device_ == Device::meta) return reinterpret_cast<void*>(next_meta_ += size);   // an address of its own, never read
+    void* const block = std::aligned_alloc(alignment, size);
+    if (block) POISON(block, size);
+    return block;
+  }
+  void give_back(void* block, [[maybe_unused]] std::size_t size) noexcept {
+    if (device_ == Device::cuda) return cuda::free(block);
+    if (device_ == Device::meta) return;
+    UNPOISON(block, size);
+    std::free(block);
+  }
+  void release_cached_locked() {
+    for (auto& [size, blocks] : free_)
+      for (void* const block : blocks) give_back(block, size);
+    free_.clear();
+    stats_.cached_bytes = 0;
+  }
+  [[noreturn]] void fail(std::size_t bytes, const char* why) const {
+    throw Error(ErrorKind::memory, fmt::format("{} memory: a block of {} bytes was asked for: {} (in use {:.1f} MiB, at most {:.1f} MiB so far, cached {:.1f} MiB)",
+                                               name(device_), bytes, why, mib(stats_.live_bytes), mib(stats_.peak_bytes), mib(stats_.cached_bytes)));
+  }
+  static double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+  const Device device_;
+  std::mutex mutex_;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;
+  PoolStats stats_{};
+  std::size_t fail_after_ = 0;
+  std::uintptr_t next_meta_ = 0;
+  const GraphMemory* open_ = nullptr;                                   // the graph that is being captured
+  std::unordered_map<const void*, const GraphMemory*> reserved_;        // whose blocks do not circulate, live ones included
+  std::vector<Idle> idle_;                                              // free blocks among them
+};
+
+// Never destroyed: a Buffer with static lifetime may be released after everything else.
+Pool& pool(Device device) {
+  static Pool* const host = new Pool(Device::host);
+  static Pool* const cuda = new Pool(Device::cuda);
+  static Pool* const meta = new Pool(Device::meta);
+  return device == Device::host ? *host : device == Device::cuda ? *cuda : *meta;
+}
+
+}  // namespace
+
+void* allocate(Device device, std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  if (pool(Device::host).injected_failure()) pool(device).fail_injected(bytes);
+  return pool(device).allocate(bytes);
+}
+
+void release(Device device, void* block, std::size_t bytes) noexcept {
+  if (block) pool(device).release(block, bytes);
+}
+
+PoolStats pool_stats(Device device) { return pool(device).stats(); }
+void release_cached(Device device) { pool(device).release_cached(); }
+GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
+GraphMemory::~GraphMemory() { pool(device_).forget(this); }
+void GraphMemory::close() noexcept { pool(device_).close(this); }
+void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
+
+PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
+  if (bytes && !data_) throw Error(ErrorKind::memory, fmt::format("host memory: {} bytes that the GPU can read cannot be had; use fewer faces", bytes));
+}
+PinnedBuffer::~PinnedBuffer() {
+  if (data_) cuda::free_pinned(data_);
+}
+
+void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes) {
+  if (bytes == 0 || destination_device == Device::meta) return;
+  if (source_device == Device::meta) throw Error(ErrorKind::failure, fmt::format("copy: {} bytes of the meta device, where nothing has data", bytes));
+  if (destination_device == Device::host && source_device == Device::host) {
+    std::memcpy(destination, source, bytes);
+    return;
+  }
+  cuda::copy(destination, source, bytes,
+             source_device == Device::host        ? cuda::Direction::to_device
+             : destination_device == Device::host ? cuda::Direction::to_host
+                                                  : cuda::Direction::on_device);
+}
+
+void fill_zero(Stream& stream, void* block, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (stream.device() == Device::cuda) cuda::fill_zero(stream.raw(), block, bytes);
+  if (!stream.only_counts("fill_zero") && stream.device() == Device::host) std::memset(block, 0, bytes);
+}
+
+}  // namespace kernels

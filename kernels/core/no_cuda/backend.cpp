@@ -1,0 +1,32 @@
+// The CUDA side of a build without nvcc.
+#include "kernels/core/cuda/backend.h"
+
+namespace kernels::cuda {
+
+namespace {
+constexpr const char* reason = "this build of doppel has no GPU code (it was compiled without nvcc)";
+[[noreturn]] void refuse() { throw Error(ErrorKind::device, reason); }
+}  // namespace
+
+CudaReport probe() {
+  CudaReport report;
+  report.reason = reason;
+  return report;
+}
+void* create_stream() { refuse(); }
+void synchronize(void*) { refuse(); }
+bool capturing(void*) { refuse(); }
+void begin_capture(void*) { refuse(); }
+void* end_capture(void*, std::size_t&) { refuse(); }
+void abandon_capture(void*) noexcept {}
+void launch_graph(void*, void*) { refuse(); }
+void destroy_graph(void*) noexcept {}
+void* allocate(std::size_t) { refuse(); }
+void free(void*) noexcept {}
+std::size_t free_memory() { refuse(); }
+void* allocate_pinned(std::size_t) { refuse(); }
+void free_pinned(void*) noexcept {}
+void copy(void*, const void*, std::size_t, Direction) { refuse(); }
+void fill_zero(void*, void*, std::size_t) { refuse(); }
+
+}  // namespace kernels::cuda

@@ -1,0 +1,59 @@
+// Cards that this machine need not have: their descriptions in tests/data, written from public data sheets. "Synthetic" because
+// no card was asked; what cuDNN derives from them says what is supported, not what is fast.
+#pragma once
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "kernels/conv/plans/problem.h"
+#include "kernels/core/error.h"
+
+namespace plans {
+
+using kernels::Activation;
+using kernels::ConvShape;
+using kernels::same_padding;
+using kernels::cudnn::Direction;
+using kernels::cudnn::Number;
+using kernels::cudnn::Problem;
+
+struct Card { const char* name; int compute_capability; };
+inline const std::vector<Card>& cards() {
+  static const std::vector<Card> all = {{"t4", 75}, {"a100", 80}, {"rtx3090", 86}, {"rtx4090", 89}, {"h200", 90}, {"b200", 100}, {"rtx5090", 120}};
+  return all;
+}
+
+inline std::string description(const std::string& card) {
+  std::ifstream file(DOPPEL_SOURCE_DIR "/tests/data/device_properties_" + card + "_synthetic.json");
+  EXPECT_TRUE(file) << card;
+  std::string json;
+  std::getline(file, json);
+  return json;
+}
+
+// The numbers that training uses on a card: strict float and what its tensor cores take.
+inline std::vector<Number> numbers(const Card& card) {
+  return card.compute_capability < 80 ? std::vector{Number::f32, Number::f16} : std::vector{Number::f32, Number::tf32, Number::bf16};
+}
+
+inline constexpr Direction directions[] = {Direction::forward, Direction::data, Direction::filter};
+
+// Loads the driver's stand-in once. Skips the test where cuDNN is not installed.
+struct WithCudnn : testing::Test {
+  void SetUp() override {
+    static void* const driver = dlopen(DOPPEL_DRIVER_STAND_IN, RTLD_NOW | RTLD_GLOBAL);
+    ASSERT_NE(driver, nullptr) << dlerror();
+    try {
+      kernels::cudnn::plan_for_described_device({same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::f32}, description("h200"));
+    } catch (const kernels::Error& e) {
+      if (e.kind() != kernels::ErrorKind::device) throw;  // anything but a missing library is a failure
+      GTEST_SKIP() << e.what();
+    }
+  }
+};
+
+}  // namespace plans
