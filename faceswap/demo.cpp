@@ -13,14 +13,18 @@
 namespace faceswap {
 namespace {
 
-constexpr std::uint32_t kBackgroundSeed = 1;          // one room for both: the walls must not give the person away
+constexpr std::uint32_t kBackgroundSeed =
+    1;  // one room for both: the walls must not give the person away
 constexpr std::uint32_t kPoseSeedA = 5, kPoseSeedB = 6;
 constexpr std::int64_t kDemoSteps = 1800;
-constexpr double kTrainSeconds = 180;                 // a slow machine stops here, so that the demo stays under five minutes
-constexpr int kScoreEvery = 10;                       // every tenth frame is scored
-constexpr int kEvery = 2;                             // frames are so alike that half of them teach as much
+constexpr double kTrainSeconds =
+    180;  // a slow machine stops here, so that the demo stays under five minutes
+constexpr int kScoreEvery = 10;  // every tenth frame is scored
+constexpr int kEvery = 2;        // frames are so alike that half of them teach as much
 
-double seconds_since(std::chrono::steady_clock::time_point t) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count(); }
+double seconds_since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
 
 // What a decoder that knew the person but ignored the pose would draw.
 Image mean_face(const std::filesystem::path& folder) {
@@ -29,17 +33,22 @@ Image mean_face(const std::filesystem::path& folder) {
   Image mean;
   for (const auto& file : files) {
     const Image crop = read_face(file).crop;
-    if (sum.empty()) { sum.resize(crop.pixels.size()); mean = Image(crop.width, crop.height, 3); }
+    if (sum.empty()) {
+      sum.resize(crop.pixels.size());
+      mean = Image(crop.width, crop.height, 3);
+    }
     if (crop.pixels.size() != sum.size()) continue;
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += crop.pixels[i];
   }
-  for (std::size_t i = 0; i < sum.size(); ++i) mean.pixels[i] = static_cast<std::uint8_t>(sum[i] / static_cast<double>(files.size()) + 0.5);
+  for (std::size_t i = 0; i < sum.size(); ++i)
+    mean.pixels[i] = static_cast<std::uint8_t>(sum[i] / static_cast<double>(files.size()) + 0.5);
   return mean;
 }
 
 Image grey_to_rgb(const Image& grey) {
   Image rgb(grey.width, grey.height, 3);
-  for (std::size_t i = 0; i < grey.pixels.size(); ++i) rgb.pixels[3 * i] = rgb.pixels[3 * i + 1] = rgb.pixels[3 * i + 2] = grey.pixels[i];
+  for (std::size_t i = 0; i < grey.pixels.size(); ++i)
+    rgb.pixels[3 * i] = rgb.pixels[3 * i + 1] = rgb.pixels[3 * i + 2] = grey.pixels[i];
   return rgb;
 }
 
@@ -50,8 +59,10 @@ Image first_channel(const Image& rgb) {
 }
 
 nlohmann::ordered_json quality_json(const DemoReport& r) {
-  return {{"swap_ssim", r.swap.ssim},           {"swap_delta_e", r.swap.delta_e},           {"unswapped_ssim", r.unswapped.ssim}, {"unswapped_delta_e", r.unswapped.delta_e},
-          {"mean_face_ssim", r.mean_face.ssim}, {"mean_face_delta_e", r.mean_face.delta_e}, {"frames_scored", r.swap.frames}};
+  return {{"swap_ssim", r.swap.ssim},           {"swap_delta_e", r.swap.delta_e},
+          {"unswapped_ssim", r.unswapped.ssim}, {"unswapped_delta_e", r.unswapped.delta_e},
+          {"mean_face_ssim", r.mean_face.ssim}, {"mean_face_delta_e", r.mean_face.delta_e},
+          {"frames_scored", r.swap.frames}};
 }
 
 void make_people(const DemoOptions& options, const ClipOptions& clip_a, const ClipOptions& clip_b) {
@@ -71,18 +82,24 @@ std::int64_t extract_faces(const DemoOptions& options, const char* clip, const c
 
 }  // namespace
 
-SwapScores score_swap(const std::filesystem::path& swapped, const std::filesystem::path& source, const ClipOptions& clip, const std::filesystem::path& other_faces) {
+SwapScores score_swap(const std::filesystem::path& swapped, const std::filesystem::path& source,
+                      const ClipOptions& clip, const std::filesystem::path& other_faces) {
   constexpr int kSize = static_cast<int>(kCanonicalSize);
   const HeadIdentity& truth_identity = head_identity(clip.person == 'a' ? 'b' : 'a');
   const Image mean = mean_face(other_faces);
-  const std::unique_ptr<FrameSource> swapped_source = open_source(swapped), unswapped_source = open_source(source);
+  const std::unique_ptr<FrameSource> swapped_source = open_source(swapped),
+                                     unswapped_source = open_source(source);
   SwapMeter swap_meter, unswapped_meter, mean_meter;
   Frame swapped_frame, unswapped_frame;
-  for (int i = 0; swapped_source->next(swapped_frame) && unswapped_source->next(unswapped_frame); ++i) {
+  for (int i = 0; swapped_source->next(swapped_frame) && unswapped_source->next(unswapped_frame);
+       ++i) {
     if (i % kScoreEvery != 0) continue;
-    const HeadPicture truth = draw_head(truth_identity, talking_pose(static_cast<double>(i) / clip.fps, clip.pose_seed), clip.width, clip.height, clip.background, clip.background_seed);
+    const HeadPicture truth =
+        draw_head(truth_identity, talking_pose(static_cast<double>(i) / clip.fps, clip.pose_seed),
+                  clip.width, clip.height, clip.background, clip.background_seed);
     const Similarity align = similarity_from_eyes(truth.landmarks[0], truth.landmarks[1]);
-    const Image truth_crop = crop_face(truth.rgb, align, kSize), mask = first_channel(crop_face(grey_to_rgb(truth.mask), align, kSize));
+    const Image truth_crop = crop_face(truth.rgb, align, kSize),
+                mask = first_channel(crop_face(grey_to_rgb(truth.mask), align, kSize));
     swap_meter.add(crop_face(swapped_frame.rgb, align, kSize), truth_crop, mask);
     unswapped_meter.add(crop_face(unswapped_frame.rgb, align, kSize), truth_crop, mask);
     if (mean.width == kSize) mean_meter.add(mean, truth_crop, mask);
@@ -93,10 +110,14 @@ SwapScores score_swap(const std::filesystem::path& swapped, const std::filesyste
 DemoReport run_demo(const DemoOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   if (std::filesystem::exists(options.out / "report.json") && !options.force)
-    throw Error(ErrorKind::usage, fmt::format("{} already holds a demo: name another folder with -o, or use --force", options.out.string()));
+    throw Error(ErrorKind::usage,
+                fmt::format("{} already holds a demo: name another folder with -o, or use --force",
+                            options.out.string()));
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
-  if (error) throw Error(ErrorKind::disk, fmt::format("cannot make the folder {}: {}", options.out.string(), error.message()));
+  if (error)
+    throw Error(ErrorKind::disk, fmt::format("cannot make the folder {}: {}", options.out.string(),
+                                             error.message()));
 
   ClipOptions clip_a, clip_b;
   clip_a.pose_seed = kPoseSeedA;
@@ -126,9 +147,10 @@ DemoReport run_demo(const DemoOptions& options) {
   training.force = true;
   training.quiet = options.quiet;
   training.final_learning_rate = 2e-5f;
-  training.augment.lightness = 0.1f;   // one lamp lit both clips: little to learn about light
+  training.augment.lightness = 0.1f;  // one lamp lit both clips: little to learn about light
   training.augment.chroma = 0.02f;
-  if (options.steps == 0 && kernels::choose_device(options.device) == kernels::Device::host) training.hours = kTrainSeconds / 3600;
+  if (options.steps == 0 && kernels::choose_device(options.device) == kernels::Device::host)
+    training.hours = kTrainSeconds / 3600;
   const auto train_begin = std::chrono::steady_clock::now();
   {
     Trainer trainer(training);
@@ -143,8 +165,9 @@ DemoReport run_demo(const DemoOptions& options) {
   conversion.model_dir = training.model_dir;
   conversion.out = options.out / "swapped.mp4";
   conversion.sink.force = true;
-  conversion.compose.color = ColorKind::none;  // the truth has B's own colours, not those of A's neck
-  conversion.compose.erode = -0.14;            // and B's forehead: the mask must reach it
+  conversion.compose.color =
+      ColorKind::none;               // the truth has B's own colours, not those of A's neck
+  conversion.compose.erode = -0.14;  // and B's forehead: the mask must reach it
   conversion.compose.feather = 0.03;
   conversion.device = options.device;
   conversion.command = "doppel demo";
@@ -161,7 +184,8 @@ DemoReport run_demo(const DemoOptions& options) {
   report.video = conversion.out;
   report.preview = options.out / "preview.png";
   report.report = options.out / "report.json";
-  std::filesystem::copy_file(training.model_dir / "preview.png", report.preview, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(training.model_dir / "preview.png", report.preview,
+                             std::filesystem::copy_options::overwrite_existing);
   report.seconds = seconds_since(begin);
 
   nlohmann::ordered_json json = quality_json(report);

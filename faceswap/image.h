@@ -15,23 +15,35 @@ struct Image {
   std::vector<std::uint8_t> pixels;  // [height, width, channels]
 
   Image() = default;
-  Image(int w, int h, int c = 3) : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w) * h * c) {}
-  std::uint8_t* at(int x, int y) { return &pixels[(static_cast<std::size_t>(y) * width + x) * channels]; }
-  const std::uint8_t* at(int x, int y) const { return &pixels[(static_cast<std::size_t>(y) * width + x) * channels]; }
+  Image(int w, int h, int c = 3)
+      : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w) * h * c) {}
+  std::uint8_t* at(int x, int y) {
+    return &pixels[(static_cast<std::size_t>(y) * width + x) * channels];
+  }
+  const std::uint8_t* at(int x, int y) const {
+    return &pixels[(static_cast<std::size_t>(y) * width + x) * channels];
+  }
   bool empty() const { return pixels.empty(); }
 };
 
-struct FloatImage {                  // values in [0,1]
+struct FloatImage {  // values in [0,1]
   int width = 0, height = 0, channels = 3;
-  std::vector<float> pixels;         // [height, width, channels]
+  std::vector<float> pixels;  // [height, width, channels]
 
   FloatImage() = default;
-  FloatImage(int w, int h, int c = 3) : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w) * h * c) {}
+  FloatImage(int w, int h, int c = 3)
+      : width(w), height(h), channels(c), pixels(static_cast<std::size_t>(w) * h * c) {}
   float* at(int x, int y) { return &pixels[(static_cast<std::size_t>(y) * width + x) * channels]; }
-  const float* at(int x, int y) const { return &pixels[(static_cast<std::size_t>(y) * width + x) * channels]; }
+  const float* at(int x, int y) const {
+    return &pixels[(static_cast<std::size_t>(y) * width + x) * channels];
+  }
 };
 
-struct Box { int x = 0, y = 0, width = 0, height = 0; };  // pixels; right and bottom edges exclusive
-struct Point { double x = 0, y = 0; };                    // pixel centres lie at whole coordinates
+struct Box {
+  int x = 0, y = 0, width = 0, height = 0;
+};  // pixels; right and bottom edges exclusive
+struct Point {
+  double x = 0, y = 0;
+};  // pixel centres lie at whole coordinates
 
 }  // namespace faceswap

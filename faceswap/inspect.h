@@ -11,6 +11,8 @@ std::string inspect_json(const std::filesystem::path& path);
 
 // Runs `count` faces of each person through the model on the host in f32 and writes input_a, a_to_a, a_to_b, input_b,
 // b_to_b, b_to_a [count,S,S,3] as a safetensors file, so that another implementation can be compared with this one.
-void dump_swap_samples(const std::filesystem::path& model_dir, const std::filesystem::path& faces_a, const std::filesystem::path& faces_b, int count, const std::filesystem::path& out);
+void dump_swap_samples(const std::filesystem::path& model_dir, const std::filesystem::path& faces_a,
+                       const std::filesystem::path& faces_b, int count,
+                       const std::filesystem::path& out);
 
 }  // namespace faceswap

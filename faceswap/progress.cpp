@@ -21,14 +21,16 @@ constexpr std::chrono::seconds kLineEvery{10};
 volatile std::sig_atomic_t g_stop = 0;
 
 extern "C" void on_stop(int signal) {
-  if (g_stop != 0) _exit(128 + signal);  // asked twice: no more waiting for the piece of work to end
+  if (g_stop != 0)
+    _exit(128 + signal);  // asked twice: no more waiting for the piece of work to end
   g_stop = signal;
 }
 
 // 75 -> "1:15", 4000 -> "1:06:40"
 std::string clock_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::clamp(seconds + 0.5, 0.0, 3.6e8));
-  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  if (whole >= 3600)
+    return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
@@ -94,21 +96,29 @@ void Progress::print(bool last) {
   drawn_ = true;
   const double seconds = std::chrono::duration<double>(printed_ - begin_).count();
   const std::string line =
-      progress_line({what_, note_, done_, total_, seconds, last, terminal_, terminal_ && colour_wanted(), terminal_ ? terminal_width() : 0});
+      progress_line({what_, note_, done_, total_, seconds, last, terminal_,
+                     terminal_ && colour_wanted(), terminal_ ? terminal_width() : 0});
   // "\r" and "erase to the end of the line" on a terminal; whole lines in a log.
-  std::fputs(terminal_ ? fmt::format("\r{}\x1b[K{}", line, last ? "\n" : "").c_str() : (line + "\n").c_str(), stderr);
+  std::fputs(terminal_ ? fmt::format("\r{}\x1b[K{}", line, last ? "\n" : "").c_str()
+                       : (line + "\n").c_str(),
+             stderr);
   std::fflush(stderr);
 }
 
 std::string progress_line(const ProgressState& s) {
   const double rate = s.seconds > 0 ? static_cast<double>(s.done) / s.seconds : 0;
   const bool known = s.total > 0;
-  const double part = known ? std::clamp(static_cast<double>(s.done) / static_cast<double>(s.total), 0.0, 1.0) : 0;
-  std::string figures = known ? fmt::format("{}/{} {:3.0f}%", s.done, s.total, 100 * part) : fmt::format("{}", s.done);
+  const double part =
+      known ? std::clamp(static_cast<double>(s.done) / static_cast<double>(s.total), 0.0, 1.0) : 0;
+  std::string figures = known ? fmt::format("{}/{} {:3.0f}%", s.done, s.total, 100 * part)
+                              : fmt::format("{}", s.done);
   // Below ten a second the decimals matter (training steps), above they only flicker.
-  if (s.done > 0 && s.seconds > 0) figures += rate < 10 ? fmt::format("  {:.2f}/s", rate) : fmt::format("  {:.0f}/s", rate);
+  if (s.done > 0 && s.seconds > 0)
+    figures += rate < 10 ? fmt::format("  {:.2f}/s", rate) : fmt::format("  {:.0f}/s", rate);
   if (s.last) figures += fmt::format("  took {}", clock_text(s.seconds));
-  else if (known && s.done > 0 && s.seconds > 0) figures += fmt::format("  {} left", clock_text((1 - part) * static_cast<double>(s.total) / rate));
+  else if (known && s.done > 0 && s.seconds > 0)
+    figures +=
+        fmt::format("  {} left", clock_text((1 - part) * static_cast<double>(s.total) / rate));
   const std::string tail = figures + (s.note.empty() ? "" : "  " + s.note);
   if (!s.terminal) return s.what + ": " + tail;
 
@@ -127,12 +137,14 @@ void install_stop_handlers() {
   struct sigaction action {};
   action.sa_handler = on_stop;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;  // a file half read goes on being read; the loop looks at stop_signal() soon enough
+  action.sa_flags =
+      SA_RESTART;  // a file half read goes on being read; the loop looks at stop_signal() soon enough
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};
     // nohup ignores SIGHUP on purpose; leave that as it is. (Shells ignore SIGINT for what a script starts with "&"; whoever sends
     // it there by hand means it.)
-    if (signal == SIGHUP && sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;
+    if (signal == SIGHUP && sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN)
+      continue;
     sigaction(signal, &action, nullptr);
   }
 }

@@ -11,7 +11,7 @@ class Progress {
  public:
   // total 0: unknown. quiet: print nothing.
   Progress(std::string what, std::int64_t total, bool quiet = false);
-  ~Progress();                                              // ends the line
+  ~Progress();                                                   // ends the line
   void update(std::int64_t done, const std::string& note = "");  // note: "loss A 0.0312 B 0.0298"
   void finish(const std::string& note = "");
 
@@ -26,14 +26,14 @@ class Progress {
 // What is printed, as text; apart from the printing so that it can be tested.
 struct ProgressState {
   std::string what, note;
-  std::int64_t done = 0, total = 0;   // total 0: unknown
-  double seconds = 0;                 // since the beginning
+  std::int64_t done = 0, total = 0;  // total 0: unknown
+  double seconds = 0;                // since the beginning
   bool last = false, terminal = false, colour = false;
-  int columns = 80;                   // of the terminal
+  int columns = 80;  // of the terminal
 };
 std::string progress_line(const ProgressState&);
 
-void install_stop_handlers();   // call once at the start of a long command
-int stop_signal();              // 0, or the signal that asked to stop; poll between pieces of work
+void install_stop_handlers();  // call once at the start of a long command
+int stop_signal();             // 0, or the signal that asked to stop; poll between pieces of work
 
 }  // namespace faceswap

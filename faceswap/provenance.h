@@ -7,13 +7,15 @@
 
 namespace faceswap {
 
-std::string xmp_packet(const std::string& tool);                      // the XMP document
-inline constexpr const char* kXmpKeyword = "XML:com.adobe.xmp";       // of the PNG text chunk
-void append_xmp_box(const std::filesystem::path& mp4, const std::string& packet);  // a trailing top-level uuid box; Error(disk)
-bool has_synthetic_mark(const std::filesystem::path& png_or_mp4);     // reads back what was written
-std::string sha256_of_file(const std::filesystem::path&);             // hex; Error(input)
+std::string xmp_packet(const std::string& tool);                 // the XMP document
+inline constexpr const char* kXmpKeyword = "XML:com.adobe.xmp";  // of the PNG text chunk
+void append_xmp_box(const std::filesystem::path& mp4,
+                    const std::string& packet);  // a trailing top-level uuid box; Error(disk)
+bool has_synthetic_mark(const std::filesystem::path& png_or_mp4);  // reads back what was written
+std::string sha256_of_file(const std::filesystem::path&);          // hex; Error(input)
 // <out>.provenance.json: tool, version, time, command line, hashes of output and inputs, and whatever is in `facts`.
-void write_manifest(const std::filesystem::path& out, const std::string& command, const std::map<std::string, std::filesystem::path>& inputs,
+void write_manifest(const std::filesystem::path& out, const std::string& command,
+                    const std::map<std::string, std::filesystem::path>& inputs,
                     const std::map<std::string, std::string>& facts);
 
 }  // namespace faceswap

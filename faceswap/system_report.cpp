@@ -36,20 +36,47 @@ std::string instruction_sets() {
 std::vector<Finding> examine_system() {
   std::vector<Finding> findings;
   findings.push_back({"doppel", DOPPEL_VERSION, true, ""});
-  findings.push_back({"processor", fmt::format("{}, {} threads, {}", processor_name(), std::thread::hardware_concurrency(), instruction_sets()), true, ""});
-  findings.push_back({"memory", fmt::format("{:.1f} GiB available", static_cast<double>(kernels::available_memory(kernels::Device::host)) / 1073741824.0), true, ""});
+  findings.push_back({"processor",
+                      fmt::format("{}, {} threads, {}", processor_name(),
+                                  std::thread::hardware_concurrency(), instruction_sets()),
+                      true, ""});
+  findings.push_back(
+      {"memory",
+       fmt::format(
+           "{:.1f} GiB available",
+           static_cast<double>(kernels::available_memory(kernels::Device::host)) / 1073741824.0),
+       true, ""});
 
   const kernels::CudaReport cuda = kernels::probe_cuda();
-  findings.push_back({"gpu_code", cuda.built ? "built in" : "not in this build", cuda.built, cuda.built ? "" : "install the CUDA toolkit and build again: without it everything runs on the CPU"});
-  findings.push_back({"gpu", cuda.available ? fmt::format("{}, compute capability {}.{}, {:.1f} GiB", cuda.reason, cuda.compute_capability / 10, cuda.compute_capability % 10,
-                                                          static_cast<double>(cuda.memory_bytes) / 1073741824.0)
-                                            : cuda.reason,
+  findings.push_back(
+      {"gpu_code", cuda.built ? "built in" : "not in this build", cuda.built,
+       cuda.built
+           ? ""
+           : "install the CUDA toolkit and build again: without it everything runs on the CPU"});
+  findings.push_back({"gpu",
+                      cuda.available
+                          ? fmt::format("{}, compute capability {}.{}, {:.1f} GiB", cuda.reason,
+                                        cuda.compute_capability / 10, cuda.compute_capability % 10,
+                                        static_cast<double>(cuda.memory_bytes) / 1073741824.0)
+                          : cuda.reason,
                       cuda.available, cuda.available ? "" : "the CPU is used"});
-  findings.push_back({"host_conv", DOPPEL_HAS_ONEDNN ? "oneDNN" : "own im2col and GEMM", DOPPEL_HAS_ONEDNN != 0, DOPPEL_HAS_ONEDNN ? "" : "install libdnnl-dev and build again: training on the CPU gets several times faster"});
-  findings.push_back({"video", DOPPEL_MEDIA ? "FFmpeg's libraries" : "not in this build", DOPPEL_MEDIA != 0, DOPPEL_MEDIA ? "" : "folders of pictures still work"});
-  const bool cascades = std::filesystem::exists("/usr/share/opencv4/haarcascades") || std::getenv("DOPPEL_CASCADES") != nullptr;
-  findings.push_back({"detection", DOPPEL_DETECT ? (cascades ? "OpenCV with cascades" : "OpenCV, cascades missing") : "not in this build", DOPPEL_DETECT && cascades,
-                      DOPPEL_DETECT && cascades ? "" : "install the package opencv-data, or use --detector yunet=FILE"});
+  findings.push_back(
+      {"host_conv", DOPPEL_HAS_ONEDNN ? "oneDNN" : "own im2col and GEMM", DOPPEL_HAS_ONEDNN != 0,
+       DOPPEL_HAS_ONEDNN
+           ? ""
+           : "install libdnnl-dev and build again: training on the CPU gets several times faster"});
+  findings.push_back({"video", DOPPEL_MEDIA ? "FFmpeg's libraries" : "not in this build",
+                      DOPPEL_MEDIA != 0, DOPPEL_MEDIA ? "" : "folders of pictures still work"});
+  const bool cascades = std::filesystem::exists("/usr/share/opencv4/haarcascades") ||
+                        std::getenv("DOPPEL_CASCADES") != nullptr;
+  findings.push_back({"detection",
+                      DOPPEL_DETECT
+                          ? (cascades ? "OpenCV with cascades" : "OpenCV, cascades missing")
+                          : "not in this build",
+                      DOPPEL_DETECT && cascades,
+                      DOPPEL_DETECT && cascades
+                          ? ""
+                          : "install the package opencv-data, or use --detector yunet=FILE"});
   return findings;
 }
 

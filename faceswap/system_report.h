@@ -8,7 +8,7 @@ namespace faceswap {
 struct Finding {
   std::string key, value;
   bool ok = true;
-  std::string advice;   // what to do where it is not ok
+  std::string advice;  // what to do where it is not ok
 };
 std::vector<Finding> examine_system();
 

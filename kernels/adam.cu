@@ -21,18 +21,22 @@ struct AdamScalars {
 };
 
 template <class T, bool kWorking>
-__global__ void adam_kernel(compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m, compute_t<T>* v, std::int64_t n,
-                            const StepState* state, AdamScalars scalars) {
+__global__ void adam_kernel(compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m,
+                            compute_t<T>* v, std::int64_t n, const StepState* state,
+                            AdamScalars scalars) {
   using C = compute_t<T>;
   if (!state->finite) return;
   const double step = static_cast<double>(state->step);
   const C correction1 = -std::expm1(static_cast<C>(step * scalars.log_beta1));
   const C correction2 = -std::expm1(static_cast<C>(step * scalars.log_beta2));
   const C root2 = std::sqrt(correction2);
-  const C one_minus_beta1 = static_cast<C>(1.0 - static_cast<double>(scalars.options.beta1)), beta2 = static_cast<C>(scalars.options.beta2);
+  const C one_minus_beta1 = static_cast<C>(1.0 - static_cast<double>(scalars.options.beta1)),
+          beta2 = static_cast<C>(scalars.options.beta2);
   const C one_minus_beta2 = static_cast<C>(1.0 - static_cast<double>(scalars.options.beta2));
-  const C epsilon = static_cast<C>(scalars.options.epsilon), clip = static_cast<C>(state->clip_factor);
-  const C learning_rate = static_cast<C>(state->learning_rate), step_size = learning_rate / correction1;
+  const C epsilon = static_cast<C>(scalars.options.epsilon),
+          clip = static_cast<C>(state->clip_factor);
+  const C learning_rate = static_cast<C>(state->learning_rate),
+          step_size = learning_rate / correction1;
   const C keep = C(1) - learning_rate * static_cast<C>(scalars.options.weight_decay);
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
     const C g = clip * load(gradients, i);
@@ -64,7 +68,8 @@ __global__ void finish_step_kernel(StepState* state) {
   }
 }
 
-__global__ void record_losses_kernel(const StepState* state, const float* loss_a, const float* loss_b, float* log, int rows) {
+__global__ void record_losses_kernel(const StepState* state, const float* loss_a,
+                                     const float* loss_b, float* log, int rows) {
   float* const row = log + 2 * ((state->step - 1) % static_cast<std::uint64_t>(rows));
   row[0] = *loss_a;
   row[1] = *loss_b;
@@ -73,24 +78,37 @@ __global__ void record_losses_kernel(const StepState* state, const float* loss_a
 }  // namespace
 
 template <class D, class T>
-void adam_step(Stream& stream, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m, compute_t<T>* v, std::int64_t n,
-               const StepState* state, const AdamOptions& options) {
-  const AdamScalars scalars{std::log(static_cast<double>(options.beta1)), std::log(static_cast<double>(options.beta2)), options};
-  if (working) simt::launch_range<adam_kernel<T, true>>(stream, n, master, working, gradients, m, v, n, state, scalars);
-  else simt::launch_range<adam_kernel<T, false>>(stream, n, master, working, gradients, m, v, n, state, scalars);
+void adam_step(Stream& stream, compute_t<T>* master, T* working, const T* gradients,
+               compute_t<T>* m, compute_t<T>* v, std::int64_t n, const StepState* state,
+               const AdamOptions& options) {
+  const AdamScalars scalars{std::log(static_cast<double>(options.beta1)),
+                            std::log(static_cast<double>(options.beta2)), options};
+  if (working)
+    simt::launch_range<adam_kernel<T, true>>(stream, n, master, working, gradients, m, v, n, state,
+                                             scalars);
+  else
+    simt::launch_range<adam_kernel<T, false>>(stream, n, master, working, gradients, m, v, n, state,
+                                              scalars);
 }
 
-template <class D> void advance_step(Stream& stream, StepState* state) { simt::launch<advance_step_kernel>(stream, dim3(1), dim3(1), state); }
-template <class D> void finish_step(Stream& stream, StepState* state) { simt::launch<finish_step_kernel>(stream, dim3(1), dim3(1), state); }
+template <class D> void advance_step(Stream& stream, StepState* state) {
+  simt::launch<advance_step_kernel>(stream, dim3(1), dim3(1), state);
+}
+template <class D> void finish_step(Stream& stream, StepState* state) {
+  simt::launch<finish_step_kernel>(stream, dim3(1), dim3(1), state);
+}
 
-template <class D> void record_losses(Stream& stream, const StepState* state, const float* loss_a, const float* loss_b, float* log, int rows) {
+template <class D>
+void record_losses(Stream& stream, const StepState* state, const float* loss_a, const float* loss_b,
+                   float* log, int rows) {
   simt::launch<record_losses_kernel>(stream, dim3(1), dim3(1), state, loss_a, loss_b, log, rows);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                              \
-  template void adam_step<ThisDevice, T>(Stream&, compute_t<T>*, T*, const T*, compute_t<T>*, compute_t<T>*, std::int64_t, \
-                                         const StepState*, const AdamOptions&);
+#define KERNELS_INSTANTIATE(T)                                                                \
+  template void adam_step<ThisDevice, T>(Stream&, compute_t<T>*, T*, const T*, compute_t<T>*, \
+                                         compute_t<T>*, std::int64_t, const StepState*,       \
+                                         const AdamOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)
@@ -99,6 +117,7 @@ KERNELS_INSTANTIATE(double)
 #endif
 template void advance_step<ThisDevice>(Stream&, StepState*);
 template void finish_step<ThisDevice>(Stream&, StepState*);
-template void record_losses<ThisDevice>(Stream&, const StepState*, const float*, const float*, float*, int);
+template void record_losses<ThisDevice>(Stream&, const StepState*, const float*, const float*,
+                                        float*, int);
 
 }  // namespace kernels

@@ -14,13 +14,16 @@ struct AdamOptions {
 // g = clip_factor * gradients; m, v, bias corrections; master -= lr * (m^ / (sqrt(v^) + eps) + weight_decay * master).
 // working, where not null, gets the new weights in T (the bf16 copy). Where state->finite is 0 nothing is changed.
 template <class D, class T>
-void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m, compute_t<T>* v, std::int64_t n, const StepState* state, const AdamOptions&);
+void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m,
+               compute_t<T>* v, std::int64_t n, const StepState* state, const AdamOptions&);
 
 // Begins a step: step += 1, finite = 1.  Ends it: counts it among the skipped ones where it was not finite, and adapts
 // the loss scale (Micikevicius et al. 2018, Mixed precision training). One thread each.
 template <class D> void advance_step(Stream&, StepState* state);
 template <class D> void finish_step(Stream&, StepState* state);
 // log[(step - 1) % rows] = {loss_a, loss_b}: the host reads the losses of many steps at once, when it likes. One thread.
-template <class D> void record_losses(Stream&, const StepState* state, const float* loss_a /*[1]*/, const float* loss_b /*[1]*/, float* log /*[rows,2]*/, int rows);
+template <class D>
+void record_losses(Stream&, const StepState* state, const float* loss_a /*[1]*/,
+                   const float* loss_b /*[1]*/, float* log /*[rows,2]*/, int rows);
 
 }  // namespace kernels

@@ -17,10 +17,13 @@ namespace {
 
 constexpr std::int64_t kMostPieces = 64;
 
-template <class T> __global__ void depthwise_forward_kernel(PatchShape s, const T* x, const T* w, T* y, std::int64_t positions) {
+template <class T>
+__global__ void depthwise_forward_kernel(PatchShape s, const T* x, const T* w, T* y,
+                                         std::int64_t positions) {
   for_runs(positions, s.c, [=](std::int64_t position, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t line = position / s.out_w, n = line / s.out_h;  // line = n*OH + oy
-    const int top = static_cast<int>(line - n * s.out_h) * s.stride - s.pad_top, left = static_cast<int>(position - line * s.out_w) * s.stride - s.pad_left;
+    const int top = static_cast<int>(line - n * s.out_h) * s.stride - s.pad_top,
+              left = static_cast<int>(position - line * s.out_w) * s.stride - s.pad_left;
     compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
       const int iy = top + ky;
@@ -38,13 +41,16 @@ template <class T> __global__ void depthwise_forward_kernel(PatchShape s, const 
   });
 }
 
-template <class T> __global__ void depthwise_backward_data_kernel(PatchShape s, const T* dy, const T* w, T* dx, std::int64_t pixels) {
+template <class T>
+__global__ void depthwise_backward_data_kernel(PatchShape s, const T* dy, const T* w, T* dx,
+                                               std::int64_t pixels) {
   for_runs(pixels, s.c, [=](std::int64_t pixel, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t line = pixel / s.w, n = line / s.h;
     const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
     compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
-      const int y_reach = iy + s.pad_top - ky, oy = y_reach / s.stride;  // the output row that saw iy through this tap, if any did
+      const int y_reach = iy + s.pad_top - ky,
+                oy = y_reach / s.stride;  // the output row that saw iy through this tap, if any did
       if (y_reach < 0 || oy * s.stride != y_reach || oy >= s.out_h) continue;
       for (int kx = 0; kx < s.kernel_w; ++kx) {
         const int x_reach = ix + s.pad_left - kx, ox = x_reach / s.stride;
@@ -61,12 +67,17 @@ template <class T> __global__ void depthwise_backward_data_kernel(PatchShape s, 
 
 // partials [pieces, KH*KW, C]: row (piece, ky, kx) adds the output lines (n,oy) of its piece.
 template <class T>
-__global__ void depthwise_filter_pieces_kernel(PatchShape s, const T* x, const T* dy, compute_t<T>* partials, std::int64_t pieces, std::int64_t lines_per_piece) {
-  const std::int64_t taps = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w, lines = s.n * s.out_h;
+__global__ void depthwise_filter_pieces_kernel(PatchShape s, const T* x, const T* dy,
+                                               compute_t<T>* partials, std::int64_t pieces,
+                                               std::int64_t lines_per_piece) {
+  const std::int64_t taps = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w,
+                     lines = s.n * s.out_h;
   for_runs(pieces * taps, s.c, [=](std::int64_t row, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t piece = row / taps;
-    const int tap = static_cast<int>(row - piece * taps), ky = tap / s.kernel_w, kx = tap - ky * s.kernel_w;
-    const std::int64_t begin = piece * lines_per_piece, end = begin + lines_per_piece < lines ? begin + lines_per_piece : lines;
+    const int tap = static_cast<int>(row - piece * taps), ky = tap / s.kernel_w,
+              kx = tap - ky * s.kernel_w;
+    const std::int64_t begin = piece * lines_per_piece,
+                       end = begin + lines_per_piece < lines ? begin + lines_per_piece : lines;
     compute_t<T> sum[kRun] = {};
     for (std::int64_t line = begin; line < end; ++line) {
       const std::int64_t n = line / s.out_h;
@@ -85,7 +96,9 @@ __global__ void depthwise_filter_pieces_kernel(PatchShape s, const T* x, const T
   });
 }
 
-template <class T> __global__ void depthwise_filter_total_kernel(const compute_t<T>* partials, T* dw, std::int64_t pieces, std::int64_t weights) {
+template <class T>
+__global__ void depthwise_filter_total_kernel(const compute_t<T>* partials, T* dw,
+                                              std::int64_t pieces, std::int64_t weights) {
   for_elements(weights, [=](std::int64_t i) SIMT_LAMBDA {
     compute_t<T> sum = 0;
     for (std::int64_t piece = 0; piece < pieces; ++piece) sum += partials[piece * weights + i];
@@ -95,29 +108,41 @@ template <class T> __global__ void depthwise_filter_total_kernel(const compute_t
 
 }  // namespace
 
-template <class D, class T> void depthwise_forward(Stream& stream, const PatchShape& s, const T* x, const T* w, T* y) {
+template <class D, class T>
+void depthwise_forward(Stream& stream, const PatchShape& s, const T* x, const T* w, T* y) {
   const std::int64_t positions = s.n * s.out_h * s.out_w;
   simt::launch_range<depthwise_forward_kernel<T>>(stream, positions * s.c, s, x, w, y, positions);
 }
 
-template <class D, class T> void depthwise_backward_data(Stream& stream, const PatchShape& s, const T* dy, const T* w, T* dx) {
+template <class D, class T>
+void depthwise_backward_data(Stream& stream, const PatchShape& s, const T* dy, const T* w, T* dx) {
   const std::int64_t pixels = s.n * s.h * s.w;
   simt::launch_range<depthwise_backward_data_kernel<T>>(stream, pixels * s.c, s, dy, w, dx, pixels);
 }
 
-template <class D, class T> void depthwise_backward_filter(Stream& stream, const PatchShape& s, const T* x, const T* dy, T* dw) {
-  const std::int64_t lines = s.n * s.out_h, weights = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
-  const std::int64_t lines_per_piece = (lines + kMostPieces - 1) / kMostPieces, pieces = lines > 0 ? (lines + lines_per_piece - 1) / lines_per_piece : 0;
-  const Buffer partials(stream.device(), static_cast<std::size_t>(pieces * weights) * sizeof(compute_t<T>));
-  simt::launch_range<depthwise_filter_pieces_kernel<T>>(stream, pieces * weights, s, x, dy, partials.as<compute_t<T>>(), pieces, lines_per_piece);
-  simt::launch_range<depthwise_filter_total_kernel<T>>(stream, weights, partials.as<compute_t<T>>(), dw, pieces, weights);
+template <class D, class T>
+void depthwise_backward_filter(Stream& stream, const PatchShape& s, const T* x, const T* dy,
+                               T* dw) {
+  const std::int64_t lines = s.n * s.out_h,
+                     weights = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
+  const std::int64_t lines_per_piece = (lines + kMostPieces - 1) / kMostPieces,
+                     pieces = lines > 0 ? (lines + lines_per_piece - 1) / lines_per_piece : 0;
+  const Buffer partials(stream.device(),
+                        static_cast<std::size_t>(pieces * weights) * sizeof(compute_t<T>));
+  simt::launch_range<depthwise_filter_pieces_kernel<T>>(
+      stream, pieces * weights, s, x, dy, partials.as<compute_t<T>>(), pieces, lines_per_piece);
+  simt::launch_range<depthwise_filter_total_kernel<T>>(stream, weights, partials.as<compute_t<T>>(),
+                                                       dw, pieces, weights);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                         \
-  template void depthwise_forward<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, T*);                  \
-  template void depthwise_backward_data<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, T*);            \
-  template void depthwise_backward_filter<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, T*);
+#define KERNELS_INSTANTIATE(T)                                                                   \
+  template void depthwise_forward<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, \
+                                                 T*);                                            \
+  template void depthwise_backward_data<ThisDevice, T>(Stream&, const PatchShape&, const T*,     \
+                                                       const T*, T*);                            \
+  template void depthwise_backward_filter<ThisDevice, T>(Stream&, const PatchShape&, const T*,   \
+                                                         const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)

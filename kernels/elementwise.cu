@@ -19,7 +19,8 @@ template <class C> SIMT_DEVICE C leaky_relu(C v, C slope) { return v > C(0) ? v 
 template <class C> SIMT_DEVICE C sigmoid(C v) { return C(1) / (C(1) + std::exp(-v)); }
 
 template <class T, bool kBias>
-__global__ void bias_leaky_relu_forward_kernel(const T* x, const T* bias, T* y, std::int64_t rows, std::int64_t columns, float slope) {
+__global__ void bias_leaky_relu_forward_kernel(const T* x, const T* bias, T* y, std::int64_t rows,
+                                               std::int64_t columns, float slope) {
   using C = compute_t<T>;
   for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
     const std::int64_t i = row * columns + c;
@@ -29,13 +30,18 @@ __global__ void bias_leaky_relu_forward_kernel(const T* x, const T* bias, T* y, 
   });
 }
 
-template <class T> __global__ void leaky_relu_backward_kernel(const T* y, const T* dy, T* dx, std::int64_t n, float slope) {
+template <class T>
+__global__ void leaky_relu_backward_kernel(const T* y, const T* dy, T* dx, std::int64_t n,
+                                           float slope) {
   using C = compute_t<T>;
-  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(dx, i, load(dy, i) * (load(y, i) > C(0) ? C(1) : static_cast<C>(slope))); });
+  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
+    store(dx, i, load(dy, i) * (load(y, i) > C(0) ? C(1) : static_cast<C>(slope)));
+  });
 }
 
 template <class T, bool kBias>
-__global__ void bias_sigmoid_forward_kernel(const T* x, const T* bias, T* y, std::int64_t rows, std::int64_t columns) {
+__global__ void bias_sigmoid_forward_kernel(const T* x, const T* bias, T* y, std::int64_t rows,
+                                            std::int64_t columns) {
   using C = compute_t<T>;
   for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
     const std::int64_t i = row * columns + c;
@@ -45,7 +51,8 @@ __global__ void bias_sigmoid_forward_kernel(const T* x, const T* bias, T* y, std
   });
 }
 
-template <class T> __global__ void sigmoid_backward_kernel(const T* y, const T* dy, T* dx, std::int64_t n) {
+template <class T>
+__global__ void sigmoid_backward_kernel(const T* y, const T* dy, T* dx, std::int64_t n) {
   using C = compute_t<T>;
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
     const C s = load(y, i);
@@ -57,16 +64,21 @@ template <class T> __global__ void add_kernel(const T* a, const T* b, T* out, st
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(out, i, load(a, i) + load(b, i)); });
 }
 
-template <class T> __global__ void add_leaky_relu_kernel(const T* a, const T* b, T* y, std::int64_t n, float slope) {
+template <class T>
+__global__ void add_leaky_relu_kernel(const T* a, const T* b, T* y, std::int64_t n, float slope) {
   using C = compute_t<T>;
-  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, leaky_relu(load(a, i) + load(b, i), static_cast<C>(slope))); });
+  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
+    store(y, i, leaky_relu(load(a, i) + load(b, i), static_cast<C>(slope)));
+  });
 }
 
 template <class T> __global__ void scale_kernel(const T* x, float factor, T* y, std::int64_t n) {
-  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<compute_t<T>>(factor) * load(x, i)); });
+  for_elements(n, [=](std::int64_t i)
+                      SIMT_LAMBDA { store(y, i, static_cast<compute_t<T>>(factor) * load(x, i)); });
 }
 
-template <class T> __global__ void scale_by_kernel(const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
+template <class T>
+__global__ void scale_by_kernel(const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
   const compute_t<T> value = *factor;
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, value * load(x, i)); });
 }
@@ -77,15 +89,20 @@ template <class T> __global__ void fill_kernel(T* y, float value, std::int64_t n
 }
 
 template <class From, class To> __global__ void cast_kernel(const From* x, To* y, std::int64_t n) {
-  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<compute_t<To>>(load(x, i))); });
+  for_elements(
+      n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<compute_t<To>>(load(x, i))); });
 }
 
-template <class T> __global__ void bytes_to_unit_kernel(const std::uint8_t* x, T* y, std::int64_t n) {
+template <class T>
+__global__ void bytes_to_unit_kernel(const std::uint8_t* x, T* y, std::int64_t n) {
   using C = compute_t<T>;
-  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<C>(static_cast<int>(x[i])) / C(255)); });
+  for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
+    store(y, i, static_cast<C>(static_cast<int>(x[i])) / C(255));
+  });
 }
 
-template <class T> __global__ void unit_to_bytes_kernel(const T* x, std::uint8_t* y, std::int64_t n) {
+template <class T>
+__global__ void unit_to_bytes_kernel(const T* x, std::uint8_t* y, std::int64_t n) {
   using C = compute_t<T>;
   for_elements(n, [=](std::int64_t i) SIMT_LAMBDA {
     const C v = load(x, i) * C(255);
@@ -97,38 +114,55 @@ template <class T> __global__ void unit_to_bytes_kernel(const T* x, std::uint8_t
 }  // namespace
 
 template <class D, class T>
-void bias_leaky_relu_forward(Stream& stream, const T* x, const T* bias, T* y, std::int64_t rows, std::int64_t columns, float slope) {
-  if (bias) simt::launch_range<bias_leaky_relu_forward_kernel<T, true>>(stream, rows * columns, x, bias, y, rows, columns, slope);
-  else simt::launch_range<bias_leaky_relu_forward_kernel<T, false>>(stream, rows * columns, x, bias, y, rows, columns, slope);
+void bias_leaky_relu_forward(Stream& stream, const T* x, const T* bias, T* y, std::int64_t rows,
+                             std::int64_t columns, float slope) {
+  if (bias)
+    simt::launch_range<bias_leaky_relu_forward_kernel<T, true>>(stream, rows * columns, x, bias, y,
+                                                                rows, columns, slope);
+  else
+    simt::launch_range<bias_leaky_relu_forward_kernel<T, false>>(stream, rows * columns, x, bias, y,
+                                                                 rows, columns, slope);
 }
 
-template <class D, class T> void leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n, float slope) {
+template <class D, class T>
+void leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n,
+                         float slope) {
   simt::launch_range<leaky_relu_backward_kernel<T>>(stream, n, y, dy, dx, n, slope);
 }
 
 template <class D, class T>
-void bias_sigmoid_forward(Stream& stream, const T* x, const T* bias, T* y, std::int64_t rows, std::int64_t columns) {
-  if (bias) simt::launch_range<bias_sigmoid_forward_kernel<T, true>>(stream, rows * columns, x, bias, y, rows, columns);
-  else simt::launch_range<bias_sigmoid_forward_kernel<T, false>>(stream, rows * columns, x, bias, y, rows, columns);
+void bias_sigmoid_forward(Stream& stream, const T* x, const T* bias, T* y, std::int64_t rows,
+                          std::int64_t columns) {
+  if (bias)
+    simt::launch_range<bias_sigmoid_forward_kernel<T, true>>(stream, rows * columns, x, bias, y,
+                                                             rows, columns);
+  else
+    simt::launch_range<bias_sigmoid_forward_kernel<T, false>>(stream, rows * columns, x, bias, y,
+                                                              rows, columns);
 }
 
-template <class D, class T> void sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n) {
+template <class D, class T>
+void sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n) {
   simt::launch_range<sigmoid_backward_kernel<T>>(stream, n, y, dy, dx, n);
 }
 
-template <class D, class T> void add(Stream& stream, const T* a, const T* b, T* out, std::int64_t n) {
+template <class D, class T>
+void add(Stream& stream, const T* a, const T* b, T* out, std::int64_t n) {
   simt::launch_range<add_kernel<T>>(stream, n, a, b, out, n);
 }
 
-template <class D, class T> void add_leaky_relu(Stream& stream, const T* a, const T* b, T* y, std::int64_t n, float slope) {
+template <class D, class T>
+void add_leaky_relu(Stream& stream, const T* a, const T* b, T* y, std::int64_t n, float slope) {
   simt::launch_range<add_leaky_relu_kernel<T>>(stream, n, a, b, y, n, slope);
 }
 
-template <class D, class T> void scale(Stream& stream, const T* x, float factor, T* y, std::int64_t n) {
+template <class D, class T>
+void scale(Stream& stream, const T* x, float factor, T* y, std::int64_t n) {
   simt::launch_range<scale_kernel<T>>(stream, n, x, factor, y, n);
 }
 
-template <class D, class T> void scale_by(Stream& stream, const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
+template <class D, class T>
+void scale_by(Stream& stream, const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
   simt::launch_range<scale_by_kernel<T>>(stream, n, x, factor, y, n);
 }
 
@@ -136,33 +170,40 @@ template <class D, class T> void fill(Stream& stream, T* y, float value, std::in
   simt::launch_range<fill_kernel<T>>(stream, n, y, value, n);
 }
 
-template <class D, class From, class To> void cast(Stream& stream, const From* x, To* y, std::int64_t n) {
+template <class D, class From, class To>
+void cast(Stream& stream, const From* x, To* y, std::int64_t n) {
   simt::launch_range<cast_kernel<From, To>>(stream, n, x, y, n);
 }
 
-template <class D, class T> void bytes_to_unit(Stream& stream, const std::uint8_t* x, T* y, std::int64_t n) {
+template <class D, class T>
+void bytes_to_unit(Stream& stream, const std::uint8_t* x, T* y, std::int64_t n) {
   simt::launch_range<bytes_to_unit_kernel<T>>(stream, n, x, y, n);
 }
 
-template <class D, class T> void unit_to_bytes(Stream& stream, const T* x, std::uint8_t* y, std::int64_t n) {
+template <class D, class T>
+void unit_to_bytes(Stream& stream, const T* x, std::uint8_t* y, std::int64_t n) {
   simt::launch_range<unit_to_bytes_kernel<T>>(stream, n, x, y, n);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                   \
-  template void bias_leaky_relu_forward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, std::int64_t, float);    \
-  template void leaky_relu_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, float);                      \
-  template void bias_sigmoid_forward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, std::int64_t);              \
-  template void sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                \
-  template void add<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                                             \
-  template void add_leaky_relu<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, float);                           \
-  template void scale<ThisDevice, T>(Stream&, const T*, float, T*, std::int64_t);                                              \
-  template void scale_by<ThisDevice, T>(Stream&, const T*, const compute_t<T>*, T*, std::int64_t);                                        \
-  template void fill<ThisDevice, T>(Stream&, T*, float, std::int64_t);                                                         \
-  template void bytes_to_unit<ThisDevice, T>(Stream&, const std::uint8_t*, T*, std::int64_t);                                  \
-  template void unit_to_bytes<ThisDevice, T>(Stream&, const T*, std::uint8_t*, std::int64_t);                                  \
-  template void cast<ThisDevice, T, float>(Stream&, const T*, float*, std::int64_t);                                           \
-  template void cast<ThisDevice, T, bf16>(Stream&, const T*, bf16*, std::int64_t);                                             \
+#define KERNELS_INSTANTIATE(T)                                                                     \
+  template void bias_leaky_relu_forward<ThisDevice, T>(Stream&, const T*, const T*, T*,            \
+                                                       std::int64_t, std::int64_t, float);         \
+  template void leaky_relu_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t,  \
+                                                   float);                                         \
+  template void bias_sigmoid_forward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, \
+                                                    std::int64_t);                                 \
+  template void sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);    \
+  template void add<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                 \
+  template void add_leaky_relu<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t,       \
+                                              float);                                              \
+  template void scale<ThisDevice, T>(Stream&, const T*, float, T*, std::int64_t);                  \
+  template void scale_by<ThisDevice, T>(Stream&, const T*, const compute_t<T>*, T*, std::int64_t); \
+  template void fill<ThisDevice, T>(Stream&, T*, float, std::int64_t);                             \
+  template void bytes_to_unit<ThisDevice, T>(Stream&, const std::uint8_t*, T*, std::int64_t);      \
+  template void unit_to_bytes<ThisDevice, T>(Stream&, const T*, std::uint8_t*, std::int64_t);      \
+  template void cast<ThisDevice, T, float>(Stream&, const T*, float*, std::int64_t);               \
+  template void cast<ThisDevice, T, bf16>(Stream&, const T*, bf16*, std::int64_t);                 \
   template void cast<ThisDevice, T, f16>(Stream&, const T*, f16*, std::int64_t);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

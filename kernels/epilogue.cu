@@ -19,8 +19,8 @@ constexpr int kThreads = kSumThreads;
 
 struct ColumnPlan {
   std::int64_t rows, columns;
-  int fold;            // rows in a wide row
-  int width;           // values of a wide row that one block reads: fold*columns, or 256 where columns is larger
+  int fold;  // rows in a wide row
+  int width;  // values of a wide row that one block reads: fold*columns, or 256 where columns is larger
   std::int64_t piece;  // wide rows a block adds
   int tiles, pieces;
 
@@ -29,7 +29,8 @@ struct ColumnPlan {
     width = columns < kThreads ? static_cast<int>(fold * columns) : kThreads;
     tiles = columns < kThreads ? 1 : static_cast<int>(ceil_div(columns, kThreads));
     const std::int64_t wide_rows = ceil_div(rows, fold);
-    const std::int64_t wanted = ceil_div(1024, tiles);         // about 1024 blocks in all, of at least 16 wide rows
+    const std::int64_t wanted =
+        ceil_div(1024, tiles);  // about 1024 blocks in all, of at least 16 wide rows
     piece = ceil_div(wide_rows, wanted) > 16 ? ceil_div(wide_rows, wanted) : 16;
     pieces = static_cast<int>(ceil_div(wide_rows, piece));
   }
@@ -39,12 +40,17 @@ struct ColumnPlan {
 // grows by `fold`.
 struct ShuffledPlaces {
   int w = 1;
-  std::int64_t run = 1, line = 1;   // r*C values; one packed line, which is r rows of the picture
-  int r = 1, columns_ahead = 0;     // fold = lines * w + columns_ahead
-  std::int64_t ahead = 0;           // lines * line + columns_ahead * run
+  std::int64_t run = 1, line = 1;  // r*C values; one packed line, which is r rows of the picture
+  int r = 1, columns_ahead = 0;    // fold = lines * w + columns_ahead
+  std::int64_t ahead = 0;          // lines * line + columns_ahead * run
 
   ShuffledPlaces() = default;
-  ShuffledPlaces(int w_, int c, int r_, int fold) : w(w_), run(static_cast<std::int64_t>(r_) * c), line(w_ * r_ * run), r(r_), columns_ahead(fold % w_) {
+  ShuffledPlaces(int w_, int c, int r_, int fold)
+      : w(w_),
+        run(static_cast<std::int64_t>(r_) * c),
+        line(w_ * r_ * run),
+        r(r_),
+        columns_ahead(fold % w_) {
     ahead = fold / w * line + columns_ahead * run;
   }
   SIMT_DEVICE std::int64_t at(std::int64_t row, std::int64_t channel) const {
@@ -57,9 +63,9 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
   static constexpr int kx = kThreads, ky = 1;
   ColumnPlan plan;
   ShuffledPlaces places;
-  const T* x;              // [rows,columns]: what to add up, or dy
-  const T* y;              // [rows,columns], what the activation gave
-  T* dx;                   // [rows,columns]
+  const T* x;  // [rows,columns]: what to add up, or dy
+  const T* y;  // [rows,columns], what the activation gave
+  T* dx;       // [rows,columns]
   compute_t<T> slope;
   compute_t<T>* partials;  // [pieces,columns]
 
@@ -68,7 +74,8 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
     using C = compute_t<T>;
     C v = load(x, from);
     if constexpr (kActivation == Activation::leaky_relu) v *= load(y, from) > C(0) ? C(1) : slope;
-    if constexpr (kActivation == Activation::sigmoid) v = v * load(y, from) * (C(1) - load(y, from));
+    if constexpr (kActivation == Activation::sigmoid)
+      v = v * load(y, from) * (C(1) - load(y, from));
     if constexpr (kActivation != Activation::none) store(dx, to, v);
     return v;
   }
@@ -76,12 +83,15 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     SIMT_BLOCK_SHARED(B, C, folded, [kThreads]);
-    const std::int64_t tile = std::int64_t{b.block_x()} * kThreads, pitch = plan.fold * plan.columns;
-    const int tile_width = static_cast<int>(plan.columns - tile < plan.width && plan.fold == 1 ? plan.columns - tile : plan.width);
+    const std::int64_t tile = std::int64_t{b.block_x()} * kThreads,
+                       pitch = plan.fold * plan.columns;
+    const int tile_width = static_cast<int>(
+        plan.columns - tile < plan.width && plan.fold == 1 ? plan.columns - tile : plan.width);
     const std::int64_t end = plan.rows * plan.columns, first = b.block_y() * plan.piece;
     const std::int64_t last = first + plan.piece;
     typename B::template Reg<C> total;
-    typename B::template Reg<std::int64_t> place;  // where the thread reads, and its column there; of shuffled pictures only
+    typename B::template Reg<std::int64_t>
+        place;  // where the thread reads, and its column there; of shuffled pictures only
     typename B::template Reg<int> column;
     b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     if constexpr (kShuffled) {
@@ -94,17 +104,19 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
     for (std::int64_t wide = first; wide < last; ++wide) {
       const std::int64_t base = wide * pitch + tile;
       if (base >= end) break;
-      const int length = static_cast<int>(end - base < tile_width ? end - base : tile_width);  // the last wide row may be short
+      const int length = static_cast<int>(
+          end - base < tile_width ? end - base : tile_width);  // the last wide row may be short
       if constexpr (kShuffled) {
         const int run = static_cast<int>(places.run);
-        b.stretches(length, run - static_cast<int>(tile % run), run, [&](int t, int count) SIMT_LAMBDA {
-          const std::int64_t from = place[t], to = base + t;
-          SIMT_SIMD
-          for (int k = 0; k < count; ++k) total[t + k] += one(from + k, to + k);
-          const bool next_line = column[t] + places.columns_ahead >= places.w;
-          column[t] += places.columns_ahead - (next_line ? places.w : 0);
-          place[t] += places.ahead + (next_line ? places.line - places.line / places.r : 0);
-        });
+        b.stretches(
+            length, run - static_cast<int>(tile % run), run, [&](int t, int count) SIMT_LAMBDA {
+              const std::int64_t from = place[t], to = base + t;
+              SIMT_SIMD
+              for (int k = 0; k < count; ++k) total[t + k] += one(from + k, to + k);
+              const bool next_line = column[t] + places.columns_ahead >= places.w;
+              column[t] += places.columns_ahead - (next_line ? places.w : 0);
+              place[t] += places.ahead + (next_line ? places.line - places.line / places.r : 0);
+            });
       } else {
         b.strided(length, [&](int t, int i) SIMT_LAMBDA { total[t] += one(base + i, base + i); });
       }
@@ -166,47 +178,68 @@ template <class T> void finish_of_type(Stream& stream, const PendingSums& pendin
   for (const PendingSum& sum : pending) {
     if (sum.type != typeid(T)) continue;
     if (kernel.count == kMostTotals) launch();
-    kernel.all[kernel.count++] = {sum.partials.as<compute_t<T>>(), static_cast<T*>(sum.out), sum.columns, sum.pieces, blocks};
+    kernel.all[kernel.count++] = {sum.partials.as<compute_t<T>>(), static_cast<T*>(sum.out),
+                                  sum.columns, sum.pieces, blocks};
     blocks += static_cast<int>(ceil_div(sum.columns, 32));
   }
   launch();
 }
 
 template <class T, Activation kActivation, bool kShuffled>
-void column_sums(Stream& stream, const T* x, const T* y, T* dx, T* out, std::int64_t rows, std::int64_t columns, float slope, const ShuffledPlaces& places, PendingSums* later) {
+void column_sums(Stream& stream, const T* x, const T* y, T* dx, T* out, std::int64_t rows,
+                 std::int64_t columns, float slope, const ShuffledPlaces& places,
+                 PendingSums* later) {
   using C = compute_t<T>;
   if (columns <= 0) return;
   const ColumnPlan plan(rows, columns);
   PendingSums now;
   PendingSums& pending = later ? *later : now;
-  pending.push_back({typeid(T), Buffer(stream.device(), static_cast<std::size_t>(plan.pieces * columns) * sizeof(C)), out, columns, plan.pieces});
+  pending.push_back(
+      {typeid(T),
+       Buffer(stream.device(), static_cast<std::size_t>(plan.pieces * columns) * sizeof(C)), out,
+       columns, plan.pieces});
   if (plan.pieces > 0)
-    simt::launch_block(stream, dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.pieces)),
-                       ColumnPieces<T, kActivation, kShuffled>{plan, places, x, y, dx, static_cast<C>(slope), pending.back().partials.template as<C>()});
+    simt::launch_block(
+        stream, dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.pieces)),
+        ColumnPieces<T, kActivation, kShuffled>{plan, places, x, y, dx, static_cast<C>(slope),
+                                                pending.back().partials.template as<C>()});
   if (!later) finish_of_type<T>(stream, now);
 }
 
 }  // namespace
 
-template <class D, class T> void sum_columns(Stream& stream, const T* x, T* out, std::int64_t rows, std::int64_t columns, PendingSums* later) {
-  column_sums<T, Activation::none, false>(stream, x, nullptr, nullptr, out, rows, columns, 0.f, {}, later);
+template <class D, class T>
+void sum_columns(Stream& stream, const T* x, T* out, std::int64_t rows, std::int64_t columns,
+                 PendingSums* later) {
+  column_sums<T, Activation::none, false>(stream, x, nullptr, nullptr, out, rows, columns, 0.f, {},
+                                          later);
 }
 
 template <class D, class T>
-void bias_leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias, std::int64_t rows, std::int64_t columns, float slope, PendingSums* later) {
-  column_sums<T, Activation::leaky_relu, false>(stream, dy, y, dx, dbias, rows, columns, slope, {}, later);
+void bias_leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
+                              std::int64_t rows, std::int64_t columns, float slope,
+                              PendingSums* later) {
+  column_sums<T, Activation::leaky_relu, false>(stream, dy, y, dx, dbias, rows, columns, slope, {},
+                                                later);
 }
 
 template <class D, class T>
-void bias_sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias, std::int64_t rows, std::int64_t columns, PendingSums* later) {
-  column_sums<T, Activation::sigmoid, false>(stream, dy, y, dx, dbias, rows, columns, 0.f, {}, later);
+void bias_sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
+                           std::int64_t rows, std::int64_t columns, PendingSums* later) {
+  column_sums<T, Activation::sigmoid, false>(stream, dy, y, dx, dbias, rows, columns, 0.f, {},
+                                             later);
 }
 
 template <class D, class T>
-void bias_leaky_relu_shuffle_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias, std::int64_t n, int h, int w, int c, int r, float slope, PendingSums* later) {
+void bias_leaky_relu_shuffle_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
+                                      std::int64_t n, int h, int w, int c, int r, float slope,
+                                      PendingSums* later) {
   const std::int64_t rows = n * h * w, columns = static_cast<std::int64_t>(r) * r * c;
-  const ShuffledPlaces places = rows * columns > 0 ? ShuffledPlaces(w, c, r, ColumnPlan(rows, columns).fold) : ShuffledPlaces();
-  column_sums<T, Activation::leaky_relu, true>(stream, dy, y, dx, dbias, rows, columns, slope, places, later);
+  const ShuffledPlaces places = rows * columns > 0
+                                    ? ShuffledPlaces(w, c, r, ColumnPlan(rows, columns).fold)
+                                    : ShuffledPlaces();
+  column_sums<T, Activation::leaky_relu, true>(stream, dy, y, dx, dbias, rows, columns, slope,
+                                               places, later);
 }
 
 template <class D> void finish_column_sums(Stream& stream, PendingSums& pending) {
@@ -220,11 +253,15 @@ template <class D> void finish_column_sums(Stream& stream, PendingSums& pending)
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                                   \
-  template void sum_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t, PendingSums*);                                     \
-  template void bias_leaky_relu_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, T*, std::int64_t, std::int64_t, float, PendingSums*);   \
-  template void bias_sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, T*, std::int64_t, std::int64_t, PendingSums*);             \
-  template void bias_leaky_relu_shuffle_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, T*, std::int64_t, int, int, int, int, float, PendingSums*);
+#define KERNELS_INSTANTIATE(T)                                                                  \
+  template void sum_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t,   \
+                                           PendingSums*);                                       \
+  template void bias_leaky_relu_backward<ThisDevice, T>(                                        \
+      Stream&, const T*, const T*, T*, T*, std::int64_t, std::int64_t, float, PendingSums*);    \
+  template void bias_sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, T*,       \
+                                                     std::int64_t, std::int64_t, PendingSums*); \
+  template void bias_leaky_relu_shuffle_backward<ThisDevice, T>(                                \
+      Stream&, const T*, const T*, T*, T*, std::int64_t, int, int, int, int, float, PendingSums*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)

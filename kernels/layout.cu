@@ -19,13 +19,15 @@ struct Runs {
   std::int64_t w, r, length;  // length = r*C values
   // Where the output's run begins in the input [N,H,W,r*r*C].
   SIMT_DEVICE std::int64_t packed(std::int64_t run) const {
-    const std::int64_t row = run / w, column = run - row * w;       // row = (n*H + h)*r + i
+    const std::int64_t row = run / w, column = run - row * w;  // row = (n*H + h)*r + i
     const std::int64_t h = row / r, i = row - h * r;
     return ((h * w + column) * r + i) * length;
   }
 };
 
-template <class T, bool kShuffle> __global__ void pixel_shuffle_kernel(const T* source, T* destination, Runs runs, std::int64_t count) {
+template <class T, bool kShuffle>
+__global__ void pixel_shuffle_kernel(const T* source, T* destination, Runs runs,
+                                     std::int64_t count) {
   for_rows(count, runs.length, [=](std::int64_t run, std::int64_t k) SIMT_LAMBDA {
     const std::int64_t spread = run * runs.length, packed = runs.packed(run);
     if constexpr (kShuffle) destination[spread + k] = source[packed + k];
@@ -34,25 +36,36 @@ template <class T, bool kShuffle> __global__ void pixel_shuffle_kernel(const T* 
 }
 
 template <class T>
-__global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, T* destination, std::int64_t destination_pitch, std::int64_t rows,
+__global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, T* destination,
+                                    std::int64_t destination_pitch, std::int64_t rows,
                                     std::int64_t columns) {
-  for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA { destination[row * destination_pitch + c] = source[row * source_pitch + c]; });
+  for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
+    destination[row * destination_pitch + c] = source[row * source_pitch + c];
+  });
 }
 
-template <class T> __global__ void pad_columns_kernel(const T* source, T* destination, std::int64_t rows, std::int64_t columns, std::int64_t padded) {
-  for_rows(rows, padded, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA { destination[row * padded + c] = c < columns ? source[row * columns + c] : T{}; });
+template <class T>
+__global__ void pad_columns_kernel(const T* source, T* destination, std::int64_t rows,
+                                   std::int64_t columns, std::int64_t padded) {
+  for_rows(rows, padded, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
+    destination[row * padded + c] = c < columns ? source[row * columns + c] : T{};
+  });
 }
 
-template <class T> __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
-  const std::int64_t length = static_cast<std::int64_t>(s.kernel_w) * s.c, image_row = static_cast<std::int64_t>(s.w) * s.c;
+template <class T>
+__global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
+  const std::int64_t length = static_cast<std::int64_t>(s.kernel_w) * s.c,
+                     image_row = static_cast<std::int64_t>(s.w) * s.c;
   for_runs(rows, length, [=](std::int64_t row, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t patch = row / s.kernel_h, ky = row - patch * s.kernel_h;
     const std::int64_t line = patch / s.out_w, ox = patch - line * s.out_w;  // line = n*OH + oy
     const std::int64_t n = line / s.out_h, oy = line - n * s.out_h;
     const std::int64_t iy = oy * s.stride - s.pad_top + ky;
-    const std::int64_t begin = (ox * s.stride - s.pad_left) * s.c + first;   // where the run begins in its image row
+    const std::int64_t begin =
+        (ox * s.stride - s.pad_left) * s.c + first;  // where the run begins in its image row
     // Values [low, high) of the run lie inside the image.
-    const std::int64_t wanted_low = begin < 0 ? -begin : 0, wanted_high = begin + count > image_row ? image_row - begin : count;
+    const std::int64_t wanted_low = begin < 0 ? -begin : 0,
+                       wanted_high = begin + count > image_row ? image_row - begin : count;
     const int low = static_cast<int>(wanted_low < count ? wanted_low : count);
     const int high = iy < 0 || iy >= s.h || wanted_high < low ? low : static_cast<int>(wanted_high);
     T* const out = columns + row * length + first;
@@ -70,7 +83,8 @@ SIMT_DEVICE int seen_by(int i, int pad, int k, int stride, int size) {
   return reach >= 0 && o * stride == reach && o < size ? o : -1;
 }
 
-template <class T> __global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t pixels) {
+template <class T>
+__global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t pixels) {
   const std::int64_t patch_length = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
   for_runs(pixels, s.c, [=](std::int64_t pixel, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t line = pixel / s.w, n = line / s.h;
@@ -82,7 +96,8 @@ template <class T> __global__ void col2im_kernel(PatchShape s, const T* columns,
       for (int kx = 0; kx < s.kernel_w; ++kx) {
         const int ox = seen_by(ix, s.pad_left, kx, s.stride, s.out_w);
         if (ox < 0) continue;
-        const T* const from = columns + ((n * s.out_h + oy) * s.out_w + ox) * patch_length + (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + first;
+        const T* const from = columns + ((n * s.out_h + oy) * s.out_w + ox) * patch_length +
+                              (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + first;
         SIMT_SIMD
         for (int k = 0; k < count; ++k) sum[k] += load(from, k);
       }
@@ -92,48 +107,62 @@ template <class T> __global__ void col2im_kernel(PatchShape s, const T* columns,
 }
 
 template <class T, bool kShuffle>
-void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_t n, int h, int w, int c, int r) {
+void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_t n, int h, int w,
+                    int c, int r) {
   const Runs runs{w, r, static_cast<std::int64_t>(r) * c};
   const std::int64_t count = n * h * r * w;
-  simt::launch_range<pixel_shuffle_kernel<T, kShuffle>>(stream, count * runs.length, source, destination, runs, count);
+  simt::launch_range<pixel_shuffle_kernel<T, kShuffle>>(stream, count * runs.length, source,
+                                                        destination, runs, count);
 }
 
 }  // namespace
 
-template <class D, class T> void pixel_shuffle(Stream& stream, const T* x, T* y, std::int64_t n, int h, int w, int c, int r) {
+template <class D, class T>
+void pixel_shuffle(Stream& stream, const T* x, T* y, std::int64_t n, int h, int w, int c, int r) {
   launch_shuffle<T, true>(stream, x, y, n, h, w, c, r);
 }
 
-template <class D, class T> void pixel_unshuffle(Stream& stream, const T* y, T* x, std::int64_t n, int h, int w, int c, int r) {
+template <class D, class T>
+void pixel_unshuffle(Stream& stream, const T* y, T* x, std::int64_t n, int h, int w, int c, int r) {
   launch_shuffle<T, false>(stream, y, x, n, h, w, c, r);
 }
 
 template <class D, class T>
-void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns) {
-  simt::launch_range<copy_columns_kernel<T>>(stream, rows * columns, src, src_pitch, dst, dst_pitch, rows, columns);
+void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst,
+                  std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns) {
+  simt::launch_range<copy_columns_kernel<T>>(stream, rows * columns, src, src_pitch, dst, dst_pitch,
+                                             rows, columns);
 }
 
-template <class D, class T> void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::int64_t columns, std::int64_t padded) {
+template <class D, class T>
+void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::int64_t columns,
+                 std::int64_t padded) {
   simt::launch_range<pad_columns_kernel<T>>(stream, rows * padded, src, dst, rows, columns, padded);
 }
 
-template <class D, class T> void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
+template <class D, class T>
+void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
   const std::int64_t rows = s.n * s.out_h * s.out_w * s.kernel_h;
   simt::launch_range<im2col_kernel<T>>(stream, rows * s.kernel_w * s.c, s, x, columns, rows);
 }
 
-template <class D, class T> void col2im(Stream& stream, const PatchShape& s, const T* columns, T* x) {
+template <class D, class T>
+void col2im(Stream& stream, const PatchShape& s, const T* columns, T* x) {
   const std::int64_t pixels = s.n * s.h * s.w;
   simt::launch_range<col2im_kernel<T>>(stream, pixels * s.c, s, columns, x, pixels);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                        \
-  template void pixel_shuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                                \
-  template void pixel_unshuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, int);                              \
-  template void copy_columns<ThisDevice, T>(Stream&, const T*, std::int64_t, T*, std::int64_t, std::int64_t, std::int64_t);           \
-  template void pad_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t, std::int64_t);                          \
-  template void im2col<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);                                                      \
+#define KERNELS_INSTANTIATE(T)                                                                     \
+  template void pixel_shuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int,   \
+                                             int);                                                 \
+  template void pixel_unshuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, \
+                                               int);                                               \
+  template void copy_columns<ThisDevice, T>(Stream&, const T*, std::int64_t, T*, std::int64_t,     \
+                                            std::int64_t, std::int64_t);                           \
+  template void pad_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t,      \
+                                           std::int64_t);                                          \
+  template void im2col<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);                   \
   template void col2im<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

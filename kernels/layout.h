@@ -7,23 +7,33 @@ namespace kernels {
 // Depth to space, block-major channel order (row, column, channel), as TensorFlow and Faceswap have it:
 //   y[n, h*r + i, w*r + j, c] = x[n, h, w, (i*r + j)*C + c]
 template <class D, class T>
-void pixel_shuffle(Stream&, const T* x /*[N,H,W,r*r*C]*/, T* y /*[N,H*r,W*r,C]*/, std::int64_t n, int h, int w, int c, int r);
+void pixel_shuffle(Stream&, const T* x /*[N,H,W,r*r*C]*/, T* y /*[N,H*r,W*r,C]*/, std::int64_t n,
+                   int h, int w, int c, int r);
 template <class D, class T>  // the inverse, which is also its gradient
-void pixel_unshuffle(Stream&, const T* y /*[N,H*r,W*r,C]*/, T* x /*[N,H,W,r*r*C]*/, std::int64_t n, int h, int w, int c, int r);
+void pixel_unshuffle(Stream&, const T* y /*[N,H*r,W*r,C]*/, T* x /*[N,H,W,r*r*C]*/, std::int64_t n,
+                     int h, int w, int c, int r);
 
 // Copies a block of columns between two row-major matrices: dst[i, 0..columns) = src[i, 0..columns), each with its own row
 // pitch in elements. Concatenation and splitting along channels are calls of this.
 template <class D, class T>
-void copy_columns(Stream&, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns);
+void copy_columns(Stream&, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch,
+                  std::int64_t rows, std::int64_t columns);
 
 // Widens the rows of a matrix: dst[i, 0..columns) = src[i], zero in dst[i, columns..padded).
-template <class D, class T> void pad_columns(Stream&, const T* src /*[rows, columns]*/, T* dst /*[rows, padded]*/, std::int64_t rows, std::int64_t columns, std::int64_t padded);
+template <class D, class T>
+void pad_columns(Stream&, const T* src /*[rows, columns]*/, T* dst /*[rows, padded]*/,
+                 std::int64_t rows, std::int64_t columns, std::int64_t padded);
 
 // Column p of an image patch matrix: columns[(n,oy,ox), (ky,kx,c)] = x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, c], 0 outside.
 struct PatchShape {
-  std::int64_t n; int h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
+  std::int64_t n;
+  int h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
 };
-template <class D, class T> void im2col(Stream&, const PatchShape&, const T* x /*[N,H,W,C]*/, T* columns /*[N*OH*OW, KH*KW*C]*/);
-template <class D, class T> void col2im(Stream&, const PatchShape&, const T* columns, T* x);  // sums overlapping patches, assigns x
+template <class D, class T>
+void im2col(Stream&, const PatchShape&, const T* x /*[N,H,W,C]*/,
+            T* columns /*[N*OH*OW, KH*KW*C]*/);
+template <class D, class T>
+void col2im(Stream&, const PatchShape&, const T* columns,
+            T* x);  // sums overlapping patches, assigns x
 
 }  // namespace kernels

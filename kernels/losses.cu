@@ -6,8 +6,8 @@
 // Bytes: pred, target and mask read once, dpred written once.
 #include "kernels/losses.h"
 
-#include "kernels/ssim.h"
 #include "kernels/partial_sums.h"
+#include "kernels/ssim.h"
 
 namespace kernels {
 namespace {
@@ -21,7 +21,7 @@ template <class T, bool kMask> struct LossPieces {
   compute_t<T>* partials;  // [pieces]
   Pieces pieces;           // of pixels
   int channels;
-  compute_t<T> scale;      // 1/count
+  compute_t<T> scale;  // 1/count
   PixelError<compute_t<T>> error;
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
@@ -38,7 +38,9 @@ template <class T, bool kMask> struct LossPieces {
       }
     });
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) partials[b.block_x()] = sum; });
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (t == 0) partials[b.block_x()] = sum;
+    });
   }
 
   SIMT_DEVICE void one(std::int64_t i, compute_t<T> m, compute_t<T>& total) const {
@@ -52,9 +54,11 @@ template <class T, bool kMask> struct LossPieces {
 }  // namespace
 
 template <class D, class T>
-void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weights, const T* pred,
+                const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
-  if (weights.dssim != 0.f) return loss_with_ssim<D, T>(weights, stream, shape, pred, target, mask, loss, dpred);
+  if (weights.dssim != 0.f)
+    return loss_with_ssim<D, T>(weights, stream, shape, pred, target, mask, loss, dpred);
   const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
   if (values == 0) throw Error(ErrorKind::usage, "image_loss: an image of no pixels has no mean");
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));
@@ -62,14 +66,21 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
   const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
   const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
   const dim3 grid(static_cast<unsigned>(pieces.count));
-  if (mask) simt::launch_block(stream, grid, LossPieces<T, true>{pred, target, mask, dpred, partials.as<C>(), pieces, shape.c, scale, error});
-  else simt::launch_block(stream, grid, LossPieces<T, false>{pred, target, mask, dpred, partials.as<C>(), pieces, 1, scale, error});
+  if (mask)
+    simt::launch_block(stream, grid,
+                       LossPieces<T, true>{pred, target, mask, dpred, partials.as<C>(), pieces,
+                                           shape.c, scale, error});
+  else
+    simt::launch_block(
+        stream, grid,
+        LossPieces<T, false>{pred, target, mask, dpred, partials.as<C>(), pieces, 1, scale, error});
   sum_partials(stream, partials.as<C>(), pieces.count, StoreTotal<C>{loss, scale});
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T) \
-  template void image_loss<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, const T*, const T*, const T*, compute_t<T>*, T*);
+#define KERNELS_INSTANTIATE(T)                                                            \
+  template void image_loss<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, \
+                                          const T*, const T*, const T*, compute_t<T>*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)

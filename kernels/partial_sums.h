@@ -17,8 +17,13 @@ struct Pieces {
   std::int64_t n, length;
   int count;
   explicit Pieces(std::int64_t n_, int rounds = 64)
-      : n(n_), length(ceil_div(ceil_div(n_ > 0 ? n_ : 1, 1024), kSumThreads * rounds) * kSumThreads * rounds), count(static_cast<int>(ceil_div(n_, length))) {}
-  SIMT_DEVICE int size(std::int64_t first) const { return static_cast<int>(n - first < length ? n - first : length); }
+      : n(n_),
+        length(ceil_div(ceil_div(n_ > 0 ? n_ : 1, 1024), kSumThreads * rounds) * kSumThreads *
+               rounds),
+        count(static_cast<int>(ceil_div(n_, length))) {}
+  SIMT_DEVICE int size(std::int64_t first) const {
+    return static_cast<int>(n - first < length ? n - first : length);
+  }
 };
 
 template <class C, class Finish> struct SumPartials {
@@ -31,11 +36,14 @@ template <class C, class Finish> struct SumPartials {
     b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     b.strided(count, [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) finish(sum); });
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (t == 0) finish(sum);
+    });
   }
 };
 
-template <class C, class Finish> void sum_partials(Stream& stream, const C* partials, int count, const Finish& finish) {
+template <class C, class Finish>
+void sum_partials(Stream& stream, const C* partials, int count, const Finish& finish) {
   simt::launch_block(stream, dim3(1), SumPartials<C, Finish>{partials, count, finish});
 }
 

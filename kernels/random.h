@@ -6,22 +6,36 @@
 namespace kernels {
 
 struct Philox {
-  struct Block { std::uint32_t v[4]; };
+  struct Block {
+    std::uint32_t v[4];
+  };
   // Ten rounds on counter (c0..c3) with the 64-bit key.
-  KERNELS_BOTH static constexpr Block draw(std::uint64_t key, std::uint32_t c0, std::uint32_t c1, std::uint32_t c2, std::uint32_t c3) {
+  KERNELS_BOTH static constexpr Block draw(std::uint64_t key, std::uint32_t c0, std::uint32_t c1,
+                                           std::uint32_t c2, std::uint32_t c3) {
     std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
     for (int round = 0; round < 10; ++round) {
       const std::uint64_t a = 0xD2511F53ull * c0, b = 0xCD9E8D57ull * c2;
-      const std::uint32_t n0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ k0, n2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ k1;
-      c1 = static_cast<std::uint32_t>(b); c3 = static_cast<std::uint32_t>(a); c0 = n0; c2 = n2;
-      k0 += 0x9E3779B9u; k1 += 0xBB67AE85u;
+      const std::uint32_t n0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ k0,
+                          n2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ k1;
+      c1 = static_cast<std::uint32_t>(b);
+      c3 = static_cast<std::uint32_t>(a);
+      c0 = n0;
+      c2 = n2;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
     }
     return {{c0, c1, c2, c3}};
   }
-  KERNELS_BOTH static constexpr float unit(std::uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }  // [0, 1)
+  KERNELS_BOTH static constexpr float unit(std::uint32_t bits) {
+    return static_cast<float>(bits >> 8) * 0x1p-24f;
+  }  // [0, 1)
 };
 
-template <class D, class T> void uniform(Stream&, T* y, std::int64_t n, float low, float high, std::uint64_t seed, std::uint64_t stream_id);
-template <class D, class T> void normal(Stream&, T* y, std::int64_t n, float mean, float deviation, std::uint64_t seed, std::uint64_t stream_id);  // Box-Muller
+template <class D, class T>
+void uniform(Stream&, T* y, std::int64_t n, float low, float high, std::uint64_t seed,
+             std::uint64_t stream_id);
+template <class D, class T>
+void normal(Stream&, T* y, std::int64_t n, float mean, float deviation, std::uint64_t seed,
+            std::uint64_t stream_id);  // Box-Muller
 
 }  // namespace kernels

@@ -2,8 +2,8 @@
 // (neighbouring threads touch neighbouring addresses), on the host each worker takes one contiguous piece. These helpers hold
 // the only difference between the two: the host's inner loop is a plain counted loop that the compiler turns into SIMD.
 #pragma once
-#include "kernels/simt/simt.h"
 #include "kernels/core/types.h"
+#include "kernels/simt/simt.h"
 
 namespace kernels {
 inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
@@ -29,7 +29,8 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
     const std::uint32_t divisor = static_cast<std::uint32_t>(columns);
     for (const std::int64_t i : simt::grid_range(n)) {
       const std::uint32_t row = static_cast<std::uint32_t>(i) / divisor;
-      f(static_cast<std::int64_t>(row), static_cast<std::int64_t>(static_cast<std::uint32_t>(i) - row * divisor));
+      f(static_cast<std::int64_t>(row),
+        static_cast<std::int64_t>(static_cast<std::uint32_t>(i) - row * divisor));
     }
   } else {
     for (const std::int64_t i : simt::grid_range(n)) f(i / columns, i % columns);
@@ -39,7 +40,8 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
   const std::int64_t last = *range.end();
   for (std::int64_t i = *range.begin(); i < last;) {
     const std::int64_t row = i / columns, first_column = i - row * columns;
-    const std::int64_t end_column = first_column + (last - i) < columns ? first_column + (last - i) : columns;
+    const std::int64_t end_column =
+        first_column + (last - i) < columns ? first_column + (last - i) : columns;
     SIMT_SIMD
     for (std::int64_t column = first_column; column < end_column; ++column) f(row, column);
     i += end_column - first_column;
@@ -52,12 +54,14 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
 constexpr int kRun = SIMT_CUDA ? 1 : 64;
 template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t columns, F&& f) {
 #if SIMT_CUDA
-  for_rows(rows, columns, [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA { f(row, column, 1); });
+  for_rows(rows, columns,
+           [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA { f(row, column, 1); });
 #else
   const auto range = simt::grid_range(rows * columns);
   const std::int64_t last = *range.end();
   for (std::int64_t i = *range.begin(); i < last;) {
-    const std::int64_t row = i / columns, first = i - row * columns, left = columns - first < last - i ? columns - first : last - i;
+    const std::int64_t row = i / columns, first = i - row * columns,
+                       left = columns - first < last - i ? columns - first : last - i;
     const int count = static_cast<int>(left < kRun ? left : kRun);
     f(row, first, count);
     i += count;
@@ -66,8 +70,12 @@ template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t col
 }
 
 // Storage to arithmetic and back: bf16 computes in float.
-template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) { return static_cast<compute_t<T>>(x[i]); }
-template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) { x[i] = static_cast<T>(value); }
+template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) {
+  return static_cast<compute_t<T>>(x[i]);
+}
+template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) {
+  x[i] = static_cast<T>(value);
+}
 
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

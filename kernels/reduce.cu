@@ -27,13 +27,16 @@ template <class T, bool kSquares> struct SumPieces {
     // One round of the block at a time: in a single strided loop gcc interleaves two rounds, and the two short streams defeat
     // the memory prefetcher (8 GB/s where this gives 16).
     for (int round = 0; round < length; round += kThreads) {
-      b.strided(length - round < kThreads ? length - round : kThreads, [&](int t, int i) SIMT_LAMBDA {
-        const C v = load(from, round + i);
-        total[t] += kSquares ? v * v : v;
-      });
+      b.strided(length - round < kThreads ? length - round : kThreads,
+                [&](int t, int i) SIMT_LAMBDA {
+                  const C v = load(from, round + i);
+                  total[t] += kSquares ? v * v : v;
+                });
     }
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) partials[b.block_x()] = sum; });
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (t == 0) partials[b.block_x()] = sum;
+    });
   }
 };
 
@@ -46,32 +49,39 @@ template <class C> struct FinishNorm {
     const float scaled = static_cast<float>(std::sqrt(sum)), norm = scaled / state->loss_scale;
     const bool finite = norm <= 3.402823466e38f;
     state->gradient_norm = norm;
-    state->clip_factor = finite && max_norm > 0.f && norm > max_norm ? max_norm / scaled : 1.f / state->loss_scale;
+    state->clip_factor =
+        finite && max_norm > 0.f && norm > max_norm ? max_norm / scaled : 1.f / state->loss_scale;
     if (!finite) state->finite = 0;
   }
 };
 
-template <class T, bool kSquares, class Finish> void sum_array(Stream& stream, const T* x, std::int64_t n, const Finish& finish) {
+template <class T, bool kSquares, class Finish>
+void sum_array(Stream& stream, const T* x, std::int64_t n, const Finish& finish) {
   using C = compute_t<T>;
   const Pieces pieces(n);
   const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
-  if (pieces.count > 0) simt::launch_block(stream, dim3(static_cast<unsigned>(pieces.count)), SumPieces<T, kSquares>{x, partials.as<C>(), pieces});
+  if (pieces.count > 0)
+    simt::launch_block(stream, dim3(static_cast<unsigned>(pieces.count)),
+                       SumPieces<T, kSquares>{x, partials.as<C>(), pieces});
   sum_partials(stream, partials.as<C>(), pieces.count, finish);
 }
 
 }  // namespace
 
-template <class D, class T> void sum(Stream& stream, const T* x, compute_t<T>* out, std::int64_t n) {
+template <class D, class T>
+void sum(Stream& stream, const T* x, compute_t<T>* out, std::int64_t n) {
   sum_array<T, false>(stream, x, n, StoreTotal<compute_t<T>>{out, 1});
 }
 
-template <class D, class T> void gradient_norm(Stream& stream, const T* gradients, std::int64_t n, float max_norm, StepState* state) {
+template <class D, class T>
+void gradient_norm(Stream& stream, const T* gradients, std::int64_t n, float max_norm,
+                   StepState* state) {
   sum_array<T, true>(stream, gradients, n, FinishNorm<compute_t<T>>{state, max_norm});
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                  \
-  template void sum<ThisDevice, T>(Stream&, const T*, compute_t<T>*, std::int64_t);                                            \
+#define KERNELS_INSTANTIATE(T)                                                      \
+  template void sum<ThisDevice, T>(Stream&, const T*, compute_t<T>*, std::int64_t); \
   template void gradient_norm<ThisDevice, T>(Stream&, const T*, std::int64_t, float, StepState*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

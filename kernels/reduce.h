@@ -6,10 +6,12 @@
 
 namespace kernels {
 
-template <class D, class T> void sum(Stream&, const T* x, compute_t<T>* out /*[1]*/, std::int64_t n);
+template <class D, class T>
+void sum(Stream&, const T* x, compute_t<T>* out /*[1]*/, std::int64_t n);
 
 // Norm of all gradients, and the factor that clips it: state->gradient_norm, ->clip_factor = min(1, max_norm / norm)
 // (1 where max_norm <= 0), ->finite = 0 where any gradient is not finite.
-template <class D, class T> void gradient_norm(Stream&, const T* gradients, std::int64_t n, float max_norm, StepState* state);
+template <class D, class T>
+void gradient_norm(Stream&, const T* gradients, std::int64_t n, float max_norm, StepState* state);
 
 }  // namespace kernels

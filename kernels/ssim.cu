@@ -11,8 +11,8 @@
 // Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861
 #include <cmath>
 
-#include "kernels/ssim.h"
 #include "kernels/partial_sums.h"
+#include "kernels/ssim.h"
 
 namespace kernels {
 namespace {
@@ -24,7 +24,8 @@ template <class C> struct Window { C g[kTaps]; };
 
 template <class C> Window<C> gaussian_window() {
   double g[kTaps], sum = 0;
-  for (int k = 0; k < kTaps; ++k) sum += g[k] = std::exp(-0.5 * (k - kRadius) * (k - kRadius) / (1.5 * 1.5));
+  for (int k = 0; k < kTaps; ++k)
+    sum += g[k] = std::exp(-0.5 * (k - kRadius) * (k - kRadius) / (1.5 * 1.5));
   Window<C> window;
   for (int k = 0; k < kTaps; ++k) window.g[k] = static_cast<C>(g[k] / sum);
   return window;
@@ -43,15 +44,22 @@ template <class T> struct Tiling {
   static constexpr int kRows = kTileH + 2 * kRadius, kColumns = kTileW + 2 * kRadius;
   ImageShape shape;
   int tiles_x, tiles_y;
-  explicit Tiling(const ImageShape& s) : shape(s), tiles_x(static_cast<int>(ceil_div(s.w, kTileW))), tiles_y(static_cast<int>(ceil_div(s.h, kTileH))) {}
+  explicit Tiling(const ImageShape& s)
+      : shape(s),
+        tiles_x(static_cast<int>(ceil_div(s.w, kTileW))),
+        tiles_y(static_cast<int>(ceil_div(s.h, kTileH))) {}
   std::int64_t blocks(std::int64_t planes) const { return planes * tiles_x * tiles_y; }
 
-  struct Place { int plane, x0, y0; };
+  struct Place {
+    int plane, x0, y0;
+  };
   SIMT_DEVICE Place place(int block) const {
     const int row = block / tiles_x, plane = row / tiles_y;
     return {plane, (block - row * tiles_x) * kTileW, (row - plane * tiles_y) * kTileH};
   }
-  SIMT_DEVICE std::int64_t pixel(int n, int y, int x) const { return (static_cast<std::int64_t>(n) * shape.h + y) * shape.w + x; }
+  SIMT_DEVICE std::int64_t pixel(int n, int y, int x) const {
+    return (static_cast<std::int64_t>(n) * shape.h + y) * shape.w + x;
+  }
 };
 
 template <class C> struct Moments { C p, t, pp, tt, pt; };
@@ -73,14 +81,17 @@ template <class C> struct Similarity {
 // One value per thread and moment, for one row of threads of the tile.
 template <class B, class C> struct MomentRegisters {
   typename B::template Reg<C> p, t, pp, tt, pt;
-  SIMT_DEVICE Moments<C> operator[](int thread) const { return {p[thread], t[thread], pp[thread], tt[thread], pt[thread]}; }
+  SIMT_DEVICE Moments<C> operator[](int thread) const {
+    return {p[thread], t[thread], pp[thread], tt[thread], pt[thread]};
+  }
 };
 
 // Works out the moments of a tile's pixels, one row of threads at a time, and calls f(y, moments) with the row's first y. All threads
 // must call it, and f holds phases of its own: arithmetic without a branch in one phase, so that the host makes SIMD of it, and
 // stores in the next, since the tile may hang over the image.
 template <class T, class B, class F>
-SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<compute_t<T>>& window, const T* pred, const T* target, int n, int c, int x0, int y0, F&& f) {
+SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<compute_t<T>>& window,
+                              const T* pred, const T* target, int n, int c, int x0, int y0, F&& f) {
   using C = compute_t<T>;
   using Tile = Tiling<T>;
   const int h = tiling.shape.h, w = tiling.shape.w, channels = tiling.shape.c;
@@ -88,7 +99,8 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
   SIMT_BLOCK_SHARED(B, C, p, [Tile::kRows][Tile::kColumns]);
   SIMT_BLOCK_SHARED(B, C, t, [Tile::kRows][Tile::kColumns]);
   SIMT_BLOCK_SHARED(B, C, mid, [5][Tile::kRows][kTileW]);
-  b.for_each(Tile::kColumns, [&](int j) SIMT_LAMBDA { column[j] = mirror(x0 + j - kRadius, w) * channels + c; });
+  b.for_each(Tile::kColumns,
+             [&](int j) SIMT_LAMBDA { column[j] = mirror(x0 + j - kRadius, w) * channels + c; });
   b.template for_each2<Tile::kColumns>(Tile::kRows, [&](int i, int j) SIMT_LAMBDA {
     const std::int64_t at = tiling.pixel(n, mirror(y0 + i - kRadius, h), 0) * channels + column[j];
     p[i][j] = load(pred, at);
@@ -153,33 +165,39 @@ template <class T> struct DssimForward {
     using C = compute_t<T>;
     const auto place = tiling.place(b.block_x());
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
-    const std::int64_t map_size = tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
+    const std::int64_t map_size =
+        tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
     typename B::template Reg<C> total, map, by_mean, by_square, by_product;
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
-    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
-        const int thread = ty * kTileW + tx;
-        const Similarity<C> s(moments[thread]);
-        const C half = C(-0.5) * scale * dssim;
-        map[thread] = dssim * (C(0.5) * (C(1) - s.ssim));
-        by_mean[thread] = half * s.by_mean;
-        by_square[thread] = half * s.by_square;
-        by_product[thread] = half * s.by_product;
-      });
-      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
-        const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
-        if (y >= tiling.shape.h || x >= tiling.shape.w) return;
-        const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
-        const std::int64_t at = tiling.pixel(place.plane, y, x);
-        const std::int64_t value = tiling.pixel(n, y, x) * tiling.shape.c + c;
-        total[thread] += weight * (map[thread] + error.value(load(pred, value) - load(target, value)));
-        maps[at] = weight * by_mean[thread];
-        maps[map_size + at] = weight * by_square[thread];
-        maps[2 * map_size + at] = weight * by_product[thread];
-      });
-    });
+    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0,
+                    [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+                      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                        const int thread = ty * kTileW + tx;
+                        const Similarity<C> s(moments[thread]);
+                        const C half = C(-0.5) * scale * dssim;
+                        map[thread] = dssim * (C(0.5) * (C(1) - s.ssim));
+                        by_mean[thread] = half * s.by_mean;
+                        by_square[thread] = half * s.by_square;
+                        by_product[thread] = half * s.by_product;
+                      });
+                      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                        const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
+                        if (y >= tiling.shape.h || x >= tiling.shape.w) return;
+                        const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
+                        const std::int64_t at = tiling.pixel(place.plane, y, x);
+                        const std::int64_t value = tiling.pixel(n, y, x) * tiling.shape.c + c;
+                        total[thread] +=
+                            weight *
+                            (map[thread] + error.value(load(pred, value) - load(target, value)));
+                        maps[at] = weight * by_mean[thread];
+                        maps[map_size + at] = weight * by_square[thread];
+                        maps[2 * map_size + at] = weight * by_product[thread];
+                      });
+                    });
     const C sum = b.sum(total);
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { if (tx == 0 && ty == 0) partials[b.block_x()] = sum; });
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      if (tx == 0 && ty == 0) partials[b.block_x()] = sum;
+    });
   }
 };
 
@@ -197,14 +215,14 @@ template <class T> struct DssimBackward {
   static constexpr int kx = kTileW, ky = kThreadRows;
   Tiling<T> tiling;
   Window<compute_t<T>> window;
-  const T* pred;             // [N,H,W,C]
-  const T* target;           // [N,H,W,C]
-  const T* mask;             // [N,H,W] or null
-  const compute_t<T>* maps;  // [3,N*C,H,W]
+  const T* pred;                 // [N,H,W,C]
+  const T* target;               // [N,H,W,C]
+  const T* mask;                 // [N,H,W] or null
+  const compute_t<T>* maps;      // [3,N*C,H,W]
   const compute_t<T>* partials;  // [blocks]
-  compute_t<T>* loss;        // [1]
-  T* dpred;                  // [N,H,W,C]
-  compute_t<T> scale;        // 1/count
+  compute_t<T>* loss;            // [1]
+  T* dpred;                      // [N,H,W,C]
+  compute_t<T> scale;            // 1/count
   PixelError<compute_t<T>> error;
 
   // The second stage of the loss's sum: by the first block on its way, to save a launch.
@@ -214,7 +232,9 @@ template <class T> struct DssimBackward {
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
     b.strided(b.grid_x(), [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { if (tx == 0 && ty == 0) *loss = sum * scale; });
+    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      if (tx == 0 && ty == 0) *loss = sum * scale;
+    });
   }
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
@@ -224,13 +244,18 @@ template <class T> struct DssimBackward {
     const auto place = tiling.place(b.block_x());
     const int h = tiling.shape.h, w = tiling.shape.w, x0 = place.x0, y0 = place.y0;
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
-    const std::int64_t map_size = tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
+    const std::int64_t map_size =
+        tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
     SIMT_BLOCK_SHARED(B, C, tap_x, [kTaps][kTileW]);
     SIMT_BLOCK_SHARED(B, C, tap_y, [Tile::kTileH][kTaps]);
     SIMT_BLOCK_SHARED(B, C, tile, [3][Tile::kRows][Tile::kColumns]);
     SIMT_BLOCK_SHARED(B, C, mid, [3][Tile::kRows][kTileW]);
-    b.template for_each2<kTileW>(kTaps, [&](int k, int j) SIMT_LAMBDA { tap_x[k][j] = adjoint_tap(window, x0 + j, x0 + j + k - kRadius, w); });
-    b.template for_each2<kTaps>(Tile::kTileH, [&](int i, int k) SIMT_LAMBDA { tap_y[i][k] = adjoint_tap(window, y0 + i, y0 + i + k - kRadius, h); });
+    b.template for_each2<kTileW>(kTaps, [&](int k, int j) SIMT_LAMBDA {
+      tap_x[k][j] = adjoint_tap(window, x0 + j, x0 + j + k - kRadius, w);
+    });
+    b.template for_each2<kTaps>(Tile::kTileH, [&](int i, int k) SIMT_LAMBDA {
+      tap_y[i][k] = adjoint_tap(window, y0 + i, y0 + i + k - kRadius, h);
+    });
     b.template for_each2<Tile::kColumns>(Tile::kRows, [&](int i, int j) SIMT_LAMBDA {
       const int y = y0 + i - kRadius, x = x0 + j - kRadius;
       const bool inside = y >= 0 && y < h && x >= 0 && x < w;
@@ -272,7 +297,9 @@ template <class T> struct DssimBackward {
         if (y >= h || x >= w) return;
         const std::int64_t pixel = tiling.pixel(n, y, x), at = pixel * tiling.shape.c + c;
         const C p = load(pred, at), t = load(target, at), weight = mask ? load(mask, pixel) : C(1);
-        store(dpred, at, by_mean[thread] + C(2) * p * by_square[thread] + t * by_product[thread] + weight * scale * error.slope(p - t));
+        store(dpred, at,
+              by_mean[thread] + C(2) * p * by_square[thread] + t * by_product[thread] +
+                  weight * scale * error.slope(p - t));
       });
     }
   }
@@ -291,51 +318,71 @@ template <class T> struct SsimMap {
     const auto place = tiling.place(b.block_x());
     const int channels = tiling.shape.c;
     SIMT_BLOCK_SHARED(B, C, sums, [Tiling<T>::kTileH][kTileW]);
-    b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA { sums[i][j] = C(0); });
+    b.template for_each2<kTileW>(Tiling<T>::kTileH,
+                                 [&](int i, int j) SIMT_LAMBDA { sums[i][j] = C(0); });
     for (int c = 0; c < channels; ++c) {
-      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-        b.threads_last([&](int tx, int ty) SIMT_LAMBDA { sums[y0 - place.y0 + ty][tx] += Similarity<C>(moments[ty * kTileW + tx]).ssim; });
-      });
+      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0,
+                      [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+                        b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                          sums[y0 - place.y0 + ty][tx] +=
+                              Similarity<C>(moments[ty * kTileW + tx]).ssim;
+                        });
+                      });
     }
     b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA {
       const int y = place.y0 + i, x = place.x0 + j;
-      if (y < tiling.shape.h && x < tiling.shape.w) store(ssim, tiling.pixel(place.plane, y, x), sums[i][j] / static_cast<C>(channels));
+      if (y < tiling.shape.h && x < tiling.shape.w)
+        store(ssim, tiling.pixel(place.plane, y, x), sums[i][j] / static_cast<C>(channels));
     });
   }
 };
 
 void check(const char* what, const ImageShape& s) {
   if (s.n < 1 || s.c < 1 || s.h <= kRadius || s.w <= kRadius)
-    throw Error(ErrorKind::usage, std::string(what) + ": the 11-tap window needs images of at least 6 x 6 pixels, got [" + std::to_string(s.n) + "," + std::to_string(s.h) + "," +
-                                      std::to_string(s.w) + "," + std::to_string(s.c) + "]");
+    throw Error(ErrorKind::usage,
+                std::string(what) +
+                    ": the 11-tap window needs images of at least 6 x 6 pixels, got [" +
+                    std::to_string(s.n) + "," + std::to_string(s.h) + "," + std::to_string(s.w) +
+                    "," + std::to_string(s.c) + "]");
 }
 
 }  // namespace
 
 template <class D, class T>
-void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape& shape, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape& shape,
+                    const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
   check("image_loss", shape);
   const Tiling<T> tiling(shape);
-  const std::int64_t planes = shape.n * shape.c, blocks = tiling.blocks(planes), values = planes * shape.h * shape.w;
+  const std::int64_t planes = shape.n * shape.c, blocks = tiling.blocks(planes),
+                     values = planes * shape.h * shape.w;
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));
   const PixelError<C> error{static_cast<C>(weights.mse), static_cast<C>(weights.mae)};
-  const Buffer maps(stream.device(), static_cast<std::size_t>(3 * values) * sizeof(C)), partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
+  const Buffer maps(stream.device(), static_cast<std::size_t>(3 * values) * sizeof(C)),
+      partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
   const Window<C> window = gaussian_window<C>();
   const dim3 grid(static_cast<unsigned>(blocks));
-  simt::launch_block(stream, grid, DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale, static_cast<C>(weights.dssim), error});
-  simt::launch_block(stream, grid, DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), loss, dpred, scale, error});
+  simt::launch_block(
+      stream, grid,
+      DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale,
+                      static_cast<C>(weights.dssim), error});
+  simt::launch_block(stream, grid,
+                     DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(),
+                                      partials.as<C>(), loss, dpred, scale, error});
 }
 
-template <class D, class T> void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T* ssim) {
+template <class D, class T>
+void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T* ssim) {
   check("ssim_map", shape);
   const Tiling<T> tiling(shape);
-  simt::launch_block(stream, dim3(static_cast<unsigned>(tiling.blocks(shape.n))), SsimMap<T>{tiling, gaussian_window<compute_t<T>>(), a, b, ssim});
+  simt::launch_block(stream, dim3(static_cast<unsigned>(tiling.blocks(shape.n))),
+                     SsimMap<T>{tiling, gaussian_window<compute_t<T>>(), a, b, ssim});
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                                                      \
-  template void loss_with_ssim<ThisDevice, T>(const LossWeights&, Stream&, const ImageShape&, const T*, const T*, const T*, compute_t<T>*, T*); \
+#define KERNELS_INSTANTIATE(T)                                                                  \
+  template void loss_with_ssim<ThisDevice, T>(const LossWeights&, Stream&, const ImageShape&,   \
+                                              const T*, const T*, const T*, compute_t<T>*, T*); \
   template void ssim_map<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, T*);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

@@ -12,13 +12,16 @@ inline namespace SIMT_BACKEND {
 template <class C> struct PixelError {
   C mse, mae;
   SIMT_DEVICE C value(C d) const { return mse * (d * d) + mae * std::fabs(d); }
-  SIMT_DEVICE C slope(C d) const { return mse * (C(2) * d) + mae * (d == C(0) ? C(0) : std::copysign(C(1), d)); }
+  SIMT_DEVICE C slope(C d) const {
+    return mse * (C(2) * d) + mae * (d == C(0) ? C(0) : std::copysign(C(1), d));
+  }
 };
 
 }  // namespace SIMT_BACKEND
 
 // image_loss where weights.dssim is not 0 (ssim.cu).
 template <class D, class T>
-void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred);
+void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target,
+                    const T* mask, compute_t<T>* loss, T* dpred);
 
 }  // namespace kernels

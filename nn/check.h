@@ -7,7 +7,8 @@
 namespace nn {
 
 // The message is only formatted where the check fails.
-template <class... Args> void check(bool holds, fmt::format_string<Args...> format, Args&&... args) {
+template <class... Args>
+void check(bool holds, fmt::format_string<Args...> format, Args&&... args) {
   if (!holds) throw Error(ErrorKind::usage, fmt::format(format, std::forward<Args>(args)...));
 }
 

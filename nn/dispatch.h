@@ -17,11 +17,13 @@ template <class F> void dispatch(const Tensor& x, const char* op, F&& f) {
       case DType::bf16: return f.template operator()<D, kernels::bf16>(stream);
       case DType::f16: return f.template operator()<D, kernels::f16>(stream);
       case DType::f64:
-        if constexpr (std::is_same_v<D, kernels::Host>) return f.template operator()<D, double>(stream);
+        if constexpr (std::is_same_v<D, kernels::Host>)
+          return f.template operator()<D, double>(stream);
         break;
       default: break;
     }
-    throw Error(ErrorKind::usage, fmt::format("{}: there is no kernel for {} on {}", op, name(x.dtype()), name(x.device())));
+    throw Error(ErrorKind::usage, fmt::format("{}: there is no kernel for {} on {}", op,
+                                              name(x.dtype()), name(x.device())));
   });
 }
 
@@ -30,6 +32,8 @@ inline DType compute_dtype(DType dtype) { return dtype == DType::f64 ? DType::f6
 
 template <class T> T* data_or_null(const Tensor& x) { return x.defined() ? x.data<T>() : nullptr; }
 
-inline Tensor empty_like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype(), x.device()); }
+inline Tensor empty_like(const Tensor& x) {
+  return Tensor::empty(x.shape(), x.dtype(), x.device());
+}
 
 }  // namespace nn

@@ -7,7 +7,8 @@ namespace nn {
 
 class Conv2d {
  public:
-  Conv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel, const Conv2dOptions&, Init init = {Init::he_uniform});
+  Conv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel,
+         const Conv2dOptions&, Init init = {Init::he_uniform});
   Tensor operator()(const Tensor& x) const;
 
  private:
@@ -19,7 +20,8 @@ class Conv2d {
 // A depthwise filter without bias, then a 1x1 convolution: Keras's SeparableConv2D. Both weights begin as `init` says.
 class SeparableConv2d {
  public:
-  SeparableConv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel, const Conv2dOptions&, Init init = {Init::glorot_uniform});
+  SeparableConv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels,
+                  int kernel, const Conv2dOptions&, Init init = {Init::glorot_uniform});
   Tensor operator()(const Tensor& x) const;
 
  private:
@@ -31,7 +33,8 @@ class SeparableConv2d {
 
 class Dense {
  public:
-  Dense(ParameterArena&, const std::string& name, std::int64_t in_features, std::int64_t out_features, Init init = {Init::glorot_uniform});
+  Dense(ParameterArena&, const std::string& name, std::int64_t in_features,
+        std::int64_t out_features, Init init = {Init::glorot_uniform});
   Tensor operator()(const Tensor& x) const;
 
  private:

@@ -15,7 +15,7 @@ struct Conv2dOptions {
   int stride = 1;
   Activation activation = Activation::none;  // fused: conv + bias + activation is one node
   float slope = 0.1f;                        // of the leaky ReLU; 0 makes it a plain ReLU
-  int shuffle = 1;                           // r: pixel_shuffle(..., r) of the result, in the same node
+  int shuffle = 1;  // r: pixel_shuffle(..., r) of the result, in the same node
 };
 // x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding; with shuffle r
 // [N,r*ceil(H/s),r*ceil(W/s),O/(r*r)]. Shuffled, only the larger picture is kept for the backward pass.
@@ -27,19 +27,21 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride);
 // x [N,I], weight [O,I], bias [O] or undefined -> [N,O]
 Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
-Tensor leaky_relu(const Tensor& x, float slope);         // slope 0: a plain ReLU
+Tensor leaky_relu(const Tensor& x, float slope);  // slope 0: a plain ReLU
 Tensor sigmoid(const Tensor& x);
-Tensor add(const Tensor& a, const Tensor& b);            // same shape
-Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope);  // leaky_relu(add(a, b), slope) in one pass
+Tensor add(const Tensor& a, const Tensor& b);  // same shape
+Tensor add_leaky_relu(const Tensor& a, const Tensor& b,
+                      float slope);  // leaky_relu(add(a, b), slope) in one pass
 Tensor scale(const Tensor& x, float factor);
-Tensor cast(const Tensor& x, DType);                     // differentiable change of dtype
-Tensor pixel_shuffle(const Tensor& x, int r);            // [N,H,W,r*r*C] -> [N,rH,rW,C], block-major channels
+Tensor cast(const Tensor& x, DType);           // differentiable change of dtype
+Tensor pixel_shuffle(const Tensor& x, int r);  // [N,H,W,r*r*C] -> [N,rH,rW,C], block-major channels
 Tensor concat_channels(const Tensor& a, const Tensor& b);  // [...,Ca], [...,Cb] -> [...,Ca+Cb]
-Tensor sum(const Tensor& x);                             // -> [1] in the compute type
+Tensor sum(const Tensor& x);                               // -> [1] in the compute type
 
 // Losses -> [1] in the compute type. mask [N,H,W] or undefined. See kernels/losses.h for the maps. image_loss is the weighted
 // sum of the three others, in no more passes than one of them takes.
-Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights);
+Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
+                  const LossWeights& weights);
 Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});

@@ -10,34 +10,47 @@ namespace nn {
 namespace {
 
 void check_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  check(pred.defined() && target.defined(), "{}: {} is undefined", op, pred.defined() ? "target" : "prediction");
-  check(pred.shape().rank() == 4 && pred.numel() > 0, "{}: prediction must be [N,H,W,C], got {}", op, pred.shape().str());
-  check(target.shape() == pred.shape(), "{}: target {} must have the shape of the prediction {}", op, target.shape().str(), pred.shape().str());
-  check(!target.requires_grad() && !mask.requires_grad(), "{}: target and mask get no gradient; pass them detached", op);
+  check(pred.defined() && target.defined(), "{}: {} is undefined", op,
+        pred.defined() ? "target" : "prediction");
+  check(pred.shape().rank() == 4 && pred.numel() > 0, "{}: prediction must be [N,H,W,C], got {}",
+        op, pred.shape().str());
+  check(target.shape() == pred.shape(), "{}: target {} must have the shape of the prediction {}",
+        op, target.shape().str(), pred.shape().str());
+  check(!target.requires_grad() && !mask.requires_grad(),
+        "{}: target and mask get no gradient; pass them detached", op);
   const auto check_operand = [&](const char* role, const Tensor& operand) {
-    check(operand.dtype() == pred.dtype() && operand.device() == pred.device(), "{}: {} is {} on {}, but the prediction is {} on {}", op, role,
-          name(operand.dtype()), name(operand.device()), name(pred.dtype()), name(pred.device()));
+    check(operand.dtype() == pred.dtype() && operand.device() == pred.device(),
+          "{}: {} is {} on {}, but the prediction is {} on {}", op, role, name(operand.dtype()),
+          name(operand.device()), name(pred.dtype()), name(pred.device()));
   };
   check_operand("target", target);
   if (!mask.defined()) return;
   const Shape expected{pred.shape(0), pred.shape(1), pred.shape(2)};
-  check(mask.shape() == expected, "{}: mask {} must be [N,H,W] = {} for the prediction {}", op, mask.shape().str(), expected.str(), pred.shape().str());
+  check(mask.shape() == expected, "{}: mask {} must be [N,H,W] = {} for the prediction {}", op,
+        mask.shape().str(), expected.str(), pred.shape().str());
   check_operand("mask", mask);
 }
 
-Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights) {
+Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask,
+                     const LossWeights& weights) {
   check_loss(op, pred, target, mask);
   const Shape& s = pred.shape();
-  check(weights.dssim == 0.f || (s[1] >= 6 && s[2] >= 6), "{}: images must be at least 6x6, got {}", op, s.str());
-  const kernels::ImageShape shape{s[0], static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3])};
-  Tensor loss = Tensor::empty({1}, compute_dtype(pred.dtype()), pred.device()), dpred = empty_like(pred);
+  check(weights.dssim == 0.f || (s[1] >= 6 && s[2] >= 6), "{}: images must be at least 6x6, got {}",
+        op, s.str());
+  const kernels::ImageShape shape{s[0], static_cast<int>(s[1]), static_cast<int>(s[2]),
+                                  static_cast<int>(s[3])};
+  Tensor loss = Tensor::empty({1}, compute_dtype(pred.dtype()), pred.device()),
+         dpred = empty_like(pred);
   dispatch(pred, op, [&]<class D, class T>(Stream& stream) {
-    kernels::image_loss<D, T>(stream, shape, weights, pred.data<T>(), target.data<T>(), data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(), dpred.data<T>());
+    kernels::image_loss<D, T>(stream, shape, weights, pred.data<T>(), target.data<T>(),
+                              data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(),
+                              dpred.data<T>());
   });
   return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
     if (known_to_be_one(dloss)) return {dpred};
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
-      kernels::scale_by<D, T>(stream, dpred.data<T>(), dloss.data<kernels::compute_t<T>>(), dpred.data<T>(), dpred.numel());  // in place: a node runs once
+      kernels::scale_by<D, T>(stream, dpred.data<T>(), dloss.data<kernels::compute_t<T>>(),
+                              dpred.data<T>(), dpred.numel());  // in place: a node runs once
     });
     return {dpred};
   });
@@ -45,9 +58,18 @@ Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, c
 
 }  // namespace
 
-Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask, const LossWeights& weights) { return weighted_loss("image_loss", pred, target, mask, weights); }
-Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("mae_loss", pred, target, mask, {0.f, 0.f, 1.f}); }
-Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("mse_loss", pred, target, mask, {0.f, 1.f, 0.f}); }
-Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) { return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f}); }
+Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
+                  const LossWeights& weights) {
+  return weighted_loss("image_loss", pred, target, mask, weights);
+}
+Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  return weighted_loss("mae_loss", pred, target, mask, {0.f, 0.f, 1.f});
+}
+Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  return weighted_loss("mse_loss", pred, target, mask, {0.f, 1.f, 0.f});
+}
+Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
+  return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f});
+}
 
 }  // namespace nn

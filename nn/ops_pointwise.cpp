@@ -8,18 +8,24 @@ namespace nn {
 
 Tensor leaky_relu(const Tensor& x, float slope) {
   check(x.defined(), "leaky_relu: input is undefined");
-  check(slope >= 0.f, "leaky_relu: slope {} must not be negative: backward reads the input's sign from the output", slope);
+  check(
+      slope >= 0.f,
+      "leaky_relu: slope {} must not be negative: backward reads the input's sign from the output",
+      slope);
   Tensor y = empty_like(x);
   dispatch(x, "leaky_relu", [&]<class D, class T>(Stream& stream) {
-    kernels::bias_leaky_relu_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel(), slope);
+    kernels::bias_leaky_relu_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel(),
+                                           slope);
   });
-  return record(y, "leaky_relu", {x}, [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = reuse_gradient(dy);
-    dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
-      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel(), slope);
-    });
-    return {dx};
-  });
+  return record(y, "leaky_relu", {x},
+                [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
+                  Tensor dx = reuse_gradient(dy);
+                  dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
+                    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(),
+                                                       dx.data<T>(), dy.numel(), slope);
+                  });
+                  return {dx};
+                });
 }
 
 Tensor sigmoid(const Tensor& x) {
@@ -40,41 +46,53 @@ Tensor sigmoid(const Tensor& x) {
 namespace {
 void check_alike(const char* op, const Tensor& a, const Tensor& b) {
   check(a.defined() && b.defined(), "{}: an operand is undefined", op);
-  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(), "{}: operands {} of {} on {} and {} of {} on {} must be alike", op,
-        a.shape().str(), name(a.dtype()), name(a.device()), b.shape().str(), name(b.dtype()), name(b.device()));
+  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(),
+        "{}: operands {} of {} on {} and {} of {} on {} must be alike", op, a.shape().str(),
+        name(a.dtype()), name(a.device()), b.shape().str(), name(b.dtype()), name(b.device()));
 }
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
   check_alike("add", a, b);
   Tensor y = empty_like(a);
-  dispatch(a, "add", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel()); });
+  dispatch(a, "add", [&]<class D, class T>(Stream& stream) {
+    kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel());
+  });
   return record(y, "add", {a, b}, [](const Tensor& dy) -> std::vector<Tensor> { return {dy, dy}; });
 }
 
 Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
   check_alike("add_leaky_relu", a, b);
-  check(slope >= 0.f, "add_leaky_relu: slope {} must not be negative: backward reads the sum's sign from the output", slope);
+  check(slope >= 0.f,
+        "add_leaky_relu: slope {} must not be negative: backward reads the sum's sign from the "
+        "output",
+        slope);
   Tensor y = empty_like(a);
   dispatch(a, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
     kernels::add_leaky_relu<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel(), slope);
   });
-  return record(y, "add_leaky_relu", {a, b}, [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = reuse_gradient(dy);
-    dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
-      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel(), slope);
-    });
-    return {dx, dx};
-  });
+  return record(y, "add_leaky_relu", {a, b},
+                [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
+                  Tensor dx = reuse_gradient(dy);
+                  dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
+                    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(),
+                                                       dx.data<T>(), dy.numel(), slope);
+                  });
+                  return {dx, dx};
+                });
 }
 
 Tensor scale(const Tensor& x, float factor) {
   check(x.defined(), "scale: input is undefined");
   Tensor y = empty_like(x);
-  dispatch(x, "scale", [&]<class D, class T>(Stream& stream) { kernels::scale<D, T>(stream, x.data<T>(), factor, y.data<T>(), x.numel()); });
+  dispatch(x, "scale", [&]<class D, class T>(Stream& stream) {
+    kernels::scale<D, T>(stream, x.data<T>(), factor, y.data<T>(), x.numel());
+  });
   return record(y, "scale", {x}, [factor](const Tensor& dy) -> std::vector<Tensor> {
     Tensor dx = reuse_gradient(dy);
-    dispatch(dy, "scale", [&]<class D, class T>(Stream& stream) { kernels::scale<D, T>(stream, dy.data<T>(), factor, dx.data<T>(), dy.numel()); });
+    dispatch(dy, "scale", [&]<class D, class T>(Stream& stream) {
+      kernels::scale<D, T>(stream, dy.data<T>(), factor, dx.data<T>(), dy.numel());
+    });
     return {dx};
   });
 }
@@ -82,7 +100,9 @@ Tensor scale(const Tensor& x, float factor) {
 Tensor cast(const Tensor& x, DType target) {
   check(x.defined(), "cast: input is undefined");
   Tensor y = x.to(target);
-  return record(y, "cast", {x}, [from = x.dtype()](const Tensor& dy) -> std::vector<Tensor> { return {dy.to(from)}; });
+  return record(y, "cast", {x}, [from = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
+    return {dy.to(from)};
+  });
 }
 
 Tensor sum(const Tensor& x) {
@@ -91,14 +111,16 @@ Tensor sum(const Tensor& x) {
   dispatch(x, "sum", [&]<class D, class T>(Stream& stream) {
     kernels::sum<D, T>(stream, x.data<T>(), y.data<kernels::compute_t<T>>(), x.numel());
   });
-  return record(y, "sum", {x}, [shape = x.shape(), dtype = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = Tensor::empty(shape, dtype, dy.device());
-    dispatch(dx, "sum", [&]<class D, class T>(Stream& stream) {
-      kernels::fill<D, T>(stream, dx.data<T>(), 1.f, dx.numel());
-      kernels::scale_by<D, T>(stream, dx.data<T>(), dy.data<kernels::compute_t<T>>(), dx.data<T>(), dx.numel());
-    });
-    return {dx};
-  });
+  return record(y, "sum", {x},
+                [shape = x.shape(), dtype = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
+                  Tensor dx = Tensor::empty(shape, dtype, dy.device());
+                  dispatch(dx, "sum", [&]<class D, class T>(Stream& stream) {
+                    kernels::fill<D, T>(stream, dx.data<T>(), 1.f, dx.numel());
+                    kernels::scale_by<D, T>(stream, dx.data<T>(), dy.data<kernels::compute_t<T>>(),
+                                            dx.data<T>(), dx.numel());
+                  });
+                  return {dx};
+                });
 }
 
 }  // namespace nn

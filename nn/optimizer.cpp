@@ -7,7 +7,10 @@
 
 namespace nn {
 
-StepStateBlock::StepStateBlock(Device device, const StepState& initial) : buffer_(std::make_shared<kernels::Buffer>(device, sizeof(StepState))) { write(initial); }
+StepStateBlock::StepStateBlock(Device device, const StepState& initial)
+    : buffer_(std::make_shared<kernels::Buffer>(device, sizeof(StepState))) {
+  write(initial);
+}
 
 StepState* StepStateBlock::device_pointer() const { return buffer_->as<StepState>(); }
 
@@ -17,13 +20,18 @@ StepState StepStateBlock::read() const {
   return state;
 }
 
-void StepStateBlock::write(const StepState& state) { kernels::copy(buffer_->data(), buffer_->device(), &state, Device::host, sizeof state); }
-
-void StepStateBlock::set_learning_rate(float rate) {
-  kernels::copy(buffer_->as<std::byte>() + offsetof(StepState, learning_rate), buffer_->device(), &rate, Device::host, sizeof rate);
+void StepStateBlock::write(const StepState& state) {
+  kernels::copy(buffer_->data(), buffer_->device(), &state, Device::host, sizeof state);
 }
 
-Tensor StepStateBlock::loss_scale() const { return Tensor::adopt(buffer_, offsetof(StepState, loss_scale), Shape{1}, DType::f32); }
+void StepStateBlock::set_learning_rate(float rate) {
+  kernels::copy(buffer_->as<std::byte>() + offsetof(StepState, learning_rate), buffer_->device(),
+                &rate, Device::host, sizeof rate);
+}
+
+Tensor StepStateBlock::loss_scale() const {
+  return Tensor::adopt(buffer_, offsetof(StepState, loss_scale), Shape{1}, DType::f32);
+}
 
 Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm)
     : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}
@@ -31,15 +39,18 @@ Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient
 void Adam::step(StepStateBlock& block) {
   arena_->finish_gradients();
   StepState* state = block.device_pointer();
-  const Tensor gradients = arena_->gradients(), working = arena_->working(), master = arena_->master();
+  const Tensor gradients = arena_->gradients(), working = arena_->working(),
+               master = arena_->master();
   check(gradients.defined(), "adam: the arena is not allocated");
   dispatch(gradients, "adam", [&]<class D, class T>(Stream& stream) {
     using Wide = kernels::compute_t<T>;
     const std::int64_t n = arena_->size();
-    const T* g = gradients.data<T>();                                                    // [size]
-    T* copy = working.raw() == master.raw() ? nullptr : working.data<T>();               // [size] or the master itself
+    const T* g = gradients.data<T>();  // [size]
+    T* copy =
+        working.raw() == master.raw() ? nullptr : working.data<T>();  // [size] or the master itself
     kernels::gradient_norm<D, T>(stream, g, n, max_gradient_norm_, state);
-    kernels::adam_step<D, T>(stream, master.data<Wide>(), copy, g, arena_->moment1().data<Wide>(), arena_->moment2().data<Wide>(), n, state, options_);
+    kernels::adam_step<D, T>(stream, master.data<Wide>(), copy, g, arena_->moment1().data<Wide>(),
+                             arena_->moment2().data<Wide>(), n, state, options_);
     kernels::finish_step<D>(stream, state);
   });
 }

@@ -13,10 +13,10 @@ class StepStateBlock {
  public:
   StepStateBlock(Device device, const StepState& initial);
   StepState* device_pointer() const;
-  StepState read() const;             // waits for the device
+  StepState read() const;  // waits for the device
   void write(const StepState&);
-  void set_learning_rate(float);      // without waiting
-  Tensor loss_scale() const;          // [1] in f32, the StepState's own
+  void set_learning_rate(float);  // without waiting
+  Tensor loss_scale() const;      // [1] in f32, the StepState's own
 
  private:
   std::shared_ptr<kernels::Buffer> buffer_;

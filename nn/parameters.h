@@ -10,16 +10,24 @@ namespace nn {
 
 // How a parameter begins. Fan counts follow Keras: for OHWI weights fan_in = K*K*I, fan_out = K*K*O.
 struct Init {
-  enum Kind : std::uint8_t { zeros, he_uniform, glorot_uniform, normal, fan_in_uniform } kind = zeros;
-  float value = 0.02f;  // deviation of normal; variance * fan_in of fan_in_uniform (he_uniform's is 2)
+  enum Kind : std::uint8_t {
+    zeros,
+    he_uniform,
+    glorot_uniform,
+    normal,
+    fan_in_uniform
+  } kind = zeros;
+  float value =
+      0.02f;  // deviation of normal; variance * fan_in of fan_in_uniform (he_uniform's is 2)
 };
 
-struct Parameter {           // one named piece of the arenas
-  std::string name;          // "encoder.conv0.weight"
+struct Parameter {   // one named piece of the arenas
+  std::string name;  // "encoder.conv0.weight"
   Shape shape;
   Init init;
-  std::int64_t offset = 0;   // in elements; pieces begin on multiples of 64
-  Tensor value;              // working copy: what the model computes with; a leaf whose gradient lands in `gradient`, if it is to be trained
+  std::int64_t offset = 0;  // in elements; pieces begin on multiples of 64
+  Tensor
+      value;  // working copy: what the model computes with; a leaf whose gradient lands in `gradient`, if it is to be trained
   Tensor master, gradient, moment1, moment2;  // views of the arenas
 };
 
@@ -36,9 +44,11 @@ class ParameterArena {
   const Tensor& value(std::size_t index) const { return parameters_.at(index).value; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const Parameter* find(const std::string& name) const;
-  std::int64_t size() const { return size_; }          // elements, padding between pieces included (kept at zero)
-  std::int64_t count() const;                          // elements without padding
-  Tensor master() const { return master_; }            // whole arenas, [size]
+  std::int64_t size() const {
+    return size_;
+  }                            // elements, padding between pieces included (kept at zero)
+  std::int64_t count() const;  // elements without padding
+  Tensor master() const { return master_; }  // whole arenas, [size]
   Tensor working() const { return working_; }
   Tensor gradients() const { return gradients_; }
   Tensor moment1() const { return moment1_; }
@@ -49,7 +59,7 @@ class ParameterArena {
   // finish_gradients(), which Adam::step calls, zeroes the parameters that none has reached since.
   void begin_gradients();
   void finish_gradients();
-  void refresh_working();                              // working copy := master (after loading)
+  void refresh_working();  // working copy := master (after loading)
 
  private:
   std::vector<Parameter> parameters_;

@@ -9,7 +9,8 @@
 namespace nn {
 namespace {
 
-constexpr int eager_runs = 2;  // the first chooses plans and fills the pool, the second shows that the pool suffices
+constexpr int eager_runs =
+    2;  // the first chooses plans and fills the pool, the second shows that the pool suffices
 
 }  // namespace
 

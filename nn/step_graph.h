@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/core/memory.h"
 #include "kernels/core/graph.h"
+#include "kernels/core/memory.h"
 
 namespace nn {
 

@@ -34,11 +34,14 @@ Edge edge_to(const Tensor& x) {
 }
 
 void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
-  dispatch(sum, "backward", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), sum.data<T>(), sum.numel()); });
+  dispatch(sum, "backward", [&]<class D, class T>(Stream& stream) {
+    kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), sum.data<T>(), sum.numel());
+  });
 }
 
 void copy_into(const Tensor& destination, const Tensor& source) {
-  kernels::copy(destination.raw(), destination.device(), source.raw(), source.device(), static_cast<std::size_t>(source.numel()) * size_of(source.dtype()));
+  kernels::copy(destination.raw(), destination.device(), source.raw(), source.device(),
+                static_cast<std::size_t>(source.numel()) * size_of(source.dtype()));
 }
 
 // One run of backward(): the gradients that have arrived at recorded tensors and wait for their node's turn. The latest
@@ -50,9 +53,9 @@ struct Pass {
   };
   std::map<std::uint64_t, Waiting, std::greater<>> waiting;
   std::vector<const History*> added_in_place;  // by the running closure, through gradient_so_far
-  kernels::PendingSums pending;                // of sinks: their gradients are complete when these are finished
-  Tensor one;                                  // the roots' own gradient, where it is known to be 1
-  bool trap_nan = false;                       // every gradient is looked at as it arrives
+  kernels::PendingSums pending;  // of sinks: their gradients are complete when these are finished
+  Tensor one;                    // the roots' own gradient, where it is known to be 1
+  bool trap_nan = false;         // every gradient is looked at as it arrives
   Pass* outer;
 
   static thread_local Pass* current;
@@ -100,26 +103,38 @@ struct Pass {
 thread_local Pass* Pass::current = nullptr;
 
 Pass& current_pass(const char* caller) {
-  if (Pass::current == nullptr) throw Error(ErrorKind::failure, fmt::format("{}: called outside a backward closure", caller));
+  if (Pass::current == nullptr)
+    throw Error(ErrorKind::failure, fmt::format("{}: called outside a backward closure", caller));
   return *Pass::current;
 }
 
 bool all_finite(const Tensor& x) {
   const Tensor wide = x.dtype() == DType::f64 ? x : x.to(DType::f32);
   const auto finite = [](auto v) { return std::isfinite(v); };
-  if (wide.dtype() == DType::f64) { const auto v = wide.to_host<double>(); return std::all_of(v.begin(), v.end(), finite); }
+  if (wide.dtype() == DType::f64) {
+    const auto v = wide.to_host<double>();
+    return std::all_of(v.begin(), v.end(), finite);
+  }
   const auto v = wide.to_host<float>();
   return std::all_of(v.begin(), v.end(), finite);
 }
 
-void check_gradient(const Node& node, std::size_t i, const Edge& input, const Tensor& gradient, bool trap_nan) {
-  if (gradient.shape() != input.shape || gradient.dtype() != input.dtype || gradient.device() != input.device) {
-    throw Error(ErrorKind::failure, fmt::format("backward of {}: gradient of input {} is {} of {}, the input is {} of {}", node.op, i, gradient.shape().str(),
-                                                name(gradient.dtype()), input.shape.str(), name(input.dtype)));
+void check_gradient(const Node& node, std::size_t i, const Edge& input, const Tensor& gradient,
+                    bool trap_nan) {
+  if (gradient.shape() != input.shape || gradient.dtype() != input.dtype ||
+      gradient.device() != input.device) {
+    throw Error(
+        ErrorKind::failure,
+        fmt::format("backward of {}: gradient of input {} is {} of {}, the input is {} of {}",
+                    node.op, i, gradient.shape().str(), name(gradient.dtype()), input.shape.str(),
+                    name(input.dtype)));
   }
   if (trap_nan && !all_finite(gradient)) {
-    throw Error(ErrorKind::not_finite,
-                fmt::format("backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op, i, input.shape.str()));
+    throw Error(
+        ErrorKind::not_finite,
+        fmt::format(
+            "backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)",
+            node.op, i, input.shape.str()));
   }
 }
 
@@ -150,7 +165,9 @@ Node::~Node() {
 
 Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn backward) {
   note_op(op);
-  if (!recording || std::none_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); })) return out;
+  if (!recording ||
+      std::none_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); }))
+    return out;
   auto node = std::make_shared<Node>();
   node->op = op;
   node->order = next_order++;
@@ -169,27 +186,39 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
   pass.trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
   if (seed_is_one) pass.one = seed;
   for (const Tensor& root : roots) {
-    check(root.defined() && root.numel() == 1, "backward: a root must have one element, got {}", root.defined() ? root.shape().str() : "an undefined tensor");
-    check(root.requires_grad(), "backward: nothing that the root was computed from requires a gradient");
+    check(root.defined() && root.numel() == 1, "backward: a root must have one element, got {}",
+          root.defined() ? root.shape().str() : "an undefined tensor");
+    check(root.requires_grad(),
+          "backward: nothing that the root was computed from requires a gradient");
     Tensor first = seed.defined() ? seed : pass.one;
     if (!first.defined()) {
       first = empty_like(root);
-      dispatch(first, "backward", [&]<class D, class T>(Stream& stream) { kernels::fill<D, T>(stream, first.data<T>(), 1.f, 1); });
+      dispatch(first, "backward", [&]<class D, class T>(Stream& stream) {
+        kernels::fill<D, T>(stream, first.data<T>(), 1.f, 1);
+      });
       pass.one = first;
     }
-    check(first.shape() == root.shape() && first.dtype() == root.dtype() && first.device() == root.device(), "backward: the seed {} of {} does not fit the root, {} of {}",
-          first.shape().str(), name(first.dtype()), root.shape().str(), name(root.dtype()));
+    check(first.shape() == root.shape() && first.dtype() == root.dtype() &&
+              first.device() == root.device(),
+          "backward: the seed {} of {} does not fit the root, {} of {}", first.shape().str(),
+          name(first.dtype()), root.shape().str(), name(root.dtype()));
     pass.receive(*root.impl()->history, std::move(first));
   }
   while (!pass.waiting.empty()) {
     auto [node, gradient] = std::move(pass.waiting.begin()->second);
     pass.waiting.erase(pass.waiting.begin());
-    check(static_cast<bool>(node->backward), "backward: the graph behind this {} was freed by an earlier backward(); run the forward pass again", node->op);
-    const BackwardFn closure = std::exchange(node->backward, nullptr);  // consumed: what it holds goes with this iteration
+    check(static_cast<bool>(node->backward),
+          "backward: the graph behind this {} was freed by an earlier backward(); run the forward "
+          "pass again",
+          node->op);
+    const BackwardFn closure =
+        std::exchange(node->backward, nullptr);  // consumed: what it holds goes with this iteration
     const std::vector<Edge> inputs = std::exchange(node->inputs, {});
     std::vector<Tensor> gradients = closure(gradient);
     if (gradients.size() != inputs.size()) {
-      throw Error(ErrorKind::failure, fmt::format("backward of {}: {} gradients returned for {} inputs", node->op, gradients.size(), inputs.size()));
+      throw Error(ErrorKind::failure,
+                  fmt::format("backward of {}: {} gradients returned for {} inputs", node->op,
+                              gradients.size(), inputs.size()));
     }
     gradient = Tensor();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -217,7 +246,10 @@ Tensor gradient_target(const Tensor& input) {
 kernels::PendingSums* pending_sums(const Tensor& input, const Tensor& target) {
   Pass& pass = current_pass("pending_sums");
   const History* history = input.requires_grad() ? input.impl()->history.get() : nullptr;
-  return !pass.trap_nan && history != nullptr && history->sink.defined() && history->sink.raw() == target.raw() ? &pass.pending : nullptr;
+  return !pass.trap_nan && history != nullptr && history->sink.defined() &&
+                 history->sink.raw() == target.raw()
+             ? &pass.pending
+             : nullptr;
 }
 
 Tensor gradient_so_far(const Tensor& input) {
@@ -226,7 +258,9 @@ Tensor gradient_so_far(const Tensor& input) {
   pass.added_in_place.push_back(&history);
   if (history.sink.defined()) {
     pass.finish_sums();
-    if (!std::exchange(history.reached, true)) kernels::fill_zero(history.sink.stream(), history.sink.raw(), history.sink.numel() * size_of(history.sink.dtype()));
+    if (!std::exchange(history.reached, true))
+      kernels::fill_zero(history.sink.stream(), history.sink.raw(),
+                         history.sink.numel() * size_of(history.sink.dtype()));
     return history.sink;
   }
   Tensor& sum = pass.slot(history);

@@ -16,7 +16,7 @@ using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_out)>;
 // An input as the backward pass sees it: where its gradient goes and what it must look like. It does not hold the input's
 // data: only closures do, and only what they need, so that activations are freed as early as the mathematics allows.
 struct Edge {
-  std::shared_ptr<History> to;   // null for an input that needs no gradient
+  std::shared_ptr<History> to;  // null for an input that needs no gradient
   Shape shape;
   DType dtype;
   Device device;
@@ -24,11 +24,11 @@ struct Edge {
 
 struct Node {
   const char* op;
-  std::uint64_t order;           // counts up with every record
+  std::uint64_t order;  // counts up with every record
   std::vector<Edge> inputs;
-  BackwardFn backward;           // empty once consumed
+  BackwardFn backward;  // empty once consumed
 
-  ~Node();                       // lets go of a chain of any length without recursion
+  ~Node();  // lets go of a chain of any length without recursion
 };
 
 // Attaches a node to `out` if gradients are on and any input needs one; returns out. Undefined inputs are allowed.
@@ -72,6 +72,7 @@ class NoGrad {  // no recording in this scope
   bool previous_;
 };
 
-std::vector<std::string> recorded_ops();  // names of all ops recorded since the program began (a test compares it with the op cases)
+std::vector<std::string>
+recorded_ops();  // names of all ops recorded since the program began (a test compares it with the op cases)
 
 }  // namespace nn

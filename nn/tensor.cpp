@@ -9,8 +9,10 @@ namespace nn {
 
 std::size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::f32: case DType::i32: return 4;
-    case DType::bf16: case DType::f16: return 2;
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::bf16:
+    case DType::f16: return 2;
     case DType::f64: return 8;
     case DType::u8: return 1;
   }
@@ -31,14 +33,17 @@ const char* name(DType dtype) {
 
 // --- Shape
 
-Shape::Shape(std::initializer_list<std::int64_t> extents) : Shape(std::span(extents.begin(), extents.size())) {}
+Shape::Shape(std::initializer_list<std::int64_t> extents)
+    : Shape(std::span(extents.begin(), extents.size())) {}
 
 Shape::Shape(std::span<const std::int64_t> extents) : rank_(static_cast<int>(extents.size())) {
-  check(extents.size() <= extents_.size(), "shape: {} extents given, at most {} are supported", extents.size(), extents_.size());
+  check(extents.size() <= extents_.size(), "shape: {} extents given, at most {} are supported",
+        extents.size(), extents_.size());
   std::copy(extents.begin(), extents.end(), extents_.begin());
   std::int64_t elements = 1;
   for (const std::int64_t extent : extents) {
-    check(extent >= 0 && !__builtin_mul_overflow(elements, extent, &elements), "shape: {} is negative or too large", str());
+    check(extent >= 0 && !__builtin_mul_overflow(elements, extent, &elements),
+          "shape: {} is negative or too large", str());
   }
 }
 
@@ -60,13 +65,16 @@ std::int64_t Shape::rows() const {
   return rows;
 }
 
-std::string Shape::str() const { return fmt::format("[{}]", fmt::join(extents_.begin(), extents_.begin() + rank_, ",")); }
+std::string Shape::str() const {
+  return fmt::format("[{}]", fmt::join(extents_.begin(), extents_.begin() + rank_, ","));
+}
 
 // --- Tensor: making one
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
   check(device == Device::host || dtype != DType::f64, "tensor: f64 exists on the host only");
-  auto storage = std::make_shared<kernels::Buffer>(device, static_cast<std::size_t>(shape.numel()) * size_of(dtype));
+  auto storage = std::make_shared<kernels::Buffer>(
+      device, static_cast<std::size_t>(shape.numel()) * size_of(dtype));
   return adopt(std::move(storage), 0, shape, dtype);
 }
 
@@ -77,16 +85,20 @@ Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
 }
 
 template <class T> Tensor Tensor::from(std::span<const T> values, Shape shape, Device device) {
-  check(static_cast<std::int64_t>(values.size()) == shape.numel(), "tensor: {} values cannot fill {}", values.size(), shape.str());
+  check(static_cast<std::int64_t>(values.size()) == shape.numel(),
+        "tensor: {} values cannot fill {}", values.size(), shape.str());
   Tensor t = empty(shape, dtype_of<T>(), device);
   kernels::copy(t.raw(), device, values.data(), Device::host, values.size_bytes());
   return t;
 }
 
-Tensor Tensor::adopt(std::shared_ptr<kernels::Buffer> storage, std::size_t offset_bytes, Shape shape, DType dtype) {
+Tensor Tensor::adopt(std::shared_ptr<kernels::Buffer> storage, std::size_t offset_bytes,
+                     Shape shape, DType dtype) {
   const std::size_t end = offset_bytes + static_cast<std::size_t>(shape.numel()) * size_of(dtype);
-  check(storage && end <= storage->bytes(), "tensor: {} of {} at byte {} does not fit its storage", shape.str(), nn::name(dtype), offset_bytes);
-  return Tensor(std::make_shared<TensorImpl>(TensorImpl{std::move(storage), offset_bytes, shape, dtype, nullptr}));
+  check(storage && end <= storage->bytes(), "tensor: {} of {} at byte {} does not fit its storage",
+        shape.str(), nn::name(dtype), offset_bytes);
+  return Tensor(std::make_shared<TensorImpl>(
+      TensorImpl{std::move(storage), offset_bytes, shape, dtype, nullptr}));
 }
 
 // --- Tensor: reading one
@@ -94,7 +106,8 @@ Tensor Tensor::adopt(std::shared_ptr<kernels::Buffer> storage, std::size_t offse
 namespace {
 
 const TensorImpl& existing(const TensorImpl* impl, const char* what) {
-  if (impl == nullptr) throw Error(ErrorKind::usage, fmt::format("tensor: {} of an undefined tensor", what));
+  if (impl == nullptr)
+    throw Error(ErrorKind::usage, fmt::format("tensor: {} of an undefined tensor", what));
   return *impl;
 }
 
@@ -110,7 +123,8 @@ void* Tensor::raw() const {
 }
 
 template <class T> T* Tensor::data() const {
-  check(dtype() == dtype_of<T>(), "tensor: {} of {} read as {}", shape().str(), nn::name(dtype()), nn::name(dtype_of<T>()));
+  check(dtype() == dtype_of<T>(), "tensor: {} of {} read as {}", shape().str(), nn::name(dtype()),
+        nn::name(dtype_of<T>()));
   return static_cast<T*>(raw());
 }
 
@@ -137,7 +151,8 @@ double Tensor::item() const {
 Tensor Tensor::to(Device target) const {
   if (target == device()) return detach();
   Tensor copy = empty(shape(), dtype(), target);
-  kernels::copy(copy.raw(), target, raw(), device(), static_cast<std::size_t>(numel()) * size_of(dtype()));
+  kernels::copy(copy.raw(), target, raw(), device(),
+                static_cast<std::size_t>(numel()) * size_of(dtype()));
   return copy;
 }
 
@@ -146,7 +161,8 @@ Tensor Tensor::to(DType target) const {
   Tensor copy = empty(shape(), target, device());
   dispatch(*this, "tensor", [&]<class D, class From>(Stream& s) {
     dispatch(copy, "tensor", [&]<class D2, class To>(Stream&) {
-      if constexpr (std::is_same_v<D, D2> && !std::is_same_v<From, To>) kernels::cast<D, From, To>(s, data<From>(), copy.data<To>(), numel());
+      if constexpr (std::is_same_v<D, D2> && !std::is_same_v<From, To>)
+        kernels::cast<D, From, To>(s, data<From>(), copy.data<To>(), numel());
     });
   });
   return copy;
@@ -155,19 +171,25 @@ Tensor Tensor::to(DType target) const {
 // --- Tensor: views
 
 Tensor Tensor::reshape(Shape target) const {
-  check(target.numel() == numel(), "reshape: {} has {} elements, {} needs {}", shape().str(), numel(), target.str(), target.numel());
+  check(target.numel() == numel(), "reshape: {} has {} elements, {} needs {}", shape().str(),
+        numel(), target.str(), target.numel());
   Tensor view = adopt(impl_->storage, impl_->offset_bytes, target, dtype());
-  return record(view, "reshape", {*this}, [from = shape()](const Tensor& dy) -> std::vector<Tensor> { return {dy.reshape(from)}; });
+  return record(
+      view, "reshape", {*this},
+      [from = shape()](const Tensor& dy) -> std::vector<Tensor> { return {dy.reshape(from)}; });
 }
 
 Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
-  check(shape().rank() >= 1 && 0 <= begin && begin <= end && end <= shape(0), "rows: [{}, {}) lies outside {}", begin, end, shape().str());
+  check(shape().rank() >= 1 && 0 <= begin && begin <= end && end <= shape(0),
+        "rows: [{}, {}) lies outside {}", begin, end, shape().str());
   std::array<std::int64_t, 4> extents{};
   for (int i = 0; i < shape().rank(); ++i) extents[i] = shape(i);
   extents[0] = end - begin;
   const Shape part(std::span(extents.data(), shape().rank()));
   const std::int64_t row = shape(0) == 0 ? 0 : numel() / shape(0), first = begin * row;
-  Tensor view = adopt(impl_->storage, impl_->offset_bytes + static_cast<std::size_t>(first) * size_of(dtype()), part, dtype());
+  Tensor view = adopt(impl_->storage,
+                      impl_->offset_bytes + static_cast<std::size_t>(first) * size_of(dtype()),
+                      part, dtype());
 
   // The parts of one tensor add into one gradient of the whole. Capturing the input costs nothing: the view shares its storage.
   return record(view, "rows", {*this}, [x = *this, first](const Tensor& dy) -> std::vector<Tensor> {
@@ -187,13 +209,16 @@ Tensor Tensor::detach() const {
 
 // --- Tensor: differentiation
 
-bool Tensor::requires_grad() const { return impl_ && impl_->history && impl_->history->requires_grad; }
+bool Tensor::requires_grad() const {
+  return impl_ && impl_->history && impl_->history->requires_grad;
+}
 
 Tensor& Tensor::set_requires_grad(bool on) {
   existing(impl(), "set_requires_grad");
-  check(!node(), "set_requires_grad: only a leaf can be marked, {} is the result of {}", shape().str(), node() ? node()->op : "");
-  check(!on || (dtype() != DType::i32 && dtype() != DType::u8), "set_requires_grad: a tensor of {} has no gradient",
-        nn::name(dtype()));
+  check(!node(), "set_requires_grad: only a leaf can be marked, {} is the result of {}",
+        shape().str(), node() ? node()->op : "");
+  check(!on || (dtype() != DType::i32 && dtype() != DType::u8),
+        "set_requires_grad: a tensor of {} has no gradient", nn::name(dtype()));
   if (!impl_->history) impl_->history = std::make_shared<History>();
   impl_->history->requires_grad = on;
   impl_->history->grad = Tensor();
@@ -208,9 +233,11 @@ Tensor Tensor::grad() const {
 }
 
 Tensor& Tensor::set_grad_sink(const Tensor& sink) {
-  check(requires_grad() && !node(), "set_grad_sink: only a leaf that requires a gradient can have a sink");
-  check(sink.shape() == shape() && sink.dtype() == dtype() && sink.device() == device(), "set_grad_sink: sink {} of {} does not match leaf {} of {}",
-        sink.shape().str(), nn::name(sink.dtype()), shape().str(), nn::name(dtype()));
+  check(requires_grad() && !node(),
+        "set_grad_sink: only a leaf that requires a gradient can have a sink");
+  check(sink.shape() == shape() && sink.dtype() == dtype() && sink.device() == device(),
+        "set_grad_sink: sink {} of {} does not match leaf {} of {}", sink.shape().str(),
+        nn::name(sink.dtype()), shape().str(), nn::name(dtype()));
   impl_->history->sink = sink.detach();
   impl_->history->reached = false;
   return *this;
@@ -223,9 +250,9 @@ const std::shared_ptr<Node>& Tensor::node() const {
 
 bool Tensor::unshared() const { return impl_.use_count() == 1 && impl_->storage.use_count() == 1; }
 
-#define INSTANTIATE(T)                                            \
+#define INSTANTIATE(T)                                                \
   template Tensor Tensor::from<T>(std::span<const T>, Shape, Device); \
-  template T* Tensor::data<T>() const;                            \
+  template T* Tensor::data<T>() const;                                \
   template std::vector<T> Tensor::to_host<T>() const;
 INSTANTIATE(float)
 INSTANTIATE(kernels::bf16)

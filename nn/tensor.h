@@ -29,7 +29,10 @@ template <class T> constexpr DType dtype_of() {
   else if constexpr (std::is_same_v<T, kernels::f16>) return DType::f16;
   else if constexpr (std::is_same_v<T, double>) return DType::f64;
   else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
-  else { static_assert(std::is_same_v<T, std::uint8_t>); return DType::u8; }
+  else {
+    static_assert(std::is_same_v<T, std::uint8_t>);
+    return DType::u8;
+  }
 }
 
 class Shape {  // up to four extents, kept inline
@@ -38,10 +41,10 @@ class Shape {  // up to four extents, kept inline
   Shape(std::initializer_list<std::int64_t> extents);
   explicit Shape(std::span<const std::int64_t> extents);
   int rank() const { return rank_; }
-  std::int64_t operator[](int i) const;         // negative i counts from the end; throws outside
-  std::int64_t numel() const;                   // 1 for rank 0
-  std::int64_t rows() const;                    // product of all but the last extent
-  std::string str() const;                      // "[8,64,64,3]"
+  std::int64_t operator[](int i) const;  // negative i counts from the end; throws outside
+  std::int64_t numel() const;            // 1 for rank 0
+  std::int64_t rows() const;             // product of all but the last extent
+  std::string str() const;               // "[8,64,64,3]"
   bool operator==(const Shape&) const = default;
 
  private:
@@ -57,8 +60,10 @@ class Tensor {
   Tensor() = default;  // undefined
   static Tensor empty(Shape, DType, Device);
   static Tensor zeros(Shape, DType, Device);
-  template <class T> static Tensor from(std::span<const T> values, Shape, Device = Device::host);  // dtype is T's
-  static Tensor adopt(std::shared_ptr<kernels::Buffer>, std::size_t offset_bytes, Shape, DType);     // shares a buffer (arenas)
+  template <class T>
+  static Tensor from(std::span<const T> values, Shape, Device = Device::host);  // dtype is T's
+  static Tensor adopt(std::shared_ptr<kernels::Buffer>, std::size_t offset_bytes, Shape,
+                      DType);  // shares a buffer (arenas)
 
   bool defined() const { return impl_ != nullptr; }
   const Shape& shape() const;
@@ -68,28 +73,32 @@ class Tensor {
   Device device() const;
   kernels::Stream& stream() const { return kernels::Stream::of(device()); }
 
-  template <class T> T* data() const;           // throws where T is not the dtype
+  template <class T> T* data() const;  // throws where T is not the dtype
   void* raw() const;
 
-  Tensor reshape(Shape) const;                  // same storage, differentiable
-  Tensor rows(std::int64_t begin, std::int64_t end) const;  // [begin, end) of the first dimension: same storage, differentiable
-  Tensor to(Device) const;                      // copies where needed; not differentiable
-  Tensor to(DType) const;                       // copies where needed; not differentiable
-  template <class T> std::vector<T> to_host() const;        // T must be the dtype
-  double item() const;                          // of a one-element tensor; waits for the device
+  Tensor reshape(Shape) const;  // same storage, differentiable
+  Tensor rows(std::int64_t begin, std::int64_t end)
+      const;                // [begin, end) of the first dimension: same storage, differentiable
+  Tensor to(Device) const;  // copies where needed; not differentiable
+  Tensor to(DType) const;   // copies where needed; not differentiable
+  template <class T> std::vector<T> to_host() const;  // T must be the dtype
+  double item() const;  // of a one-element tensor; waits for the device
 
   // --- differentiation (tape.h)
   bool requires_grad() const;
-  Tensor& set_requires_grad(bool);              // marks a leaf, and forgets the gradient collected so far
-  Tensor grad() const;                          // of a leaf, after backward; undefined if nothing reached it
-  Tensor& set_grad_sink(const Tensor& sink);    // backward writes this leaf's gradient here (parameter arenas)
-  Tensor detach() const;                        // same storage, no history
-  const std::shared_ptr<Node>& node() const;    // null for a leaf
-  bool unshared() const;                        // this handle is the only one on its storage: writing to it disturbs nobody
+  Tensor& set_requires_grad(bool);  // marks a leaf, and forgets the gradient collected so far
+  Tensor grad() const;              // of a leaf, after backward; undefined if nothing reached it
+  Tensor& set_grad_sink(
+      const Tensor& sink);  // backward writes this leaf's gradient here (parameter arenas)
+  Tensor detach() const;    // same storage, no history
+  const std::shared_ptr<Node>& node() const;  // null for a leaf
+  bool unshared()
+      const;  // this handle is the only one on its storage: writing to it disturbs nobody
   TensorImpl* impl() const { return impl_.get(); }
 
  private:
-  friend Tensor record(Tensor, const char*, std::vector<Tensor>, std::function<std::vector<Tensor>(const Tensor&)>);
+  friend Tensor record(Tensor, const char*, std::vector<Tensor>,
+                       std::function<std::vector<Tensor>(const Tensor&)>);
   explicit Tensor(std::shared_ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<TensorImpl> impl_;
 };

@@ -4,8 +4,8 @@
 #include <string>
 
 struct Context {
-  bool json = false;          // machine-readable results on stdout
-  bool quiet = false;         // no progress
+  bool json = false;   // machine-readable results on stdout
+  bool quiet = false;  // no progress
   std::string command_line;
 };
 

@@ -7,12 +7,14 @@
 #include "tools/command.h"
 
 void add_doctor(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("doctor", "Say what this machine and this build offer, and why something is not used");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Say what this machine and this build offer, and why something is not used");
   command->callback([&context] {
     const std::vector<faceswap::Finding> findings = faceswap::examine_system();
     if (context.json) {
       nlohmann::ordered_json json;
-      for (const faceswap::Finding& f : findings) json[f.key] = {{"ok", f.ok}, {"value", f.value}, {"advice", f.advice}};
+      for (const faceswap::Finding& f : findings)
+        json[f.key] = {{"ok", f.ok}, {"value", f.value}, {"advice", f.advice}};
       fmt::print("{}\n", json.dump(2));
       return;
     }

@@ -13,15 +13,19 @@ void print_plain(const nlohmann::ordered_json& json, int indent) {
   for (const auto& [key, value] : json.items()) {
     if (key == "tensors") {
       for (const auto& t : value) {
-        fmt::print("{:{}}{:34} {:5} {:20}", "", indent, t["name"].get<std::string>(), t["dtype"].get<std::string>(), t["shape"].dump());
-        if (t.contains("mean")) fmt::print(" mean {:+.2e} deviation {:.2e}{}", t["mean"].get<double>(), t["deviation"].get<double>(), t["finite"].get<bool>() ? "" : " NOT FINITE");
+        fmt::print("{:{}}{:34} {:5} {:20}", "", indent, t["name"].get<std::string>(),
+                   t["dtype"].get<std::string>(), t["shape"].dump());
+        if (t.contains("mean"))
+          fmt::print(" mean {:+.2e} deviation {:.2e}{}", t["mean"].get<double>(),
+                     t["deviation"].get<double>(), t["finite"].get<bool>() ? "" : " NOT FINITE");
         fmt::print("\n");
       }
     } else if (value.is_object()) {
       fmt::print("{:{}}{}\n", "", indent, key);
       print_plain(value, indent + 2);
     } else {
-      fmt::print("{:{}}{:18} {}\n", "", indent, key, value.is_string() ? value.get<std::string>() : value.dump());
+      fmt::print("{:{}}{:18} {}\n", "", indent, key,
+                 value.is_string() ? value.get<std::string>() : value.dump());
     }
   }
 }
@@ -29,18 +33,35 @@ void print_plain(const nlohmann::ordered_json& json, int indent) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand("inspect", "Say what a checkpoint, a face, a picture or a clip holds\n\n  doppel inspect model");
-  struct Arguments { std::filesystem::path path, dump, faces_a, faces_b; int count = 4; };
+  CLI::App* command = app.add_subcommand(
+      "inspect",
+      "Say what a checkpoint, a face, a picture or a clip holds\n\n  doppel inspect model");
+  struct Arguments {
+    std::filesystem::path path, dump, faces_a, faces_b;
+    int count = 4;
+  };
   const auto args = std::make_shared<Arguments>();
-  command->add_option("path", args->path, "Model folder, .safetensors, face PNG, picture, clip or folder")->required()->type_name("FILE");
-  CLI::Option* dump = command->add_option("--dump-faces", args->dump, "Run faces through the model and write inputs and outputs as tensors, to compare with another implementation")->type_name("OUT.safetensors");
-  CLI::Option* faces_a = command->add_option("-A,--faces-a", args->faces_a, "Faces of A for --dump-faces");
-  CLI::Option* faces_b = command->add_option("-B,--faces-b", args->faces_b, "Faces of B for --dump-faces");
+  command
+      ->add_option("path", args->path,
+                   "Model folder, .safetensors, face PNG, picture, clip or folder")
+      ->required()
+      ->type_name("FILE");
+  CLI::Option* dump = command
+                          ->add_option("--dump-faces", args->dump,
+                                       "Run faces through the model and write inputs and outputs "
+                                       "as tensors, to compare with another implementation")
+                          ->type_name("OUT.safetensors");
+  CLI::Option* faces_a =
+      command->add_option("-A,--faces-a", args->faces_a, "Faces of A for --dump-faces");
+  CLI::Option* faces_b =
+      command->add_option("-B,--faces-b", args->faces_b, "Faces of B for --dump-faces");
   dump->needs(faces_a)->needs(faces_b);
-  command->add_option("--count", args->count, "Faces a side for --dump-faces")->check(CLI::PositiveNumber);
+  command->add_option("--count", args->count, "Faces a side for --dump-faces")
+      ->check(CLI::PositiveNumber);
   command->callback([args, &context] {
     if (!args->dump.empty()) {
-      faceswap::dump_swap_samples(args->path, args->faces_a, args->faces_b, args->count, args->dump);
+      faceswap::dump_swap_samples(args->path, args->faces_a, args->faces_b, args->count,
+                                  args->dump);
       fmt::print("{}\n", args->dump.string());
       return;
     }

@@ -12,7 +12,8 @@
 
 namespace {
 
-constexpr const char* kAbout = R"(doppel trains a pair of autoencoders that share one encoder, and swaps faces with them.
+constexpr const char* kAbout =
+    R"(doppel trains a pair of autoencoders that share one encoder, and swaps faces with them.
 
   doppel demo                                     the whole way on synthetic people, a few minutes on a laptop
   doppel extract anna.mp4 -o faces/anna           faces out of a clip
@@ -21,7 +22,8 @@ constexpr const char* kAbout = R"(doppel trains a pair of autoencoders that shar
 
 Use it with the consent of the people shown. What convert writes says that it is synthetic.)";
 
-constexpr const char* kExitCodes = R"(Exit codes: 0 ok, 1 failure, 2 usage, 3 input unreadable, 4 checkpoint or face data damaged, 5 nothing found,
+constexpr const char* kExitCodes =
+    R"(Exit codes: 0 ok, 1 failure, 2 usage, 3 input unreadable, 4 checkpoint or face data damaged, 5 nothing found,
 6 device unavailable, 7 out of memory, 8 disk, 9 stopped by the NaN guard, 128+N stopped by signal N after saving.)";
 
 // Levenshtein distance, for "did you mean".
@@ -42,7 +44,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 bool is_command(const CLI::App& app, const std::string& word) {
   const std::vector<const CLI::App*> commands = app.get_subcommands({});
-  return std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) { return command->get_name() == word; });
+  return std::any_of(commands.begin(), commands.end(),
+                     [&](const CLI::App* command) { return command->get_name() == word; });
 }
 
 std::string did_you_mean(const CLI::App& app, const std::string& word) {
@@ -83,14 +86,17 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
+      return app.exit(error);  // --help, --version
     const std::string first = argv[1];
     const bool known = first.starts_with('-') || is_command(app, first);
     if (!known) {
       const std::string guess = did_you_mean(app, first);
-      fmt::print(stderr, "doppel: there is no command '{}'{}\nSee 'doppel --help'.\n", first, guess.empty() ? "" : fmt::format(": did you mean '{}'?", guess));
+      fmt::print(stderr, "doppel: there is no command '{}'{}\nSee 'doppel --help'.\n", first,
+                 guess.empty() ? "" : fmt::format(": did you mean '{}'?", guess));
     } else {
-      fmt::print(stderr, "doppel: {}\nSee 'doppel {}--help'.\n", error.what(), first.starts_with('-') ? "" : first + " ");
+      fmt::print(stderr, "doppel: {}\nSee 'doppel {}--help'.\n", error.what(),
+                 first.starts_with('-') ? "" : first + " ");
     }
     return static_cast<int>(faceswap::ErrorKind::usage);
   }
@@ -101,7 +107,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a write error with a message, not a death
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file over the limit is a write error with a message, not a death
   try {
     return run(argc, argv);
   } catch (const faceswap::Error& error) {

@@ -41,7 +41,9 @@ bool read_line(std::FILE* in, std::string* text) {
   return false;
 }
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 // One process must not work while the other is timed, and its threads must not be where the other's want to be. By default OpenMP's threads
 // spin for some milliseconds after each loop, on the core that the other process is about to use, and a scheduler may put both threads of a process
@@ -61,7 +63,8 @@ constexpr std::chrono::milliseconds kUntilThreadsSleep{2};
 
 void serve_turns(Suite& suite, std::FILE* in, std::FILE* out) {
   std::vector<Row>& rows = suite.rows();
-  fmt::print(out, "{} {} {}\n", kHello, describe_machine().at("commit").get<std::string>(), rows.size());
+  fmt::print(out, "{} {} {}\n", kHello, describe_machine().at("commit").get<std::string>(),
+             rows.size());
   for (const Row& row : rows) fmt::print(out, "{}\n", row.name);
   std::fflush(out);
   for (std::string request; read_line(in, &request); std::fflush(out)) {
@@ -82,19 +85,20 @@ void serve_turns(Suite& suite, std::FILE* in, std::FILE* out) {
       if (seconds < 3e-2) seconds = suite.sample(row);
       std::this_thread::sleep_for(kUntilThreadsSleep);
       fmt::print(out, "{:.9e}\n", seconds);
-    } catch (const std::exception& error) {
-      fmt::print(out, "error {}\n", one_line(error.what()));
-    }
+    } catch (const std::exception& error) { fmt::print(out, "error {}\n", one_line(error.what())); }
   }
 }
 
 // ---- the parent
 
 Partner::Partner(const std::vector<std::string>& command) : program_(command.at(0)) {
-  int request[2], answer[2];  // read, write; closed in the children, or each would keep the other's input open
-  if (pipe2(request, O_CLOEXEC) != 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
+  int request[2],
+      answer[2];  // read, write; closed in the children, or each would keep the other's input open
+  if (pipe2(request, O_CLOEXEC) != 0)
+    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
   to_.reset(fdopen(request[1], "w"));
-  if (pipe2(answer, O_CLOEXEC) != 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
+  if (pipe2(answer, O_CLOEXEC) != 0)
+    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
   from_.reset(fdopen(answer[0], "r"));
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
@@ -109,13 +113,17 @@ Partner::Partner(const std::vector<std::string>& command) : program_(command.at(
     _exit(127);
   }
   close(request[0]), close(answer[1]);
-  if (child_.pid < 0) throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program_));
+  if (child_.pid < 0)
+    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program_));
   std::string hello;
   char commit[64] = "";
   std::size_t count = 0;
-  if (!read_line(from_.get(), &hello) || !hello.starts_with(kHello) || std::sscanf(hello.c_str() + kHello.size(), " %63s %zu", commit, &count) != 2)
-    throw Error(ErrorKind::input, fmt::format("{} cannot take turns{}: --against takes another build of doppel, one that has 'bench --against'", program_,
-                                              hello.empty() ? "" : fmt::format(" (it says '{}')", hello)));
+  if (!read_line(from_.get(), &hello) || !hello.starts_with(kHello) ||
+      std::sscanf(hello.c_str() + kHello.size(), " %63s %zu", commit, &count) != 2)
+    throw Error(ErrorKind::input,
+                fmt::format("{} cannot take turns{}: --against takes another build of doppel, one "
+                            "that has 'bench --against'",
+                            program_, hello.empty() ? "" : fmt::format(" (it says '{}')", hello)));
   commit_ = commit;
   for (std::size_t i = 0; i < count; ++i) rows_.push_back(line());
 }
@@ -126,7 +134,9 @@ Partner::Child::~Child() {
 
 std::string Partner::line() {
   std::string text;
-  if (!read_line(from_.get(), &text)) throw Error(ErrorKind::failure, fmt::format("{} ended in the middle of its benchmark", program_));
+  if (!read_line(from_.get(), &text))
+    throw Error(ErrorKind::failure,
+                fmt::format("{} ended in the middle of its benchmark", program_));
   return text;
 }
 
@@ -152,7 +162,8 @@ double Partner::time(std::size_t row, std::string* error) {
 
 namespace {
 
-using Numbers = std::vector<std::pair<std::size_t, std::size_t>>;  // of each row, in the old and in the new program
+using Numbers = std::vector<
+    std::pair<std::size_t, std::size_t>>;  // of each row, in the old and in the new program
 
 Numbers match_rows(const Partner& old_one, const Partner& new_one, Turns* turns) {
   Numbers numbers;
@@ -174,29 +185,38 @@ Numbers match_rows(const Partner& old_one, const Partner& new_one, Turns* turns)
 }
 
 // Right before fast; both at once.
-std::string check_both(Partner& old_one, Partner& new_one, std::pair<std::size_t, std::size_t> number) {
+std::string check_both(Partner& old_one, Partner& new_one,
+                       std::pair<std::size_t, std::size_t> number) {
   old_one.ask_check(number.first), new_one.ask_check(number.second);
   const std::string old_error = old_one.checked(), new_error = new_one.checked();
-  return !new_error.empty() ? new_error : old_error.empty() ? "" : "the old program's is wrong: " + old_error;
+  return !new_error.empty()  ? new_error
+         : old_error.empty() ? ""
+                             : "the old program's is wrong: " + old_error;
 }
 
-bool is_open(const TurnRow& row) { return row.error.empty() && row.judgement.verdict == Verdict::undecided; }
+bool is_open(const TurnRow& row) {
+  return row.error.empty() && row.judgement.verdict == Verdict::undecided;
+}
 
 Judgement judge_row(const TurnRow& row, std::size_t rows, const TurnOptions& options) {
   std::vector<double> log_ratios;
-  for (const auto& [old_seconds, new_seconds] : row.seconds) log_ratios.push_back(std::log(new_seconds / old_seconds));
-  return judge(log_ratios, static_cast<int>(row.seconds.size()) / options.pairs, rows, options.judge);
+  for (const auto& [old_seconds, new_seconds] : row.seconds)
+    log_ratios.push_back(std::log(new_seconds / old_seconds));
+  return judge(log_ratios, static_cast<int>(row.seconds.size()) / options.pairs, rows,
+               options.judge);
 }
 
 }  // namespace
 
-Turns take_turns(const std::vector<std::string>& old_command, const std::vector<std::string>& new_command, const TurnOptions& options,
+Turns take_turns(const std::vector<std::string>& old_command,
+                 const std::vector<std::string>& new_command, const TurnOptions& options,
                  const std::function<bool(const TurnState&)>& watch) {
   const double begin = now();
   Turns turns;
   Numbers numbers;
   std::size_t open = 1;
-  for (bool go_on = true; go_on && open > 0 && turns.processes < options.judge.most_processes; ++turns.processes) {
+  for (bool go_on = true; go_on && open > 0 && turns.processes < options.judge.most_processes;
+       ++turns.processes) {
     const bool first = turns.processes == 0;
     std::optional<Partner> old_one, new_one;
     if (turns.processes % 2 == 0) old_one.emplace(old_command), new_one.emplace(new_command);
@@ -216,7 +236,8 @@ Turns take_turns(const std::vector<std::string>& old_command, const std::vector<
       for (int k = 0; k < options.pairs && row.error.empty(); ++k) {
         double seconds[2];  // old, new
         for (const bool is_new : {k % 2 != 0, k % 2 == 0})
-          seconds[is_new] = is_new ? new_one->time(numbers[r].second, &row.error) : old_one->time(numbers[r].first, &row.error);
+          seconds[is_new] = is_new ? new_one->time(numbers[r].second, &row.error)
+                                   : old_one->time(numbers[r].first, &row.error);
         row.seconds.emplace_back(seconds[0], seconds[1]);
       }
     }
@@ -232,8 +253,11 @@ Turns take_turns(const std::vector<std::string>& old_command, const std::vector<
 // ---- for people
 
 std::string describe(const Turns& turns, const JudgeOptions& options) {
-  const auto percent = [](double log_ratio) { return std::isfinite(log_ratio) ? fmt::format("{:+.1f} %", 100 * std::expm1(log_ratio)) : "?"; };
-  std::string text = fmt::format("{} against {}, {} processes each\n", turns.new_commit, turns.old_commit, turns.processes);
+  const auto percent = [](double log_ratio) {
+    return std::isfinite(log_ratio) ? fmt::format("{:+.1f} %", 100 * std::expm1(log_ratio)) : "?";
+  };
+  std::string text = fmt::format("{} against {}, {} processes each\n", turns.new_commit,
+                                 turns.old_commit, turns.processes);
   std::vector<const TurnRow*> rows;
   std::size_t count[4] = {}, failed = 0;
   for (const TurnRow& row : turns.rows) {
@@ -252,21 +276,35 @@ std::string describe(const Turns& turns, const JudgeOptions& options) {
     for (const TurnRow* row : rows) {
       const Judgement& j = row->judgement;
       if (j.verdict != verdict) continue;
-      text += fmt::format("{}  {}  time {}  ({} to {}, {} pairs)\n", verdict == Verdict::slower ? "SLOWER" : verdict == Verdict::faster ? "faster" : "open  ",
-                          row->name, percent(j.log_ratio), percent(j.low), percent(j.high), row->seconds.size());
+      text += fmt::format("{}  {}  time {}  ({} to {}, {} pairs)\n",
+                          verdict == Verdict::slower   ? "SLOWER"
+                          : verdict == Verdict::faster ? "faster"
+                                                       : "open  ",
+                          row->name, percent(j.log_ratio), percent(j.low), percent(j.high),
+                          row->seconds.size());
     }
-  text += fmt::format("{} slower, {} faster, {} equal (not by {:.0f} % or more), {} open (give it more --seconds)", count[static_cast<int>(Verdict::slower)],
-                      count[static_cast<int>(Verdict::faster)], count[static_cast<int>(Verdict::equal)], 100 * options.find,
-                      count[static_cast<int>(Verdict::undecided)]);
+  text += fmt::format(
+      "{} slower, {} faster, {} equal (not by {:.0f} % or more), {} open (give it more --seconds)",
+      count[static_cast<int>(Verdict::slower)], count[static_cast<int>(Verdict::faster)],
+      count[static_cast<int>(Verdict::equal)], 100 * options.find,
+      count[static_cast<int>(Verdict::undecided)]);
   text += failed > 0 ? fmt::format(", {} without a number\n", failed) : "\n";
-  if (!turns.only_new.empty()) text += fmt::format("{} rows are new, the first: {}\n", turns.only_new.size(), turns.only_new.front());
-  if (!turns.only_old.empty()) text += fmt::format("{} rows of the old program are gone, the first: {}\n", turns.only_old.size(), turns.only_old.front());
+  if (!turns.only_new.empty())
+    text += fmt::format("{} rows are new, the first: {}\n", turns.only_new.size(),
+                        turns.only_new.front());
+  if (!turns.only_old.empty())
+    text += fmt::format("{} rows of the old program are gone, the first: {}\n",
+                        turns.only_old.size(), turns.only_old.front());
   return text;
 }
 
 nlohmann::ordered_json to_json(const Turns& turns) {
-  nlohmann::ordered_json json{{"format", kHello}, {"old", turns.old_commit},       {"new", turns.new_commit},
-                              {"processes", turns.processes},     {"only_old", turns.only_old}, {"only_new", turns.only_new},
+  nlohmann::ordered_json json{{"format", kHello},
+                              {"old", turns.old_commit},
+                              {"new", turns.new_commit},
+                              {"processes", turns.processes},
+                              {"only_old", turns.only_old},
+                              {"only_new", turns.only_new},
                               {"rows", nlohmann::ordered_json::array()}};
   for (const TurnRow& row : turns.rows) {
     nlohmann::ordered_json r{{"name", row.name}};
@@ -274,8 +312,13 @@ nlohmann::ordered_json to_json(const Turns& turns) {
       r["error"] = row.error;
     } else {
       const Judgement& j = row.judgement;
-      const auto ratio = [](double log_ratio) { return std::isfinite(log_ratio) ? nlohmann::ordered_json(std::exp(log_ratio)) : nullptr; };
-      r.update({{"verdict", name(j.verdict)}, {"time_ratio", ratio(j.log_ratio)}, {"low", ratio(j.low)}, {"high", ratio(j.high)}});
+      const auto ratio = [](double log_ratio) {
+        return std::isfinite(log_ratio) ? nlohmann::ordered_json(std::exp(log_ratio)) : nullptr;
+      };
+      r.update({{"verdict", name(j.verdict)},
+                {"time_ratio", ratio(j.log_ratio)},
+                {"low", ratio(j.low)},
+                {"high", ratio(j.high)}});
       r["seconds_old_new"] = row.seconds;
     }
     json["rows"].push_back(r);

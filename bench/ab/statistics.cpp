@@ -30,29 +30,39 @@ const char* name(Verdict verdict) {
 
 namespace {
 
-struct Pair { std::string group; std::vector<double> x, y; double effect = 0; };  // logarithms, old and new
+struct Pair {
+  std::string group;
+  std::vector<double> x, y;
+  double effect = 0;
+};  // logarithms, old and new
 
-double shortest(std::span<const double> values) { return *std::min_element(values.begin(), values.end()); }
+double shortest(std::span<const double> values) {
+  return *std::min_element(values.begin(), values.end());
+}
 
 // Effects that are chance: the rounds of both runs dealt out anew, `dealings` times.
 std::vector<double> chance_effects(const Pair& pair, int dealings, std::mt19937_64& random) {
   std::vector<double> all(pair.x), effects;
   all.insert(all.end(), pair.y.begin(), pair.y.end());
-  const std::span<double> old_part(all.data(), pair.x.size()), new_part(all.data() + pair.x.size(), pair.y.size());
+  const std::span<double> old_part(all.data(), pair.x.size()),
+      new_part(all.data() + pair.x.size(), pair.y.size());
   for (int i = 0; i < dealings; ++i) {
-    for (std::size_t last = all.size() - 1; last > 0; --last) std::swap(all[last], all[random() % (last + 1)]);  // Fisher and Yates
+    for (std::size_t last = all.size() - 1; last > 0; --last)
+      std::swap(all[last], all[random() % (last + 1)]);  // Fisher and Yates
     effects.push_back(shortest(new_part) - shortest(old_part));
   }
   return effects;
 }
 
 double root_mean_square(const std::vector<double>& values) {
-  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0) / static_cast<double>(values.size()));
+  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0) /
+                   static_cast<double>(values.size()));
 }
 
 }  // namespace
 
-Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after, const CompareOptions& options) {
+Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after,
+                        const CompareOptions& options) {
   Comparison result;
   std::map<std::string, const Series*> old_rows;
   for (const Series& s : before) old_rows[s.name] = &s;
@@ -73,7 +83,8 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     old_rows.erase(found);
     Change change;
     change.name = s.name;
-    if (std::min(pair.x.size(), pair.y.size()) < options.fewest_samples) change.verdict = Verdict::undecided;
+    if (std::min(pair.x.size(), pair.y.size()) < options.fewest_samples)
+      change.verdict = Verdict::undecided;
     if (!pair.x.empty() && !pair.y.empty()) {
       pair.effect = shortest(pair.y) - shortest(pair.x);
       shifts[s.group].push_back(pair.effect);
@@ -91,7 +102,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   }
 
   std::mt19937_64 random(1);
-  std::vector<std::vector<double>> chance(pairs.size());   // empty: too few samples
+  std::vector<std::vector<double>> chance(pairs.size());  // empty: too few samples
   std::vector<double> spread(pairs.size());
   std::map<std::string, std::vector<double>> spreads, moves;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -105,7 +116,7 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     spreads[pair.group].push_back(spread[i]);
     moves[pair.group].push_back(std::fabs(pair.effect));
   }
-  std::map<std::string, double> of_group;   // what every row of a group is granted
+  std::map<std::string, double> of_group;  // what every row of a group is granted
   for (const auto& [group, values] : spreads) {
     of_group[group] = 0.5 * median(values);
     if (values.size() >= options.group_rows) of_group[group] += 2 * quantile(moves[group], 0.75);
@@ -114,7 +125,8 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
   std::vector<double> largest(static_cast<std::size_t>(options.dealings));
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     spread[i] += of_group[pairs[i].group] + clock;
-    for (std::size_t k = 0; k < chance[i].size(); ++k) largest[k] = std::max(largest[k], std::fabs(chance[i][k]) / spread[i]);
+    for (std::size_t k = 0; k < chance[i].size(); ++k)
+      largest[k] = std::max(largest[k], std::fabs(chance[i][k]) / spread[i]);
   }
   std::sort(largest.begin(), largest.end());
 
@@ -123,9 +135,11 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
     Change& change = result.changes[i];
     if (change.verdict == Verdict::undecided) continue;
     const double seen = (std::fabs(pairs[i].effect) - smallest) / spread[i];
-    const auto as_large = static_cast<double>(largest.end() - std::lower_bound(largest.begin(), largest.end(), seen));
+    const auto as_large =
+        static_cast<double>(largest.end() - std::lower_bound(largest.begin(), largest.end(), seen));
     change.p = (1 + as_large) / (1 + static_cast<double>(options.dealings));
-    if (change.p < options.alpha) change.verdict = pairs[i].effect > 0 ? Verdict::slower : Verdict::faster;
+    if (change.p < options.alpha)
+      change.verdict = pairs[i].effect > 0 ? Verdict::slower : Verdict::faster;
   }
   return result;
 }
@@ -142,7 +156,7 @@ Centre centre(const std::vector<double>& values, double z) {
   // The sum of the signed ranks of values above c is the number of means above c.
   const double n = static_cast<double>(values.size());
   const double expected = n * (n + 1) / 4, deviation = std::sqrt(n * (n + 1) * (2 * n + 1) / 24);
-  const double outside = std::floor(expected - z * deviation);   // means beyond each bound
+  const double outside = std::floor(expected - z * deviation);  // means beyond each bound
   const double middle = median(means);
   if (outside < 0) return {-infinity, middle, infinity};
   const auto k = static_cast<std::size_t>(outside);
@@ -158,9 +172,11 @@ double normal_quantile(double p) {
   return low;
 }
 
-Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows, const JudgeOptions& options) {
+Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows,
+                const JudgeOptions& options) {
   const double tests = static_cast<double>(rows) * options.most_processes;
-  const Centre wide = centre(log_ratios, -normal_quantile(options.alpha / 2 / tests)), narrow = centre(log_ratios, -normal_quantile(options.miss));
+  const Centre wide = centre(log_ratios, -normal_quantile(options.alpha / 2 / tests)),
+               narrow = centre(log_ratios, -normal_quantile(options.miss));
   Judgement j{Verdict::undecided, wide.middle, wide.low, wide.high};
   const double smallest = std::log1p(options.smallest), find = std::log1p(options.find);
   if (narrow.low > -find && narrow.high < find) j.verdict = Verdict::equal;

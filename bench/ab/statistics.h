@@ -19,34 +19,43 @@
 
 namespace bench {
 
-double quantile(std::vector<double> values, double q);  // 0 <= q <= 1, interpolated; NaN where there is none
+double quantile(std::vector<double> values,
+                double q);  // 0 <= q <= 1, interpolated; NaN where there is none
 inline double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
 // One row of a run: seconds, a value per round.
-struct Series { std::string name, group; std::vector<double> values; };
+struct Series {
+  std::string name, group;
+  std::vector<double> values;
+};
 
 enum class Verdict { equal, slower, faster, undecided };
 const char* name(Verdict);
 struct Change {
   std::string name;
-  double ratio = 1;            // shortest new / shortest old, the group's own shift taken off
-  double p = 1;                // of a change like this of any row, where none changed
+  double ratio = 1;  // shortest new / shortest old, the group's own shift taken off
+  double p = 1;      // of a change like this of any row, where none changed
   Verdict verdict = Verdict::equal;
 };
-struct GroupShift { std::string group; double ratio = 1; std::size_t rows = 0; };
+struct GroupShift {
+  std::string group;
+  double ratio = 1;
+  std::size_t rows = 0;
+};
 struct Comparison {
-  std::vector<Change> changes;       // rows that both runs have, in the new run's order
+  std::vector<Change> changes;  // rows that both runs have, in the new run's order
   std::vector<GroupShift> shifts;
   std::vector<std::string> only_old, only_new;
 };
 struct CompareOptions {
-  double smallest = 0.03;            // a change of less is nobody's business
-  double alpha = 0.05;               // of one false alarm among all rows
-  std::size_t fewest_samples = 6;    // of a row on each side
-  std::size_t group_rows = 8;        // a group must have so many for its shift to be the machine's
+  double smallest = 0.03;          // a change of less is nobody's business
+  double alpha = 0.05;             // of one false alarm among all rows
+  std::size_t fewest_samples = 6;  // of a row on each side
+  std::size_t group_rows = 8;      // a group must have so many for its shift to be the machine's
   int dealings = 1000;
 };
-Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after, const CompareOptions& options = {});
+Comparison compare_runs(const std::vector<Series>& before, const std::vector<Series>& after,
+                        const CompareOptions& options = {});
 
 // ---- two programs that took turns (bench/ab/ab.h): pairs of timings next to each other, log(new / old) of each
 
@@ -54,25 +63,29 @@ Comparison compare_runs(const std::vector<Series>& before, const std::vector<Ser
 // signed ranks would not tell from it by z standard deviations. Asks of the noise only that it is as often too much as too little, which turns
 // make it be; a value that is far off counts like one that is a little off. Infinite bounds where there are too few values for z,
 // and no centre (NaN) where there are none.
-struct Centre { double low, middle, high; };
+struct Centre {
+  double low, middle, high;
+};
 Centre centre(const std::vector<double>& values, double z);
 
 double normal_quantile(double p);  // z that a standard normal value is under with probability p
 
 struct JudgeOptions {
-  double find = 0.10;                // the change that must not be missed
-  double smallest = 0.03;            // one of less is nobody's business
-  double alpha = 0.05;               // of one false alarm among all rows, all looks taken together (Bonferroni)
-  double miss = 0.003;               // of letting go, at one look, a row that changed by `find`
-  int fewest_processes = 4;          // before a row is accused: a process may be lucky for all of its life
+  double find = 0.10;      // the change that must not be missed
+  double smallest = 0.03;  // one of less is nobody's business
+  double alpha = 0.05;  // of one false alarm among all rows, all looks taken together (Bonferroni)
+  double miss = 0.003;  // of letting go, at one look, a row that changed by `find`
+  int fewest_processes = 4;  // before a row is accused: a process may be lucky for all of its life
   int most_processes = 40;
 };
 struct Judgement {
   Verdict verdict = Verdict::undecided;
-  double log_ratio = 0, low = 0, high = 0;   // of new to old; bounds at alpha over all rows and looks
+  double log_ratio = 0, low = 0,
+         high = 0;  // of new to old; bounds at alpha over all rows and looks
 };
 // After each pair of processes: slower or faster, where even the nearer bound is beyond `smallest`; equal, where the farther of two bounds at `miss`
 // is within `find`; else undecided. `rows` are all that were begun with, for as many are tested.
-Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows, const JudgeOptions& options = {});
+Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows,
+                const JudgeOptions& options = {});
 
 }  // namespace bench

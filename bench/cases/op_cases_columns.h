@@ -1,8 +1,8 @@
 // Rows of bench/cases/op_cases.h for what kernels/epilogue.h does beside plain column sums (op_cases_elementwise.h): other activations,
 // shuffled pictures, and second stages that wait for each other.
 #pragma once
-#include "kernels/epilogue.h"
 #include "bench/cases/op_cases_elementwise.h"
+#include "kernels/epilogue.h"
 
 namespace tests {
 
@@ -10,15 +10,23 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
   using namespace kernels;
   const double element = size_of(dtype_of<T>());
   // The shape of a picture's last layer among them.
-  for (const Matrix& s : {Matrix{0, 5}, Matrix{1, 1}, Matrix{5, 3}, Matrix{33, 17}, Matrix{64, 128}, Matrix{7, 257}, Matrix{300, 128}, Matrix{65536, 3, true}}) {
+  for (const Matrix& s : {Matrix{0, 5}, Matrix{1, 1}, Matrix{5, 3}, Matrix{33, 17}, Matrix{64, 128},
+                          Matrix{7, 257}, Matrix{300, 128}, Matrix{65536, 3, true}}) {
     const std::int64_t n = s.rows * s.columns;
     for (const bool in_place : {false, true}) {
       if (in_place && s.rows != 33) continue;
-      OpCase c = new_case<T>("bias_sigmoid_backward", shape_name(s.rows, s.columns) + (in_place ? "/in_place" : ""));
-      c.operands = {input<T>("y", n, uniform_values(0, 1)), input<T>("dy", n), output<T>("dx", n), output<T>("dbias", s.columns)};
-      if (in_place) c.operands = {input<T>("y", n, uniform_values(0, 1)), in_and_out<T>("dy", n), output<T>("dbias", s.columns)};
+      OpCase c = new_case<T>("bias_sigmoid_backward",
+                             shape_name(s.rows, s.columns) + (in_place ? "/in_place" : ""));
+      c.operands = {input<T>("y", n, uniform_values(0, 1)), input<T>("dy", n), output<T>("dx", n),
+                    output<T>("dbias", s.columns)};
+      if (in_place)
+        c.operands = {input<T>("y", n, uniform_values(0, 1)), in_and_out<T>("dy", n),
+                      output<T>("dbias", s.columns)};
       c.run = [=](Stream& stream, const Pointers& p) {
-        dispatch<T>(stream, [&]<class D>() { bias_sigmoid_backward<D, T>(stream, p.get<T>(0), p.get<T>(1), p.get<T>(in_place ? 1 : 2), p.get<T>(in_place ? 2 : 3), s.rows, s.columns); });
+        dispatch<T>(stream, [&]<class D>() {
+          bias_sigmoid_backward<D, T>(stream, p.get<T>(0), p.get<T>(1), p.get<T>(in_place ? 1 : 2),
+                                      p.get<T>(in_place ? 2 : 3), s.rows, s.columns);
+        });
       };
       c.reference = [=](std::vector<Values>& v) {
         Values dx(v[1].size());
@@ -36,20 +44,30 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
 
   // Lines shorter and longer than a wide row has rows, channels under and over a block's threads, r other than 2, no picture at all; and
   // the last upscales of `original`'s decoder.
-  struct Picture { std::int64_t n; int h, w, c, r; bool bench = false; };
-  for (const Picture& s : {Picture{0, 2, 2, 3, 2}, Picture{1, 1, 1, 1, 1}, Picture{2, 3, 1, 3, 2}, Picture{3, 5, 7, 2, 3}, Picture{2, 9, 33, 1, 2}, Picture{3, 4, 6, 16, 2}, Picture{2, 3, 5, 100, 2},
-                           Picture{5, 16, 8, 64, 2}, Picture{16, 16, 16, 128, 2, true}, Picture{16, 32, 32, 64, 2, true}}) {
-    const std::int64_t n = s.n * s.h * s.w * s.r * s.r * s.c, columns = std::int64_t{s.r} * s.r * s.c;
+  struct Picture {
+    std::int64_t n;
+    int h, w, c, r;
+    bool bench = false;
+  };
+  for (const Picture& s : {Picture{0, 2, 2, 3, 2}, Picture{1, 1, 1, 1, 1}, Picture{2, 3, 1, 3, 2},
+                           Picture{3, 5, 7, 2, 3}, Picture{2, 9, 33, 1, 2}, Picture{3, 4, 6, 16, 2},
+                           Picture{2, 3, 5, 100, 2}, Picture{5, 16, 8, 64, 2},
+                           Picture{16, 16, 16, 128, 2, true}, Picture{16, 32, 32, 64, 2, true}}) {
+    const std::int64_t n = s.n * s.h * s.w * s.r * s.r * s.c,
+                       columns = std::int64_t{s.r} * s.r * s.c;
     OpCase c = new_case<T>("bias_leaky_relu_shuffle_backward", shape_name(s.n, s.h, s.w, s.c, s.r));
-    c.operands = {input<T>("y", n), input<T>("dy", n), output<T>("dx", n), output<T>("dbias", columns)};
+    c.operands = {input<T>("y", n), input<T>("dy", n), output<T>("dx", n),
+                  output<T>("dbias", columns)};
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<T>(stream, [&]<class D>() {
-        bias_leaky_relu_shuffle_backward<D, T>(stream, p.get<T>(0), p.get<T>(1), p.get<T>(2), p.get<T>(3), s.n, s.h, s.w, s.c, s.r, 0.1f);
+        bias_leaky_relu_shuffle_backward<D, T>(stream, p.get<T>(0), p.get<T>(1), p.get<T>(2),
+                                               p.get<T>(3), s.n, s.h, s.w, s.c, s.r, 0.1f);
       });
     };
     c.reference = [=](std::vector<Values>& v) {
       Values shuffled(v[1].size());
-      for (std::size_t i = 0; i < shuffled.size(); ++i) shuffled[i] = v[0][i] > 0 ? v[1][i] : static_cast<double>(0.1f) * v[1][i];
+      for (std::size_t i = 0; i < shuffled.size(); ++i)
+        shuffled[i] = v[0][i] > 0 ? v[1][i] : static_cast<double>(0.1f) * v[1][i];
       v[2] = reference::pixel_shuffle(shuffled, s.n, s.h, s.w, s.c, s.r, true);
       v[3] = reference::sum_columns(v[2], columns);
     };
@@ -72,7 +90,9 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
       dispatch<T>(stream, [&]<class D>() {
         PendingSums pending;
         std::int64_t at = 0;
-        for (int i = 0; i < matrices; at += columns_of(i++)) sum_columns<D, T>(stream, p.get<T>(0) + matrix_rows * at, p.get<T>(1) + at, matrix_rows, columns_of(i), &pending);
+        for (int i = 0; i < matrices; at += columns_of(i++))
+          sum_columns<D, T>(stream, p.get<T>(0) + matrix_rows * at, p.get<T>(1) + at, matrix_rows,
+                            columns_of(i), &pending);
         finish_column_sums<D>(stream, pending);
       });
     };
@@ -80,7 +100,8 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
       Values sums;
       std::int64_t at = 0;
       for (int i = 0; i < matrices; at += columns_of(i++)) {
-        const Values matrix(v[0].begin() + matrix_rows * at, v[0].begin() + matrix_rows * (at + columns_of(i)));
+        const Values matrix(v[0].begin() + matrix_rows * at,
+                            v[0].begin() + matrix_rows * (at + columns_of(i)));
         const Values of_matrix = reference::sum_columns(matrix, columns_of(i));
         sums.insert(sums.end(), of_matrix.begin(), of_matrix.end());
       }

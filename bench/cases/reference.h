@@ -19,14 +19,16 @@ inline double sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
 // f over [rows,columns] with a bias per column (empty: none)
 template <class F> Values with_bias(const Values& x, const Values& bias, Index columns, F&& f) {
   Values y(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) y[i] = f(x[i] + (bias.empty() ? 0.0 : bias[i % static_cast<std::size_t>(columns)]));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    y[i] = f(x[i] + (bias.empty() ? 0.0 : bias[i % static_cast<std::size_t>(columns)]));
   return y;
 }
 
 // ---- layout
 
 // y[n, h*r+i, w*r+j, c] = x[n, h, w, (i*r+j)*C + c]; inverse copies the other way
-inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index c, Index r, bool inverse) {
+inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index c, Index r,
+                            bool inverse) {
   Values to(from.size());
   for (Index in = 0; in < n; ++in)
     for (Index ih = 0; ih < h; ++ih)
@@ -34,15 +36,19 @@ inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index
         for (Index i = 0; i < r; ++i)
           for (Index j = 0; j < r; ++j)
             for (Index ic = 0; ic < c; ++ic) {
-              const std::size_t packed = at(((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic);
-              const std::size_t spread = at(((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic);
+              const std::size_t packed =
+                  at(((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic);
+              const std::size_t spread =
+                  at(((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic);
               if (inverse) to[packed] = from[spread];
               else to[spread] = from[packed];
             }
   return to;
 }
 
-struct Patches { Index n, h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w; };
+struct Patches {
+  Index n, h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
+};
 
 // visit(position in the patch matrix, position in x) for every pair that im2col connects
 template <class F> void for_patches(const Patches& s, F&& visit) {
@@ -54,7 +60,8 @@ template <class F> void for_patches(const Patches& s, F&& visit) {
           for (Index kx = 0; kx < s.kernel_w; ++kx)
             for (Index c = 0; c < s.c; ++c, ++p) {
               const Index y = oy * s.stride - s.pad_top + ky, x = ox * s.stride - s.pad_left + kx;
-              if (y >= 0 && y < s.h && x >= 0 && x < s.w) visit(at(p), at(((n * s.h + y) * s.w + x) * s.c + c));
+              if (y >= 0 && y < s.h && x >= 0 && x < s.w)
+                visit(at(p), at(((n * s.h + y) * s.w + x) * s.c + c));
             }
 }
 
@@ -73,20 +80,27 @@ inline Values sum_columns(const Values& x, Index columns) {
 
 // ---- optimizer: the update as the papers write it
 
-struct AdamSettings { double beta1, beta2, epsilon, weight_decay, learning_rate, clip; double step; };
-inline void adam(const AdamSettings& s, const Values& gradients, Values& weights, Values& m, Values& v) {
+struct AdamSettings {
+  double beta1, beta2, epsilon, weight_decay, learning_rate, clip;
+  double step;
+};
+inline void adam(const AdamSettings& s, const Values& gradients, Values& weights, Values& m,
+                 Values& v) {
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const double g = s.clip * gradients[i];
     m[i] = s.beta1 * m[i] + (1 - s.beta1) * g;
     v[i] = s.beta2 * v[i] + (1 - s.beta2) * g * g;
-    const double mean = m[i] / (1 - std::pow(s.beta1, s.step)), square = v[i] / (1 - std::pow(s.beta2, s.step));
-    weights[i] -= s.learning_rate * (mean / (std::sqrt(square) + s.epsilon) + s.weight_decay * weights[i]);
+    const double mean = m[i] / (1 - std::pow(s.beta1, s.step)),
+                 square = v[i] / (1 - std::pow(s.beta2, s.step));
+    weights[i] -=
+        s.learning_rate * (mean / (std::sqrt(square) + s.epsilon) + s.weight_decay * weights[i]);
   }
 }
 
 // ---- losses. mask empty: all ones. Returns the loss, fills dpred.
 
-inline double map_loss(bool squared, const Values& pred, const Values& target, const Values& mask, Index channels, Values& dpred) {
+inline double map_loss(bool squared, const Values& pred, const Values& target, const Values& mask,
+                       Index channels, Values& dpred) {
   const double count = static_cast<double>(pred.size());
   double loss = 0;
   dpred.assign(pred.size(), 0);
@@ -102,13 +116,19 @@ inline Index reflect(Index i, Index n) { return i < 0 ? -i : (i >= n ? 2 * (n - 
 
 // One channel of one image. Window sums as a plain double sum over 121 taps; the gradient scatters each pixel's derivative to the 121
 // values it came from. visit(y, x, ssim).
-struct SsimPlane { Index h, w, stride; };  // stride: distance of neighbouring pixels in memory
+struct SsimPlane {
+  Index h, w, stride;
+};  // stride: distance of neighbouring pixels in memory
 template <class Visit>
-void ssim_plane(const double* p, const double* t, const SsimPlane& s, const std::vector<double>* weight /*[h*w] of each pixel's ssim, or null*/, double* dp, Visit&& visit) {
+void ssim_plane(const double* p, const double* t, const SsimPlane& s,
+                const std::vector<double>* weight /*[h*w] of each pixel's ssim, or null*/,
+                double* dp, Visit&& visit) {
   double window[11], total = 0;
   for (int k = 0; k < 11; ++k) total += window[k] = std::exp(-(k - 5) * (k - 5) / (2 * 1.5 * 1.5));
   for (double& g : window) g /= total;
-  const auto offset = [&](Index y, Index x) { return (reflect(y, s.h) * s.w + reflect(x, s.w)) * s.stride; };
+  const auto offset = [&](Index y, Index x) {
+    return (reflect(y, s.h) * s.w + reflect(x, s.w)) * s.stride;
+  };
   for (Index y = 0; y < s.h; ++y)
     for (Index x = 0; x < s.w; ++x) {
       double mp = 0, mt = 0;
@@ -128,7 +148,8 @@ void ssim_plane(const double* p, const double* t, const SsimPlane& s, const std:
           cov += g * (p[o] - mp) * (t[o] - mt);
         }
       const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
-      const double luminance = (2 * mp * mt + c1) / (mp * mp + mt * mt + c1), structure = (2 * cov + c2) / (vp + vt + c2);
+      const double luminance = (2 * mp * mt + c1) / (mp * mp + mt * mt + c1),
+                   structure = (2 * cov + c2) / (vp + vt + c2);
       visit(y, x, luminance * structure);
       if (!weight) continue;
       const double w = (*weight)[at(y * s.w + x)];
@@ -139,22 +160,26 @@ void ssim_plane(const double* p, const double* t, const SsimPlane& s, const std:
         for (int j = 0; j < 11; ++j) {
           const Index o = offset(y + i - 5, x + j - 5);
           const double g = window[i] * window[j];
-          dp[o] += w * g * (structure * dl + luminance * (dcov * (t[o] - mt) + dvp * 2 * (p[o] - mp)));
+          dp[o] +=
+              w * g * (structure * dl + luminance * (dcov * (t[o] - mt) + dvp * 2 * (p[o] - mp)));
         }
     }
 }
 
-inline double dssim_loss(const Values& pred, const Values& target, const Values& mask, Index n, Index h, Index w, Index c, Values& dpred) {
+inline double dssim_loss(const Values& pred, const Values& target, const Values& mask, Index n,
+                         Index h, Index w, Index c, Values& dpred) {
   const double count = static_cast<double>(pred.size());
   double loss = 0;
   dpred.assign(pred.size(), 0);
   for (Index in = 0; in < n; ++in)
     for (Index ic = 0; ic < c; ++ic) {
       std::vector<double> weight(at(h * w));
-      for (Index i = 0; i < h * w; ++i) weight[at(i)] = -0.5 / count * (mask.empty() ? 1 : mask[at(in * h * w + i)]);
+      for (Index i = 0; i < h * w; ++i)
+        weight[at(i)] = -0.5 / count * (mask.empty() ? 1 : mask[at(in * h * w + i)]);
       const Index base = in * h * w * c + ic;
-      ssim_plane(&pred[at(base)], &target[at(base)], {h, w, c}, &weight, &dpred[at(base)],
-                 [&](Index y, Index x, double ssim) { loss -= weight[at(y * w + x)] * (1 - ssim); });
+      ssim_plane(
+          &pred[at(base)], &target[at(base)], {h, w, c}, &weight, &dpred[at(base)],
+          [&](Index y, Index x, double ssim) { loss -= weight[at(y * w + x)] * (1 - ssim); });
     }
   return loss;
 }
@@ -165,7 +190,9 @@ inline Values ssim_map(const Values& a, const Values& b, Index n, Index h, Index
     for (Index ic = 0; ic < c; ++ic) {
       const Index base = in * h * w * c + ic;
       ssim_plane(&a[at(base)], &b[at(base)], {h, w, c}, nullptr, nullptr,
-                 [&](Index y, Index x, double ssim) { out[at((in * h + y) * w + x)] += ssim / static_cast<double>(c); });
+                 [&](Index y, Index x, double ssim) {
+                   out[at((in * h + y) * w + x)] += ssim / static_cast<double>(c);
+                 });
     }
   return out;
 }

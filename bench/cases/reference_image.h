@@ -21,12 +21,15 @@ inline Triple times(const double (&m)[3][3], const Triple& v) {
     for (std::size_t j = 0; j < 3; ++j) out[i] += m[i][j] * v[j];
   return out;
 }
-inline constexpr double xyz_from_rgb[3][3] = {{0.4124564, 0.3575761, 0.1804375}, {0.2126729, 0.7151522, 0.0721750}, {0.0193339, 0.1191920, 0.9503041}};
+inline constexpr double xyz_from_rgb[3][3] = {{0.4124564, 0.3575761, 0.1804375},
+                                              {0.2126729, 0.7151522, 0.0721750},
+                                              {0.0193339, 0.1191920, 0.9503041}};
 inline constexpr double white[3] = {0.95047, 1.0, 1.08883};
 
 inline Triple rgb_to_lab(const Triple& rgb) {
   Triple linear;
-  for (std::size_t i = 0; i < 3; ++i) linear[i] = rgb[i] <= 0.04045 ? rgb[i] / 12.92 : std::pow((rgb[i] + 0.055) / 1.055, 2.4);
+  for (std::size_t i = 0; i < 3; ++i)
+    linear[i] = rgb[i] <= 0.04045 ? rgb[i] / 12.92 : std::pow((rgb[i] + 0.055) / 1.055, 2.4);
   const Triple xyz = times(xyz_from_rgb, linear);
   Triple f;
   for (std::size_t i = 0; i < 3; ++i) {
@@ -40,10 +43,14 @@ inline Triple lab_to_rgb(const Triple& lab) {
   const double fy = (lab[0] + 16) / 116;
   const Triple f{fy + lab[1] / 500, fy, fy - lab[2] / 200};
   Triple xyz;
-  for (std::size_t i = 0; i < 3; ++i) xyz[i] = white[i] * (f[i] > 6.0 / 29 ? std::pow(f[i], 3) : 3 * (6.0 / 29) * (6.0 / 29) * (f[i] - 4.0 / 29));
+  for (std::size_t i = 0; i < 3; ++i)
+    xyz[i] = white[i] * (f[i] > 6.0 / 29 ? std::pow(f[i], 3)
+                                         : 3 * (6.0 / 29) * (6.0 / 29) * (f[i] - 4.0 / 29));
   const auto& m = xyz_from_rgb;
-  const auto determinant = [](const double (&a)[3][3]) {
-    return a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) - a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) + a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
+  const auto determinant = [](const double(&a)[3][3]) {
+    return a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
+           a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
+           a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
   };
   Triple rgb;
   for (std::size_t k = 0; k < 3; ++k) {
@@ -51,7 +58,8 @@ inline Triple lab_to_rgb(const Triple& lab) {
     for (std::size_t i = 0; i < 3; ++i)
       for (std::size_t j = 0; j < 3; ++j) replaced[i][j] = j == k ? xyz[i] : m[i][j];
     const double v = std::clamp(determinant(replaced) / determinant(m), 0.0, 1.0);
-    rgb[k] = std::clamp(v <= 0.0031308 ? 12.92 * v : 1.055 * std::pow(v, 1 / 2.4) - 0.055, 0.0, 1.0);
+    rgb[k] =
+        std::clamp(v <= 0.0031308 ? 12.92 * v : 1.055 * std::pow(v, 1 / 2.4) - 0.055, 0.0, 1.0);
   }
   return rgb;
 }
@@ -71,9 +79,12 @@ inline Values channel_stats(const Values& image, const Values& weight) {
   for (std::size_t i = 0; i < n; ++i) stats[6] += weight.empty() ? 1 : weight[i];
   if (stats[6] <= 0) return stats;
   for (std::size_t c = 0; c < 3; ++c) {
-    for (std::size_t i = 0; i < n; ++i) stats[c] += (weight.empty() ? 1 : weight[i]) * image[3 * i + c] / stats[6];
+    for (std::size_t i = 0; i < n; ++i)
+      stats[c] += (weight.empty() ? 1 : weight[i]) * image[3 * i + c] / stats[6];
     double variance = 0;
-    for (std::size_t i = 0; i < n; ++i) variance += (weight.empty() ? 1 : weight[i]) * std::pow(image[3 * i + c] - stats[c], 2) / stats[6];
+    for (std::size_t i = 0; i < n; ++i)
+      variance +=
+          (weight.empty() ? 1 : weight[i]) * std::pow(image[3 * i + c] - stats[c], 2) / stats[6];
     stats[3 + c] = std::sqrt(variance);
   }
   return stats;
@@ -88,13 +99,17 @@ inline Values gaussian_blur(const Values& image, Index h, Index w, Index c, doub
   const Index radius = std::min<Index>(static_cast<Index>(std::ceil(3 * sigma)), 64);
   Values taps, out(image.size(), 0.0);
   double total = 0;
-  for (Index k = -radius; k <= radius; ++k) taps.push_back(std::exp(-static_cast<double>(k * k) / (2 * sigma * sigma))), total += taps.back();
+  for (Index k = -radius; k <= radius; ++k)
+    taps.push_back(std::exp(-static_cast<double>(k * k) / (2 * sigma * sigma))),
+        total += taps.back();
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
       for (Index i = -radius; i <= radius; ++i)
         for (Index j = -radius; j <= radius; ++j)
           for (Index k = 0; k < c; ++k)
-            out[at((y * w + x) * c + k)] += taps[at(i + radius)] * taps[at(j + radius)] / (total * total) * image[at((clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k)];
+            out[at((y * w + x) * c + k)] +=
+                taps[at(i + radius)] * taps[at(j + radius)] / (total * total) *
+                image[at((clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k)];
   return out;
 }
 
@@ -106,7 +121,9 @@ inline Values erode(const Values& mask, Index h, Index w, double radius) {
     for (Index x = 0; x < w; ++x)
       for (Index j = -reach; j <= reach; ++j)
         for (Index i = -reach; i <= reach; ++i) {
-          if (static_cast<double>(i * i + j * j) > size * size || y + j < 0 || y + j >= h || x + i < 0 || x + i >= w) continue;
+          if (static_cast<double>(i * i + j * j) > size * size || y + j < 0 || y + j >= h ||
+              x + i < 0 || x + i >= w)
+            continue;
           double& best = out[at(y * w + x)];
           const double v = mask[at((y + j) * w + x + i)];
           best = radius >= 0 ? std::min(best, v) : std::max(best, v);
@@ -116,36 +133,47 @@ inline Values erode(const Values& mask, Index h, Index w, double radius) {
 
 // ---- sampling
 
-struct Image { const double* values; Index h, w, c; };
+struct Image {
+  const double* values;
+  Index h, w, c;
+};
 
 // Bilinear: the four neighbours weighted by area, every index clamped.
 inline double sample(const Image& image, double x, double y, Index c) {
   const double fx = std::floor(x), fy = std::floor(y), ax = x - fx, ay = y - fy;
   const auto pixel = [&](double px, double py) {
-    const Index ix = clamp_index(static_cast<Index>(px), image.w), iy = clamp_index(static_cast<Index>(py), image.h);
+    const Index ix = clamp_index(static_cast<Index>(px), image.w),
+                iy = clamp_index(static_cast<Index>(py), image.h);
     return image.values[(iy * image.w + ix) * image.c + c];
   };
-  return (1 - ax) * (1 - ay) * pixel(fx, fy) + ax * (1 - ay) * pixel(fx + 1, fy) + (1 - ax) * ay * pixel(fx, fy + 1) + ax * ay * pixel(fx + 1, fy + 1);
+  return (1 - ax) * (1 - ay) * pixel(fx, fy) + ax * (1 - ay) * pixel(fx + 1, fy) +
+         (1 - ax) * ay * pixel(fx, fy + 1) + ax * ay * pixel(fx + 1, fy + 1);
 }
 
 // nodes[25] at (gx, gy) in [0,4]^2: tent functions round each node
 inline double grid(const double* nodes, double gx, double gy) {
   double sum = 0;
   for (int i = 0; i < 5; ++i)
-    for (int j = 0; j < 5; ++j) sum += std::max(0.0, 1 - std::fabs(gx - j)) * std::max(0.0, 1 - std::fabs(gy - i)) * nodes[i * 5 + j];
+    for (int j = 0; j < 5; ++j)
+      sum += std::max(0.0, 1 - std::fabs(gx - j)) * std::max(0.0, 1 - std::fabs(gy - i)) *
+             nodes[i * 5 + j];
   return sum;
 }
 
 // position(x, y) -> source position
-template <class F> Values warp(const Image& source, Index h, Index w, Index supersample, F&& position) {
+template <class F>
+Values warp(const Image& source, Index h, Index w, Index supersample, F&& position) {
   Values out(at(h * w * source.c), 0.0);
   const double n = static_cast<double>(supersample);
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
       for (Index j = 0; j < supersample; ++j)
         for (Index i = 0; i < supersample; ++i) {
-          const auto [sx, sy] = position(static_cast<double>(x) - 0.5 + (static_cast<double>(i) + 0.5) / n, static_cast<double>(y) - 0.5 + (static_cast<double>(j) + 0.5) / n);
-          for (Index c = 0; c < source.c; ++c) out[at((y * w + x) * source.c + c)] += sample(source, sx, sy, c) / (n * n);
+          const auto [sx, sy] =
+              position(static_cast<double>(x) - 0.5 + (static_cast<double>(i) + 0.5) / n,
+                       static_cast<double>(y) - 0.5 + (static_cast<double>(j) + 0.5) / n);
+          for (Index c = 0; c < source.c; ++c)
+            out[at((y * w + x) * source.c + c)] += sample(source, sx, sy, c) / (n * n);
         }
   return out;
 }
@@ -157,7 +185,10 @@ inline std::vector<Values> resize_matrix(Index source, Index size) {
   for (Index i = 0; i < size; ++i) {
     if (source > size) {
       for (Index k = 0; k < source; ++k)
-        m[at(i)][at(k)] = std::max(0.0, std::min(static_cast<double>(k + 1), static_cast<double>(i + 1) * ratio) - std::max(static_cast<double>(k), static_cast<double>(i) * ratio)) / ratio;
+        m[at(i)][at(k)] =
+            std::max(0.0, std::min(static_cast<double>(k + 1), static_cast<double>(i + 1) * ratio) -
+                              std::max(static_cast<double>(k), static_cast<double>(i) * ratio)) /
+            ratio;
     } else {
       const double x = (static_cast<double>(i) + 0.5) * ratio - 0.5, f = x - std::floor(x);
       m[at(i)][at(clamp_index(static_cast<Index>(std::floor(x)), source))] += 1 - f;
@@ -176,7 +207,8 @@ inline Values resize(const Image& source, Index h, Index w) {
         for (Index i = 0; i < source.w; ++i) {
           if (columns[at(x)][at(i)] == 0) continue;
           for (Index c = 0; c < source.c; ++c)
-            out[at((y * w + x) * source.c + c)] += rows[at(y)][at(j)] * columns[at(x)][at(i)] * source.values[(j * source.w + i) * source.c + c];
+            out[at((y * w + x) * source.c + c)] += rows[at(y)][at(j)] * columns[at(x)][at(i)] *
+                                                   source.values[(j * source.w + i) * source.c + c];
         }
       }
   return out;
@@ -185,10 +217,13 @@ inline Values resize(const Image& source, Index h, Index w) {
 // ---- Philox 4x32-10 from the paper's round function, on 64-bit products
 
 inline std::array<std::uint32_t, 4> philox(std::uint64_t seed, std::array<std::uint32_t, 4> x) {
-  std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
+  std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(seed),
+                                   static_cast<std::uint32_t>(seed >> 32)};
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t left = std::uint64_t{0xD2511F53} * x[0], right = std::uint64_t{0xCD9E8D57} * x[2];
-    x = {static_cast<std::uint32_t>(right >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(right), static_cast<std::uint32_t>(left >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(left)};
+    const std::uint64_t left = std::uint64_t{0xD2511F53} * x[0],
+                        right = std::uint64_t{0xCD9E8D57} * x[2];
+    x = {static_cast<std::uint32_t>(right >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(right),
+         static_cast<std::uint32_t>(left >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(left)};
     key[0] += 0x9E3779B9;
     key[1] += 0xBB67AE85;
   }
@@ -198,7 +233,8 @@ inline double unit(std::uint32_t word) { return std::floor(word / 256.0) / 16777
 inline std::array<double, 4> normals(const std::array<std::uint32_t, 4>& words) {
   std::array<double, 4> z;
   for (std::size_t pair = 0; pair < 2; ++pair) {
-    const double r = std::sqrt(-2 * std::log(1 - unit(words[2 * pair]))), angle = 2 * 3.14159265358979323846 * unit(words[2 * pair + 1]);
+    const double r = std::sqrt(-2 * std::log(1 - unit(words[2 * pair]))),
+                 angle = 2 * 3.14159265358979323846 * unit(words[2 * pair + 1]);
     z[2 * pair] = r * std::cos(angle);
     z[2 * pair + 1] = r * std::sin(angle);
   }
@@ -216,7 +252,8 @@ struct AugmentSettings {
   std::uint64_t step, seed;
 };
 
-inline std::uint32_t epoch_order(std::uint32_t position, const AugmentSettings& s, std::uint64_t epoch) {
+inline std::uint32_t epoch_order(std::uint32_t position, const AugmentSettings& s,
+                                 std::uint64_t epoch) {
   int half = 1;
   while ((std::uint64_t{1} << (2 * half)) < static_cast<std::uint64_t>(s.count)) ++half;
   const std::uint32_t domain = 1u << half;
@@ -224,7 +261,9 @@ inline std::uint32_t epoch_order(std::uint32_t position, const AugmentSettings& 
   do {
     std::uint32_t left = value / domain, right = value % domain;
     for (std::uint32_t round = 0; round < 4; ++round) {
-      const std::uint32_t next = left ^ (philox(s.seed, {static_cast<std::uint32_t>(epoch), right, s.side, 0x80000000u + round})[0] % domain);
+      const std::uint32_t next = left ^ (philox(s.seed, {static_cast<std::uint32_t>(epoch), right,
+                                                         s.side, 0x80000000u + round})[0] %
+                                         domain);
       left = right;
       right = next;
     }
@@ -234,16 +273,23 @@ inline std::uint32_t epoch_order(std::uint32_t position, const AugmentSettings& 
 }
 
 // faces [count,stored,stored,4] in 0..255
-inline void augment(const Values& faces, const AugmentSettings& s, Values& input, Values& target, Values& mask) {
-  const double pi = 3.14159265358979323846, size = static_cast<double>(s.size), stored = static_cast<double>(s.stored);
+inline void augment(const Values& faces, const AugmentSettings& s, Values& input, Values& target,
+                    Values& mask) {
+  const double pi = 3.14159265358979323846, size = static_cast<double>(s.size),
+               stored = static_cast<double>(s.stored);
   input.assign(at(s.batch * s.size * s.size * 3), 0);
   target = input;
   mask.assign(at(s.batch * s.size * s.size), 0);
   for (Index n = 0; n < s.batch; ++n) {
-    const std::uint64_t turn = (s.step - 1) * static_cast<std::uint64_t>(s.batch) + static_cast<std::uint64_t>(n), count = static_cast<std::uint64_t>(s.count);
+    const std::uint64_t turn = (s.step - 1) * static_cast<std::uint64_t>(s.batch) +
+                               static_cast<std::uint64_t>(n),
+                        count = static_cast<std::uint64_t>(s.count);
     const std::uint32_t position = static_cast<std::uint32_t>(turn % count);
     const auto words = [&](std::uint32_t op) {
-      return philox(s.seed, {static_cast<std::uint32_t>(s.step), static_cast<std::uint32_t>(s.step >> 32), s.side * static_cast<std::uint32_t>(s.batch) + static_cast<std::uint32_t>(n), op});
+      return philox(
+          s.seed,
+          {static_cast<std::uint32_t>(s.step), static_cast<std::uint32_t>(s.step >> 32),
+           s.side * static_cast<std::uint32_t>(s.batch) + static_cast<std::uint32_t>(n), op});
     };
     double zoom = 1, angle = 0, dx = 0, dy = 0, r[3] = {0, 0, 0}, nodes[52] = {};
     bool flip = false;
@@ -254,7 +300,8 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
       dx = (2 * unit(place[2]) - 1) * s.shift;
       dy = (2 * unit(place[3]) - 1) * s.shift;
       flip = unit(color[0]) < s.flip;
-      for (std::size_t c = 0; c < 3; ++c) r[c] = (2 * unit(color[c + 1]) - 1) * (c == 0 ? s.lightness : s.chroma);
+      for (std::size_t c = 0; c < 3; ++c)
+        r[c] = (2 * unit(color[c + 1]) - 1) * (c == 0 ? s.lightness : s.chroma);
       for (std::uint32_t k = 0; k < 13; ++k) {
         const auto z = normals(words(2 + k));
         for (std::size_t j = 0; j < 4; ++j) nodes[4 * k + j] = s.warp * z[j];
@@ -269,7 +316,8 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
           double sum[4] = {};
           for (int j = 0; j < supersample; ++j)
             for (int i = 0; i < supersample; ++i) {
-              double u = (static_cast<double>(x) + (i + 0.5) / supersample) / size, v = (static_cast<double>(y) + (j + 0.5) / supersample) / size;
+              double u = (static_cast<double>(x) + (i + 0.5) / supersample) / size,
+                     v = (static_cast<double>(y) + (j + 0.5) / supersample) / size;
               if (warped) {
                 const double du = grid(nodes, 4 * u, 4 * v), dv = grid(nodes + 25, 4 * u, 4 * v);
                 u += du;
@@ -277,15 +325,20 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
               }
               if (flip) u = 1 - u;
               const double px = u - 0.5 - dx, py = v - 0.5 - dy;
-              const double qx = (std::cos(angle) * px + std::sin(angle) * py) / zoom, qy = (-std::sin(angle) * px + std::cos(angle) * py) / zoom;
+              const double qx = (std::cos(angle) * px + std::sin(angle) * py) / zoom,
+                           qy = (-std::sin(angle) * px + std::cos(angle) * py) / zoom;
               for (Index c = 0; c < 4; ++c)
-                sum[c] += sample(image, (s.center_x + s.view_side * qx) * stored - 0.5, (s.center_y + s.view_side * qy) * stored - 0.5, c) / (255.0 * supersample * supersample);
+                sum[c] += sample(image, (s.center_x + s.view_side * qx) * stored - 0.5,
+                                 (s.center_y + s.view_side * qy) * stored - 0.5, c) /
+                          (255.0 * supersample * supersample);
             }
           Triple rgb{sum[0], sum[1], sum[2]};
           if (s.random) {
             Triple lab = rgb_to_lab(rgb);
             const double low[3] = {0, -128, -128}, high[3] = {100, 127, 127};
-            for (std::size_t c = 0; c < 3; ++c) lab[c] = r[c] > 0 ? lab[c] + r[c] * (high[c] - lab[c]) : low[c] + (1 + r[c]) * (lab[c] - low[c]);
+            for (std::size_t c = 0; c < 3; ++c)
+              lab[c] = r[c] > 0 ? lab[c] + r[c] * (high[c] - lab[c])
+                                : low[c] + (1 + r[c]) * (lab[c] - low[c]);
             rgb = lab_to_rgb(lab);
           }
           const Index pixel = (n * s.size + y) * s.size + x;

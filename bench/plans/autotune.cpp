@@ -6,10 +6,10 @@
 #include <chrono>
 
 #include "bench/plans/autotune.h"
-#include "kernels/conv/cudnn/variants.h"
-#include "kernels/core/cuda/check.h"
 #include "kernels/conv/cudnn/api.h"
+#include "kernels/conv/cudnn/variants.h"
 #include "kernels/conv/plans/autotuner.h"
+#include "kernels/core/cuda/check.h"
 #include "kernels/random.h"
 
 namespace bench::plans {
@@ -21,7 +21,9 @@ using namespace kernels::cudnn;
 cudnnHandle_t handle() {
   static cudnnHandle_t const made = [] {
     const CudaReport gpu = probe_cuda();
-    if (!gpu.available) throw Error(ErrorKind::device, "no GPU to plan for: " + gpu.reason + "; --described plans for a card that is not here");
+    if (!gpu.available)
+      throw Error(ErrorKind::device, "no GPU to plan for: " + gpu.reason +
+                                         "; --described plans for a card that is not here");
     cudnnHandle_t fresh = nullptr;
     cudnn::check(Api::open().create(&fresh), "cudnnCreate");
     return fresh;
@@ -31,7 +33,9 @@ cudnnHandle_t handle() {
 
 std::int64_t values_of(const ConvShape& s, Direction direction) {
   return direction == Direction::forward ? s.n * s.out_h() * s.out_w() * s.out_channels
-         : direction == Direction::data  ? s.n * s.h * s.w * s.in_channels : std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;
+         : direction == Direction::data
+             ? s.n * s.h * s.w * s.in_channels
+             : std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;
 }
 
 // Operands of one problem, between -1 and 1: of zeros a card computes faster.
@@ -53,8 +57,14 @@ template <class T> struct Operands {
 // One way to compute a problem, with any of its engines.
 template <class T> class WayContest final : public Contest {
  public:
-  WayContest(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands, bool fallback, std::size_t flush_bytes)
-      : stream_(&stream), wanted_(wanted), way_(way), operands_(&operands), planner_(graph_of(wanted, way), handle()), flush_(Device::cuda, flush_bytes) {
+  WayContest(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands,
+             bool fallback, std::size_t flush_bytes)
+      : stream_(&stream),
+        wanted_(wanted),
+        way_(way),
+        operands_(&operands),
+        planner_(graph_of(wanted, way), handle()),
+        flush_(Device::cuda, flush_bytes) {
     engines_ = planner_.engines(fallback);
     plans_.resize(engines_.size());
     for (cudaEvent_t& event : events_) cuda::check(cudaEventCreate(&event), "cudaEventCreate");
@@ -81,8 +91,13 @@ template <class T> class WayContest final : public Contest {
     cuda::check(cudaEventElapsedTime(&ms, events_[0], events_[1]), "cudaEventElapsedTime");
     return ms;
   }
-  bool repeats(std::size_t) override { return true; }  // engines that do not are refused by their notes; the seam looks again
-  double elapsed_ms() override { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin_).count(); }
+  bool repeats(std::size_t) override {
+    return true;
+  }  // engines that do not are refused by their notes; the seam looks again
+  double elapsed_ms() override {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin_)
+        .count();
+  }
 
   const PlanReport& report(std::size_t i) const { return plans_[i].report; }
   std::string why_not() { return planner_.first().report.why_not; }
@@ -91,9 +106,12 @@ template <class T> class WayContest final : public Contest {
 
  private:
   void compute(const Plan& plan) {
-    const ConvOperands<T> operands{operands_->x.template as<const T>(), operands_->w.template as<const T>(),
-                                   wanted_.bias ? operands_->bias.template as<const T>() : nullptr, operands_->y.template as<const T>()};
-    epilogue_ ? run_way<T>(handle(), *stream_, wanted_, way_, plan, operands) : run_graph<T>(handle(), *stream_, wanted_, way_, plan, operands);
+    const ConvOperands<T> operands{operands_->x.template as<const T>(),
+                                   operands_->w.template as<const T>(),
+                                   wanted_.bias ? operands_->bias.template as<const T>() : nullptr,
+                                   operands_->y.template as<const T>()};
+    epilogue_ ? run_way<T>(handle(), *stream_, wanted_, way_, plan, operands)
+              : run_graph<T>(handle(), *stream_, wanted_, way_, plan, operands);
   }
 
   Stream* stream_;
@@ -110,7 +128,9 @@ template <class T> class WayContest final : public Contest {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-template <class T> WayResult time_way(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands, std::size_t flush_bytes, double budget_ms) {
+template <class T>
+WayResult time_way(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands,
+                   std::size_t flush_bytes, double budget_ms) {
   WayResult result;
   result.way = way;
   for (const bool fallback : {false, true}) {
@@ -119,9 +139,12 @@ template <class T> WayResult time_way(Stream& stream, const Problem& wanted, Way
     limits.budget_ms = budget_ms;
     const ContestResult ranking = choose_fastest(contest, limits);
     for (std::size_t i = 0; i < contest.size(); ++i)
-      if (contest.report(i).found) result.engines.push_back({contest.report(i), ranking.medians[i]});
+      if (contest.report(i).found)
+        result.engines.push_back({contest.report(i), ranking.medians[i]});
     if (!ranking.winner) {
-      result.why_not = ranking.failed > 0 ? fmt::format("{} of {} engines failed when run", ranking.failed, contest.size()) : contest.why_not();
+      result.why_not = ranking.failed > 0 ? fmt::format("{} of {} engines failed when run",
+                                                        ranking.failed, contest.size())
+                                          : contest.why_not();
       continue;
     }
     result.why_not.clear();
@@ -134,20 +157,26 @@ template <class T> WayResult time_way(Stream& stream, const Problem& wanted, Way
     }
     break;
   }
-  std::stable_sort(result.engines.begin(), result.engines.end(), [](const Timed& a, const Timed& b) { return a.ms >= 0 && (b.ms < 0 || a.ms < b.ms); });
+  std::stable_sort(
+      result.engines.begin(), result.engines.end(),
+      [](const Timed& a, const Timed& b) { return a.ms >= 0 && (b.ms < 0 || a.ms < b.ms); });
   return result;
 }
 
 template <class T> std::vector<WayResult> time_all(const Problem& wanted, double budget_ms) {
   Stream& stream = Stream::of(Device::cuda);
   int flush_bytes = 0;
-  cuda::check(cudaDeviceGetAttribute(&flush_bytes, cudaDevAttrL2CacheSize, 0), "cudaDeviceGetAttribute");
+  cuda::check(cudaDeviceGetAttribute(&flush_bytes, cudaDevAttrL2CacheSize, 0),
+              "cudaDeviceGetAttribute");
   const Operands<T> operands(stream, wanted.shape);
   std::vector<WayResult> results;
   for (const Way way : ways(wanted, probe_cuda().compute_capability)) {
     try {
-      results.push_back(time_way<T>(stream, wanted, way, operands, static_cast<std::size_t>(flush_bytes), budget_ms));
-    } catch (const Error& error) {  // cuDNN does not know an operation of this way's graph, or the memory is full
+      results.push_back(time_way<T>(stream, wanted, way, operands,
+                                    static_cast<std::size_t>(flush_bytes), budget_ms));
+    } catch (
+        const Error&
+            error) {  // cuDNN does not know an operation of this way's graph, or the memory is full
       results.push_back({way, {}, {}, error.what()});
     }
     release_cached(Device::cuda);
@@ -163,7 +192,8 @@ std::string device_properties() {
   device.finalize("asking cuDNN for the card's description");
   std::string text(1 << 16, '\0');
   std::int64_t count = 0;
-  cudnn::check(Api::open().get_attribute(device.raw(), CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()),
+  cudnn::check(Api::open().get_attribute(device.raw(), CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                                         CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()),
                                          &count, text.data()),
                "reading the card's description");
   text.resize(std::min(text.size(), static_cast<std::size_t>(std::max<std::int64_t>(count, 0))));
@@ -186,15 +216,18 @@ std::vector<WayResult> time_on_this_card(const Problem& wanted, double budget_ms
   }
 }
 
-std::vector<WayResult> plan_for_description(const Problem& wanted, int compute_capability, const std::string& device_json) {
+std::vector<WayResult> plan_for_description(const Problem& wanted, int compute_capability,
+                                            const std::string& device_json) {
   std::vector<WayResult> results;
   for (const Way way : ways(wanted, compute_capability)) {
     WayResult result;
     result.way = way;
     for (const bool fallback : {false, true}) {
       const std::size_t most = way.fused ? fused_engines_measured : engines_measured;
-      for (const Engine& engine : engines_for_described_device(graph_of(wanted, way), device_json, fallback)) {
-        PlanReport report = cudnn::plan_for_described_device(graph_of(wanted, way), device_json, engine);
+      for (const Engine& engine :
+           engines_for_described_device(graph_of(wanted, way), device_json, fallback)) {
+        PlanReport report =
+            cudnn::plan_for_described_device(graph_of(wanted, way), device_json, engine);
         if (report.found) result.engines.push_back({std::move(report), -1});
         else result.why_not = report.why_not;
         if (result.engines.size() == most) break;

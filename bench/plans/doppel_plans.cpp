@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "bench/plans/autotune.h"
+#include "bench/plans/model_shapes.h"
 #include "faceswap/models/model.h"
 #include "kernels/core/error.h"
-#include "bench/plans/model_shapes.h"
 
 namespace {
 
@@ -35,24 +35,29 @@ struct Arguments {
 };
 
 // Of forward, those that are not fused have our bias and activation after them.
-const char* name(kernels::cudnn::Way way) { return way.padded ? way.fused ? "padded, fused" : "padded" : way.fused ? "fused" : "plain"; }
+const char* name(kernels::cudnn::Way way) {
+  return way.padded ? way.fused ? "padded, fused" : "padded" : way.fused ? "fused" : "plain";
+}
 
 // As the models want it: LeakyReLU after every convolution but the last, whose three channels are a picture's.
 Problem wanted(const kernels::ConvShape& shape, Direction direction, Number number) {
   Problem problem{shape, direction, number};
   if (direction != Direction::forward) return problem;
   problem.bias = true;
-  problem.activation = shape.out_channels == 3 ? kernels::Activation::sigmoid : kernels::Activation::leaky_relu;
+  problem.activation =
+      shape.out_channels == 3 ? kernels::Activation::sigmoid : kernels::Activation::leaky_relu;
   problem.slope = shape.out_channels == 3 ? 0.f : 0.1f;
   return problem;
 }
 
 double flops(const kernels::ConvShape& s) {
-  return 2.0 * static_cast<double>(s.n) * s.out_h() * s.out_w() * s.out_channels * s.kernel * s.kernel * s.in_channels;
+  return 2.0 * static_cast<double>(s.n) * s.out_h() * s.out_w() * s.out_channels * s.kernel *
+         s.kernel * s.in_channels;
 }
 
 ordered_json to_json(const bench::plans::WayResult& result) {
-  ordered_json json{{"way", name(result.way)}, {"padded", result.way.padded}, {"fused", result.way.fused}};
+  ordered_json json{
+      {"way", name(result.way)}, {"padded", result.way.padded}, {"fused", result.way.fused}};
   if (!result.why_not.empty()) json["why_not"] = result.why_not;
   if (result.bare_ms) json["without_epilogue_ms"] = *result.bare_ms;
   json["engines"] = ordered_json::array();
@@ -74,41 +79,68 @@ std::string describe(const ordered_json& way, double work) {
   if (way["engines"].empty()) return "no engine: " + way.value("why_not", "");
   const ordered_json& best = way["engines"][0];
   std::string text = fmt::format("engine {}", best["engine"].get<std::int64_t>());
-  if (!best["ms"].is_null()) text += fmt::format(", {:.3f} ms, {:.1f} TFLOP/s", best["ms"].get<double>(), work / best["ms"].get<double>() * 1e-9);
-  if (way.contains("without_epilogue_ms")) text += fmt::format(" ({:.3f} ms without the epilogue)", way["without_epilogue_ms"].get<double>());
-  if (best["workspace"].get<std::int64_t>() >= 1 << 16) text += fmt::format(", {:.1f} MiB workspace", best["workspace"].get<double>() / (1 << 20));
+  if (!best["ms"].is_null())
+    text += fmt::format(", {:.3f} ms, {:.1f} TFLOP/s", best["ms"].get<double>(),
+                        work / best["ms"].get<double>() * 1e-9);
+  if (way.contains("without_epilogue_ms"))
+    text +=
+        fmt::format(" ({:.3f} ms without the epilogue)", way["without_epilogue_ms"].get<double>());
+  if (best["workspace"].get<std::int64_t>() >= 1 << 16)
+    text += fmt::format(", {:.1f} MiB workspace", best["workspace"].get<double>() / (1 << 20));
   if (!best["matrix_units"].get<bool>()) text += ", no tensor cores";
   return text;
 }
 
 void write(const std::string& path, const std::string& text) {
   std::ofstream file(path);
-  if (!(file << text << '\n' << std::flush)) throw Error(ErrorKind::disk, fmt::format("cannot write {}", path));
+  if (!(file << text << '\n' << std::flush))
+    throw Error(ErrorKind::disk, fmt::format("cannot write {}", path));
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Times cuDNN's kernels for the convolutions of the models.\n\n  doppel_plans --out plans.json --properties device_properties_h200.json\n"
-               "  doppel_plans --described tests/data/device_properties_h200_synthetic.json"};
+  CLI::App app{
+      "Times cuDNN's kernels for the convolutions of the models.\n\n  doppel_plans --out "
+      "plans.json --properties device_properties_h200.json\n"
+      "  doppel_plans --described tests/data/device_properties_h200_synthetic.json"};
   Arguments args;
   std::vector<std::string> known;
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
-  const std::map<std::string, Number> numbers{{"f32", Number::f32}, {"tf32", Number::tf32}, {"bf16", Number::bf16}, {"f16", Number::f16}};
-  app.add_option("--model", args.models, "Models")->delimiter(',')->check(CLI::IsMember(known))->capture_default_str();
-  app.add_option("--batch", args.batches, "Faces a side: the encoder sees twice as many")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--dtype", args.dtype, "f32, tf32, bf16 or f16")->check(CLI::IsMember(numbers))->capture_default_str();
-  app.add_option("--budget", args.budget_ms, "Milliseconds for each way of each convolution")->check(CLI::PositiveNumber)->capture_default_str();
+  const std::map<std::string, Number> numbers{
+      {"f32", Number::f32}, {"tf32", Number::tf32}, {"bf16", Number::bf16}, {"f16", Number::f16}};
+  app.add_option("--model", args.models, "Models")
+      ->delimiter(',')
+      ->check(CLI::IsMember(known))
+      ->capture_default_str();
+  app.add_option("--batch", args.batches, "Faces a side: the encoder sees twice as many")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--dtype", args.dtype, "f32, tf32, bf16 or f16")
+      ->check(CLI::IsMember(numbers))
+      ->capture_default_str();
+  app.add_option("--budget", args.budget_ms, "Milliseconds for each way of each convolution")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--out", args.out, "Write JSON there, after each convolution");
-  CLI::Option* properties = app.add_option("--properties", args.properties, "Write the card's description there, as cuDNN gives it");
-  app.add_option("--described", args.described, "Plan for the card that this file describes, without times")->check(CLI::ExistingFile)->excludes(properties);
+  CLI::Option* properties = app.add_option("--properties", args.properties,
+                                           "Write the card's description there, as cuDNN gives it");
+  app.add_option("--described", args.described,
+                 "Plan for the card that this file describes, without times")
+      ->check(CLI::ExistingFile)
+      ->excludes(properties);
   CLI11_PARSE(app, argc, argv);
 
   std::string json;
   int capability = 0;
-  ordered_json document{{"context", {{"suite", "doppel_plans"}, {"version", DOPPEL_VERSION}, {"dtype", args.dtype}}}, {"rows", ordered_json::array()}};
+  ordered_json document{
+      {"context", {{"suite", "doppel_plans"}, {"version", DOPPEL_VERSION}, {"dtype", args.dtype}}},
+      {"rows", ordered_json::array()}};
   if (args.described.empty()) {
     const bench::plans::Machine machine = bench::plans::this_machine();
-    document["context"].update(
-        {{"gpu", machine.card}, {"driver", machine.driver}, {"compute_capability", machine.compute_capability}, {"cudnn", machine.cudnn}});
+    document["context"].update({{"gpu", machine.card},
+                                {"driver", machine.driver},
+                                {"compute_capability", machine.compute_capability},
+                                {"cudnn", machine.cudnn}});
     if (!args.properties.empty()) {
       try {
         write(args.properties, bench::plans::device_properties());
@@ -122,9 +154,13 @@ int run(int argc, char** argv) {
     const ordered_json described = ordered_json::parse(json, nullptr, false);
     if (!described.is_object() || !described.contains("deviceVer"))
       throw Error(ErrorKind::input,
-                  fmt::format("{} describes no card: expected cuDNN's JSON in its first line, see tests/data/device_properties_*", args.described));
+                  fmt::format("{} describes no card: expected cuDNN's JSON in its first line, see "
+                              "tests/data/device_properties_*",
+                              args.described));
     capability = described["deviceVer"].get<int>() / 10;
-    document["context"].update({{"gpu", described.value("deviceName", "")}, {"compute_capability", capability}, {"described", true}});
+    document["context"].update({{"gpu", described.value("deviceName", "")},
+                                {"compute_capability", capability},
+                                {"described", true}});
   }
 
   for (const std::string& model : args.models)
@@ -132,21 +168,28 @@ int run(int argc, char** argv) {
       for (const kernels::ConvShape& shape : plans::conv_shapes(model, batch))
         for (const Direction direction : {Direction::forward, Direction::data, Direction::filter}) {
           const Problem problem = wanted(shape, direction, numbers.at(args.dtype));
-          const auto results =
-              args.described.empty() ? bench::plans::time_on_this_card(problem, args.budget_ms) : bench::plans::plan_for_description(problem, capability, json);
-          ordered_json row{{"model", model}, {"batch", batch}, {"shape", shape.str()}, {"direction", kernels::cudnn::name(direction)}, {"flops", flops(shape)}};
+          const auto results = args.described.empty()
+                                   ? bench::plans::time_on_this_card(problem, args.budget_ms)
+                                   : bench::plans::plan_for_description(problem, capability, json);
+          ordered_json row{{"model", model},
+                           {"batch", batch},
+                           {"shape", shape.str()},
+                           {"direction", kernels::cudnn::name(direction)},
+                           {"flops", flops(shape)}};
           double best = std::numeric_limits<double>::infinity();
           row["best"] = nullptr;
           row["ways"] = ordered_json::array();
           for (const bench::plans::WayResult& result : results) {
             row["ways"].push_back(to_json(result));
-            if (result.engines.empty() || result.engines[0].ms < 0 || result.engines[0].ms >= best) continue;
+            if (result.engines.empty() || result.engines[0].ms < 0 || result.engines[0].ms >= best)
+              continue;
             best = result.engines[0].ms;
             row["best"] = name(result.way);
           }
           fmt::print("{} b{} {} {}\n", model, batch, shape.str(), kernels::cudnn::name(direction));
           for (const ordered_json& way : row["ways"])
-            fmt::print("  {} {:13} {}\n", row["best"] == way["way"] ? '*' : ' ', way["way"].get<std::string>(), describe(way, flops(shape)));
+            fmt::print("  {} {:13} {}\n", row["best"] == way["way"] ? '*' : ' ',
+                       way["way"].get<std::string>(), describe(way, flops(shape)));
           std::fflush(stdout);
           document["rows"].push_back(std::move(row));
           if (!args.out.empty()) write(args.out, document.dump(1));

@@ -15,7 +15,10 @@ namespace {
 using kernels::ConvShape;
 
 void collect(const nn::Tensor& from, std::vector<ConvShape>& shapes) {
-  struct Step { std::shared_ptr<nn::Node> node; nn::Shape output; };
+  struct Step {
+    std::shared_ptr<nn::Node> node;
+    nn::Shape output;
+  };
   std::vector<Step> open{{from.impl()->history->node, from.shape()}};
   std::set<std::uint64_t> seen;
   while (!open.empty()) {
@@ -28,7 +31,9 @@ void collect(const nn::Tensor& from, std::vector<ConvShape>& shapes) {
     if (std::string(step.node->op) != "conv2d") continue;
     const nn::Shape &x = step.node->inputs.at(0).shape, &w = step.node->inputs.at(1).shape;
     const int stride = static_cast<int>((x[1] + step.output[1] - 1) / step.output[1]);
-    const ConvShape shape = kernels::same_padding(x[0], static_cast<int>(x[1]), static_cast<int>(x[2]), static_cast<int>(x[3]), static_cast<int>(w[0]), static_cast<int>(w[1]), stride);
+    const ConvShape shape = kernels::same_padding(
+        x[0], static_cast<int>(x[1]), static_cast<int>(x[2]), static_cast<int>(x[3]),
+        static_cast<int>(w[0]), static_cast<int>(w[1]), stride);
     if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) shapes.push_back(shape);
   }
 }
@@ -38,10 +43,14 @@ void collect(const nn::Tensor& from, std::vector<ConvShape>& shapes) {
 std::vector<ConvShape> conv_shapes(const std::string& name, int batch) {
   const auto model = faceswap::make_model(name);
   model->arena().allocate(nn::Device::meta, nn::DType::f32, 1);
-  const nn::Tensor code = model->encode(nn::Tensor::zeros({2 * batch, model->size(), model->size(), 3}, nn::DType::f32, nn::Device::meta));
+  const nn::Tensor code = model->encode(nn::Tensor::zeros(
+      {2 * batch, model->size(), model->size(), 3}, nn::DType::f32, nn::Device::meta));
   std::vector<ConvShape> shapes;
   collect(code, shapes);
-  collect(model->decode(faceswap::Side::a, nn::Tensor::zeros({batch, code.shape(1), code.shape(2), code.shape(3)}, nn::DType::f32, nn::Device::meta)), shapes);
+  collect(model->decode(faceswap::Side::a,
+                        nn::Tensor::zeros({batch, code.shape(1), code.shape(2), code.shape(3)},
+                                          nn::DType::f32, nn::Device::meta)),
+          shapes);
   return shapes;
 }
 

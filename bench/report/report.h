@@ -16,8 +16,8 @@ nlohmann::ordered_json read_record(const std::string& path);
 // Times of our own rows, by what bounds them.
 std::vector<Series> series(const nlohmann::ordered_json& record);
 
-std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after,
-                     const CompareOptions& options = {});
+std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before,
+                     const nlohmann::ordered_json& after, const CompareOptions& options = {});
 nlohmann::ordered_json to_json(const Comparison& comparison);
 
 }  // namespace bench

@@ -19,7 +19,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Lists { std::vector<std::string> models{"original"}, dtypes{"f32"}; std::vector<int> batches{16}; };
+struct Lists {
+  std::vector<std::string> models{"original"}, dtypes{"f32"};
+  std::vector<int> batches{16};
+};
 
 std::string quoted(const std::string& word) {
   std::string out = "'";
@@ -31,57 +34,84 @@ std::string quoted(const std::string& word) {
 ordered_json row_of_a_child(const bench::step::StepOptions& o) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   const std::string command = fmt::format(
-      "{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} --seconds {} --block {} --seed {}{} 2>&1", quoted(self),
-      quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode), o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
+      "{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} "
+      "--seconds {} --block {} --seed {}{} 2>&1",
+      quoted(self), quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode),
+      o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
   ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"mode", o.mode}};
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return row.update({{"error", "could not start a process"}}), row;
   std::string text;
   char buffer[4096];
-  for (std::size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) text.append(buffer, got);
+  for (std::size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+    text.append(buffer, got);
   const int status = pclose(pipe);
   const std::size_t brace = text.find("{\"model\"");
-  ordered_json measured = status == 0 && brace != std::string::npos ? ordered_json::parse(text.substr(brace), nullptr, false) : ordered_json();
+  ordered_json measured = status == 0 && brace != std::string::npos
+                              ? ordered_json::parse(text.substr(brace), nullptr, false)
+                              : ordered_json();
   if (measured.is_object()) return measured;
   while (!text.empty() && text.back() == '\n') text.pop_back();
-  const std::string ended = WIFSIGNALED(status) ? fmt::format("ended by signal {}", WTERMSIG(status)) : fmt::format("exit code {}", WEXITSTATUS(status));
-  row["error"] = text.empty() ? ended : fmt::format("{} ({})", text.substr(text.size() > 500 ? text.size() - 500 : 0), ended);
+  const std::string ended = WIFSIGNALED(status)
+                                ? fmt::format("ended by signal {}", WTERMSIG(status))
+                                : fmt::format("exit code {}", WEXITSTATUS(status));
+  row["error"] =
+      text.empty()
+          ? ended
+          : fmt::format("{} ({})", text.substr(text.size() > 500 ? text.size() - 500 : 0), ended);
   return row;
 }
 
-std::string number(const ordered_json& row, const char* key, const char* format, double factor = 1) {
+std::string number(const ordered_json& row, const char* key, const char* format,
+                   double factor = 1) {
   const auto entry = row.find(key);
-  return entry == row.end() || entry->is_null() ? "-" : fmt::format(fmt::runtime(format), entry->get<double>() * factor);
+  return entry == row.end() || entry->is_null()
+             ? "-"
+             : fmt::format(fmt::runtime(format), entry->get<double>() * factor);
 }
 
 void print_head() {
-  fmt::print("{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} {:>7}\n", "model", "batch", "dtype", "mode", "ms",
-             "p95 ms", "faces/s", "launches", "nodes", "idle", "peak MiB", "forecast", "start s", "floor ms", "floor");
+  fmt::print(
+      "{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} "
+      "{:>7}\n",
+      "model", "batch", "dtype", "mode", "ms", "p95 ms", "faces/s", "launches", "nodes", "idle",
+      "peak MiB", "forecast", "start s", "floor ms", "floor");
 }
 
 void print_row(const ordered_json& row) {
-  const std::string what = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(), row["dtype"].get<std::string>(),
+  const std::string what = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(),
+                                       row["batch"].get<int>(), row["dtype"].get<std::string>(),
                                        row["mode"].get<std::string>());
   if (row.contains("error")) return fmt::print("{} {}\n", what, row["error"].get<std::string>());
   constexpr double kMiB = 1.0 / (1 << 20);
   const std::string floor_share =
-      row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() / row["median_ms"].get<double>()) : "-";
-  fmt::print("{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what, number(row, "median_ms", "{:.2f}"),
-             number(row, "p95_ms", "{:.2f}"), number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"),
-             number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100), number(row, "peak_bytes", "{:.0f}", kMiB),
-             number(row, "forecast_bytes", "{:.0f}", kMiB), row["start_seconds"]["total"].get<double>(), number(row, "floor_ms", "{:.2f}"), floor_share);
+      row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() /
+                                                             row["median_ms"].get<double>())
+                               : "-";
+  fmt::print(
+      "{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what,
+      number(row, "median_ms", "{:.2f}"), number(row, "p95_ms", "{:.2f}"),
+      number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"),
+      number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100),
+      number(row, "peak_bytes", "{:.0f}", kMiB), number(row, "forecast_bytes", "{:.0f}", kMiB),
+      row["start_seconds"]["total"].get<double>(), number(row, "floor_ms", "{:.2f}"), floor_share);
   std::fflush(stdout);
 }
 
 void print_parts(const ordered_json& rows) {
-  fmt::print("\nParts of a step, ms (in brackets the floor: arithmetic and traffic of convolutions, matrix products and the optimizer at the ceilings\n"
-             "measured in the same process):\n");
+  fmt::print(
+      "\nParts of a step, ms (in brackets the floor: arithmetic and traffic of convolutions, "
+      "matrix products and the optimizer at the ceilings\n"
+      "measured in the same process):\n");
   for (const ordered_json& row : rows) {
     if (!row.contains("parts")) continue;
-    fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(), row["dtype"].get<std::string>());
+    fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(),
+               row["dtype"].get<std::string>());
     for (const ordered_json& part : row["parts"])
-      fmt::print("  {} {:.2f} ({:.2f})", part["name"].get<std::string>(), part["median_ms"].get<double>(), part["floor_ms"].get<double>());
-    fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n", row["ceilings"]["flops_per_second"].get<double>() * 1e-9,
+      fmt::print("  {} {:.2f} ({:.2f})", part["name"].get<std::string>(),
+                 part["median_ms"].get<double>(), part["floor_ms"].get<double>());
+    fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n",
+               row["ceilings"]["flops_per_second"].get<double>() * 1e-9,
                row["ceilings"]["bytes_per_second"].get<double>() * 1e-9);
   }
 }
@@ -93,52 +123,80 @@ void write_json(const std::string& path, const ordered_json& document) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Times training steps of doppel's models, one row per model, batch and precision.\n\n"
-               "  doppel_step --model original,villain --batch 4,16 --dtype f32,bf16 --out steps.json"};
+  CLI::App app{
+      "Times training steps of doppel's models, one row per model, batch and precision.\n\n"
+      "  doppel_step --model original,villain --batch 4,16 --dtype f32,bf16 --out steps.json"};
   Lists lists;
   bench::step::StepOptions o;
   bool json = false, single = false, no_parts = false;
   std::string out;
   std::vector<std::string> known{"all"};
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
-  app.add_option("--model", lists.models, "Models, or all")->delimiter(',')->check(CLI::IsMember(known))->capture_default_str();
-  app.add_option("--batch", lists.batches, "Faces a side")->delimiter(',')->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--dtype", lists.dtypes, "Precisions: f32, bf16, f16 with a scaled loss (on the host slow), on a GPU also tf32")
+  app.add_option("--model", lists.models, "Models, or all")
+      ->delimiter(',')
+      ->check(CLI::IsMember(known))
+      ->capture_default_str();
+  app.add_option("--batch", lists.batches, "Faces a side")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option(
+         "--dtype", lists.dtypes,
+         "Precisions: f32, bf16, f16 with a scaled loss (on the host slow), on a GPU also tf32")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
-  app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  app.add_option("--device", o.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
   app.add_option("--mode", o.mode,
-                 "real: faces are sampled and augmented in the step; fixed: the same random pictures each step, as in the race against PyTorch")
+                 "real: faces are sampled and augmented in the step; fixed: the same random "
+                 "pictures each step, as in the race against PyTorch")
       ->check(CLI::IsMember({"real", "fixed"}))
       ->capture_default_str();
-  app.add_option("--seconds", o.seconds, "Time a row for so long (at least three samples)")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--steps", o.steps, "Time exactly so many steps instead")->check(CLI::NonNegativeNumber);
-  app.add_option("--warmup", o.warmup, "Untimed steps before")->check(CLI::NonNegativeNumber)->capture_default_str();
-  app.add_option("--block", o.block, "Steps per sample: so many share one wait for the device (0: 10 on a GPU, 1 on the host)")->check(CLI::NonNegativeNumber);
+  app.add_option("--seconds", o.seconds, "Time a row for so long (at least three samples)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--steps", o.steps, "Time exactly so many steps instead")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--warmup", o.warmup, "Untimed steps before")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option(
+         "--block", o.block,
+         "Steps per sample: so many share one wait for the device (0: 10 on a GPU, 1 on the host)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", o.seed, "Of weights and pictures")->capture_default_str();
-  app.add_option("--dump", o.dump, "With --mode fixed: write the first weights and the pictures as safetensors; with --steps 0 nothing else is done");
+  app.add_option("--dump", o.dump,
+                 "With --mode fixed: write the first weights and the pictures as safetensors; with "
+                 "--steps 0 nothing else is done");
   app.add_option("--out", out, "Write the rows as JSON, after each row");
   app.add_flag("--json", json, "Print JSON in place of the table");
-  app.add_flag("--no-parts", no_parts, "Leave out the parts of a step, the ceilings and the memory forecast");
+  app.add_flag("--no-parts", no_parts,
+               "Leave out the parts of a step, the ceilings and the memory forecast");
   app.add_flag("--row", single, "Measure one row in this process and print it as one line of JSON");
   CLI11_PARSE(app, argc, argv);
   o.parts = !no_parts;
-  if (!o.dump.empty() && o.mode != "fixed") throw kernels::Error(kernels::ErrorKind::usage, "--dump needs --mode fixed: real steps have no fixed pictures");
+  if (!o.dump.empty() && o.mode != "fixed")
+    throw kernels::Error(kernels::ErrorKind::usage,
+                         "--dump needs --mode fixed: real steps have no fixed pictures");
   if (lists.models.front() == "all") lists.models.assign(known.begin() + 1, known.end());
 
   if (single || !o.dump.empty()) {
     if (lists.models.size() * lists.batches.size() * lists.dtypes.size() != 1)
-      throw kernels::Error(kernels::ErrorKind::usage, "--row and --dump take one model, one batch and one precision");
+      throw kernels::Error(kernels::ErrorKind::usage,
+                           "--row and --dump take one model, one batch and one precision");
     o.model = lists.models[0], o.batch = lists.batches[0], o.dtype = lists.dtypes[0];
     fmt::print("{}\n", bench::step::measure_step(o).dump());
     return 0;
   }
-  ordered_json document{{"context", bench::step::describe_machine(o.device)}, {"rows", ordered_json::array()}};
+  ordered_json document{{"context", bench::step::describe_machine(o.device)},
+                        {"rows", ordered_json::array()}};
   if (!json) {
     const ordered_json& context = document["context"];
-    fmt::print("{}, {} threads, load average {:.1f}\n", context.value("gpu", context["processor"].get<std::string>()), context["threads"].get<unsigned>(),
-               context["load_average"].get<double>());
+    fmt::print("{}, {} threads, load average {:.1f}\n",
+               context.value("gpu", context["processor"].get<std::string>()),
+               context["threads"].get<unsigned>(), context["load_average"].get<double>());
     print_head();
   }
   bool any = false;

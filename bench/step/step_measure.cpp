@@ -15,10 +15,10 @@
 #include "bench/step/step_work.h"
 #include "faceswap/train/face_set.h"
 #include "faceswap/train/plan_memory.h"
-#include "kernels/core/dispatch.h"
-#include "kernels/elementwise.h"
 #include "kernels/conv/gemm.h"
+#include "kernels/core/dispatch.h"
 #include "kernels/core/math_mode.h"
+#include "kernels/elementwise.h"
 #include "kernels/random.h"
 #include "kernels/simt/config.h"
 #include "nn/step_graph.h"
@@ -30,12 +30,16 @@ using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
 using nn::Tensor;
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -55,13 +59,15 @@ double process_age() {
   for (int field = 3; field < 22; ++field) p = std::find(p + 1, text.c_str() + text.size(), ' ');
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) - std::strtod(p, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         std::strtod(p, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 std::string processor_name() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(": ") + 2, line.size()));
+    if (line.starts_with("model name"))
+      return line.substr(std::min(line.find(": ") + 2, line.size()));
   return "unknown";
 }
 
@@ -69,7 +75,8 @@ nn::DType dtype_of(const std::string& name) {
   if (name == "f32" || name == "tf32") return nn::DType::f32;
   if (name == "bf16") return nn::DType::bf16;
   if (name == "f16") return nn::DType::f16;
-  throw nn::Error(nn::ErrorKind::usage, fmt::format("precision '{}' is not known: choose f32, tf32, bf16 or f16", name));
+  throw nn::Error(nn::ErrorKind::usage,
+                  fmt::format("precision '{}' is not known: choose f32, tf32, bf16 or f16", name));
 }
 
 // The fastest of `times` runs, after one that does not count.
@@ -87,14 +94,17 @@ double best_seconds(kernels::Stream& stream, int times, const std::function<void
 template <class T> double gemm_rate(nn::Device device, std::int64_t n) {
   const auto random = [&](std::uint64_t which) {
     const Tensor host = Tensor::empty({n, n}, nn::DType::f32, nn::Device::host);
-    kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), n * n, -1.f, 1.f, 1, which);
+    kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), n * n, -1.f, 1.f, 1,
+                                           which);
     return host.to(nn::dtype_of<T>()).to(device);
   };
   const Tensor a = random(1), b = random(2), c = Tensor::empty({n, n}, nn::dtype_of<T>(), device);
   constexpr auto no = kernels::Transpose::no;
   kernels::Stream& stream = kernels::Stream::of(device);
   const double seconds = best_seconds(stream, 5, [&] {
-    kernels::on_device(device, [&]<class D>() { kernels::gemm<D, T>(stream, no, no, n, n, n, 1.f, a.data<T>(), b.data<T>(), 0.f, c.data<T>()); });
+    kernels::on_device(device, [&]<class D>() {
+      kernels::gemm<D, T>(stream, no, no, n, n, n, 1.f, a.data<T>(), b.data<T>(), 0.f, c.data<T>());
+    });
   });
   const auto side = static_cast<double>(n);
   return 2 * side * side * side / seconds;
@@ -105,13 +115,21 @@ Ceilings measure_ceilings(nn::Device device, nn::DType dtype) {
   Ceilings ceilings;
   ceilings.flops_per_second = gemm_rate<float>(device, gpu ? 8192 : 2048);
   // On the host f16 is widened: its products are those of floats, and no ceiling of their own.
-  if (dtype == nn::DType::bf16) ceilings.flops_per_second = std::max(ceilings.flops_per_second, gemm_rate<kernels::bf16>(device, gpu ? 8192 : 2048));
-  if (dtype == nn::DType::f16 && gpu) ceilings.flops_per_second = std::max(ceilings.flops_per_second, gemm_rate<kernels::f16>(device, 8192));
+  if (dtype == nn::DType::bf16)
+    ceilings.flops_per_second =
+        std::max(ceilings.flops_per_second, gemm_rate<kernels::bf16>(device, gpu ? 8192 : 2048));
+  if (dtype == nn::DType::f16 && gpu)
+    ceilings.flops_per_second =
+        std::max(ceilings.flops_per_second, gemm_rate<kernels::f16>(device, 8192));
   const std::int64_t n = gpu ? std::int64_t{1} << 28 : std::int64_t{1} << 25;
-  const Tensor a = Tensor::zeros({n}, nn::DType::f32, device), b = Tensor::zeros({n}, nn::DType::f32, device), c = Tensor::empty({n}, nn::DType::f32, device);
+  const Tensor a = Tensor::zeros({n}, nn::DType::f32, device),
+               b = Tensor::zeros({n}, nn::DType::f32, device),
+               c = Tensor::empty({n}, nn::DType::f32, device);
   kernels::Stream& stream = kernels::Stream::of(device);
   const double seconds = best_seconds(stream, 5, [&] {
-    kernels::on_device(device, [&]<class D>() { kernels::add<D, float>(stream, a.data<float>(), b.data<float>(), c.data<float>(), n); });
+    kernels::on_device(device, [&]<class D>() {
+      kernels::add<D, float>(stream, a.data<float>(), b.data<float>(), c.data<float>(), n);
+    });
   });
   ceilings.bytes_per_second = 12.0 * static_cast<double>(n) / seconds;
   return ceilings;
@@ -136,13 +154,19 @@ class StartClock {
   ordered_json phases_ = ordered_json::object();
 };
 
-struct Timing { std::vector<double> block_ms; double wall = 0, cpu = 0; int steps = 0; };
+struct Timing {
+  std::vector<double> block_ms;
+  double wall = 0, cpu = 0;
+  int steps = 0;
+};
 
-Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block, const std::function<void()>& step) {
+Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block,
+                  const std::function<void()>& step) {
   Timing timing;
   const Clock::time_point begin = Clock::now();
   const double cpu_begin = cpu_seconds();
-  while (o.steps > 0 ? timing.steps < o.steps : timing.block_ms.size() < 3 || seconds_since(begin) < o.seconds) {
+  while (o.steps > 0 ? timing.steps < o.steps
+                     : timing.block_ms.size() < 3 || seconds_since(begin) < o.seconds) {
     const int count = o.steps > 0 ? std::min(block, o.steps - timing.steps) : block;
     const Clock::time_point sample = Clock::now();
     for (int i = 0; i < count; ++i) step();
@@ -156,7 +180,8 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block, cons
 }
 
 // The parts of a step, one after the other and each waited for: on a GPU without the graph, so their sum is more than a step.
-ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o, const std::array<faceswap::FacesOnDevice, 2>* faces,
+ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o,
+                        const std::array<faceswap::FacesOnDevice, 2>* faces,
                         nn::StepStateBlock& state, double step_ms, const Ceilings& ceilings) {
   kernels::Stream& stream = kernels::Stream::of(model.arena().device());
   PartedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
@@ -173,10 +198,16 @@ ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptio
     });
   }
   ordered_json parts = ordered_json::array();
-  const std::array<PartCost, 5> costs = count_costs(o.model, dtype, o.batch, faces != nullptr, ceilings.flops_per_second, ceilings.bytes_per_second);
+  const std::array<PartCost, 5> costs =
+      count_costs(o.model, dtype, o.batch, faces != nullptr, ceilings.flops_per_second,
+                  ceilings.bytes_per_second);
   for (std::size_t i = 0; i < costs.size(); ++i)
-    parts.push_back({{"name", costs[i].name}, {"median_ms", percentile(times[i], 0.5)}, {"launches", costs[i].launches}, {"flops", costs[i].flops},
-                     {"bytes", costs[i].bytes}, {"floor_ms", costs[i].floor_seconds * 1e3}});
+    parts.push_back({{"name", costs[i].name},
+                     {"median_ms", percentile(times[i], 0.5)},
+                     {"launches", costs[i].launches},
+                     {"flops", costs[i].flops},
+                     {"bytes", costs[i].bytes},
+                     {"floor_ms", costs[i].floor_seconds * 1e3}});
   return parts;
 }
 
@@ -186,7 +217,8 @@ double percentile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
   const double place = share * static_cast<double>(values.size() - 1);
   const auto low = static_cast<std::size_t>(place);
-  return values[low] + (place - static_cast<double>(low)) * (values[std::min(low + 1, values.size() - 1)] - values[low]);
+  return values[low] + (place - static_cast<double>(low)) *
+                           (values[std::min(low + 1, values.size() - 1)] - values[low]);
 }
 
 ordered_json describe_machine(const std::string& device_name) {
@@ -196,11 +228,16 @@ ordered_json describe_machine(const std::string& device_name) {
   char date[32] = "";
   const std::time_t now = std::time(nullptr);
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  ordered_json machine{{"suite", "doppel_step"}, {"date", date}, {"version", DOPPEL_VERSION}, {"device", kernels::name(device)},
-                       {"processor", processor_name()}, {"threads", simt::worker_count()}, {"load_average", load[0]}, {"onednn", bool{DOPPEL_HAS_ONEDNN}}};
+  ordered_json machine{{"suite", "doppel_step"},        {"date", date},
+                       {"version", DOPPEL_VERSION},     {"device", kernels::name(device)},
+                       {"processor", processor_name()}, {"threads", simt::worker_count()},
+                       {"load_average", load[0]},       {"onednn", bool{DOPPEL_HAS_ONEDNN}}};
   if (device == nn::Device::cuda) {
     const kernels::CudaReport cuda = kernels::probe_cuda();
-    machine.update({{"gpu", cuda.reason}, {"compute_capability", cuda.compute_capability}, {"driver", cuda.driver}, {"cuda_runtime", cuda.runtime}});
+    machine.update({{"gpu", cuda.reason},
+                    {"compute_capability", cuda.compute_capability},
+                    {"driver", cuda.driver},
+                    {"cuda_runtime", cuda.runtime}});
   }
   return machine;
 }
@@ -211,7 +248,9 @@ ordered_json measure_step(const StepOptions& o) {
   const nn::DType dtype = dtype_of(o.dtype);
   const nn::Device device = kernels::choose_device(o.device);
   if (o.dtype == "tf32" && device == nn::Device::host)
-    throw nn::Error(nn::ErrorKind::usage, "tf32 is a precision of a GPU's tensor cores: on the host use f32, bf16 or f16");
+    throw nn::Error(
+        nn::ErrorKind::usage,
+        "tf32 is a precision of a GPU's tensor cores: on the host use f32, bf16 or f16");
   kernels::allow_tf32 = o.dtype == "tf32";
   kernels::Stream& stream = kernels::Stream::of(device);
   start.lap("device");
@@ -219,12 +258,15 @@ ordered_json measure_step(const StepOptions& o) {
   model->arena().allocate(device, dtype, o.seed);
   nn::StepState initial;
   initial.seed = o.seed;
-  if (dtype == nn::DType::f16) initial.loss_scale = 65536.f, initial.scale_interval = 2000;  // the trainer's, and torch.amp.GradScaler's
+  if (dtype == nn::DType::f16)
+    initial.loss_scale = 65536.f,
+    initial.scale_interval = 2000;  // the trainer's, and torch.amp.GradScaler's
   nn::StepStateBlock state(device, initial);
   stream.synchronize();
   start.lap("model");
 
-  const int warmup = std::max(o.warmup, device == nn::Device::cuda ? 3 : 1);  // a GPU's third step is the graph's first
+  const int warmup = std::max(
+      o.warmup, device == nn::Device::cuda ? 3 : 1);  // a GPU's third step is the graph's first
   constexpr int kFaces = 16;
   const bool real = o.mode == "real";
   const int stored = faceswap::stored_size_for(model->size());
@@ -248,8 +290,9 @@ ordered_json measure_step(const StepOptions& o) {
       else fixed->run();
     });
   };
-  ordered_json row{
-      {"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"device", kernels::name(device)}, {"mode", o.mode}, {"parameters", model->arena().count()}};
+  ordered_json row{{"model", o.model}, {"batch", o.batch},
+                   {"dtype", o.dtype}, {"device", kernels::name(device)},
+                   {"mode", o.mode},   {"parameters", model->arena().count()}};
   if (!o.dump.empty() && o.steps == 0) return row;
   for (int i = 0; i < warmup; ++i) {
     step();
@@ -264,10 +307,12 @@ ordered_json measure_step(const StepOptions& o) {
   const double median = percentile(timing.block_ms, 0.5);
   const Tensor losses = real ? training->losses() : fixed->losses();
   const std::vector<float> loss_rows = losses.to_host<float>();
-  const std::int64_t done = warmup + timing.steps, kept = std::min<std::int64_t>(done, losses.shape(0));
+  const std::int64_t done = warmup + timing.steps,
+                     kept = std::min<std::int64_t>(done, losses.shape(0));
   std::vector<float> loss[2];
   for (std::int64_t i = done - kept; i < done; ++i)
-    for (std::size_t k = 0; k < 2; ++k) loss[k].push_back(loss_rows[2 * static_cast<std::size_t>(i % losses.shape(0)) + k]);
+    for (std::size_t k = 0; k < 2; ++k)
+      loss[k].push_back(loss_rows[2 * static_cast<std::size_t>(i % losses.shape(0)) + k]);
 
   row.update({{"warmup", warmup},
               {"steps", timing.steps},
@@ -285,10 +330,13 @@ ordered_json measure_step(const StepOptions& o) {
   }
   row["graph"] = graph->captured();
   if (device == nn::Device::cuda && !graph->captured()) row["graph_why_not"] = graph->why_not();
-  row["graph_nodes"] = graph->captured() ? ordered_json(graph->node_count()) : ordered_json(nullptr);
+  row["graph_nodes"] =
+      graph->captured() ? ordered_json(graph->node_count()) : ordered_json(nullptr);
   // On the host: the share of the cores' time in which they did not work for this process. A GPU's idle time takes a profiler.
   const double cores = simt::worker_count();
-  row["idle_share"] = device == nn::Device::host ? ordered_json(std::max(0.0, 1 - timing.cpu / (timing.wall * cores))) : ordered_json(nullptr);
+  row["idle_share"] = device == nn::Device::host
+                          ? ordered_json(std::max(0.0, 1 - timing.cpu / (timing.wall * cores)))
+                          : ordered_json(nullptr);
   row["cpu_share"] = timing.cpu / timing.wall;
   row["peak_bytes"] = peak;
   row["resident_bytes"] = resident;
@@ -300,13 +348,18 @@ ordered_json measure_step(const StepOptions& o) {
   training.reset();
   fixed.reset();
   kernels::release_cached(device);
-  const std::size_t face_bytes = real ? 2 * std::size_t{kFaces} * static_cast<std::size_t>(stored) * static_cast<std::size_t>(stored) * 4 : 0;
-  const faceswap::MemoryForecast forecast = faceswap::forecast_memory(o.model, device, dtype, plan, face_bytes);
+  const std::size_t face_bytes = real ? 2 * std::size_t{kFaces} * static_cast<std::size_t>(stored) *
+                                            static_cast<std::size_t>(stored) * 4
+                                      : 0;
+  const faceswap::MemoryForecast forecast =
+      faceswap::forecast_memory(o.model, device, dtype, plan, face_bytes);
   row["launches"] = forecast.launches;
   row["forecast_bytes"] = forecast.total();
   const Ceilings ceilings = measure_ceilings(device, dtype);
-  row["ceilings"] = {{"flops_per_second", ceilings.flops_per_second}, {"bytes_per_second", ceilings.bytes_per_second}};
-  const std::array<faceswap::FacesOnDevice, 2> views = real ? faces->on_device() : std::array<faceswap::FacesOnDevice, 2>{};
+  row["ceilings"] = {{"flops_per_second", ceilings.flops_per_second},
+                     {"bytes_per_second", ceilings.bytes_per_second}};
+  const std::array<faceswap::FacesOnDevice, 2> views =
+      real ? faces->on_device() : std::array<faceswap::FacesOnDevice, 2>{};
   row["parts"] = time_parts(*model, dtype, o, real ? &views : nullptr, state, median, ceilings);
   double floor_ms = 0, flops = 0;
   for (const ordered_json& part : row["parts"]) {

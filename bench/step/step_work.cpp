@@ -15,7 +15,8 @@ namespace bench::step {
 using faceswap::Side;
 using nn::Tensor;
 
-SyntheticFaces::SyntheticFaces(kernels::Device device, int stored_size, int count) : stored_size_(stored_size), count_(count) {
+SyntheticFaces::SyntheticFaces(kernels::Device device, int stored_size, int count)
+    : stored_size_(stored_size), count_(count) {
   const auto side = static_cast<std::size_t>(stored_size);
   for (int k = 0; k < 2; ++k) {
     std::vector<std::uint8_t> rgba(static_cast<std::size_t>(count) * side * side * 4);
@@ -23,7 +24,8 @@ SyntheticFaces::SyntheticFaces(kernels::Device device, int stored_size, int coun
       faceswap::HeadPose pose = faceswap::talking_pose(0.4 * i, 5 + static_cast<std::uint32_t>(k));
       pose.center_x = pose.center_y = 0.5f;
       pose.scale = 0.42f;  // the head fills the picture, as it does in an aligned crop
-      const faceswap::HeadPicture head = draw_head(faceswap::head_identity(k == 0 ? 'a' : 'b'), pose, stored_size, stored_size, 1, 3);
+      const faceswap::HeadPicture head = draw_head(faceswap::head_identity(k == 0 ? 'a' : 'b'),
+                                                   pose, stored_size, stored_size, 1, 3);
       for (std::size_t pixel = 0; pixel < side * side; ++pixel) {
         std::uint8_t* out = &rgba[(static_cast<std::size_t>(i) * side * side + pixel) * 4];
         std::copy_n(&head.rgb.pixels[pixel * 3], 3, out);
@@ -44,16 +46,19 @@ std::array<faceswap::FacesOnDevice, 2> SyntheticFaces::on_device() const {
 namespace {
 
 // Uniform in [0,1]. Every element differs, so nothing can be cheap by accident: zeros would run faster on a GPU.
-Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std::uint64_t seed, std::uint64_t which) {
+Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std::uint64_t seed,
+                       std::uint64_t which) {
   if (device == nn::Device::meta) return Tensor::empty(shape, dtype, device);
   const Tensor host = Tensor::empty(shape, nn::DType::f32, nn::Device::host);
-  kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), host.numel(), 0.f, 1.f, seed, which);
+  kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), host.numel(), 0.f, 1.f,
+                                         seed, which);
   return host.to(dtype).to(device);
 }
 
 }  // namespace
 
-PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
+PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch,
+                       const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
                        std::int64_t loss_rows, nn::StepStateBlock& state)
     : model_(&model),
       dtype_(dtype),
@@ -73,7 +78,8 @@ PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch, const
 void PartedStep::draw() {
   const auto launch = [&]<class D, class T>() {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
-    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(), static_cast<int>(batch_), model_->size(), input_.data<T>(),
+    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(),
+                           static_cast<int>(batch_), model_->size(), input_.data<T>(),
                            target_.data<T>(), mask_.data<T>(), {});
   };
   kernels::on_device(input_.device(), [&]<class D>() {
@@ -85,22 +91,27 @@ void PartedStep::draw() {
 
 void PartedStep::run(const AfterPart& after) {
   kernels::Stream& stream = input_.stream();
-  kernels::on_device(stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  kernels::on_device(
+      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
   model_->arena().begin_gradients();
   if (augments_) draw();
   after("augmentation");
 
   const Tensor code = model_->encode(input_);
   Tensor prediction[2], loss[2];
-  for (int k = 0; k < 2; ++k) prediction[k] = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * batch_, (k + 1) * batch_));
+  for (int k = 0; k < 2; ++k)
+    prediction[k] =
+        model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * batch_, (k + 1) * batch_));
   after("forward");
 
   for (int k = 0; k < 2; ++k) {
-    const Tensor target = target_.rows(k * batch_, (k + 1) * batch_), mask = mask_.rows(k * batch_, (k + 1) * batch_);
+    const Tensor target = target_.rows(k * batch_, (k + 1) * batch_),
+                 mask = mask_.rows(k * batch_, (k + 1) * batch_);
     loss[k] = image_loss(prediction[k], target, mask, {1.f, 1.f, 0.f});  // DSSIM + MSE
   }
   kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), loss[0].data<float>(), loss[1].data<float>(), losses_.data<float>(),
+    kernels::record_losses<D>(stream, state_->device_pointer(), loss[0].data<float>(),
+                              loss[1].data<float>(), losses_.data<float>(),
                               static_cast<int>(losses_.shape(0)));
   });
   after("losses");
@@ -118,7 +129,8 @@ void PartedStep::dump(const std::string& path) const {
     const Tensor host = tensor.to(nn::Device::host).to(nn::DType::f32);
     std::vector<std::int64_t> shape;
     for (int i = 0; i < host.shape().rank(); ++i) shape.push_back(host.shape(i));
-    records.push_back({name, nn::DType::f32, shape, static_cast<const std::byte*>(host.raw()), static_cast<std::size_t>(host.numel()) * sizeof(float)});
+    records.push_back({name, nn::DType::f32, shape, static_cast<const std::byte*>(host.raw()),
+                       static_cast<std::size_t>(host.numel()) * sizeof(float)});
     keep.push_back(host);
   };
   for (const nn::Parameter& p : model_->arena().parameters()) add_record(p.name, p.master);
@@ -128,7 +140,8 @@ void PartedStep::dump(const std::string& path) const {
   nn::save_safetensors(path, {{"model", model_->name()}}, records);
 }
 
-std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dtype, int batch, bool augments, double flops_per_second,
+std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dtype, int batch,
+                                    bool augments, double flops_per_second,
                                     double bytes_per_second) {
   constexpr auto meta = nn::Device::meta;
   const std::unique_ptr<faceswap::Model> model = faceswap::make_model(model_name);
@@ -136,7 +149,8 @@ std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dty
   arena.allocate(meta, dtype, 1);
   nn::StepStateBlock state(meta, {});
   const int stored = faceswap::stored_size_for(model->size());
-  const std::array<faceswap::FacesOnDevice, 2> faces{faceswap::FacesOnDevice{nullptr, 1, stored}, faceswap::FacesOnDevice{nullptr, 1, stored}};
+  const std::array<faceswap::FacesOnDevice, 2> faces{faceswap::FacesOnDevice{nullptr, 1, stored},
+                                                     faceswap::FacesOnDevice{nullptr, 1, stored}};
   PartedStep step(*model, dtype, batch, augments ? &faces : nullptr, 1, 1, state);
   kernels::Stream& stream = kernels::Stream::of(meta);
   stream.take_counted();
@@ -150,14 +164,16 @@ std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dty
       ++cost.launches;
       cost.flops += launch.flops;
       cost.bytes += launch.bytes;
-      cost.floor_seconds += std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
+      cost.floor_seconds +=
+          std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
     }
   });
   // Adam: master weight and two moments read and written, the gradient read, the working copy written where there is one.
   const auto count = static_cast<double>(arena.count());
   const bool has_copy = arena.working().raw() != arena.master().raw();
   PartCost& optimizer = costs.back();
-  optimizer.bytes += count * (6 * 4 + static_cast<double>(nn::size_of(arena.gradients().dtype())) + (has_copy ? static_cast<double>(nn::size_of(dtype)) : 0));
+  optimizer.bytes += count * (6 * 4 + static_cast<double>(nn::size_of(arena.gradients().dtype())) +
+                              (has_copy ? static_cast<double>(nn::size_of(dtype)) : 0));
   optimizer.floor_seconds = optimizer.bytes / bytes_per_second;
   return costs;
 }

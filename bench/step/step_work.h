@@ -24,14 +24,16 @@ class SyntheticFaces {
 class PartedStep {
  public:
   using AfterPart = std::function<void(const char* part)>;
-  static constexpr std::array<const char*, 5> kParts{"augmentation", "forward", "losses", "backward", "optimizer"};
+  static constexpr std::array<const char*, 5> kParts{"augmentation", "forward", "losses",
+                                                     "backward", "optimizer"};
 
   // seed: of the fixed pictures. loss_rows: how many steps' losses are kept.
-  PartedStep(faceswap::Model&, nn::DType, int batch, const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed, std::int64_t loss_rows,
-             nn::StepStateBlock&);
+  PartedStep(faceswap::Model&, nn::DType, int batch,
+             const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
+             std::int64_t loss_rows, nn::StepStateBlock&);
   void run(const AfterPart& after = [](const char*) {});
 
-  const nn::Tensor& losses() const { return losses_; }   // [loss_rows,2], row (step - 1) % loss_rows
+  const nn::Tensor& losses() const { return losses_; }  // [loss_rows,2], row (step - 1) % loss_rows
   // The start, for a peer: the weights and the pictures. float32, as safetensors.
   void dump(const std::string& path) const;
 
@@ -44,7 +46,8 @@ class PartedStep {
   std::array<faceswap::FacesOnDevice, 2> faces_{};
   nn::StepStateBlock* state_;
   nn::Adam adam_;
-  nn::Tensor input_, target_, mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: n pictures of A, then n of B
+  nn::Tensor input_, target_,
+      mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: n pictures of A, then n of B
   nn::Tensor losses_;
 };
 
@@ -52,9 +55,13 @@ class PartedStep {
 struct PartCost {
   std::string name;
   int launches = 0;
-  double flops = 0, bytes = 0;   // convolutions, matrix products and the optimizer; what could be fused into them counts as nothing
+  double
+      flops = 0,
+      bytes =
+          0;  // convolutions, matrix products and the optimizer; what could be fused into them counts as nothing
   double floor_seconds = 0;
 };
-std::array<PartCost, 5> count_costs(const std::string& model, nn::DType, int batch, bool augments, double flops_per_second, double bytes_per_second);
+std::array<PartCost, 5> count_costs(const std::string& model, nn::DType, int batch, bool augments,
+                                    double flops_per_second, double bytes_per_second);
 
 }  // namespace bench::step

@@ -60,7 +60,8 @@ __global__ void nothing_kernel(float* out, std::int64_t n) {
 
 template <class D> void stream_copy(Stream& stream, const void* x, void* out, std::int64_t words) {
   const std::int64_t n = words * kWordsPerItem;
-  simt::launch_range<copy_kernel>(stream, n, static_cast<const Word*>(x), static_cast<Word*>(out), n);
+  simt::launch_range<copy_kernel>(stream, n, static_cast<const Word*>(x), static_cast<Word*>(out),
+                                  n);
 }
 template <class D> void stream_read(Stream& stream, const void* x, float* out, std::int64_t words) {
   const std::int64_t n = words * kWordsPerItem;
@@ -70,7 +71,9 @@ template <class D> void stream_write(Stream& stream, void* out, float value, std
   const std::int64_t n = words * kWordsPerItem;
   simt::launch_range<write_kernel>(stream, n, static_cast<Word*>(out), value, n);
 }
-template <class D> void launch_nothing(Stream& stream, float* out) { simt::launch_range<nothing_kernel>(stream, 1, out, std::int64_t{1}); }
+template <class D> void launch_nothing(Stream& stream, float* out) {
+  simt::launch_range<nothing_kernel>(stream, 1, out, std::int64_t{1});
+}
 
 template void stream_copy<simt::ThisDevice>(Stream&, const void*, void*, std::int64_t);
 template void stream_read<simt::ThisDevice>(Stream&, const void*, float*, std::int64_t);

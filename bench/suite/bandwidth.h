@@ -10,11 +10,14 @@ namespace bench {
 using kernels::Stream;
 
 // out[i] = x[i]
-template <class D> void stream_copy(Stream&, const void* x /*[words]*/, void* out /*[words]*/, std::int64_t words);
+template <class D>
+void stream_copy(Stream&, const void* x /*[words]*/, void* out /*[words]*/, std::int64_t words);
 // Reads all of x; writes nothing that anybody looks at.
-template <class D> void stream_read(Stream&, const void* x /*[words]*/, float* out /*[1]*/, std::int64_t words);
+template <class D>
+void stream_read(Stream&, const void* x /*[words]*/, float* out /*[1]*/, std::int64_t words);
 // out[i] = value
-template <class D> void stream_write(Stream&, void* out /*[words]*/, float value, std::int64_t words);
+template <class D>
+void stream_write(Stream&, void* out /*[words]*/, float value, std::int64_t words);
 // The least that a launch can do: one value.
 template <class D> void launch_nothing(Stream&, float* out /*[1]*/);
 

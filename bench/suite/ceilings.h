@@ -15,9 +15,9 @@ enum class Bound { copy, read, write, f32, tf32, bf16, launch };
 const char* name(Bound bound);
 
 struct Ceilings {
-  double copy = 0, read = 0, write = 0;      // bytes/s, read plus written
-  double f32 = 0, tf32 = 0, bf16 = 0;        // FLOP/s of the best GEMM at hand; 0 where there is none
-  double launch = 0;                         // seconds of an empty launch in a row of many
+  double copy = 0, read = 0, write = 0;  // bytes/s, read plus written
+  double f32 = 0, tf32 = 0, bf16 = 0;    // FLOP/s of the best GEMM at hand; 0 where there is none
+  double launch = 0;                     // seconds of an empty launch in a row of many
   std::map<std::string, double> candidates;  // what each way reached, in the same units
 };
 // Takes the arena's memory. About half a second on a host.

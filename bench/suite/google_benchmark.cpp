@@ -20,9 +20,7 @@ void run_row(benchmark::State& state, bench::Suite& suite, bench::Row& row) {
       seconds += one;
       ++samples;
     }
-  } catch (const std::exception& error) {
-    return state.SkipWithError(error.what());
-  }
+  } catch (const std::exception& error) { return state.SkipWithError(error.what()); }
   bench::Bound bound{};
   const double mean = seconds / static_cast<double>(samples);
   state.counters["share_of_ceiling"] = suite.share_of_ceiling(row, mean, &bound);
@@ -41,27 +39,35 @@ int main(int argc, char** argv) {
   bench::Suite suite(bench::op_table(), options);
 
   const nlohmann::ordered_json machine = bench::describe_machine();
-  for (const char* part : {"commit", "date"}) benchmark::AddCustomContext(part, machine.at(part).get<std::string>());
+  for (const char* part : {"commit", "date"})
+    benchmark::AddCustomContext(part, machine.at(part).get<std::string>());
   for (const char* part : {"cpu", "gpu"})
     for (const auto& [key, value] : machine.at(part).items())
-      benchmark::AddCustomContext(fmt::format("{}_{}", part, key), value.is_string() ? value.get<std::string>() : value.dump());
+      benchmark::AddCustomContext(fmt::format("{}_{}", part, key),
+                                  value.is_string() ? value.get<std::string>() : value.dump());
   benchmark::AddCustomContext("state_before", bench::machine_state().dump());
   for (const bench::PeerLibrary& library : suite.libraries())
-    benchmark::AddCustomContext(library.name, library.found ? library.version : "not found: " + library.reason);
+    benchmark::AddCustomContext(library.name,
+                                library.found ? library.version : "not found: " + library.reason);
   for (bench::Row& row : suite.rows())
-    benchmark::RegisterBenchmark(row.name.c_str(), [&](benchmark::State& state) { run_row(state, suite, row); })
+    benchmark::RegisterBenchmark(row.name.c_str(),
+                                 [&](benchmark::State& state) { run_row(state, suite, row); })
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond)
         ->Iterations(15);  // each is a sample of many launches
   // Google Benchmark writes its context first, so the state after all rows is the last row.
-  benchmark::RegisterBenchmark("machine/after", [](benchmark::State& state) {
-    for (auto _ : state) state.SetIterationTime(1e-3);
-    const nlohmann::ordered_json after = bench::machine_state();
-    for (const auto& [key, value] : after.items())
-      if (value.is_number()) state.counters[key] = value.get<double>();
-    if (after.contains("gpu"))
-      for (const auto& [key, value] : after.at("gpu").items()) state.counters["gpu_" + key] = value.get<double>();
-  })->UseManualTime()->Iterations(1);
+  benchmark::RegisterBenchmark("machine/after",
+                               [](benchmark::State& state) {
+                                 for (auto _ : state) state.SetIterationTime(1e-3);
+                                 const nlohmann::ordered_json after = bench::machine_state();
+                                 for (const auto& [key, value] : after.items())
+                                   if (value.is_number()) state.counters[key] = value.get<double>();
+                                 if (after.contains("gpu"))
+                                   for (const auto& [key, value] : after.at("gpu").items())
+                                     state.counters["gpu_" + key] = value.get<double>();
+                               })
+      ->UseManualTime()
+      ->Iterations(1);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

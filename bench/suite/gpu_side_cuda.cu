@@ -43,7 +43,8 @@ struct Gate {
 }  // namespace
 
 double time_behind_gate(kernels::Stream& stream, const std::function<void()>& work) {
-  static Gate* const gate = new Gate;  // lives as long as the process: at exit the driver may be gone before it
+  static Gate* const gate =
+      new Gate;  // lives as long as the process: at exit the driver may be gone before it
   *gate->open = 0;
   gate_kernel<<<1, 1, 0, raw(stream)>>>(gate->open_on_device);
   check(cudaGetLastError(), "launching the gate");
@@ -64,7 +65,8 @@ double time_behind_gate(kernels::Stream& stream, const std::function<void()>& wo
 
 Launches inspect(kernels::Stream& stream, const std::function<void()>& work) {
   Launches found;
-  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal), "beginning a capture");
+  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal),
+        "beginning a capture");
   cudaGraph_t graph = nullptr;
   try {
     work();
@@ -89,17 +91,21 @@ Launches inspect(kernels::Stream& stream, const std::function<void()>& work) {
   cudaGetDeviceProperties(&card, device);
   for (const cudaGraphNode_t node : nodes) {
     cudaGraphNodeType type;
-    if (cudaGraphNodeGetType(node, &type) != cudaSuccess || type != cudaGraphNodeTypeKernel) continue;
+    if (cudaGraphNodeGetType(node, &type) != cudaSuccess || type != cudaGraphNodeTypeKernel)
+      continue;
     ++found.kernels;
     cudaKernelNodeParams launch{};
     cudaFuncAttributes attributes{};
-    if (cudaGraphKernelNodeGetParams(node, &launch) != cudaSuccess || cudaFuncGetAttributes(&attributes, launch.func) != cudaSuccess) continue;
+    if (cudaGraphKernelNodeGetParams(node, &launch) != cudaSuccess ||
+        cudaFuncGetAttributes(&attributes, launch.func) != cudaSuccess)
+      continue;
     const unsigned long long blocks = 1ull * launch.gridDim.x * launch.gridDim.y * launch.gridDim.z;
     if (blocks < most_blocks) continue;
     most_blocks = blocks;
     const unsigned threads = launch.blockDim.x * launch.blockDim.y * launch.blockDim.z;
     int resident = 0;
-    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, launch.func, static_cast<int>(threads), launch.sharedMemBytes);
+    cudaOccupancyMaxActiveBlocksPerMultiprocessor(&resident, launch.func, static_cast<int>(threads),
+                                                  launch.sharedMemBytes);
     found.registers = attributes.numRegs;
     found.shared_bytes = attributes.sharedSizeBytes + launch.sharedMemBytes;
     found.occupancy = static_cast<double>(resident) * threads / card.maxThreadsPerMultiProcessor;
@@ -116,15 +122,19 @@ std::size_t cache_bytes() {
   return static_cast<std::size_t>(bytes);
 }
 
-void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch, void* to, std::size_t to_pitch, std::size_t bytes, std::size_t rows) {
-  check(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes, rows, cudaMemcpyDeviceToDevice, raw(stream)), "cudaMemcpy2DAsync");
+void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch, void* to,
+               std::size_t to_pitch, std::size_t bytes, std::size_t rows) {
+  check(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes, rows, cudaMemcpyDeviceToDevice,
+                          raw(stream)),
+        "cudaMemcpy2DAsync");
 }
 
 void cub_sum(kernels::Stream& stream, const float* x, float* out, std::int64_t n) {
   std::size_t bytes = 0;
   check(cub::DeviceReduce::Sum(nullptr, bytes, x, out, n, raw(stream)), "cub::DeviceReduce::Sum");
   const kernels::Buffer scratch(kernels::Device::cuda, bytes);
-  check(cub::DeviceReduce::Sum(scratch.data(), bytes, x, out, n, raw(stream)), "cub::DeviceReduce::Sum");
+  check(cub::DeviceReduce::Sum(scratch.data(), bytes, x, out, n, raw(stream)),
+        "cub::DeviceReduce::Sum");
 }
 
 }  // namespace bench::gpu

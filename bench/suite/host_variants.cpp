@@ -8,14 +8,18 @@ using kernels::bf16;
 using kernels::ConvEpilogue;
 using kernels::ConvShape;
 
-template <class T> void own_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias, T* out, const ConvEpilogue& epilogue) {
+template <class T>
+void own_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias,
+              T* out, const ConvEpilogue& epilogue) {
   switch (direction) {
     case Direction::forward: return kernels::im2col::conv_forward<T>(s, a, b, bias, out, epilogue);
     case Direction::data: return kernels::im2col::conv_backward_data<T>(s, a, b, out);
     default: return kernels::im2col::conv_backward_filter<T>(s, a, b, out);
   }
 }
-template <class T> void own_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b, T* c) {
+template <class T>
+void own_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+              const T* a, const T* b, T* c) {
   kernels::blocked::gemm<T>(transpose_a, transpose_b, m, n, k, 1.f, a, b, 0.f, c);
 }
 
@@ -28,30 +32,46 @@ void offered(bool done) {
 }
 }  // namespace
 
-template <class T> void onednn_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias, T* out, const ConvEpilogue& epilogue) {
-  offered(direction == Direction::forward ? kernels::onednn::conv_forward<T>(s, a, b, bias, out, epilogue)
-          : direction == Direction::data  ? kernels::onednn::conv_backward_data<T>(s, a, b, out)
-                                          : kernels::onednn::conv_backward_filter<T>(s, a, b, out));
+template <class T>
+void onednn_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias,
+                 T* out, const ConvEpilogue& epilogue) {
+  offered(direction == Direction::forward
+              ? kernels::onednn::conv_forward<T>(s, a, b, bias, out, epilogue)
+          : direction == Direction::data ? kernels::onednn::conv_backward_data<T>(s, a, b, out)
+                                         : kernels::onednn::conv_backward_filter<T>(s, a, b, out));
 }
-template <class T> void onednn_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, const T* b, T* c) {
+template <class T>
+void onednn_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+                 const T* a, const T* b, T* c) {
   offered(kernels::onednn::gemm<T>(transpose_a, transpose_b, m, n, k, 1.f, a, b, 0.f, c));
 }
 #else
-template <class T> void onednn_conv(Direction, const ConvShape&, const T*, const T*, const T*, T*, const ConvEpilogue&) {
+template <class T>
+void onednn_conv(Direction, const ConvShape&, const T*, const T*, const T*, T*,
+                 const ConvEpilogue&) {
   throw kernels::Error(kernels::ErrorKind::usage, "this build has no oneDNN");
 }
-template <class T> void onednn_gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*) {
+template <class T>
+void onednn_gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*) {
   throw kernels::Error(kernels::ErrorKind::usage, "this build has no oneDNN");
 }
 #endif
 
-template void own_conv<float>(Direction, const ConvShape&, const float*, const float*, const float*, float*, const ConvEpilogue&);
-template void own_conv<bf16>(Direction, const ConvShape&, const bf16*, const bf16*, const bf16*, bf16*, const ConvEpilogue&);
-template void own_gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, const float*, float*);
-template void own_gemm<bf16>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const bf16*, const bf16*, bf16*);
-template void onednn_conv<float>(Direction, const ConvShape&, const float*, const float*, const float*, float*, const ConvEpilogue&);
-template void onednn_conv<bf16>(Direction, const ConvShape&, const bf16*, const bf16*, const bf16*, bf16*, const ConvEpilogue&);
-template void onednn_gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, const float*, float*);
-template void onednn_gemm<bf16>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const bf16*, const bf16*, bf16*);
+template void own_conv<float>(Direction, const ConvShape&, const float*, const float*, const float*,
+                              float*, const ConvEpilogue&);
+template void own_conv<bf16>(Direction, const ConvShape&, const bf16*, const bf16*, const bf16*,
+                             bf16*, const ConvEpilogue&);
+template void own_gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*,
+                              const float*, float*);
+template void own_gemm<bf16>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const bf16*,
+                             const bf16*, bf16*);
+template void onednn_conv<float>(Direction, const ConvShape&, const float*, const float*,
+                                 const float*, float*, const ConvEpilogue&);
+template void onednn_conv<bf16>(Direction, const ConvShape&, const bf16*, const bf16*, const bf16*,
+                                bf16*, const ConvEpilogue&);
+template void onednn_gemm<float>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*,
+                                 const float*, float*);
+template void onednn_gemm<bf16>(bool, bool, std::int64_t, std::int64_t, std::int64_t, const bf16*,
+                                const bf16*, bf16*);
 
 }  // namespace bench

@@ -26,7 +26,8 @@ std::vector<std::string> cpu_values(const std::string& key) {
   std::vector<std::string> values;
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);)
-    if (line.starts_with(key) && line.find(": ") != std::string::npos) values.push_back(line.substr(line.find(": ") + 2));
+    if (line.starts_with(key) && line.find(": ") != std::string::npos)
+      values.push_back(line.substr(line.find(": ") + 2));
   return values;
 }
 
@@ -39,14 +40,21 @@ class Nvml {
   }
   std::string driver() const {
     std::array<char, 96> text{};
-    if (const auto f = load<int(char*, unsigned)>("nvmlSystemGetDriverVersion")) f(text.data(), text.size());
+    if (const auto f = load<int(char*, unsigned)>("nvmlSystemGetDriverVersion"))
+      f(text.data(), text.size());
     return text.data();
   }
-  unsigned clock(int kind) const { return number<unsigned, int>("nvmlDeviceGetClockInfo", kind); }          // MHz; 1: SM, 2: memory
-  unsigned highest_clock(int kind) const { return number<unsigned, int>("nvmlDeviceGetMaxClockInfo", kind); }
+  unsigned clock(int kind) const {
+    return number<unsigned, int>("nvmlDeviceGetClockInfo", kind);
+  }  // MHz; 1: SM, 2: memory
+  unsigned highest_clock(int kind) const {
+    return number<unsigned, int>("nvmlDeviceGetMaxClockInfo", kind);
+  }
   unsigned temperature() const { return number<unsigned, int>("nvmlDeviceGetTemperature", 0); }
   unsigned milliwatts() const { return number<unsigned>("nvmlDeviceGetPowerUsage"); }
-  unsigned long long throttling() const { return number<unsigned long long>("nvmlDeviceGetCurrentClocksThrottleReasons"); }
+  unsigned long long throttling() const {
+    return number<unsigned long long>("nvmlDeviceGetCurrentClocksThrottleReasons");
+  }
 
  private:
   Nvml() {
@@ -56,7 +64,9 @@ class Nvml {
     const auto by_index = load<int(unsigned, void**)>("nvmlDeviceGetHandleByIndex_v2");
     if (!init || !by_index || init() != 0 || by_index(0, &device_) != 0) device_ = nullptr;
   }
-  template <class F> F* load(const char* name) const { return reinterpret_cast<F*>(dlsym(library_, name)); }
+  template <class F> F* load(const char* name) const {
+    return reinterpret_cast<F*>(dlsym(library_, name));
+  }
   template <class V, class... A> V number(const char* name, A... arguments) const {
     V value = 0;
     const auto f = load<int(void*, A..., V*)>(name);
@@ -82,10 +92,12 @@ std::size_t cache_bytes(kernels::Device device) {
   // The highest level that the kernel lists. (glibc's sysconf counts the caches of other sockets on some virtual machines.)
   long bytes = -1;
   for (int level = 0; level < 5; ++level) {
-    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(level) + "/size");
+    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(level) +
+                       "/size");
     long size = 0;
     char unit = 0;
-    if (file >> size >> unit) bytes = std::max(bytes, size << (unit == 'M' ? 20 : unit == 'K' ? 10 : 0));
+    if (file >> size >> unit)
+      bytes = std::max(bytes, size << (unit == 'M' ? 20 : unit == 'K' ? 10 : 0));
   }
   return bytes > 0 ? static_cast<std::size_t>(bytes) : std::size_t{32} << 20;
 }
@@ -100,12 +112,13 @@ ordered_json describe_machine() {
   m["date"] = date.data();
   m["commit"] = DOPPEL_COMMIT;
   m["compiler"] = std::string("gcc-compatible ") + __VERSION__;
-  m["cpu"] = {{"model", models.empty() ? "unknown" : models.front()},
-              {"family", cpu_values("cpu family").empty() ? "" : cpu_values("cpu family").front()},
-              {"model_number", cpu_values("model\t").empty() ? "" : cpu_values("model\t").front()},
-              {"workers", simt::worker_count()},
-              {"instructions", simt::instruction_set() == simt::InstructionSet::avx2 ? "avx2" : "baseline"},
-              {"last_cache_bytes", cache_bytes(kernels::Device::host)}};
+  m["cpu"] = {
+      {"model", models.empty() ? "unknown" : models.front()},
+      {"family", cpu_values("cpu family").empty() ? "" : cpu_values("cpu family").front()},
+      {"model_number", cpu_values("model\t").empty() ? "" : cpu_values("model\t").front()},
+      {"workers", simt::worker_count()},
+      {"instructions", simt::instruction_set() == simt::InstructionSet::avx2 ? "avx2" : "baseline"},
+      {"last_cache_bytes", cache_bytes(kernels::Device::host)}};
   const kernels::CudaReport cuda = kernels::probe_cuda();
   m["gpu"] = {{"available", cuda.available}, {"name", cuda.reason}};
   if (cuda.available) {
@@ -121,14 +134,17 @@ ordered_json describe_machine() {
     }
     // Both are loaded by the seams anyway once a row of conv or gemm has run.
     for (const auto& [name, files] :
-         {std::pair{"cudnn", std::array{"libcudnn.so.9", "libcudnn.so"}}, std::pair{"cublas", std::array{"libcublas.so.13", "libcublas.so.12"}}}) {
+         {std::pair{"cudnn", std::array{"libcudnn.so.9", "libcudnn.so"}},
+          std::pair{"cublas", std::array{"libcublas.so.13", "libcublas.so.12"}}}) {
       for (const char* file : files) {
         void* const library = dlopen(file, RTLD_LAZY | RTLD_LOCAL);
         if (!library) continue;
         int version[3] = {};
-        const auto property = reinterpret_cast<int (*)(int, int*)>(dlsym(library, name[2] == 'd' ? "cudnnGetProperty" : "cublasGetProperty"));
+        const auto property = reinterpret_cast<int (*)(int, int*)>(
+            dlsym(library, name[2] == 'd' ? "cudnnGetProperty" : "cublasGetProperty"));
         for (int i = 0; property && i < 3; ++i) property(i, &version[i]);
-        m["gpu"][name] = std::to_string(version[0]) + "." + std::to_string(version[1]) + "." + std::to_string(version[2]);
+        m["gpu"][name] = std::to_string(version[0]) + "." + std::to_string(version[1]) + "." +
+                         std::to_string(version[2]);
         break;
       }
     }

@@ -7,9 +7,11 @@
 
 namespace bench {
 
-nlohmann::ordered_json describe_machine();   // what does not change: processors, card, driver, compiler, libraries, commit
-nlohmann::ordered_json machine_state();      // what does: clocks, load, temperature, why the card throttles; taken before and after
+nlohmann::ordered_json
+describe_machine();  // what does not change: processors, card, driver, compiler, libraries, commit
+nlohmann::ordered_json
+machine_state();  // what does: clocks, load, temperature, why the card throttles; taken before and after
 std::size_t cache_bytes(kernels::Device device);  // the last cache: the host's, or the card's L2
-double load_average();                       // of the last minute; negative where the system does not say
+double load_average();  // of the last minute; negative where the system does not say
 
 }  // namespace bench

@@ -9,11 +9,16 @@
 
 namespace bench {
 
-struct PeerLibrary { std::string name; bool found = false; std::string version, reason; };
+struct PeerLibrary {
+  std::string name;
+  bool found = false;
+  std::string version, reason;
+};
 
 struct Peer {
   std::string name;
-  std::function<void(kernels::Stream&, const tests::Pointers&)> run;  // the row's own operands; the result is checked like ours
+  std::function<void(kernels::Stream&, const tests::Pointers&)>
+      run;  // the row's own operands; the result is checked like ours
 };
 
 // OpenBLAS, opened at run time under the first of these names that exists.
@@ -29,8 +34,9 @@ class Peers {
  private:
   std::vector<Peer> of_host(const tests::OpCase& c) const;
   std::vector<PeerLibrary> libraries_;
-  using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda, const float* b, int ldb,
-                         float beta, float* c, int ldc);
+  using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k,
+                         float alpha, const float* a, int lda, const float* b, int ldb, float beta,
+                         float* c, int ldc);
   Sgemm sgemm_ = nullptr;
 };
 

@@ -19,19 +19,19 @@
 #include <string>
 #include <vector>
 
+#include "bench/cases/op_cases.h"
 #include "bench/suite/ceilings.h"
 #include "bench/suite/peers.h"
-#include "bench/cases/op_cases.h"
 
 namespace bench {
 
 struct Row {
-  std::string name;                // device/launcher/type/shape/cold|hot[/peer]
+  std::string name;  // device/launcher/type/shape/cold|hot[/peer]
   const tests::OpCase* op = nullptr;
   Device device = Device::host;
   bool cold = true;
-  std::optional<Peer> peer;        // else our kernel
-  std::string error;               // why there is no number
+  std::optional<Peer> peer;  // else our kernel
+  std::string error;         // why there is no number
   Bound bound = Bound::copy;
   std::vector<double> seconds;     // one per round
   int registers = 0, kernels = 0;  // of the launch; GPU only
@@ -40,14 +40,15 @@ struct Row {
 };
 
 struct SuiteOptions {
-  std::string filter;              // regular expression, anywhere in the name
-  std::string device = "auto";     // auto: GPU and host; cpu; cuda
-  bool every_case = false;         // the small shapes of the tests and the sweeps too
+  std::string filter;           // regular expression, anywhere in the name
+  std::string device = "auto";  // auto: GPU and host; cpu; cuda
+  bool every_case = false;      // the small shapes of the tests and the sweeps too
   bool peers = true;
-  double seconds = 150;            // of the whole run; the number of rounds follows
-  int rounds = 20;                 // at most
-  double shortest_sample = 1e-3;   // seconds; more launches are timed together until they take so long
-  bool renew_ceilings = true;      // after every round
+  double seconds = 150;  // of the whole run; the number of rounds follows
+  int rounds = 20;       // at most
+  double shortest_sample =
+      1e-3;                    // seconds; more launches are timed together until they take so long
+  bool renew_ceilings = true;  // after every round
   std::vector<std::string> openblas = openblas_names();
 };
 
@@ -58,7 +59,7 @@ class Suite {
 
   std::vector<Row>& rows() { return rows_; }
   const std::vector<PeerLibrary>& libraries() const { return peers_.libraries(); }
-  const Ceilings& ceilings(Device device);   // measured on the first call
+  const Ceilings& ceilings(Device device);  // measured on the first call
 
   // Holds the row against its reference; false and row.error where it fails. Peers are checked the same way.
   bool check(Row& row);
@@ -74,13 +75,14 @@ class Suite {
     end_round();
   }
   void measure(Row& row);
-  void end_round();   // forgets the last case's answer, a gigabyte, and looks whether the ceilings are higher
+  void
+  end_round();  // forgets the last case's answer, a gigabyte, and looks whether the ceilings are higher
   double share_of_ceiling(const Row& row, double seconds, Bound* bound = nullptr);
 
  private:
-  struct Bed;       // operands in memory, in as many sets as the row needs
-  struct Kept;      // a piece of every operand, to fill a bed from
-  struct Answer;    // of the case in hand
+  struct Bed;     // operands in memory, in as many sets as the row needs
+  struct Kept;    // a piece of every operand, to fill a bed from
+  struct Answer;  // of the case in hand
   const Kept& prepare(const tests::OpCase& op);
   std::unique_ptr<Bed> make_bed(const tests::OpCase& op, Device device);
   Bed& bed(const Row& row);
@@ -98,6 +100,7 @@ class Suite {
 };
 
 // Medians, shares and samples of all rows, the machine before and after, as `doppel bench --json` writes it.
-nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
+nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before,
+                               const nlohmann::ordered_json& after);
 
 }  // namespace bench

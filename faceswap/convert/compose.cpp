@@ -15,8 +15,8 @@
 namespace faceswap {
 namespace {
 
-constexpr double kColorEgg = 0.8;     // growth of the egg whose colours are compared
-constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must not turn into contrast
+constexpr double kColorEgg = 0.8;  // growth of the egg whose colours are compared
+constexpr float kMaxGain = 1.25f;  // of the LAB deviations: a moustache must not turn into contrast
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
@@ -29,7 +29,8 @@ FloatImage color_weight(const FloatImage& mask, const kernels::View& view) {
 }
 
 // Gives `decoded` the colours that `original` has, both weighed by `weight`.
-FloatImage match_color(const FloatImage& decoded, const FloatImage& original, const FloatImage& weight, ColorKind kind) {
+FloatImage match_color(const FloatImage& decoded, const FloatImage& original,
+                       const FloatImage& weight, ColorKind kind) {
   const std::int64_t n = static_cast<std::int64_t>(weight.pixels.size());
   const bool in_lab = kind == ColorKind::lab;
   FloatImage from = decoded, to = original;
@@ -38,11 +39,14 @@ FloatImage match_color(const FloatImage& decoded, const FloatImage& original, co
     kernels::rgb_to_lab<kernels::Host>(host(), original.pixels.data(), to.pixels.data(), n);
   }
   float from_stats[7], to_stats[7];
-  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), weight.pixels.data(), from_stats, n);
-  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats, n);
-  if (!(from_stats[6] > 0)) return decoded;                            // the view does not show the middle of the face
+  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), weight.pixels.data(),
+                                        from_stats, n);
+  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats,
+                                        n);
+  if (!(from_stats[6] > 0)) return decoded;  // the view does not show the middle of the face
   FloatImage matched(decoded.width, decoded.height, 3);
-  kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n, from_stats, to_stats, in_lab, kMaxGain);
+  kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n,
+                                         from_stats, to_stats, in_lab, kMaxGain);
   if (in_lab) {
     kernels::lab_to_rgb<kernels::Host>(host(), matched.pixels.data(), from.pixels.data(), n);
     return from;
@@ -51,7 +55,7 @@ FloatImage match_color(const FloatImage& decoded, const FloatImage& original, co
   return matched;
 }
 
-struct Bounds {                     // edges inclusive
+struct Bounds {  // edges inclusive
   double left = 1e300, top = 1e300, right = -1e300, bottom = -1e300;
   void add(Point p) {
     left = std::min(left, p.x);
@@ -63,7 +67,8 @@ struct Bounds {                     // edges inclusive
 };
 
 // The pixels of the frame that a mask above zero can reach.
-Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const Image& frame, int supersample) {
+Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const Image& frame,
+                int supersample) {
   Bounds inside;
   for (int y = 0; y < mask.height; ++y) {
     for (int x = 0; x < mask.width; ++x) {
@@ -71,23 +76,31 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
     }
   }
   if (inside.empty()) return {};
-  Bounds reached;                   // bilinear reads reach one pixel of the view further, samples inside a pixel half a pixel of the frame
+  Bounds
+      reached;  // bilinear reads reach one pixel of the view further, samples inside a pixel half a pixel of the frame
   for (const double x : {inside.left - 1, inside.right + 1}) {
     for (const double y : {inside.top - 1, inside.bottom + 1}) reached.add(view_to_frame({x, y}));
   }
   const double margin = supersample > 1 ? 0.5 : 0.0;
-  const auto within = [](double v, int size) { return static_cast<int>(std::clamp(v, 0.0, static_cast<double>(size))); };
-  const int x0 = within(std::ceil(reached.left - margin), frame.width), x1 = within(std::floor(reached.right + margin) + 1, frame.width);
-  const int y0 = within(std::ceil(reached.top - margin), frame.height), y1 = within(std::floor(reached.bottom + margin) + 1, frame.height);
+  const auto within = [](double v, int size) {
+    return static_cast<int>(std::clamp(v, 0.0, static_cast<double>(size)));
+  };
+  const int x0 = within(std::ceil(reached.left - margin), frame.width),
+            x1 = within(std::floor(reached.right + margin) + 1, frame.width);
+  const int y0 = within(std::ceil(reached.top - margin), frame.height),
+            y1 = within(std::floor(reached.bottom + margin) + 1, frame.height);
   if (x0 >= x1 || y0 >= y1) return {};
   return {x0, y0, x1 - x0, y1 - y0};
 }
 
 // A picture of the view, as it lies in `box` of the frame.
-FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view, int supersample) {
+FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view,
+                     int supersample) {
   FloatImage out(box.width, box.height, view_picture.channels);
-  kernels::affine_warp<kernels::Host, float>(host(), view_picture.pixels.data(), view_picture.height, view_picture.width, out.pixels.data(), box.height,
-                                             box.width, view_picture.channels, box_to_view.affine(), supersample);
+  kernels::affine_warp<kernels::Host, float>(
+      host(), view_picture.pixels.data(), view_picture.height, view_picture.width,
+      out.pixels.data(), box.height, box.width, view_picture.channels, box_to_view.affine(),
+      supersample);
   return out;
 }
 
@@ -95,7 +108,8 @@ FloatImage read_box(const Image& frame, const Box& box) {
   FloatImage out(box.width, box.height, 3);
   for (int y = 0; y < box.height; ++y) {
     const std::uint8_t* row = frame.at(box.x, box.y + y);
-    std::transform(row, row + 3 * box.width, out.at(0, y), [](std::uint8_t v) { return v / 255.f; });
+    std::transform(row, row + 3 * box.width, out.at(0, y),
+                   [](std::uint8_t v) { return v / 255.f; });
   }
   return out;
 }
@@ -106,7 +120,9 @@ Box write_box(Image& frame, const Box& box, const FloatImage& picture, const Flo
   for (int y = 0; y < box.height; ++y) {
     for (int x = 0; x < box.width; ++x) {
       if (!(*mask.at(x, y) > 0)) continue;
-      for (int c = 0; c < 3; ++c) frame.at(box.x + x, box.y + y)[c] = static_cast<std::uint8_t>(std::clamp(picture.at(x, y)[c], 0.f, 1.f) * 255 + 0.5f);
+      for (int c = 0; c < 3; ++c)
+        frame.at(box.x + x, box.y + y)[c] =
+            static_cast<std::uint8_t>(std::clamp(picture.at(x, y)[c], 0.f, 1.f) * 255 + 0.5f);
       left = std::min(left, x);
       right = std::max(right, x);
       top = std::min(top, y);
@@ -117,17 +133,26 @@ Box write_box(Image& frame, const Box& box, const FloatImage& picture, const Flo
   return {box.x + left, box.y + top, right - left + 1, bottom - top + 1};
 }
 
-void check(const Image& frame, const Similarity& s, const FloatImage& decoded, const FloatImage& original) {
+void check(const Image& frame, const Similarity& s, const FloatImage& decoded,
+           const FloatImage& original) {
   const int size = decoded.width;
-  if (size < 4 || decoded.height != size || decoded.channels != 3 || original.width != size || original.height != size || original.channels != 3) {
-    throw Error(ErrorKind::failure, fmt::format("compose: expects two square RGB pictures of one size, got [{},{},{}] decoded and [{},{},{}] original", decoded.height,
-                                                size, decoded.channels, original.height, original.width, original.channels));
+  if (size < 4 || decoded.height != size || decoded.channels != 3 || original.width != size ||
+      original.height != size || original.channels != 3) {
+    throw Error(ErrorKind::failure,
+                fmt::format("compose: expects two square RGB pictures of one size, got [{},{},{}] "
+                            "decoded and [{},{},{}] original",
+                            decoded.height, size, decoded.channels, original.height, original.width,
+                            original.channels));
   }
   if (frame.channels != 3 || frame.empty()) {
-    throw Error(ErrorKind::failure, fmt::format("compose: expects an RGB frame, got {} x {} x {}", frame.width, frame.height, frame.channels));
+    throw Error(ErrorKind::failure, fmt::format("compose: expects an RGB frame, got {} x {} x {}",
+                                                frame.width, frame.height, frame.channels));
   }
-  if (!std::isfinite(s.a) || !std::isfinite(s.b) || !std::isfinite(s.tx) || !std::isfinite(s.ty) || !(s.scale() > 1e-9)) {
-    throw Error(ErrorKind::failure, fmt::format("compose: the face's similarity ({}, {}, {}, {}) cannot be inverted", s.a, s.b, s.tx, s.ty));
+  if (!std::isfinite(s.a) || !std::isfinite(s.b) || !std::isfinite(s.tx) || !std::isfinite(s.ty) ||
+      !(s.scale() > 1e-9)) {
+    throw Error(ErrorKind::failure,
+                fmt::format("compose: the face's similarity ({}, {}, {}, {}) cannot be inverted",
+                            s.a, s.b, s.tx, s.ty));
   }
 }
 
@@ -137,30 +162,43 @@ MaskKind mask_kind(const std::string& text) {
   if (text == "egg") return MaskKind::egg;
   if (text == "skin") return MaskKind::skin;
   if (text == "box") return MaskKind::box;
-  throw Error(ErrorKind::usage, fmt::format("mask '{}' is not known: choose egg, skin or box", text));
+  throw Error(ErrorKind::usage,
+              fmt::format("mask '{}' is not known: choose egg, skin or box", text));
 }
 
 ColorKind color_kind(const std::string& text) {
   if (text == "none") return ColorKind::none;
   if (text == "mean") return ColorKind::mean;
   if (text == "lab") return ColorKind::lab;
-  throw Error(ErrorKind::usage, fmt::format("colour match '{}' is not known: choose none, mean or lab", text));
+  throw Error(ErrorKind::usage,
+              fmt::format("colour match '{}' is not known: choose none, mean or lab", text));
 }
 
-Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view, const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
+Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view,
+            const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
   check(frame, to_canonical, decoded, original);
   const int size = decoded.width;
   const FloatImage mask = blend_mask(size, view, original, options);
-  const FloatImage face = options.color == ColorKind::none ? decoded : match_color(decoded, original, color_weight(mask, view), options.color);
+  const FloatImage face =
+      options.color == ColorKind::none
+          ? decoded
+          : match_color(decoded, original, color_weight(mask, view), options.color);
 
-  const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()), frame_to_view = view_to_frame.inverse();
-  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1, 8);  // a small face: several samples a pixel
+  const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()),
+                   frame_to_view = view_to_frame.inverse();
+  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1,
+                                     8);  // a small face: several samples a pixel
   const Box box = reached_box(mask, view_to_frame, frame, supersample);
   if (box.width == 0) return {};
-  const Similarity box_to_view = Similarity{1, 0, static_cast<double>(box.x), static_cast<double>(box.y)}.then(frame_to_view);
-  const FloatImage face_here = warp_into(box, face, box_to_view, supersample), mask_here = warp_into(box, mask, box_to_view, supersample), behind = read_box(frame, box);
+  const Similarity box_to_view =
+      Similarity{1, 0, static_cast<double>(box.x), static_cast<double>(box.y)}.then(frame_to_view);
+  const FloatImage face_here = warp_into(box, face, box_to_view, supersample),
+                   mask_here = warp_into(box, mask, box_to_view, supersample),
+                   behind = read_box(frame, box);
   FloatImage blended(box.width, box.height, 3);
-  kernels::blend<kernels::Host>(host(), face_here.pixels.data(), behind.pixels.data(), mask_here.pixels.data(), blended.pixels.data(), box.height, box.width, 3);
+  kernels::blend<kernels::Host>(host(), face_here.pixels.data(), behind.pixels.data(),
+                                mask_here.pixels.data(), blended.pixels.data(), box.height,
+                                box.width, 3);
   return write_box(frame, box, blended, mask_here);
 }
 

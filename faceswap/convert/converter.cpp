@@ -16,7 +16,9 @@ namespace {
 
 using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;
 
-double area(const Face& face) { return 1.0 / (face.to_canonical.scale() * face.to_canonical.scale()); }
+double area(const Face& face) {
+  return 1.0 / (face.to_canonical.scale() * face.to_canonical.scale());
+}
 
 // First pass: every frame through the tracker.
 FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
@@ -26,7 +28,9 @@ FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
   FacesByFrame found;
   const auto collect = [&] {
     for (Face& face : tracker->take_finished())
-      if (options.tracks.empty() || std::find(options.tracks.begin(), options.tracks.end(), face.track) != options.tracks.end()) found[face.frame].push_back(std::move(face));
+      if (options.tracks.empty() || std::find(options.tracks.begin(), options.tracks.end(),
+                                              face.track) != options.tracks.end())
+        found[face.frame].push_back(std::move(face));
   };
   for (Frame frame; source->next(frame); ++frames) {
     tracker->push(frame);
@@ -38,7 +42,9 @@ FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
   collect();
   if (options.faces == FaceChoice::largest)
     for (auto& [index, faces] : found) {
-      std::swap(faces.front(), *std::max_element(faces.begin(), faces.end(), [](const Face& x, const Face& y) { return area(x) < area(y); }));
+      std::swap(faces.front(),
+                *std::max_element(faces.begin(), faces.end(),
+                                  [](const Face& x, const Face& y) { return area(x) < area(y); }));
       faces.resize(1);
     }
   progress.finish(fmt::format("{} of {} frames have a face", found.size(), frames));
@@ -55,19 +61,24 @@ Box unite(const Box& a, const Box& b) {
   if (a.width == 0) return b;
   if (b.width == 0) return a;
   const int x = std::min(a.x, b.x), y = std::min(a.y, b.y);
-  return {x, y, std::max(a.x + a.width, b.x + b.width) - x, std::max(a.y + a.height, b.y + b.height) - y};
+  return {x, y, std::max(a.x + a.width, b.x + b.width) - x,
+          std::max(a.y + a.height, b.y + b.height) - y};
 }
 
-void swap_and_write(const ConvertOptions& options, const Model& model, std::vector<Pending>& pending, FrameSink& sink, ConvertReport& report) {
+void swap_and_write(const ConvertOptions& options, const Model& model,
+                    std::vector<Pending>& pending, FrameSink& sink, ConvertReport& report) {
   std::vector<FloatImage> views;
   for (const Pending& p : pending)
-    for (const Face& face : p.faces) views.push_back(take_view(p.frame.rgb, face.to_canonical, kModelView, model.size()));
-  const std::vector<FloatImage> decoded = swap_views(model, views, options.swap ? Side::a : Side::b);
+    for (const Face& face : p.faces)
+      views.push_back(take_view(p.frame.rgb, face.to_canonical, kModelView, model.size()));
+  const std::vector<FloatImage> decoded =
+      swap_views(model, views, options.swap ? Side::a : Side::b);
   std::size_t next = 0;
   for (Pending& p : pending) {
     Box changed;
     for (const Face& face : p.faces) {
-      changed = unite(changed, compose(p.frame.rgb, face.to_canonical, kModelView, decoded[next], views[next], options.compose));
+      changed = unite(changed, compose(p.frame.rgb, face.to_canonical, kModelView, decoded[next],
+                                       views[next], options.compose));
       ++next;
     }
     sink.write(p.frame, changed);
@@ -83,26 +94,33 @@ void swap_and_write(const ConvertOptions& options, const Model& model, std::vect
 FaceChoice face_choice(const std::string& text) {
   if (text == "largest") return FaceChoice::largest;
   if (text == "all") return FaceChoice::all;
-  throw Error(ErrorKind::usage, fmt::format("faces '{}' is not known: choose largest or all", text));
+  throw Error(ErrorKind::usage,
+              fmt::format("faces '{}' is not known: choose largest or all", text));
 }
 
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view, int size) {
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view,
+                     int size) {
   const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, 3);
   const int supersample = std::clamp(static_cast<int>(view_to_frame.scale() + 0.5), 1, 8);
-  kernels::affine_warp<kernels::Host, std::uint8_t>(kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width, out.pixels.data(), size, size, 3,
-                                                    view_to_frame.affine(), supersample);
+  kernels::affine_warp<kernels::Host, std::uint8_t>(
+      kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
+      out.pixels.data(), size, size, 3, view_to_frame.affine(), supersample);
   return out;
 }
 
-std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views, Side to) {
+std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
+                                   Side to) {
   if (views.empty()) return {};
   const nn::NoGrad no_grad;
   const std::int64_t n = static_cast<std::int64_t>(views.size()), size = model.size();
   nn::Tensor host = nn::Tensor::empty({n, size, size, 3}, nn::DType::f32, nn::Device::host);
-  for (std::int64_t i = 0; i < n; ++i) std::copy(views[i].pixels.begin(), views[i].pixels.end(), host.data<float>() + i * size * size * 3);
+  for (std::int64_t i = 0; i < n; ++i)
+    std::copy(views[i].pixels.begin(), views[i].pixels.end(),
+              host.data<float>() + i * size * size * 3);
   const nn::Tensor input = host.to(model.arena().device()).to(model.arena().working().dtype());
-  const nn::Tensor output = model.decode(to, model.encode(input)).to(nn::DType::f32).to(nn::Device::host);
+  const nn::Tensor output =
+      model.decode(to, model.encode(input)).to(nn::DType::f32).to(nn::Device::host);
   std::vector<FloatImage> decoded;
   for (std::int64_t i = 0; i < n; ++i) {
     FloatImage& image = decoded.emplace_back(static_cast<int>(size), static_cast<int>(size), 3);
@@ -113,13 +131,18 @@ std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatIm
 
 ConvertReport convert(const ConvertOptions& options) {
   const nn::Device device = kernels::choose_device(options.device);
-  const bool bf16 = options.precision == "bf16" || (options.precision == "auto" && device == nn::Device::cuda && kernels::probe_cuda().compute_capability >= 80);
-  const LoadedModel loaded = load_model(options.model_dir / kModelFile, device, bf16 ? nn::DType::bf16 : nn::DType::f32, false);
+  const bool bf16 =
+      options.precision == "bf16" || (options.precision == "auto" && device == nn::Device::cuda &&
+                                      kernels::probe_cuda().compute_capability >= 80);
+  const LoadedModel loaded = load_model(options.model_dir / kModelFile, device,
+                                        bf16 ? nn::DType::bf16 : nn::DType::f32, false);
 
   ConvertReport report;
   std::unique_ptr<FrameSource> source = open_source(options.input);
   SinkOptions sink_options = options.sink;
-  sink_options.comment = fmt::format("AI-generated: face swapped by doppel {} (compositeWithTrainedAlgorithmicMedia)", DOPPEL_VERSION);
+  sink_options.comment =
+      fmt::format("AI-generated: face swapped by doppel {} (compositeWithTrainedAlgorithmicMedia)",
+                  DOPPEL_VERSION);
   // Opened before the long first pass, so that an output that cannot be written is found at once.
   const std::unique_ptr<FrameSink> sink = open_sink(options.out, source->info(), sink_options);
 
@@ -127,14 +150,19 @@ ConvertReport convert(const ConvertOptions& options) {
   const FacesByFrame found = find_faces(options, frames);
   if (stop_signal() != 0) return report;
   if (found.empty())
-    throw Error(ErrorKind::nothing_found, fmt::format("{}: no face found in {} frames. Try --detector yunet=FILE, or a smaller --min-face", options.input.string(), frames));
+    throw Error(
+        ErrorKind::nothing_found,
+        fmt::format(
+            "{}: no face found in {} frames. Try --detector yunet=FILE, or a smaller --min-face",
+            options.input.string(), frames));
 
   Progress progress("converting", frames, options.quiet);
   std::vector<Pending> pending;
   int waiting = 0;
   for (Frame frame; source->next(frame);) {
     const auto faces = found.find(frame.index);
-    pending.push_back({std::move(frame), faces == found.end() ? std::vector<Face>{} : faces->second});
+    pending.push_back(
+        {std::move(frame), faces == found.end() ? std::vector<Face>{} : faces->second});
     waiting += static_cast<int>(pending.back().faces.size());
     if (waiting >= options.batch || static_cast<int>(pending.size()) >= 2 * options.batch) {
       swap_and_write(options, *loaded.model, pending, *sink, report);
@@ -148,12 +176,19 @@ ConvertReport convert(const ConvertOptions& options) {
   sink->finish();
   report.damaged_frames = source->info().damaged_frames;
   if (std::string note = sink->notes(); !note.empty()) report.notes.push_back(std::move(note));
-  if (source->info().resized_frames > 0) report.notes.push_back(fmt::format("{} frames had another size than the first and were scaled to it", source->info().resized_frames));
-  if (source->info().repaired_times > 0) report.notes.push_back(fmt::format("{} time stamps did not rise and were moved", source->info().repaired_times));
-  progress.finish(fmt::format("{} faces in {} of {} frames", report.faces, report.frames_changed, report.frames));
+  if (source->info().resized_frames > 0)
+    report.notes.push_back(
+        fmt::format("{} frames had another size than the first and were scaled to it",
+                    source->info().resized_frames));
+  if (source->info().repaired_times > 0)
+    report.notes.push_back(
+        fmt::format("{} time stamps did not rise and were moved", source->info().repaired_times));
+  progress.finish(fmt::format("{} faces in {} of {} frames", report.faces, report.frames_changed,
+                              report.frames));
 
   const std::string suffix = options.out.extension().string();
-  if (suffix == ".mp4" || suffix == ".mov" || suffix == ".m4v") append_xmp_box(options.out, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION)));
+  if (suffix == ".mp4" || suffix == ".mov" || suffix == ".m4v")
+    append_xmp_box(options.out, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION)));
   if (options.manifest)
     write_manifest(options.out, options.command, {{"input", options.input}, {"model", loaded.used}},
                    {{"direction", options.swap ? "B to A" : "A to B"},

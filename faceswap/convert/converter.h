@@ -11,36 +11,39 @@
 namespace faceswap {
 
 enum class FaceChoice : std::uint8_t { largest, all };
-FaceChoice face_choice(const std::string&);   // Error(usage)
+FaceChoice face_choice(const std::string&);  // Error(usage)
 
 struct ConvertOptions {
   std::filesystem::path input, model_dir, out;
-  bool swap = false;                 // false: A's face becomes B's; true: B's becomes A's
+  bool swap = false;  // false: A's face becomes B's; true: B's becomes A's
   FaceChoice faces = FaceChoice::largest;
-  std::vector<int> tracks;           // only faces of these tracks (as extract numbers them); empty: no restriction
+  std::vector<int>
+      tracks;  // only faces of these tracks (as extract numbers them); empty: no restriction
   ComposeOptions compose;
   SinkOptions sink;
   DetectorOptions detection;
   std::string device = "auto";
   std::string precision = "auto";
-  int batch = 16;                    // faces per pass through the model
-  std::string command;               // the command line, for the manifest
+  int batch = 16;       // faces per pass through the model
+  std::string command;  // the command line, for the manifest
   bool manifest = true;
   bool quiet = false;
 };
 
 struct ConvertReport {
   std::int64_t frames = 0, frames_changed = 0, faces = 0, damaged_frames = 0;
-  std::vector<std::string> notes;    // what could not be kept exactly as it was
+  std::vector<std::string> notes;  // what could not be kept exactly as it was
 };
 // Two passes: the first finds and tracks the faces, the second decodes, swaps and writes. Frames without a face are
 // written as they were. Error(nothing_found) where no frame has one.
 ConvertReport convert(const ConvertOptions&);
 
 // Faces through the model: encode each view and decode it with the decoder of `to`. Pictures are [size,size,3].
-std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views, Side to);
+std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
+                                   Side to);
 
 // The part of a frame that the model sees of this face.
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view, int size);
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view,
+                     int size);
 
 }  // namespace faceswap

@@ -12,10 +12,10 @@ namespace faceswap {
 namespace {
 
 constexpr double kWideEgg = 1.18, kCoreEgg = 0.72, kFallbackEgg = 1.1;
-constexpr float kNear = 0.12f;                               // least exp(-d^2/2)
-constexpr double kBlur = 2, kClose = 10, kOpen = 7;          // deviation and radii, canonical pixels
-constexpr std::array<float, 3> kLeastSpread{14, 5, 5};       // L, a, b: even a flat face has this much
-constexpr std::array<float, 3> kTolerance{2.2f, 1.6f, 1.6f}; // spreads per unit of distance
+constexpr float kNear = 0.12f;                          // least exp(-d^2/2)
+constexpr double kBlur = 2, kClose = 10, kOpen = 7;     // deviation and radii, canonical pixels
+constexpr std::array<float, 3> kLeastSpread{14, 5, 5};  // L, a, b: even a flat face has this much
+constexpr std::array<float, 3> kTolerance{2.2f, 1.6f, 1.6f};  // spreads per unit of distance
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
@@ -32,7 +32,9 @@ float median(std::vector<float> values) {
   return *middle;
 }
 
-struct ColorModel { std::array<float, 3> center, spread; };
+struct ColorModel {
+  std::array<float, 3> center, spread;
+};
 
 // Median, and the median distance from it scaled to a deviation: the odd beard or shadow does not move them.
 ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::size_t>& samples) {
@@ -47,9 +49,10 @@ ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::siz
   return model;
 }
 
-void erode_by(FloatImage& mask, double radius) {             // negative grows
+void erode_by(FloatImage& mask, double radius) {  // negative grows
   FloatImage out(mask.width, mask.height, 1);
-  kernels::erode<kernels::Host>(host(), mask.pixels.data(), out.pixels.data(), mask.height, mask.width, static_cast<float>(radius));
+  kernels::erode<kernels::Host>(host(), mask.pixels.data(), out.pixels.data(), mask.height,
+                                mask.width, static_cast<float>(radius));
   mask = std::move(out);
 }
 
@@ -83,21 +86,25 @@ FloatImage skin_in_view(const FloatImage& picture, const kernels::View& view) {
   const int size = picture.width;
   const std::int64_t pixels = static_cast<std::int64_t>(size) * size;
   const Similarity position = view_to_canonical(view, size);
-  const double canonical = 1 / position.scale();             // one canonical pixel, in pixels of the view
+  const double canonical = 1 / position.scale();  // one canonical pixel, in pixels of the view
   std::vector<float> smooth(picture.pixels.size()), lab(picture.pixels.size());
-  kernels::gaussian_blur<kernels::Host>(host(), picture.pixels.data(), smooth.data(), size, size, 3, static_cast<float>(kBlur * canonical));
+  kernels::gaussian_blur<kernels::Host>(host(), picture.pixels.data(), smooth.data(), size, size, 3,
+                                        static_cast<float>(kBlur * canonical));
   kernels::rgb_to_lab<kernels::Host>(host(), smooth.data(), lab.data(), pixels);
 
   std::vector<std::size_t> samples;
   for (int y = 0; y < size; ++y) {
     for (int x = 0; x < size; ++x) {
-      if (is_sample_place(position({static_cast<double>(x), static_cast<double>(y)}))) samples.push_back(static_cast<std::size_t>(y) * size + x);
+      if (is_sample_place(position({static_cast<double>(x), static_cast<double>(y)})))
+        samples.push_back(static_cast<std::size_t>(y) * size + x);
     }
   }
-  if (samples.empty()) return egg_in_view(size, view, kFallbackEgg);  // the view shows no cheek to learn from
+  if (samples.empty())
+    return egg_in_view(size, view, kFallbackEgg);  // the view shows no cheek to learn from
   const ColorModel model = learn_color(lab, samples);
 
-  const FloatImage wide = egg_in_view(size, view, kWideEgg), core = egg_in_view(size, view, kCoreEgg);
+  const FloatImage wide = egg_in_view(size, view, kWideEgg),
+                   core = egg_in_view(size, view, kCoreEgg);
   FloatImage mask(size, size, 1);
   for (std::size_t i = 0; i < mask.pixels.size(); ++i) {
     float distance2 = 0;
@@ -108,13 +115,16 @@ FloatImage skin_in_view(const FloatImage& picture, const kernels::View& view) {
     const bool skin = std::exp(-0.5f * distance2) > kNear && wide.pixels[i] > 0.5f;
     mask.pixels[i] = skin || core.pixels[i] > 0.5f ? 1.f : 0.f;
   }
-  erode_by(mask, -kClose * canonical);                       // close: brows, glasses, nostrils
+  erode_by(mask, -kClose * canonical);  // close: brows, glasses, nostrils
   erode_by(mask, kClose * canonical);
-  erode_by(mask, kOpen * canonical);                         // open: thin bridges to an ear or a hand
+  erode_by(mask, kOpen * canonical);  // open: thin bridges to an ear or a hand
   erode_by(mask, -kOpen * canonical);
-  for (std::size_t i = 0; i < mask.pixels.size(); ++i) mask.pixels[i] = std::min(mask.pixels[i], wide.pixels[i] > 0.5f ? 1.f : 0.f);
+  for (std::size_t i = 0; i < mask.pixels.size(); ++i)
+    mask.pixels[i] = std::min(mask.pixels[i], wide.pixels[i] > 0.5f ? 1.f : 0.f);
   const Point middle = position.inverse()({128, 135});
-  const auto at = [size](double v) { return std::clamp(static_cast<int>(std::lround(v)), 0, size - 1); };
+  const auto at = [size](double v) {
+    return std::clamp(static_cast<int>(std::lround(v)), 0, size - 1);
+  };
   keep_component(mask, at(middle.x), at(middle.y));
   return mask;
 }

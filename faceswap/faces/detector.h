@@ -11,9 +11,9 @@
 namespace faceswap {
 
 struct DetectorOptions {
-  std::string detector = "cascade";      // or "yunet=FILE"
-  double min_face = 0.12;                // smallest face side, share of the frame's short side
-  int threads = 0;                       // 0: all cores
+  std::string detector = "cascade";  // or "yunet=FILE"
+  double min_face = 0.12;            // smallest face side, share of the frame's short side
+  int threads = 0;                   // 0: all cores
 };
 
 // Detects and tracks. Feed frames in order (gaps are fine: gap = frames skipped since the last one). Tracks are smoothed
@@ -29,6 +29,8 @@ class FaceTracker {
   virtual void finish() = 0;
   virtual double good_confidence() const = 0;  // from here a face is clear enough to learn from
 };
-std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions&, const SourceInfo& source);  // Error(input) for a bad model file, Error(usage)
+std::unique_ptr<FaceTracker> make_tracker(
+    const DetectorOptions&,
+    const SourceInfo& source);  // Error(input) for a bad model file, Error(usage)
 
 }  // namespace faceswap

@@ -17,18 +17,24 @@ namespace {
 namespace fs = std::filesystem;
 
 void check(const ExtractOptions& options) {
-  const auto refuse = [](const std::string& message) { throw Error(ErrorKind::usage, "extract: " + message); };
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorKind::usage, "extract: " + message);
+  };
   if (options.inputs.empty()) refuse("no input; name clips, folders of pictures or pictures");
   if (options.out.empty()) refuse("no output folder; name one with -o");
   if (options.every < 1) refuse(fmt::format("--every must be at least 1, got {}", options.every));
-  if (options.size < 64 || options.size > 1024) refuse(fmt::format("--size must lie in 64..1024, got {}", options.size));
-  if (options.max_faces < 0) refuse(fmt::format("the largest number of faces must not be negative, got {}", options.max_faces));
+  if (options.size < 64 || options.size > 1024)
+    refuse(fmt::format("--size must lie in 64..1024, got {}", options.size));
+  if (options.max_faces < 0)
+    refuse(
+        fmt::format("the largest number of faces must not be negative, got {}", options.max_faces));
   std::error_code ignored;
   if (fs::exists(options.out, ignored) && !fs::is_directory(options.out, ignored))
     refuse(fmt::format("{} is a file; the output must be a folder", options.out.string()));
   for (const fs::path& input : options.inputs) {
     if (!fs::exists(input, ignored)) open_source(input);  // throws, in its own words
-    if (fs::equivalent(input, options.out, ignored)) refuse(fmt::format("{} is the input as well as the output", input.string()));
+    if (fs::equivalent(input, options.out, ignored))
+      refuse(fmt::format("{} is the input as well as the output", input.string()));
   }
   if (!options.force && fs::is_directory(options.out, ignored)) {
     bool holds_faces = true;
@@ -38,16 +44,22 @@ void check(const ExtractOptions& options) {
       if (e.kind() != ErrorKind::nothing_found) throw;
       holds_faces = false;
     }
-    if (holds_faces) refuse(fmt::format("{} already holds pictures; name another folder, or use --force to add to it", options.out.string()));
+    if (holds_faces)
+      refuse(
+          fmt::format("{} already holds pictures; name another folder, or use --force to add to it",
+                      options.out.string()));
   }
 }
 
 // The clip's name as a file name that is harmless everywhere: no separators, no control characters, no leading dot or dash.
 std::string safe_stem(const fs::path& input) {
   const fs::path named = input.has_filename() ? input : input.parent_path();
-  std::string stem = (fs::is_directory(named) ? named.filename() : named.stem()).string().substr(0, 80);
+  std::string stem =
+      (fs::is_directory(named) ? named.filename() : named.stem()).string().substr(0, 80);
   for (char& c : stem)
-    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '.' && c != '_') c = c == '-' ? '-' : '_';
+    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '.' &&
+        c != '_')
+      c = c == '-' ? '-' : '_';
   stem.erase(0, stem.find_first_not_of("-."));
   return stem.empty() ? "clip" : stem;
 }
@@ -63,25 +75,32 @@ class Extraction {
     check(options_);
     std::error_code problem;
     const bool fresh = fs::create_directories(options_.out, problem);
-    if (problem) throw Error(ErrorKind::disk, fmt::format("{}: the folder cannot be made: {}", options_.out.string(), problem.message()));
+    if (problem)
+      throw Error(ErrorKind::disk, fmt::format("{}: the folder cannot be made: {}",
+                                               options_.out.string(), problem.message()));
     try {
       for (const fs::path& input : options_.inputs) {
         take(input);
         if (stop_signal()) break;
       }
       if (report_.faces == 0 && !stop_signal()) {
-        const std::string where = options_.inputs.size() == 1 ? options_.inputs[0].string() : fmt::format("{} inputs", options_.inputs.size());
+        const std::string where = options_.inputs.size() == 1
+                                      ? options_.inputs[0].string()
+                                      : fmt::format("{} inputs", options_.inputs.size());
         throw Error(ErrorKind::nothing_found,
-                    fmt::format("{}: no face was found in {} frames; faces must look roughly at the camera and be at least {:.0f} % of the frame's short side; "
+                    fmt::format("{}: no face was found in {} frames; faces must look roughly at "
+                                "the camera and be at least {:.0f} % of the frame's short side; "
                                 "try --detector yunet=FILE for turned, dark or small ones",
                                 where, looked_at_, 100 * options_.detection.min_face));
       }
-      if (options_.sheet && !sheet_.empty()) write_png(options_.out / "sheet.png", sheet_.picture());
+      if (options_.sheet && !sheet_.empty())
+        write_png(options_.out / "sheet.png", sheet_.picture());
     } catch (...) {
       if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // only if it is empty
       throw;
     }
-    for (const auto& [track, count] : per_track_) report_.faces_per_track.emplace_back(track, count);
+    for (const auto& [track, count] : per_track_)
+      report_.faces_per_track.emplace_back(track, count);
     report_.tracks = static_cast<int>(per_track_.size());
     return report_;
   }
@@ -91,7 +110,8 @@ class Extraction {
 
   void take(const fs::path& input) {
     std::string stem = safe_stem(input);
-    for (int copy = 2; !stems_.insert(stem).second; ++copy) stem = fmt::format("{}-{}", safe_stem(input), copy);
+    for (int copy = 2; !stems_.insert(stem).second; ++copy)
+      stem = fmt::format("{}-{}", safe_stem(input), copy);
     const bool was_stopped = stop_signal() != 0;
     const FacesByFrame faces = find(input, stem);
     if (!faces.empty()) cut_out(input, stem, faces, !was_stopped && stop_signal() != 0);
@@ -122,7 +142,8 @@ class Extraction {
       if (face.frame % every != 0) continue;
       with_face.insert(face.frame);
       std::vector<Face>& here = faces[face.frame];
-      const bool room = options_.max_faces == 0 || static_cast<int>(here.size()) < options_.max_faces;
+      const bool room =
+          options_.max_faces == 0 || static_cast<int>(here.size()) < options_.max_faces;
       if (room && face.confidence >= tracker->good_confidence()) here.push_back(std::move(face));
       if (here.empty()) faces.erase(face.frame);
     }
@@ -135,23 +156,28 @@ class Extraction {
   }
 
   // stopped: a stop signal ended the search; the faces found by then are still written. A signal that comes later ends this too.
-  void cut_out(const fs::path& input, const std::string& stem, const FacesByFrame& faces, bool stopped) {
+  void cut_out(const fs::path& input, const std::string& stem, const FacesByFrame& faces,
+               bool stopped) {
     const std::unique_ptr<FrameSource> source = open_source(input);
-    Progress progress("writing faces of " + stem, static_cast<std::int64_t>(faces.size()), options_.quiet);
+    Progress progress("writing faces of " + stem, static_cast<std::int64_t>(faces.size()),
+                      options_.quiet);
     std::map<int, int> track_numbers;  // the tracker's, from 0 in each clip -> this call's
     Frame frame;
     std::int64_t done = 0;
-    for (auto next = faces.begin(); next != faces.end() && (stopped || !stop_signal()) && source->next(frame);) {
+    for (auto next = faces.begin();
+         next != faces.end() && (stopped || !stop_signal()) && source->next(frame);) {
       if (frame.index < next->first) continue;
       int k = 0;
       for (Face face : next->second) {
         face.track = track_numbers.try_emplace(face.track, next_track_).first->second;
         next_track_ = std::max(next_track_, face.track + 1);
         face.crop_size = options_.size;
-        if (source->info().kind != SourceInfo::video && !frame.name.empty()) face.source = frame.name;
+        if (source->info().kind != SourceInfo::video && !frame.name.empty())
+          face.source = frame.name;
         const Image crop = crop_face(frame.rgb, face.to_canonical, options_.size);
         face.sharpness = laplacian_variance(to_gray(crop));
-        write_face(options_.out / fmt::format("{}_{:06}_{}.png", stem, face.frame, k++), crop, face);
+        write_face(options_.out / fmt::format("{}_{:06}_{}.png", stem, face.frame, k++), crop,
+                   face);
         if (options_.sheet) sheet_.add(face.track, crop);
         ++per_track_[face.track];
         ++report_.faces;
@@ -165,7 +191,7 @@ class Extraction {
   const ExtractOptions& options_;
   ExtractReport report_;
   ContactSheet sheet_;
-  std::set<std::string> stems_;              // used in this call, so that two clips of one name keep apart
+  std::set<std::string> stems_;  // used in this call, so that two clips of one name keep apart
   std::map<int, std::int64_t> per_track_;
   std::int64_t looked_at_ = 0;
   int next_track_ = 0;

@@ -10,16 +10,17 @@ namespace faceswap {
 struct ExtractOptions {
   std::vector<std::filesystem::path> inputs;
   std::filesystem::path out;
-  int every = 6;               // keep every Nth frame (videos and folders)
-  int size = 256;              // crop side in pixels
+  int every = 6;   // keep every Nth frame (videos and folders)
+  int size = 256;  // crop side in pixels
   DetectorOptions detection;
-  int max_faces = 0;           // per frame, largest first; 0: all
-  bool force = false;          // write into a folder that already holds faces
+  int max_faces = 0;   // per frame, largest first; 0: all
+  bool force = false;  // write into a folder that already holds faces
   bool quiet = false;
-  bool sheet = true;           // writes sheet.png, a contact sheet by track
+  bool sheet = true;  // writes sheet.png, a contact sheet by track
 };
 struct ExtractReport {
-  std::int64_t frames_read = 0, frames_used = 0, frames_without_face = 0, faces = 0, damaged_frames = 0;
+  std::int64_t frames_read = 0, frames_used = 0, frames_without_face = 0, faces = 0,
+               damaged_frames = 0;
   int tracks = 0;
   std::vector<std::pair<int, std::int64_t>> faces_per_track;
 };

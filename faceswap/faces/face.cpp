@@ -43,7 +43,10 @@ Similarity canonical_to_crop(int size) {
 // Mirrored fits cannot come out: a complex factor only turns and scales.
 Similarity fit_similarity(const std::vector<Point>& from, const std::vector<Point>& to) {
   if (from.size() != to.size() || from.size() < 2)
-    throw Error(ErrorKind::failure, fmt::format("fit_similarity: expects two lists of at least 2 points each, got {} and {}", from.size(), to.size()));
+    throw Error(
+        ErrorKind::failure,
+        fmt::format("fit_similarity: expects two lists of at least 2 points each, got {} and {}",
+                    from.size(), to.size()));
   const double n = static_cast<double>(from.size());
   Point mean_from, mean_to;
   for (std::size_t i = 0; i < from.size(); ++i) {
@@ -60,24 +63,34 @@ Similarity fit_similarity(const std::vector<Point>& from, const std::vector<Poin
   }
   if (!(spread > 0)) throw Error(ErrorKind::failure, "fit_similarity: all points lie on one spot");
   const double a = re / spread, b = im / spread;
-  return {a, b, mean_to.x - a * mean_from.x + b * mean_from.y, mean_to.y - b * mean_from.x - a * mean_from.y};
+  return {a, b, mean_to.x - a * mean_from.x + b * mean_from.y,
+          mean_to.y - b * mean_from.x - a * mean_from.y};
 }
 
 Image crop_face(const Image& frame, const Similarity& to_canonical, int size) {
-  if (frame.empty() || frame.width < 1 || frame.height < 1) throw Error(ErrorKind::failure, "crop_face: the frame is empty");
-  if (size < 1) throw Error(ErrorKind::failure, fmt::format("crop_face: size must be at least 1, got {}", size));
+  if (frame.empty() || frame.width < 1 || frame.height < 1)
+    throw Error(ErrorKind::failure, "crop_face: the frame is empty");
+  if (size < 1)
+    throw Error(ErrorKind::failure,
+                fmt::format("crop_face: size must be at least 1, got {}", size));
   const Similarity crop_to_frame = to_canonical.then(canonical_to_crop(size)).inverse();
-  const int supersample = std::clamp(static_cast<int>(std::ceil(crop_to_frame.scale() - 0.1)), 1, 8);
-  std::vector<float> values(static_cast<std::size_t>(size) * size * frame.channels);  // [size, size, channels]
-  kernels::affine_warp<kernels::Host, std::uint8_t>(kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
-                                                    values.data(), size, size, frame.channels, crop_to_frame.affine(), supersample);
+  const int supersample =
+      std::clamp(static_cast<int>(std::ceil(crop_to_frame.scale() - 0.1)), 1, 8);
+  std::vector<float> values(static_cast<std::size_t>(size) * size *
+                            frame.channels);  // [size, size, channels]
+  kernels::affine_warp<kernels::Host, std::uint8_t>(
+      kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
+      values.data(), size, size, frame.channels, crop_to_frame.affine(), supersample);
   Image crop(size, size, frame.channels);
-  for (std::size_t i = 0; i < values.size(); ++i) crop.pixels[i] = static_cast<std::uint8_t>(std::lround(std::clamp(values[i], 0.0f, 1.0f) * 255.0f));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    crop.pixels[i] =
+        static_cast<std::uint8_t>(std::lround(std::clamp(values[i], 0.0f, 1.0f) * 255.0f));
   return crop;
 }
 
 FloatImage egg_mask(int size, double growth) {
-  constexpr double kCenter = 128, kRadiusX = 74, kRadiusUp = 62, kRadiusDown = 92, kNarrowing = 0.22;
+  constexpr double kCenter = 128, kRadiusX = 74, kRadiusUp = 62, kRadiusDown = 92,
+                   kNarrowing = 0.22;
   // level 1 is the outline; level < 1 inside. The lower half loses width towards the chin.
   const auto level = [growth](double x, double y) {
     const double v = (y - kCenter) / (growth * (y < kCenter ? kRadiusUp : kRadiusDown));
@@ -91,8 +104,11 @@ FloatImage egg_mask(int size, double growth) {
     for (int x = 0; x < size; ++x) {
       const Point p = to_canonical({static_cast<double>(x), static_cast<double>(y)});
       const double here = level(p.x, p.y), h = 0.5 * pixel;
-      const double slope = std::hypot(level(p.x + h, p.y) - level(p.x - h, p.y), level(p.x, p.y + h) - level(p.x, p.y - h));  // change per pixel
-      *mask.at(x, y) = static_cast<float>(std::clamp(0.5 + (1 - here) / std::max(slope, 1e-9), 0.0, 1.0));
+      const double slope =
+          std::hypot(level(p.x + h, p.y) - level(p.x - h, p.y),
+                     level(p.x, p.y + h) - level(p.x, p.y - h));  // change per pixel
+      *mask.at(x, y) =
+          static_cast<float>(std::clamp(0.5 + (1 - here) / std::max(slope, 1e-9), 0.0, 1.0));
     }
   return mask;
 }

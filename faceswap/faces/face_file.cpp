@@ -17,13 +17,14 @@ using nlohmann::json;
 
 constexpr const char* kSchema = "doppel-face/1";
 constexpr const char* kKeyword = "doppel-face";
-constexpr std::size_t kMaxJson = 16384;   // bytes; a real record has about 500
-constexpr std::size_t kMaxName = 1024;    // bytes of the source's file name
+constexpr std::size_t kMaxJson = 16384;  // bytes; a real record has about 500
+constexpr std::size_t kMaxName = 1024;   // bytes of the source's file name
 constexpr int kMaxDepth = 4;
-constexpr double kMaxCoordinate = 1e7;    // pixels
+constexpr double kMaxCoordinate = 1e7;  // pixels
 
 [[noreturn]] void refuse(const std::string& field, const std::string& why) {
-  throw Error(ErrorKind::damaged, fmt::format("face metadata: field \"{}\" {}; extract the faces again", field, why));
+  throw Error(ErrorKind::damaged,
+              fmt::format("face metadata: field \"{}\" {}; extract the faces again", field, why));
 }
 
 const json& member(const json& object, const char* field) {
@@ -35,20 +36,26 @@ const json& member(const json& object, const char* field) {
 double number(const json& value, const std::string& field, double lowest, double highest) {
   if (!value.is_number()) refuse(field, fmt::format("must be a number, got {}", value.type_name()));
   const double v = value.get<double>();
-  if (!std::isfinite(v) || v < lowest || v > highest) refuse(field, fmt::format("must lie in [{}, {}], got {}", lowest, highest, v));
+  if (!std::isfinite(v) || v < lowest || v > highest)
+    refuse(field, fmt::format("must lie in [{}, {}], got {}", lowest, highest, v));
   return v;
 }
 
-std::int64_t integer(const json& value, const std::string& field, std::int64_t lowest, std::int64_t highest) {
-  const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX) : value.is_number_integer();
+std::int64_t integer(const json& value, const std::string& field, std::int64_t lowest,
+                     std::int64_t highest) {
+  const bool fits = value.is_number_unsigned()
+                        ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX)
+                        : value.is_number_integer();
   if (!fits) refuse(field, "must be a whole number");
   const auto v = value.get<std::int64_t>();
-  if (v < lowest || v > highest) refuse(field, fmt::format("must lie in [{}, {}], got {}", lowest, highest, v));
+  if (v < lowest || v > highest)
+    refuse(field, fmt::format("must lie in [{}, {}], got {}", lowest, highest, v));
   return v;
 }
 
 const json& array_of(const json& value, const std::string& field, std::size_t count) {
-  if (!value.is_array() || value.size() != count) refuse(field, fmt::format("must be a list of {} entries", count));
+  if (!value.is_array() || value.size() != count)
+    refuse(field, fmt::format("must be a list of {} entries", count));
   return value;
 }
 
@@ -56,29 +63,38 @@ const json& array_of(const json& value, const std::string& field, std::size_t co
 
 std::string to_json(const Face& face) {
   const Similarity& s = face.to_canonical;
-  for (const double v : {s.a, s.b, s.tx, s.ty, face.eyes[0].x, face.eyes[0].y, face.eyes[1].x, face.eyes[1].y, face.box_x, face.box_y, face.box_side,
-                         face.confidence, face.sharpness, face.seconds})
+  for (const double v :
+       {s.a, s.b, s.tx, s.ty, face.eyes[0].x, face.eyes[0].y, face.eyes[1].x, face.eyes[1].y,
+        face.box_x, face.box_y, face.box_side, face.confidence, face.sharpness, face.seconds})
     if (!std::isfinite(v))
-      throw Error(ErrorKind::failure, fmt::format("face of {} frame {}: a value is not finite, so it cannot be saved", face.source, face.frame));
-  const json record = {{"schema", kSchema},
-                       {"source", face.source.substr(0, kMaxName)},
-                       {"frame", face.frame},
-                       {"pts", face.pts},
-                       {"seconds", face.seconds},
-                       {"track", face.track},
-                       {"to_canonical", {s.a, s.b, s.tx, s.ty}},
-                       {"eyes", {{face.eyes[0].x, face.eyes[0].y}, {face.eyes[1].x, face.eyes[1].y}}},
-                       {"box", {face.box_x, face.box_y, face.box_side}},
-                       {"confidence", face.confidence},
-                       {"sharpness", face.sharpness},
-                       {"crop_size", face.crop_size}};
-  return record.dump(-1, ' ', false, json::error_handler_t::replace);  // file names need not be UTF-8, JSON must
+      throw Error(ErrorKind::failure,
+                  fmt::format("face of {} frame {}: a value is not finite, so it cannot be saved",
+                              face.source, face.frame));
+  const json record = {
+      {"schema", kSchema},
+      {"source", face.source.substr(0, kMaxName)},
+      {"frame", face.frame},
+      {"pts", face.pts},
+      {"seconds", face.seconds},
+      {"track", face.track},
+      {"to_canonical", {s.a, s.b, s.tx, s.ty}},
+      {"eyes", {{face.eyes[0].x, face.eyes[0].y}, {face.eyes[1].x, face.eyes[1].y}}},
+      {"box", {face.box_x, face.box_y, face.box_side}},
+      {"confidence", face.confidence},
+      {"sharpness", face.sharpness},
+      {"crop_size", face.crop_size}};
+  return record.dump(-1, ' ', false,
+                     json::error_handler_t::replace);  // file names need not be UTF-8, JSON must
 }
 
 Face face_from_json(const std::string& text) {
-  if (text.size() > kMaxJson) throw Error(ErrorKind::damaged, fmt::format("face metadata: {} bytes, at most {} are accepted", text.size(), kMaxJson));
+  if (text.size() > kMaxJson)
+    throw Error(ErrorKind::damaged, fmt::format("face metadata: {} bytes, at most {} are accepted",
+                                                text.size(), kMaxJson));
   const auto shallow = [](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxDepth) throw Error(ErrorKind::damaged, fmt::format("face metadata: nested deeper than {} levels", kMaxDepth));
+    if (depth > kMaxDepth)
+      throw Error(ErrorKind::damaged,
+                  fmt::format("face metadata: nested deeper than {} levels", kMaxDepth));
     return true;
   };
   json record;
@@ -88,13 +104,16 @@ Face face_from_json(const std::string& text) {
     throw Error(ErrorKind::damaged, fmt::format("face metadata: not JSON: {}", e.what()));
   }
   if (!record.is_object()) throw Error(ErrorKind::damaged, "face metadata: expected a JSON object");
-  static const std::vector<std::string> known = {"schema",       "source", "frame", "pts",        "seconds",   "track",
-                                                 "to_canonical", "eyes",   "box",   "confidence", "sharpness", "crop_size"};
+  static const std::vector<std::string> known = {
+      "schema",       "source", "frame", "pts",        "seconds",   "track",
+      "to_canonical", "eyes",   "box",   "confidence", "sharpness", "crop_size"};
   for (const auto& item : record.items())
-    if (std::find(known.begin(), known.end(), item.key()) == known.end()) refuse(item.key().substr(0, 40), fmt::format("is not part of {}", kSchema));
+    if (std::find(known.begin(), known.end(), item.key()) == known.end())
+      refuse(item.key().substr(0, 40), fmt::format("is not part of {}", kSchema));
 
   const json& schema = member(record, "schema");
-  if (!schema.is_string() || schema.get_ref<const std::string&>() != kSchema) refuse("schema", fmt::format("must be \"{}\"", kSchema));
+  if (!schema.is_string() || schema.get_ref<const std::string&>() != kSchema)
+    refuse("schema", fmt::format("must be \"{}\"", kSchema));
   Face face;
   const json& source = member(record, "source");
   if (!source.is_string() || source.get_ref<const std::string&>().size() > 3 * kMaxName)
@@ -106,14 +125,17 @@ Face face_from_json(const std::string& text) {
   face.track = static_cast<int>(integer(member(record, "track"), "track", 0, 1 << 30));
   const json& similarity = array_of(member(record, "to_canonical"), "to_canonical", 4);
   double values[4];
-  for (std::size_t i = 0; i < 4; ++i) values[i] = number(similarity[i], "to_canonical", -kMaxCoordinate, kMaxCoordinate);
+  for (std::size_t i = 0; i < 4; ++i)
+    values[i] = number(similarity[i], "to_canonical", -kMaxCoordinate, kMaxCoordinate);
   face.to_canonical = {values[0], values[1], values[2], values[3]};
   const double scale = face.to_canonical.scale();
-  if (scale < 1e-3 || scale > 1e3) refuse("to_canonical", fmt::format("has the impossible scale {}", scale));
+  if (scale < 1e-3 || scale > 1e3)
+    refuse("to_canonical", fmt::format("has the impossible scale {}", scale));
   const json& eyes = array_of(member(record, "eyes"), "eyes", 2);
   for (std::size_t i = 0; i < 2; ++i) {
     const json& eye = array_of(eyes[i], "eyes", 2);
-    face.eyes[i] = {number(eye[0], "eyes", -kMaxCoordinate, kMaxCoordinate), number(eye[1], "eyes", -kMaxCoordinate, kMaxCoordinate)};
+    face.eyes[i] = {number(eye[0], "eyes", -kMaxCoordinate, kMaxCoordinate),
+                    number(eye[1], "eyes", -kMaxCoordinate, kMaxCoordinate)};
   }
   const json& box = array_of(member(record, "box"), "box", 3);
   face.box_x = number(box[0], "box", -kMaxCoordinate, kMaxCoordinate);
@@ -127,16 +149,20 @@ Face face_from_json(const std::string& text) {
 
 void write_face(const std::filesystem::path& path, const Image& crop, const Face& face) {
   if (crop.channels != 3 || crop.width != face.crop_size || crop.height != face.crop_size)
-    throw Error(ErrorKind::failure, fmt::format("write_face: {}: crop is {}x{}x{}, its metadata says {}x{}x3", path.string(), crop.width, crop.height,
-                                                crop.channels, face.crop_size, face.crop_size));
+    throw Error(
+        ErrorKind::failure,
+        fmt::format("write_face: {}: crop is {}x{}x{}, its metadata says {}x{}x3", path.string(),
+                    crop.width, crop.height, crop.channels, face.crop_size, face.crop_size));
   write_png(path, crop, {{kKeyword, to_json(face)}});
 }
 
 FaceFile read_face(const std::filesystem::path& path) {
   const std::optional<std::string> text = read_png_text(path, kKeyword);
   if (!text)
-    throw Error(ErrorKind::input, fmt::format("{}: not a face picture: the \"{}\" chunk that `doppel extract` writes is missing; move the file out of the folder",
-                                              path.string(), kKeyword));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: not a face picture: the \"{}\" chunk that `doppel extract` writes "
+                            "is missing; move the file out of the folder",
+                            path.string(), kKeyword));
   FaceFile file;
   file.path = path;
   try {
@@ -146,24 +172,36 @@ FaceFile read_face(const std::filesystem::path& path) {
   }
   file.crop = read_image(path);
   if (file.crop.width != file.face.crop_size || file.crop.height != file.face.crop_size)
-    throw Error(ErrorKind::damaged, fmt::format("{}: the picture is {}x{}, its metadata says {}x{}; extract the faces again", path.string(),
-                                                file.crop.width, file.crop.height, file.face.crop_size, file.face.crop_size));
+    throw Error(
+        ErrorKind::damaged,
+        fmt::format("{}: the picture is {}x{}, its metadata says {}x{}; extract the faces again",
+                    path.string(), file.crop.width, file.crop.height, file.face.crop_size,
+                    file.face.crop_size));
   return file;
 }
 
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
   std::error_code problem;
   if (!std::filesystem::is_directory(folder, problem))
-    throw Error(ErrorKind::input, fmt::format("{}: no such folder of faces; `doppel extract` makes one", folder.string()));
+    throw Error(
+        ErrorKind::input,
+        fmt::format("{}: no such folder of faces; `doppel extract` makes one", folder.string()));
   std::vector<std::filesystem::path> faces;
   std::filesystem::directory_iterator entries(folder, problem);
-  if (problem) throw Error(ErrorKind::input, fmt::format("{}: cannot be listed: {}", folder.string(), problem.message()));
+  if (problem)
+    throw Error(ErrorKind::input,
+                fmt::format("{}: cannot be listed: {}", folder.string(), problem.message()));
   for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file(problem) && entry.path().extension() == ".png" && name != "sheet.png" && name.front() != '.') faces.push_back(entry.path());
+    if (entry.is_regular_file(problem) && entry.path().extension() == ".png" &&
+        name != "sheet.png" && name.front() != '.')
+      faces.push_back(entry.path());
   }
   if (faces.empty())
-    throw Error(ErrorKind::nothing_found, fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first", folder.string()));
+    throw Error(
+        ErrorKind::nothing_found,
+        fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first",
+                    folder.string()));
   std::sort(faces.begin(), faces.end());
   return faces;
 }

@@ -11,33 +11,36 @@ namespace faceswap {
 
 // One face seen in one frame, in pixels of the tracker's working picture.
 struct Sighting {
-  Point center;                        // of the detector's square, which is turned by roll
-  double side = 0, roll = 0;           // pixels, radians
+  Point center;               // of the detector's square, which is turned by roll
+  double side = 0, roll = 0;  // pixels, radians
   double confidence = 0;
-  double eye_votes = 0;                // of the last search for the eyes, part of the confidence
-  std::optional<Point> eyes[2];        // image-left, image-right, where they were found
+  double eye_votes = 0;          // of the last search for the eyes, part of the confidence
+  std::optional<Point> eyes[2];  // image-left, image-right, where they were found
 };
 
 // A place of the square, in shares of its side from its upper left corner before it was turned.
 inline Point place_in(const Sighting& s, Point share) {
-  const double c = std::cos(s.roll), sn = std::sin(s.roll), x = (share.x - 0.5) * s.side, y = (share.y - 0.5) * s.side;
+  const double c = std::cos(s.roll), sn = std::sin(s.roll), x = (share.x - 0.5) * s.side,
+               y = (share.y - 0.5) * s.side;
   return {s.center.x + c * x - sn * y, s.center.y + sn * x + c * y};
 }
 
 // The map from the picture to a size x size patch that shows the square (grown by `zoom`) upright.
 inline Similarity square_to_patch(const Sighting& s, double zoom, int size) {
-  const double scale = size / (zoom * s.side), a = scale * std::cos(s.roll), b = -scale * std::sin(s.roll), middle = 0.5 * (size - 1);
-  return {a, b, middle - (a * s.center.x - b * s.center.y), middle - (b * s.center.x + a * s.center.y)};
+  const double scale = size / (zoom * s.side), a = scale * std::cos(s.roll),
+               b = -scale * std::sin(s.roll), middle = 0.5 * (size - 1);
+  return {a, b, middle - (a * s.center.x - b * s.center.y),
+          middle - (b * s.center.x + a * s.center.y)};
 }
 
 struct FinderTraits {
-  double start = 0;                    // confidence from which a track starts
-  double accept = 0;                   // median confidence of a track that is a face
-  double eyes_per_side = 0.4;          // eye distance, share of the square's side
-  double eye_sigma = 0;                // of a measured eye, as a share of the eye distance
-  double box_sigma = 0;                // of an eye guessed from the square; 0: the square says nothing
-  Point eye_in_box[2];                 // where that guess puts the eyes
-  int scan_interval = 1;               // look for new faces every so many frames
+  double start = 0;            // confidence from which a track starts
+  double accept = 0;           // median confidence of a track that is a face
+  double eyes_per_side = 0.4;  // eye distance, share of the square's side
+  double eye_sigma = 0;        // of a measured eye, as a share of the eye distance
+  double box_sigma = 0;        // of an eye guessed from the square; 0: the square says nothing
+  Point eye_in_box[2];         // where that guess puts the eyes
+  int scan_interval = 1;       // look for new faces every so many frames
 };
 
 class FaceFinder {

@@ -8,8 +8,11 @@
 
 namespace faceswap {
 
-void quiet_opencv(int threads);                                                      // thread count, no messages on stderr
-std::unique_ptr<FaceFinder> make_cascade_finder(const DetectorOptions&);             // Error(input): cascades missing
-std::unique_ptr<FaceFinder> make_yunet_finder(const DetectorOptions&, const std::filesystem::path& model);  // Error(input): missing or not YuNet
+void quiet_opencv(int threads);  // thread count, no messages on stderr
+std::unique_ptr<FaceFinder> make_cascade_finder(
+    const DetectorOptions&);  // Error(input): cascades missing
+std::unique_ptr<FaceFinder> make_yunet_finder(
+    const DetectorOptions&,
+    const std::filesystem::path& model);  // Error(input): missing or not YuNet
 
 }  // namespace faceswap

@@ -19,32 +19,37 @@ namespace faceswap {
 namespace {
 
 constexpr int kLongSide = 640;
-constexpr int kCell = 32;                     // sides of the network's input are multiples of this
+constexpr int kCell = 32;  // sides of the network's input are multiples of this
 constexpr int kStrides[3] = {8, 16, 32};
-constexpr double kLowest = 0.5;               // score of what may be a face
-constexpr double kOverlap = 0.3;              // two boxes that share more are one face
+constexpr double kLowest = 0.5;   // score of what may be a face
+constexpr double kOverlap = 0.3;  // two boxes that share more are one face
 
 // Eyes, nose and mouth corners of a face seen from the front, in canonical coordinates: between the two rendered people
 // (mouth at 176) and the people of four clips (about 188).
-const std::vector<Point> kFrontal = {kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
+const std::vector<Point> kFrontal = {
+    kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
 
 struct Detection {
-  double x, y, width, height, score;          // box, in pixels of the network's input
+  double x, y, width, height, score;  // box, in pixels of the network's input
   std::array<Point, 5> points;
 };
 
 double overlap(const Detection& a, const Detection& b) {
-  const double w = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x), h = std::min(a.y + a.height, b.y + b.height) - std::max(a.y, b.y);
+  const double w = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x),
+               h = std::min(a.y + a.height, b.y + b.height) - std::max(a.y, b.y);
   if (w <= 0 || h <= 0) return 0;
   return w * h / (a.width * a.height + b.width * b.height - w * h);
 }
 
 // Keeps the best of each heap of overlapping boxes.
 std::vector<Detection> without_doubles(std::vector<Detection> all) {
-  std::stable_sort(all.begin(), all.end(), [](const Detection& a, const Detection& b) { return a.score > b.score; });
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
   std::vector<Detection> kept;
   for (const Detection& d : all)
-    if (std::none_of(kept.begin(), kept.end(), [&d](const Detection& k) { return overlap(d, k) > kOverlap; })) kept.push_back(d);
+    if (std::none_of(kept.begin(), kept.end(),
+                     [&d](const Detection& k) { return overlap(d, k) > kOverlap; }))
+      kept.push_back(d);
   return kept;
 }
 
@@ -52,37 +57,44 @@ std::vector<Detection> without_doubles(std::vector<Detection> all) {
 // put where the best fit of all five points puts them.
 std::array<Point, 2> steady_eyes(const std::array<Point, 5>& p) {
   const double eyes = std::hypot(p[1].x - p[0].x, p[1].y - p[0].y);
-  const double height = std::hypot(p[3].x + p[4].x - p[0].x - p[1].x, p[3].y + p[4].y - p[0].y - p[1].y) / 2;
-  const double frontal = std::clamp((eyes / std::max(height, 1e-6) - 0.45) / 0.3, 0.0, 1.0);  // 1 at 0.75: about 40 degrees
+  const double height =
+      std::hypot(p[3].x + p[4].x - p[0].x - p[1].x, p[3].y + p[4].y - p[0].y - p[1].y) / 2;
+  const double frontal = std::clamp((eyes / std::max(height, 1e-6) - 0.45) / 0.3, 0.0,
+                                    1.0);  // 1 at 0.75: about 40 degrees
   if (frontal == 1 || height < 1) return {p[0], p[1]};
   const Similarity to_picture = fit_similarity(kFrontal, {p.begin(), p.end()});
   std::array<Point, 2> steady;
   for (std::size_t k = 0; k < 2; ++k) {
     const Point fitted = to_picture(kCanonicalEyes[k]);
-    steady[k] = {frontal * p[k].x + (1 - frontal) * fitted.x, frontal * p[k].y + (1 - frontal) * fitted.y};
+    steady[k] = {frontal * p[k].x + (1 - frontal) * fitted.x,
+                 frontal * p[k].y + (1 - frontal) * fitted.y};
   }
   return steady;
 }
 
 class YunetFinder final : public FaceFinder {
  public:
-  YunetFinder(const DetectorOptions& options, const std::filesystem::path& model) : model_(model), least_(options.min_face) {
+  YunetFinder(const DetectorOptions& options, const std::filesystem::path& model)
+      : model_(model), least_(options.min_face) {
     quiet_opencv(options.threads);
     if (!std::filesystem::is_regular_file(model))
-      throw Error(ErrorKind::input, fmt::format("{}: no such detector model; expected YuNet's face_detection_yunet_2023mar.onnx, "
-                                                "or use --detector cascade",
-                                                model.string()));
+      throw Error(
+          ErrorKind::input,
+          fmt::format(
+              "{}: no such detector model; expected YuNet's face_detection_yunet_2023mar.onnx, "
+              "or use --detector cascade",
+              model.string()));
     try {
       net_ = cv::dnn::readNet(model.string());
-    } catch (const std::exception& e) {
-      refuse(e.what());
-    }
+    } catch (const std::exception& e) { refuse(e.what()); }
     for (const int stride : kStrides)
-      for (const char* part : {"cls_", "obj_", "bbox_", "kps_"}) outputs_.push_back(part + std::to_string(stride));
+      for (const char* part : {"cls_", "obj_", "bbox_", "kps_"})
+        outputs_.push_back(part + std::to_string(stride));
     std::vector<cv::String> names;
     if (!net_.empty()) names = net_.getUnconnectedOutLayersNames();
     for (const cv::String& output : outputs_)
-      if (std::find(names.begin(), names.end(), output) == names.end()) refuse(fmt::format("it has no output named {}", output));
+      if (std::find(names.begin(), names.end(), output) == names.end())
+        refuse(fmt::format("it has no output named {}", output));
     traits_.start = 0.6;
     traits_.accept = 0.7;
     traits_.eye_sigma = 0.035;
@@ -93,26 +105,34 @@ class YunetFinder final : public FaceFinder {
 
   void look(const Image& gray, const Image& rgb) override {
     const int longest = std::max(rgb.width, rgb.height);
-    const double scale = longest > kLongSide ? static_cast<double>(kLongSide) / longest : longest < kLongSide / 2 ? 2.0 : 1.0;
-    const int w = std::max(1, static_cast<int>(std::lround(rgb.width * scale))), h = std::max(1, static_cast<int>(std::lround(rgb.height * scale)));
-    const cv::Mat source(rgb.height, rgb.width, rgb.channels == 1 ? CV_8UC1 : CV_8UC3, const_cast<std::uint8_t*>(rgb.pixels.data()));
-    cv::Mat colour, input(up_to_cells(h), up_to_cells(w), CV_8UC3, cv::Scalar(0, 0, 0));  // the picture lies in the upper left corner
+    const double scale = longest > kLongSide       ? static_cast<double>(kLongSide) / longest
+                         : longest < kLongSide / 2 ? 2.0
+                                                   : 1.0;
+    const int w = std::max(1, static_cast<int>(std::lround(rgb.width * scale))),
+              h = std::max(1, static_cast<int>(std::lround(rgb.height * scale)));
+    const cv::Mat source(rgb.height, rgb.width, rgb.channels == 1 ? CV_8UC1 : CV_8UC3,
+                         const_cast<std::uint8_t*>(rgb.pixels.data()));
+    cv::Mat colour, input(up_to_cells(h), up_to_cells(w), CV_8UC3,
+                          cv::Scalar(0, 0, 0));  // the picture lies in the upper left corner
     cv::cvtColor(source, colour, rgb.channels == 1 ? cv::COLOR_GRAY2BGR : cv::COLOR_RGB2BGR);
-    cv::resize(colour, input(cv::Rect(0, 0, w, h)), cv::Size(w, h), 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
+    cv::resize(colour, input(cv::Rect(0, 0, w, h)), cv::Size(w, h), 0, 0,
+               scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
     std::vector<cv::Mat> tensors;
     try {
       net_.setInput(cv::dnn::blobFromImage(input));
       net_.forward(tensors, outputs_);
-    } catch (const std::exception& e) {
-      refuse(e.what());
-    }
+    } catch (const std::exception& e) { refuse(e.what()); }
     const double smallest = least_ * std::min(w, h);
     std::vector<Detection> all;
-    for (std::size_t level = 0; level < 3; ++level) decode(&tensors[4 * level], kStrides[level], input.cols, input.rows, smallest, all);
+    for (std::size_t level = 0; level < 3; ++level)
+      decode(&tensors[4 * level], kStrides[level], input.cols, input.rows, smallest, all);
 
     // From the network's input to the tracker's working picture.
-    const double sx = static_cast<double>(gray.width) / w, sy = static_cast<double>(gray.height) / h;
-    const auto place = [&](Point p) { return Point{(p.x + 0.5) * sx - 0.5, (p.y + 0.5) * sy - 0.5}; };
+    const double sx = static_cast<double>(gray.width) / w,
+                 sy = static_cast<double>(gray.height) / h;
+    const auto place = [&](Point p) {
+      return Point{(p.x + 0.5) * sx - 0.5, (p.y + 0.5) * sy - 0.5};
+    };
     seen_.clear();
     for (const Detection& d : without_doubles(std::move(all))) {
       Sighting s;
@@ -127,14 +147,18 @@ class YunetFinder final : public FaceFinder {
     }
   }
 
-  std::vector<Sighting> scan(bool turned) override { return turned ? std::vector<Sighting>{} : seen_; }  // it finds turned heads anyway
+  std::vector<Sighting> scan(bool turned) override {
+    return turned ? std::vector<Sighting>{} : seen_;
+  }  // it finds turned heads anyway
 
   std::optional<Sighting> follow(const Sighting& expected, bool) override {
     std::optional<Sighting> nearest;
     double least = 0.5 * expected.side;
     for (const Sighting& s : seen_) {
-      const double distance = std::hypot(s.center.x - expected.center.x, s.center.y - expected.center.y);
-      if (distance < least && s.side > 0.6 * expected.side && s.side < 1.7 * expected.side) least = distance, nearest = s;
+      const double distance =
+          std::hypot(s.center.x - expected.center.x, s.center.y - expected.center.y);
+      if (distance < least && s.side > 0.6 * expected.side && s.side < 1.7 * expected.side)
+        least = distance, nearest = s;
     }
     return nearest;
   }
@@ -143,29 +167,40 @@ class YunetFinder final : public FaceFinder {
   static int up_to_cells(int n) { return (n + kCell - 1) / kCell * kCell; }
 
   [[noreturn]] void refuse(const std::string& why) const {
-    throw Error(ErrorKind::input, fmt::format("{}: not a YuNet model that can be run: {}; expected face_detection_yunet_2023mar.onnx, "
+    throw Error(ErrorKind::input, fmt::format("{}: not a YuNet model that can be run: {}; expected "
+                                              "face_detection_yunet_2023mar.onnx, "
                                               "or use --detector cascade",
                                               model_.string(), why));
   }
 
   // tensors: cls [1,cells,1], obj [1,cells,1], bbox [1,cells,4], kps [1,cells,10]
-  void decode(const cv::Mat* tensors, int stride, int width, int height, double smallest, std::vector<Detection>& out) const {
+  void decode(const cv::Mat* tensors, int stride, int width, int height, double smallest,
+              std::vector<Detection>& out) const {
     const int columns = width / stride, rows = height / stride;
     const std::size_t cells = static_cast<std::size_t>(columns) * rows, values[4] = {1, 1, 4, 10};
     for (int t = 0; t < 4; ++t)
-      if (tensors[t].total() != cells * values[t] || tensors[t].type() != CV_32F || !tensors[t].isContinuous())
-        refuse(fmt::format("output {} of stride {} has {} values, expected {}", t, stride, tensors[t].total(), cells * values[t]));
-    const float *cls = tensors[0].ptr<float>(), *obj = tensors[1].ptr<float>(), *box = tensors[2].ptr<float>(), *points = tensors[3].ptr<float>();
+      if (tensors[t].total() != cells * values[t] || tensors[t].type() != CV_32F ||
+          !tensors[t].isContinuous())
+        refuse(fmt::format("output {} of stride {} has {} values, expected {}", t, stride,
+                           tensors[t].total(), cells * values[t]));
+    const float *cls = tensors[0].ptr<float>(), *obj = tensors[1].ptr<float>(),
+                *box = tensors[2].ptr<float>(), *points = tensors[3].ptr<float>();
     for (std::size_t i = 0; i < cells; ++i) {
-      const double score = std::sqrt(std::clamp<double>(cls[i], 0, 1) * std::clamp<double>(obj[i], 0, 1));
+      const double score =
+          std::sqrt(std::clamp<double>(cls[i], 0, 1) * std::clamp<double>(obj[i], 0, 1));
       if (!(score >= kLowest)) continue;
-      const double column = static_cast<double>(i % static_cast<std::size_t>(columns)), row = static_cast<double>(i / static_cast<std::size_t>(columns));
+      const double column = static_cast<double>(i % static_cast<std::size_t>(columns)),
+                   row = static_cast<double>(i / static_cast<std::size_t>(columns));
       Detection d;
       d.score = score;
       d.width = std::exp(box[4 * i + 2]) * stride, d.height = std::exp(box[4 * i + 3]) * stride;
-      d.x = (column + box[4 * i]) * stride - 0.5 * d.width, d.y = (row + box[4 * i + 1]) * stride - 0.5 * d.height;
-      for (std::size_t k = 0; k < 5; ++k) d.points[k] = {(column + points[10 * i + 2 * k]) * stride, (row + points[10 * i + 2 * k + 1]) * stride};
-      if (std::isfinite(d.x + d.y + d.width + d.height) && std::max(d.width, d.height) >= smallest) out.push_back(d);
+      d.x = (column + box[4 * i]) * stride - 0.5 * d.width,
+      d.y = (row + box[4 * i + 1]) * stride - 0.5 * d.height;
+      for (std::size_t k = 0; k < 5; ++k)
+        d.points[k] = {(column + points[10 * i + 2 * k]) * stride,
+                       (row + points[10 * i + 2 * k + 1]) * stride};
+      if (std::isfinite(d.x + d.y + d.width + d.height) && std::max(d.width, d.height) >= smallest)
+        out.push_back(d);
     }
   }
 
@@ -179,7 +214,8 @@ class YunetFinder final : public FaceFinder {
 
 }  // namespace
 
-std::unique_ptr<FaceFinder> make_yunet_finder(const DetectorOptions& options, const std::filesystem::path& model) {
+std::unique_ptr<FaceFinder> make_yunet_finder(const DetectorOptions& options,
+                                              const std::filesystem::path& model) {
   return std::make_unique<YunetFinder>(options, model);
 }
 

@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 
-#include "faceswap/faces/trajectory.h"
 #include "faceswap/faces/detector.h"
 #include "faceswap/faces/finder.h"
 #include "faceswap/faces/flow.h"
 #include "faceswap/faces/gray.h"
+#include "faceswap/faces/trajectory.h"
 #if DOPPEL_DETECT
 #include "faceswap/faces/opencv_finders.h"
 #endif
@@ -19,24 +19,29 @@
 namespace faceswap {
 namespace {
 
-constexpr int kWorkingSide = 1280;          // larger pictures are shrunk by a whole factor first
-constexpr double kCutDifference = 18;       // mean grey difference of thumbnails between two shots ...
-constexpr double kPanDifference = 2.5;      // ... plus this for every frame skipped, because cameras pan ...
-constexpr double kMostDifference = 26;      // ... up to this
-constexpr double kNewScene = 12;            // from this difference on a face that the flow cannot find is another one
+constexpr int kWorkingSide = 1280;     // larger pictures are shrunk by a whole factor first
+constexpr double kCutDifference = 18;  // mean grey difference of thumbnails between two shots ...
+constexpr double kPanDifference =
+    2.5;  // ... plus this for every frame skipped, because cameras pan ...
+constexpr double kMostDifference = 26;  // ... up to this
+constexpr double kNewScene =
+    12;  // from this difference on a face that the flow cannot find is another one
 constexpr int kThumbWidth = 32, kThumbHeight = 18;
-constexpr std::int64_t kBridge = 12;        // frames without a sighting until a track ends
-constexpr std::int64_t kLeastLength = 12;   // frames a track must last, unless its shot is shorter
-constexpr std::int64_t kRescan = 3;         // frames between scans while a face is missing
-constexpr std::int64_t kEyesEvery = 3;      // frames between two searches for the eyes, once the flow holds
+constexpr std::int64_t kBridge = 12;       // frames without a sighting until a track ends
+constexpr std::int64_t kLeastLength = 12;  // frames a track must last, unless its shot is shorter
+constexpr std::int64_t kRescan = 3;        // frames between scans while a face is missing
+constexpr std::int64_t kEyesEvery =
+    3;  // frames between two searches for the eyes, once the flow holds
 constexpr int kFlowPatch = 240;
 constexpr double kFlowZoom = 1.5;
-constexpr double kFlowSigma = 0.003;        // of a flow link, share of the eye distance
-constexpr double kDriftSigma = 0.08;        // of a frame without flow
+constexpr double kFlowSigma = 0.003;  // of a flow link, share of the eye distance
+constexpr double kDriftSigma = 0.08;  // of a frame without flow
 
 double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
-bool same_place(const Sighting& a, const Sighting& b) { return distance(a.center, b.center) < 0.4 * std::max(a.side, b.side); }
+bool same_place(const Sighting& a, const Sighting& b) {
+  return distance(a.center, b.center) < 0.4 * std::max(a.side, b.side);
+}
 
 Sighting moved(const Sighting& s, const Similarity& motion) {
   Sighting m;
@@ -47,16 +52,16 @@ Sighting moved(const Sighting& s, const Similarity& motion) {
   return m;
 }
 
-struct Step {                               // a track in one frame
+struct Step {  // a track in one frame
   std::int64_t frame = 0, pts = 0;
   double seconds = 0;
   std::optional<Sighting> seen;
-  std::optional<Similarity> motion;         // from the step before
+  std::optional<Similarity> motion;  // from the step before
 };
 
 struct Track {
-  std::vector<Step> steps;                  // the first one is a sighting
-  Sighting place;                           // the last known, carried along by the flow while the face is not seen
+  std::vector<Step> steps;  // the first one is a sighting
+  Sighting place;           // the last known, carried along by the flow while the face is not seen
   std::int64_t last_seen = 0, last_eyes = 0;  // frames
   int sightings = 0;
   bool ended = false;
@@ -66,16 +71,22 @@ struct Track {
 
 class Tracker final : public FaceTracker {
  public:
-  Tracker(std::unique_ptr<FaceFinder> finder, const SourceInfo& source) : finder_(std::move(finder)), source_(source.path.filename().string()) {}
+  Tracker(std::unique_ptr<FaceFinder> finder, const SourceInfo& source)
+      : finder_(std::move(finder)), source_(source.path.filename().string()) {}
 
   void push(const Frame& frame) override {
-    if (frame.rgb.empty()) throw Error(ErrorKind::failure, fmt::format("tracker: frame {} is empty", frame.index));
-    const int factor = std::max(1, (std::max(frame.rgb.width, frame.rgb.height) + kWorkingSide - 1) / kWorkingSide);
+    if (frame.rgb.empty())
+      throw Error(ErrorKind::failure, fmt::format("tracker: frame {} is empty", frame.index));
+    const int factor = std::max(
+        1, (std::max(frame.rgb.width, frame.rgb.height) + kWorkingSide - 1) / kWorkingSide);
     Image gray = shrink_gray(to_gray(frame.rgb), factor);
-    Image thumb = shrink_to(gray, std::min(kThumbWidth, gray.width), std::min(kThumbHeight, gray.height));
+    Image thumb =
+        shrink_to(gray, std::min(kThumbWidth, gray.width), std::min(kThumbHeight, gray.height));
     change_ = previous_.empty() ? 0 : change(gray, thumb);
     const double skipped = static_cast<double>(frame.index - last_frame_ - 1);
-    if (!previous_.empty() && change_ > std::min(kMostDifference, kCutDifference + kPanDifference * skipped)) end_shot();
+    if (!previous_.empty() &&
+        change_ > std::min(kMostDifference, kCutDifference + kPanDifference * skipped))
+      end_shot();
     if (previous_.empty()) begin_shot(frame, factor);
     finder_->look(gray, frame.rgb);
     last_frame_ = frame.index;
@@ -98,7 +109,8 @@ class Tracker final : public FaceTracker {
   double change(const Image& gray, const Image& thumb) const {
     if (gray.width != previous_.width || gray.height != previous_.height) return 256;
     double sum = 0;
-    for (std::size_t i = 0; i < thumb.pixels.size(); ++i) sum += std::abs(static_cast<int>(thumb.pixels[i]) - static_cast<int>(thumb_.pixels[i]));
+    for (std::size_t i = 0; i < thumb.pixels.size(); ++i)
+      sum += std::abs(static_cast<int>(thumb.pixels[i]) - static_cast<int>(thumb_.pixels[i]));
     return sum / static_cast<double>(thumb.pixels.size());
   }
 
@@ -110,12 +122,16 @@ class Tracker final : public FaceTracker {
     tracks_.clear();
   }
 
-  std::optional<Similarity> motion_between(const Sighting& before, const Sighting& now, const Image& gray) const {
+  std::optional<Similarity> motion_between(const Sighting& before, const Sighting& now,
+                                           const Image& gray) const {
     // Each picture is cut out where its own square lies, so the flow only has to find what the squares got wrong.
-    const Similarity first = square_to_patch(before, kFlowZoom, kFlowPatch), second = square_to_patch(now, kFlowZoom, kFlowPatch);
+    const Similarity first = square_to_patch(before, kFlowZoom, kFlowPatch),
+                     second = square_to_patch(now, kFlowZoom, kFlowPatch);
     const double middle = 0.5 * (kFlowPatch - 1);
-    const Image patch_before = gray_patch(previous_, first, kFlowPatch, kFlowPatch), patch_now = gray_patch(gray, second, kFlowPatch, kFlowPatch);
-    const std::optional<Similarity> flow = estimate_motion(patch_before, patch_now, {{middle, middle}, 62, 68});
+    const Image patch_before = gray_patch(previous_, first, kFlowPatch, kFlowPatch),
+                patch_now = gray_patch(gray, second, kFlowPatch, kFlowPatch);
+    const std::optional<Similarity> flow =
+        estimate_motion(patch_before, patch_now, {{middle, middle}, 62, 68});
     if (!flow) return std::nullopt;
     return first.then(*flow).then(second.inverse());
   }
@@ -128,13 +144,14 @@ class Tracker final : public FaceTracker {
     step.motion = motion_between(track.place, step.seen ? *step.seen : track.place, gray);
     if (!step.seen && step.motion) {
       step.seen = finder_->follow(moved(track.place, *step.motion), true);
-      }
+    }
     if (!step.motion && change_ > kNewScene) {
       track.ended = true;
       return;
     }
     if (step.seen) {
-      if (step.motion && !step.seen->eyes[0] && !step.seen->eyes[1]) step.seen->roll = track.place.roll + step.motion->angle();
+      if (step.motion && !step.seen->eyes[0] && !step.seen->eyes[1])
+        step.seen->roll = track.place.roll + step.motion->angle();
       track.place = *step.seen;
       track.last_seen = frame.index;
       if (with_eyes) track.last_eyes = frame.index;
@@ -149,8 +166,10 @@ class Tracker final : public FaceTracker {
   void end_doubles() {
     for (std::size_t i = 0; i < tracks_.size(); ++i)
       for (std::size_t j = i + 1; j < tracks_.size(); ++j)
-        if (!tracks_[i].ended && !tracks_[j].ended && same_place(tracks_[i].place, tracks_[j].place)) {
-          Track& loser = tracks_[i].steps.back().seen || !tracks_[j].steps.back().seen ? tracks_[j] : tracks_[i];
+        if (!tracks_[i].ended && !tracks_[j].ended &&
+            same_place(tracks_[i].place, tracks_[j].place)) {
+          Track& loser = tracks_[i].steps.back().seen || !tracks_[j].steps.back().seen ? tracks_[j]
+                                                                                       : tracks_[i];
           loser.ended = true;
           loser.steps.back().seen.reset();
         }
@@ -169,7 +188,8 @@ class Tracker final : public FaceTracker {
   void scan(const Frame& frame) {
     last_scan_ = frame.index;
     take_in(finder_->scan(false), frame);
-    const bool somebody = std::any_of(tracks_.begin(), tracks_.end(), [](const Track& t) { return t.seen_now(); });
+    const bool somebody =
+        std::any_of(tracks_.begin(), tracks_.end(), [](const Track& t) { return t.seen_now(); });
     if (somebody || frame.index - last_turned_scan_ < finder_->traits().scan_interval) return;
     last_turned_scan_ = frame.index;
     take_in(finder_->scan(true), frame);
@@ -177,7 +197,9 @@ class Tracker final : public FaceTracker {
 
   void take_in(const std::vector<Sighting>& candidates, const Frame& frame) {
     const auto taken = [this](const Sighting& s) {
-      return std::any_of(tracks_.begin(), tracks_.end(), [&s](const Track& t) { return t.seen_now() && same_place(*t.steps.back().seen, s); });
+      return std::any_of(tracks_.begin(), tracks_.end(), [&s](const Track& t) {
+        return t.seen_now() && same_place(*t.steps.back().seen, s);
+      });
     };
     for (const Sighting& candidate : candidates) {
       if (taken(candidate)) continue;
@@ -188,7 +210,9 @@ class Tracker final : public FaceTracker {
       for (Track& track : tracks_) {
         if (track.ended || track.seen_now()) continue;
         const double away = distance(track.place.center, seen->center);
-        if (away > 0.7 * track.place.side || std::abs(std::log(seen->side / track.place.side)) > 0.4) continue;
+        if (away > 0.7 * track.place.side ||
+            std::abs(std::log(seen->side / track.place.side)) > 0.4)
+          continue;
         if (!lost || away < distance(lost->place.center, seen->center)) lost = &track;
       }
       if (!lost) {
@@ -212,7 +236,9 @@ class Tracker final : public FaceTracker {
       std::vector<Face> path = smooth(track, next_track_++);
       faces.insert(faces.end(), path.begin(), path.end());
     }
-    std::stable_sort(faces.begin(), faces.end(), [](const Face& a, const Face& b) { return a.frame != b.frame ? a.frame < b.frame : a.box_side > b.box_side; });
+    std::stable_sort(faces.begin(), faces.end(), [](const Face& a, const Face& b) {
+      return a.frame != b.frame ? a.frame < b.frame : a.box_side > b.box_side;
+    });
     finished_.insert(finished_.end(), faces.begin(), faces.end());
     tracks_.clear();
     previous_ = {};
@@ -220,12 +246,15 @@ class Tracker final : public FaceTracker {
   }
 
   bool accepted(const Track& track) const {
-    const std::int64_t length = track.steps.back().frame - track.steps.front().frame, shot = last_frame_ - first_frame_;
+    const std::int64_t length = track.steps.back().frame - track.steps.front().frame,
+                       shot = last_frame_ - first_frame_;
     if (length < std::min(kLeastLength, shot)) return false;
     std::vector<double> confidences;
     for (const Step& step : track.steps)
       if (step.seen) confidences.push_back(step.seen->confidence);
-    std::nth_element(confidences.begin(), confidences.begin() + static_cast<std::ptrdiff_t>(confidences.size() / 2), confidences.end());
+    std::nth_element(confidences.begin(),
+                     confidences.begin() + static_cast<std::ptrdiff_t>(confidences.size() / 2),
+                     confidences.end());
     return confidences[confidences.size() / 2] >= finder_->traits().accept;
   }
 
@@ -233,7 +262,9 @@ class Tracker final : public FaceTracker {
     const std::size_t n = track.steps.size();
     const std::vector<Point> paths[2] = {eye_path(track, 0), eye_path(track, 1)};
     std::vector<Face> faces;
-    const auto full_size = [this](Point p) { return Point{(p.x + 0.5) * factor_ - 0.5, (p.y + 0.5) * factor_ - 0.5}; };
+    const auto full_size = [this](Point p) {
+      return Point{(p.x + 0.5) * factor_ - 0.5, (p.y + 0.5) * factor_ - 0.5};
+    };
     for (std::size_t i = 0; i < n; ++i) {
       const Step& step = track.steps[i];
       Face face;
@@ -246,7 +277,8 @@ class Tracker final : public FaceTracker {
       const double apart = distance(face.eyes[0], face.eyes[1]);
       if (!(apart > 1)) continue;  // no face is this small; the eyes' paths have met
       face.to_canonical = similarity_from_eyes(face.eyes[0], face.eyes[1]);
-      Point center{0.5 * (face.eyes[0].x + face.eyes[1].x), 0.5 * (face.eyes[0].y + face.eyes[1].y)};
+      Point center{0.5 * (face.eyes[0].x + face.eyes[1].x),
+                   0.5 * (face.eyes[0].y + face.eyes[1].y)};
       face.box_side = apart / finder_->traits().eyes_per_side;
       if (step.seen) {
         center = full_size(step.seen->center);
@@ -268,7 +300,8 @@ class Tracker final : public FaceTracker {
     for (const Step& step : track.steps)
       if (step.seen && step.seen->eyes[eye] && traits.box_sigma > 0) {
         const Point guess = place_in(*step.seen, traits.eye_in_box[eye]);
-        const double c = std::cos(step.seen->roll) / step.seen->side, s = std::sin(step.seen->roll) / step.seen->side;
+        const double c = std::cos(step.seen->roll) / step.seen->side,
+                     s = std::sin(step.seen->roll) / step.seen->side;
         const Point off{step.seen->eyes[eye]->x - guess.x, step.seen->eyes[eye]->y - guess.y};
         dx.push_back(c * off.x + s * off.y);
         dy.push_back(-s * off.x + c * off.y);
@@ -307,27 +340,38 @@ class Tracker final : public FaceTracker {
 
   std::unique_ptr<FaceFinder> finder_;
   std::string source_;
-  Image previous_, thumb_;                  // of the frame before; empty: a new shot begins
+  Image previous_, thumb_;  // of the frame before; empty: a new shot begins
   std::int64_t first_frame_ = 0, last_frame_ = 0, last_scan_ = 0, last_turned_scan_ = 0;
-  double change_ = 0;                       // mean grey difference of the thumbnails of this frame and the one before
+  double change_ = 0;  // mean grey difference of the thumbnails of this frame and the one before
   int factor_ = 1, next_track_ = 0;
-  std::vector<Track> tracks_;               // of this shot
+  std::vector<Track> tracks_;  // of this shot
   std::vector<Face> finished_;
 };
 
 }  // namespace
 
-std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options, const SourceInfo& source) {
+std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
+                                          const SourceInfo& source) {
   if (!(options.min_face > 0 && options.min_face <= 1))
-    throw Error(ErrorKind::usage, fmt::format("detector: the smallest face must be a share of the frame in (0, 1], got {}", options.min_face));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("detector: the smallest face must be a share of the frame in (0, 1], got {}",
+                    options.min_face));
 #if DOPPEL_DETECT
   constexpr std::string_view kYunet = "yunet=";
-  if (options.detector == "cascade") return std::make_unique<Tracker>(make_cascade_finder(options), source);
-  if (options.detector.starts_with(kYunet)) return std::make_unique<Tracker>(make_yunet_finder(options, options.detector.substr(kYunet.size())), source);
-  throw Error(ErrorKind::usage, fmt::format("detector: \"{}\" is not known; use cascade or yunet=FILE", options.detector));
+  if (options.detector == "cascade")
+    return std::make_unique<Tracker>(make_cascade_finder(options), source);
+  if (options.detector.starts_with(kYunet))
+    return std::make_unique<Tracker>(
+        make_yunet_finder(options, options.detector.substr(kYunet.size())), source);
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("detector: \"{}\" is not known; use cascade or yunet=FILE", options.detector));
 #else
   (void)source;
-  throw Error(ErrorKind::usage, "detector: this program was built without face detection (DOPPEL_DETECT=OFF); build it with OpenCV to find faces");
+  throw Error(ErrorKind::usage,
+              "detector: this program was built without face detection (DOPPEL_DETECT=OFF); build "
+              "it with OpenCV to find faces");
 #endif
 }
 

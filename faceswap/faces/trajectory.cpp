@@ -15,7 +15,9 @@ namespace {
 
 using Complex = std::complex<double>;
 
-std::vector<Point> solve_once(const std::vector<ChainNode>& nodes, const std::vector<double>& weights, const std::vector<ChainLink>& links) {
+std::vector<Point> solve_once(const std::vector<ChainNode>& nodes,
+                              const std::vector<double>& weights,
+                              const std::vector<ChainLink>& links) {
   const std::size_t n = nodes.size();
   double largest = 0;
   for (const double w : weights) largest = std::max(largest, w);
@@ -27,7 +29,8 @@ std::vector<Point> solve_once(const std::vector<ChainNode>& nodes, const std::ve
     diagonal[i] += w;
     right[i] += w * Complex(nodes[i].measured.x, nodes[i].measured.y);
     if (i + 1 == n) break;
-    const Complex alpha(links[i].motion.a, links[i].motion.b), tau(links[i].motion.tx, links[i].motion.ty);
+    const Complex alpha(links[i].motion.a, links[i].motion.b),
+        tau(links[i].motion.tx, links[i].motion.ty);
     const double v = links[i].weight;
     diagonal[i] += v * std::norm(alpha);
     right[i] -= v * std::conj(alpha) * tau;
@@ -51,16 +54,20 @@ std::vector<Point> solve_once(const std::vector<ChainNode>& nodes, const std::ve
 
 }  // namespace
 
-std::vector<Point> solve_chain(const std::vector<ChainNode>& nodes, const std::vector<ChainLink>& links, int robust_rounds) {
+std::vector<Point> solve_chain(const std::vector<ChainNode>& nodes,
+                               const std::vector<ChainLink>& links, int robust_rounds) {
   if (nodes.empty()) return {};
   if (links.size() + 1 != nodes.size())
-    throw Error(ErrorKind::failure, fmt::format("solve_chain: {} nodes need {} links, got {}", nodes.size(), nodes.size() - 1, links.size()));
+    throw Error(ErrorKind::failure, fmt::format("solve_chain: {} nodes need {} links, got {}",
+                                                nodes.size(), nodes.size() - 1, links.size()));
   std::vector<double> weights;
   for (const ChainNode& node : nodes) weights.push_back(node.weight);
   std::vector<Point> path = solve_once(nodes, weights, links);
   for (int round = 0; round < robust_rounds; ++round) {
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      const double sigmas = std::hypot(path[i].x - nodes[i].measured.x, path[i].y - nodes[i].measured.y) * std::sqrt(nodes[i].weight);
+      const double sigmas =
+          std::hypot(path[i].x - nodes[i].measured.x, path[i].y - nodes[i].measured.y) *
+          std::sqrt(nodes[i].weight);
       weights[i] = nodes[i].weight * (sigmas > 2 ? 2 / sigmas : 1);
     }
     path = solve_once(nodes, weights, links);

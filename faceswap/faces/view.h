@@ -11,7 +11,8 @@ namespace faceswap {
 inline Similarity view_to_canonical(const kernels::View& view, int size) {
   const double side = view.side * kCanonicalSize, pixel = side / size;
   const double offset = 0.5 * pixel - 0.5 * side - 0.5;
-  return {pixel, 0, offset + view.center_x * kCanonicalSize, offset + view.center_y * kCanonicalSize};
+  return {pixel, 0, offset + view.center_x * kCanonicalSize,
+          offset + view.center_y * kCanonicalSize};
 }
 
 }  // namespace faceswap

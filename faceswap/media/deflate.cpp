@@ -11,7 +11,7 @@
 namespace faceswap {
 namespace {
 
-constexpr int kSymbols = 286;    // literals 0..255, end of block 256, lengths 257..285
+constexpr int kSymbols = 286;  // literals 0..255, end of block 256, lengths 257..285
 constexpr int kMaxBits = 15;
 
 // Bits leave lowest first (RFC 1951, 3.1.1).
@@ -54,7 +54,8 @@ std::array<std::uint8_t, N> huffman_lengths(std::array<std::uint32_t, N> count, 
       heap.pop();
       const Entry b = heap.top();
       heap.pop();
-      parent[static_cast<std::size_t>(a.second)] = parent[static_cast<std::size_t>(b.second)] = next;
+      parent[static_cast<std::size_t>(a.second)] = parent[static_cast<std::size_t>(b.second)] =
+          next;
       heap.push({a.first + b.first, next++});
     }
     const int root = next - 1;
@@ -62,7 +63,9 @@ std::array<std::uint8_t, N> huffman_lengths(std::array<std::uint32_t, N> count, 
     for (std::size_t i = 0; i < N; ++i) {
       if (count[i] == 0) continue;
       int depth = 0;
-      for (int node = static_cast<int>(i); node != root; node = parent[static_cast<std::size_t>(node)]) ++depth;
+      for (int node = static_cast<int>(i); node != root;
+           node = parent[static_cast<std::size_t>(node)])
+        ++depth;
       length[i] = static_cast<std::uint8_t>(std::min(depth, 255));
       longest = std::max(longest, depth);
     }
@@ -79,7 +82,8 @@ std::array<std::uint16_t, N> canonical_codes(const std::array<std::uint8_t, N>& 
   for (const std::uint8_t l : length) ++per_length[l];
   per_length[0] = 0;
   int code = 0;
-  for (std::size_t bits = 1; bits <= kMaxBits; ++bits) next[bits] = code = (code + per_length[bits - 1]) << 1;
+  for (std::size_t bits = 1; bits <= kMaxBits; ++bits)
+    next[bits] = code = (code + per_length[bits - 1]) << 1;
   std::array<std::uint16_t, N> codes{};
   for (std::size_t i = 0; i < N; ++i) {
     const int bits = length[i];
@@ -104,7 +108,9 @@ const std::array<LengthCode, 259>& length_codes() {
     for (int symbol = 257; symbol < 285; ++symbol) {
       const int bits = symbol < 265 ? 0 : (symbol - 261) / 4;
       for (int extra = 0; extra < 1 << bits && length < 258; ++extra, ++length)
-        t[static_cast<std::size_t>(length)] = {static_cast<std::uint16_t>(symbol), static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(extra)};
+        t[static_cast<std::size_t>(length)] = {static_cast<std::uint16_t>(symbol),
+                                               static_cast<std::uint8_t>(bits),
+                                               static_cast<std::uint8_t>(extra)};
     }
     t[258] = {285, 0, 0};
     return t;
@@ -113,7 +119,8 @@ const std::array<LengthCode, 259>& length_codes() {
 }
 
 void write_block(BitWriter& out, std::span<const std::uint8_t> raw, bool last) {
-  std::vector<std::uint16_t> tokens;  // below 256: a literal; from 256: 256 + run length, of the byte before
+  std::vector<std::uint16_t>
+      tokens;  // below 256: a literal; from 256: 256 + run length, of the byte before
   tokens.reserve(raw.size());
   std::array<std::uint32_t, kSymbols> count{};
   for (std::size_t i = 0; i < raw.size();) {
@@ -138,11 +145,14 @@ void write_block(BitWriter& out, std::span<const std::uint8_t> raw, bool last) {
   while (symbols > 257 && length[static_cast<std::size_t>(symbols) - 1] == 0) --symbols;
 
   // The lengths are sent coded as well: 0..15 themselves, 17 and 18 for runs of zeros. The one distance code (1, one bit) follows.
-  struct Sent { std::uint8_t symbol, extra, extra_bits; };
+  struct Sent {
+    std::uint8_t symbol, extra, extra_bits;
+  };
   std::vector<Sent> sent;
   for (int i = 0; i < symbols;) {
     int zeros = 0;
-    while (i + zeros < symbols && zeros < 138 && length[static_cast<std::size_t>(i + zeros)] == 0) ++zeros;
+    while (i + zeros < symbols && zeros < 138 && length[static_cast<std::size_t>(i + zeros)] == 0)
+      ++zeros;
     if (zeros >= 11) sent.push_back({18, static_cast<std::uint8_t>(zeros - 11), 7});
     else if (zeros >= 3) sent.push_back({17, static_cast<std::uint8_t>(zeros - 3), 3});
     else sent.push_back({length[static_cast<std::size_t>(i)], 0, 0}), zeros = 1;
@@ -153,7 +163,8 @@ void write_block(BitWriter& out, std::span<const std::uint8_t> raw, bool last) {
   for (const Sent& s : sent) ++sent_count[s.symbol];
   const auto sent_length = huffman_lengths(sent_count, 7);
   const auto sent_code = canonical_codes(sent_length);
-  constexpr std::array<std::uint8_t, 19> kOrder{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+  constexpr std::array<std::uint8_t, 19> kOrder{16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                11, 4,  12, 3, 13, 2, 14, 1, 15};
   int ordered = 19;
   while (ordered > 4 && sent_length[kOrder[static_cast<std::size_t>(ordered) - 1]] == 0) --ordered;
 
@@ -183,7 +194,8 @@ void write_block(BitWriter& out, std::span<const std::uint8_t> raw, bool last) {
 std::uint32_t adler32(std::span<const std::uint8_t> raw) {
   std::uint32_t a = 1, b = 0;
   while (!raw.empty()) {
-    const std::size_t n = std::min<std::size_t>(raw.size(), 5552);  // as many as fit before b could overflow
+    const std::size_t n =
+        std::min<std::size_t>(raw.size(), 5552);  // as many as fit before b could overflow
     for (std::size_t i = 0; i < n; ++i) a += raw[i], b += a;
     a %= 65521, b %= 65521;
     raw = raw.subspan(n);
@@ -199,10 +211,12 @@ std::vector<std::byte> zlib_compress_fast(std::span<const std::uint8_t> raw) {
   out.reserve(raw.size() / 2 + 64);
   BitWriter bits(out);
   for (std::size_t at = 0; at < raw.size() || at == 0; at += kBlock)
-    write_block(bits, raw.subspan(at, std::min(kBlock, raw.size() - at)), at + kBlock >= raw.size());
+    write_block(bits, raw.subspan(at, std::min(kBlock, raw.size() - at)),
+                at + kBlock >= raw.size());
   bits.align();
   const std::uint32_t sum = adler32(raw);
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<std::byte>(sum >> shift & 0xff));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<std::byte>(sum >> shift & 0xff));
   return out;
 }
 

@@ -24,7 +24,9 @@ struct Descriptor {
 };
 
 [[noreturn]] void fail_disk(const std::filesystem::path& path, const char* doing, int error) {
-  throw Error(ErrorKind::disk, fmt::format("{}: cannot {} it: {}. Check the free space and the folder's rights", path.string(), doing, std::strerror(error)));
+  throw Error(ErrorKind::disk,
+              fmt::format("{}: cannot {} it: {}. Check the free space and the folder's rights",
+                          path.string(), doing, std::strerror(error)));
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& named) {
@@ -36,7 +38,9 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
   }
 }
 
-std::filesystem::path folder_of(const std::filesystem::path& path) { return path.has_parent_path() ? path.parent_path() : std::filesystem::path("."); }
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
 
 }  // namespace
 
@@ -44,11 +48,16 @@ PendingFile::PendingFile(const std::filesystem::path& final_path, bool force) : 
   static std::atomic<unsigned> counter{0};
   std::error_code ignored;
   if (!final_.has_filename() || std::filesystem::is_directory(final_, ignored))
-    throw Error(ErrorKind::usage, fmt::format("{}: is a folder, a file name was expected", final_.string()));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: is a folder, a file name was expected", final_.string()));
   if (!force && std::filesystem::exists(std::filesystem::symlink_status(final_, ignored)))
-    throw Error(ErrorKind::usage, fmt::format("{}: exists already. Choose another name, or overwrite it with --force", final_.string()));
-  temporary_ = folder_of(final_) / fmt::format(".{}.part-{}-{}", final_.filename().string(), ::getpid(), counter++);
-  const Descriptor file(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: exists already. Choose another name, or overwrite it with --force",
+                            final_.string()));
+  temporary_ = folder_of(final_) /
+               fmt::format(".{}.part-{}-{}", final_.filename().string(), ::getpid(), counter++);
+  const Descriptor file(
+      ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
   if (file.fd < 0) {
     const int error = errno;
     committed_ = true;  // nothing to remove
@@ -70,24 +79,32 @@ void PendingFile::commit(bool sync) {
   committed_ = true;
   if (sync) {
     const Descriptor folder(::open(folder_of(final_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.fd >= 0) ::fsync(folder.fd);  // some file systems cannot sync a folder; the rename stands all the same
+    if (folder.fd >= 0)
+      ::fsync(folder.fd);  // some file systems cannot sync a folder; the rename stands all the same
   }
 }
 
-std::vector<std::byte> read_whole_file(const std::filesystem::path& path, std::uintmax_t max_bytes) {
+std::vector<std::byte> read_whole_file(const std::filesystem::path& path,
+                                       std::uintmax_t max_bytes) {
   // O_NONBLOCK: opening a pipe that nobody writes must not hang; what is not a regular file is refused right below.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.fd < 0) throw Error(ErrorKind::input, fmt::format("{}: cannot open it: {}", path.string(), std::strerror(errno)));
+  if (file.fd < 0)
+    throw Error(ErrorKind::input,
+                fmt::format("{}: cannot open it: {}", path.string(), std::strerror(errno)));
   struct stat status {};
-  if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode)) throw Error(ErrorKind::input, fmt::format("{}: is not a regular file", path.string()));
+  if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode))
+    throw Error(ErrorKind::input, fmt::format("{}: is not a regular file", path.string()));
   if (static_cast<std::uintmax_t>(status.st_size) > max_bytes)
-    throw Error(ErrorKind::input, fmt::format("{}: is {} bytes long, at most {} are read", path.string(), status.st_size, max_bytes));
+    throw Error(ErrorKind::input, fmt::format("{}: is {} bytes long, at most {} are read",
+                                              path.string(), status.st_size, max_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
   std::size_t have = 0;
   while (have < bytes.size()) {
     const ssize_t got = ::read(file.fd, bytes.data() + have, bytes.size() - have);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(ErrorKind::input, fmt::format("{}: cannot read it: {}", path.string(), std::strerror(errno)));
+    if (got < 0)
+      throw Error(ErrorKind::input,
+                  fmt::format("{}: cannot read it: {}", path.string(), std::strerror(errno)));
     if (got == 0) break;  // it shrank meanwhile
     have += static_cast<std::size_t>(got);
   }
@@ -95,10 +112,12 @@ std::vector<std::byte> read_whole_file(const std::filesystem::path& path, std::u
   return bytes;
 }
 
-void write_whole_file(const std::filesystem::path& path, std::span<const std::byte> bytes, bool force, bool sync) {
+void write_whole_file(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                      bool force, bool sync) {
   PendingFile pending(path, force);
   {
-    const Descriptor file(::open(pending.temporary().c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
+    const Descriptor file(
+        ::open(pending.temporary().c_str(), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC));
     if (file.fd < 0) fail_disk(path, "open", errno);
     write_all(file.fd, bytes, path);
   }
@@ -121,14 +140,17 @@ void append_to_file(const std::filesystem::path& path, std::span<const std::byte
 }
 
 bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
-  struct stat sa {}, sb {};
-  return ::stat(a.c_str(), &sa) == 0 && ::stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+  struct stat sa {
+  }, sb{};
+  return ::stat(a.c_str(), &sa) == 0 && ::stat(b.c_str(), &sb) == 0 && sa.st_dev == sb.st_dev &&
+         sa.st_ino == sb.st_ino;
 }
 
 std::string lower_suffix(const std::filesystem::path& path) {
   std::string suffix = path.extension().string();
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
-                 [](unsigned char c) { return c < 128 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c); });
+  std::transform(suffix.begin(), suffix.end(), suffix.begin(), [](unsigned char c) {
+    return c < 128 ? static_cast<char>(std::tolower(c)) : static_cast<char>(c);
+  });
   return suffix;
 }
 

@@ -34,11 +34,14 @@ class PendingFile {
 
 // Error(input): not a regular file, unreadable, or larger than max_bytes.
 std::vector<std::byte> read_whole_file(const std::filesystem::path&, std::uintmax_t max_bytes);
-void write_whole_file(const std::filesystem::path&, std::span<const std::byte>, bool force, bool sync);  // through a PendingFile
-void append_to_file(const std::filesystem::path&, std::span<const std::byte>);                           // Error(disk); synced
+void write_whole_file(const std::filesystem::path&, std::span<const std::byte>, bool force,
+                      bool sync);  // through a PendingFile
+void append_to_file(const std::filesystem::path&,
+                    std::span<const std::byte>);  // Error(disk); synced
 
-bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);  // both exist and are one file (device, inode)
-std::string lower_suffix(const std::filesystem::path&);                         // ".mp4"
-bool natural_less(const std::string& a, const std::string& b);                  // "frame9" before "frame10"
+bool same_file(const std::filesystem::path& a,
+               const std::filesystem::path& b);  // both exist and are one file (device, inode)
+std::string lower_suffix(const std::filesystem::path&);         // ".mp4"
+bool natural_less(const std::string& a, const std::string& b);  // "frame9" before "frame10"
 
 }  // namespace faceswap

@@ -21,13 +21,23 @@ class ImageSource : public FrameSource {
     if (std::filesystem::is_directory(path)) {
       info_.kind = SourceInfo::folder;
       std::error_code error;
-      for (auto it = std::filesystem::directory_iterator(path, error); !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+      for (auto it = std::filesystem::directory_iterator(path, error);
+           !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
         // A leading dot marks our own unfinished files and other programs' droppings.
-        if (is_image_file(it->path()) && it->path().filename().string()[0] != '.' && it->is_regular_file()) files_.push_back(it->path());
+        if (is_image_file(it->path()) && it->path().filename().string()[0] != '.' &&
+            it->is_regular_file())
+          files_.push_back(it->path());
       }
-      if (error) throw Error(ErrorKind::input, fmt::format("{}: cannot list the folder: {}", path.string(), error.message()));
-      if (files_.empty()) throw Error(ErrorKind::input, fmt::format("{}: the folder holds no pictures. PNG or JPEG files were expected", path.string()));
-      std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) { return natural_less(a.filename().string(), b.filename().string()); });
+      if (error)
+        throw Error(ErrorKind::input,
+                    fmt::format("{}: cannot list the folder: {}", path.string(), error.message()));
+      if (files_.empty())
+        throw Error(ErrorKind::input,
+                    fmt::format("{}: the folder holds no pictures. PNG or JPEG files were expected",
+                                path.string()));
+      std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) {
+        return natural_less(a.filename().string(), b.filename().string());
+      });
     } else {
       info_.kind = SourceInfo::still;
       files_.push_back(path);
@@ -35,7 +45,9 @@ class ImageSource : public FrameSource {
     info_.frames = static_cast<std::int64_t>(files_.size());
     info_.seconds = static_cast<double>(info_.frames) * info_.time_base.value();
     first_ = read_next();
-    if (!first_) throw Error(ErrorKind::input, fmt::format("{}: none of its {} pictures can be read", path.string(), files_.size()));
+    if (!first_)
+      throw Error(ErrorKind::input, fmt::format("{}: none of its {} pictures can be read",
+                                                path.string(), files_.size()));
     info_.width = first_->rgb.width, info_.height = first_->rgb.height;
   }
 
@@ -79,35 +91,51 @@ class ImageSource : public FrameSource {
 
 class ImageSink : public FrameSink {
  public:
-  ImageSink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options) : out_(out), source_(source), options_(options) {
+  ImageSink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options)
+      : out_(out), source_(source), options_(options) {
     to_folder_ = !is_image_file(out) || std::filesystem::is_directory(out);
     std::error_code error;
     if (!to_folder_) {
       if (!options.force && std::filesystem::exists(std::filesystem::symlink_status(out, error)))
-        throw Error(ErrorKind::usage, fmt::format("{}: exists already. Choose another name, or overwrite it with --force", out.string()));
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("{}: exists already. Choose another name, or overwrite it with --force",
+                        out.string()));
       return;
     }
     if (std::filesystem::exists(out) && !std::filesystem::is_directory(out))
-      throw Error(ErrorKind::usage, fmt::format("{}: is a file, a folder was expected", out.string()));
+      throw Error(ErrorKind::usage,
+                  fmt::format("{}: is a file, a folder was expected", out.string()));
     std::filesystem::create_directories(out, error);
-    if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot create the folder: {}", out.string(), error.message()));
+    if (error)
+      throw Error(ErrorKind::disk,
+                  fmt::format("{}: cannot create the folder: {}", out.string(), error.message()));
     const bool empty = std::filesystem::is_empty(out, error);
-    if (error) throw Error(ErrorKind::disk, fmt::format("{}: cannot list the folder: {}", out.string(), error.message()));
+    if (error)
+      throw Error(ErrorKind::disk,
+                  fmt::format("{}: cannot list the folder: {}", out.string(), error.message()));
     if (!empty && !options.force)
-      throw Error(ErrorKind::usage, fmt::format("{}: the folder is not empty. Choose another, or write into it with --force", out.string()));
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{}: the folder is not empty. Choose another, or write into it with --force",
+                      out.string()));
   }
 
   void write(const Frame& frame, const Box& changed) override {
     const std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
     const bool untouched = changed.width <= 0 || changed.height <= 0;
     // A picture in which nothing changed is copied byte for byte: no second JPEG loss, and it is not marked as synthetic.
-    if (untouched && source_.kind != SourceInfo::video && lower_suffix(file) == lower_suffix(frame.name)) {
-      const std::filesystem::path original = source_.kind == SourceInfo::folder ? source_.path / frame.name : source_.path;
+    if (untouched && source_.kind != SourceInfo::video &&
+        lower_suffix(file) == lower_suffix(frame.name)) {
+      const std::filesystem::path original =
+          source_.kind == SourceInfo::folder ? source_.path / frame.name : source_.path;
       write_whole_file(file, read_whole_file(original, UINTMAX_MAX), true, false);
       return;
     }
     std::vector<PngText> texts;
-    if (!untouched && !options_.comment.empty()) texts = {{kXmpKeyword, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION))}, {"Comment", options_.comment}};
+    if (!untouched && !options_.comment.empty())
+      texts = {{kXmpKeyword, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION))},
+               {"Comment", options_.comment}};
     if (lower_suffix(file) == ".png") {
       write_png(file, frame.rgb, texts);
     } else {
@@ -130,7 +158,8 @@ class ImageSink : public FrameSink {
     std::string segment = std::string("http://ns.adobe.com/xap/1.0/") + '\0' + xmp;
     const std::size_t length = segment.size() + 2;
     if (length > 0xffff) return;
-    segment = std::string("\xff\xe1") + static_cast<char>(length >> 8) + static_cast<char>(length & 0xff) + segment;
+    segment = std::string("\xff\xe1") + static_cast<char>(length >> 8) +
+              static_cast<char>(length & 0xff) + segment;
     const auto* bytes = reinterpret_cast<const std::byte*>(segment.data());
     jpeg.insert(jpeg.begin() + 2, bytes, bytes + segment.size());
   }
@@ -143,9 +172,12 @@ class ImageSink : public FrameSink {
 
 }  // namespace
 
-std::unique_ptr<FrameSource> open_images(const std::filesystem::path& path) { return std::make_unique<ImageSource>(path); }
+std::unique_ptr<FrameSource> open_images(const std::filesystem::path& path) {
+  return std::make_unique<ImageSource>(path);
+}
 
-std::unique_ptr<FrameSink> open_image_sink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options) {
+std::unique_ptr<FrameSink> open_image_sink(const std::filesystem::path& out,
+                                           const SourceInfo& source, const SinkOptions& options) {
   return std::make_unique<ImageSink>(out, source, options);
 }
 

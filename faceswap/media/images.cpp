@@ -16,8 +16,12 @@ namespace {
 // What one allocation inside stb may take; set per picture, so that a small file cannot unpack into all of memory.
 thread_local std::size_t g_stb_limit = 0;
 
-void* stb_allocate(std::size_t bytes) { return bytes <= g_stb_limit ? std::malloc(bytes) : nullptr; }
-void* stb_reallocate(void* old, std::size_t bytes) { return bytes <= g_stb_limit ? std::realloc(old, bytes) : nullptr; }
+void* stb_allocate(std::size_t bytes) {
+  return bytes <= g_stb_limit ? std::malloc(bytes) : nullptr;
+}
+void* stb_reallocate(void* old, std::size_t bytes) {
+  return bytes <= g_stb_limit ? std::realloc(old, bytes) : nullptr;
+}
 
 }  // namespace
 
@@ -54,8 +58,12 @@ int tiff_orientation(Bytes tiff) {
   if (tiff.size() < 8) return 1;
   const bool little = byte_at(tiff, 0) == 'I';
   if (byte_at(tiff, 0) != byte_at(tiff, 1) || (!little && byte_at(tiff, 0) != 'M')) return 1;
-  const auto u16 = [&](std::size_t i) { return little ? byte_at(tiff, i + 1) << 8 | byte_at(tiff, i) : big16(tiff, i); };
-  const auto u32 = [&](std::size_t i) { return little ? u16(i + 2) << 16 | u16(i) : u16(i) << 16 | u16(i + 2); };
+  const auto u16 = [&](std::size_t i) {
+    return little ? byte_at(tiff, i + 1) << 8 | byte_at(tiff, i) : big16(tiff, i);
+  };
+  const auto u32 = [&](std::size_t i) {
+    return little ? u16(i + 2) << 16 | u16(i) : u16(i) << 16 | u16(i + 2);
+  };
   if (u16(2) != 42) return 1;
   const std::size_t directory = u32(4);
   if (directory > tiff.size() - 2) return 1;
@@ -63,7 +71,8 @@ int tiff_orientation(Bytes tiff) {
   for (unsigned e = 0; e < entries; ++e) {
     const std::size_t at = directory + 2 + 12u * e;
     if (at + 12 > tiff.size()) return 1;
-    if (u16(at) == 0x0112) return u16(at + 2) == 3 && u32(at + 4) == 1 ? static_cast<int>(u16(at + 8)) : 1;
+    if (u16(at) == 0x0112)
+      return u16(at + 2) == 3 && u32(at + 4) == 1 ? static_cast<int>(u16(at + 8)) : 1;
   }
   return 1;
 }
@@ -96,15 +105,18 @@ std::optional<int> check_jpeg(Bytes file) {
       continue;
     }
     at += 2;
-    if (in_scan && (marker == 0 || (marker >= 0xd0 && marker <= 0xd7))) continue;  // a stuffed byte, a restart
+    if (in_scan && (marker == 0 || (marker >= 0xd0 && marker <= 0xd7)))
+      continue;  // a stuffed byte, a restart
     if (marker == 0xd9) return orientation;
     if (at + 2 > file.size()) return orientation;
     const std::size_t length = big16(file, at);
     if (length < 2) return std::nullopt;
-    if (length > file.size() - at) return marker == 0xc4 ? std::nullopt : std::optional(orientation);  // cut short: stb says so
+    if (length > file.size() - at)
+      return marker == 0xc4 ? std::nullopt : std::optional(orientation);  // cut short: stb says so
     const Bytes data = file.subspan(at + 2, length - 2);
     if (marker == 0xc4 && !huffman_tables_fit(data)) return std::nullopt;
-    if (marker == 0xe1 && data.size() > 6 && std::memcmp(data.data(), "Exif\0\0", 6) == 0) orientation = tiff_orientation(data.subspan(6));
+    if (marker == 0xe1 && data.size() > 6 && std::memcmp(data.data(), "Exif\0\0", 6) == 0)
+      orientation = tiff_orientation(data.subspan(6));
     in_scan = in_scan || marker == 0xda;
     at += length;
   }
@@ -112,7 +124,9 @@ std::optional<int> check_jpeg(Bytes file) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& why) {
-  throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a picture: {}. Give a PNG or JPEG file", path.string(), why));
+  throw Error(ErrorKind::input,
+              fmt::format("{}: cannot be read as a picture: {}. Give a PNG or JPEG file",
+                          path.string(), why));
 }
 
 }  // namespace
@@ -141,14 +155,20 @@ Image read_image(const std::filesystem::path& path) {
   const int size = static_cast<int>(file.size());
   int width = 0, height = 0, channels = 0;
   g_stb_limit = 1u << 20;
-  if (!stbi_info_from_memory(data, size, &width, &height, &channels) || width < 1 || height < 1) fail(path, stbi_failure_reason());
+  if (!stbi_info_from_memory(data, size, &width, &height, &channels) || width < 1 || height < 1)
+    fail(path, stbi_failure_reason());
   const std::int64_t pixels = static_cast<std::int64_t>(width) * height;
-  if (pixels > kMaxPixels) fail(path, fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height, kMaxPixels / 1'000'000));
+  if (pixels > kMaxPixels)
+    fail(path, fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
+                           kMaxPixels / 1'000'000));
   g_stb_limit = static_cast<std::size_t>(pixels) * 16 + (16u << 20);
-  const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
-  if (!decoded || width < 1 || height < 1) fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
+  const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
+      stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
+  if (!decoded || width < 1 || height < 1)
+    fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
   Image upright;
-  to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height, orientation_of_exif(orientation), upright);
+  to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height,
+             orientation_of_exif(orientation), upright);
   return upright;
 }
 
@@ -159,8 +179,11 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
     const auto* from = static_cast<const std::byte*>(data);
     to.insert(to.end(), from, from + bytes);
   };
-  if (image.empty() || !stbi_write_jpg_to_func(append, &out, image.width, image.height, image.channels, image.pixels.data(), quality))
-    throw Error(ErrorKind::failure, fmt::format("encode_jpeg: a picture of {}x{}x{} cannot be a JPEG", image.width, image.height, image.channels));
+  if (image.empty() || !stbi_write_jpg_to_func(append, &out, image.width, image.height,
+                                               image.channels, image.pixels.data(), quality))
+    throw Error(ErrorKind::failure,
+                fmt::format("encode_jpeg: a picture of {}x{}x{} cannot be a JPEG", image.width,
+                            image.height, image.channels));
   return out;
 }
 

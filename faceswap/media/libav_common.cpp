@@ -28,13 +28,16 @@ std::string last_logged;
 void keep_log(void* context, int level, const char* format, va_list arguments) {
   if (level > AV_LOG_ERROR) return;
   void* counter = nullptr;
-  if (context && *static_cast<const AVClass**>(context) == avcodec_get_class()) counter = static_cast<AVCodecContext*>(context)->opaque;
-  if (context && *static_cast<const AVClass**>(context) == avformat_get_class()) counter = static_cast<AVFormatContext*>(context)->opaque;
+  if (context && *static_cast<const AVClass**>(context) == avcodec_get_class())
+    counter = static_cast<AVCodecContext*>(context)->opaque;
+  if (context && *static_cast<const AVClass**>(context) == avformat_get_class())
+    counter = static_cast<AVFormatContext*>(context)->opaque;
   if (counter) ++*static_cast<std::atomic<int>*>(counter);
   char line[512];
   std::vsnprintf(line, sizeof line, format, arguments);
   std::string text(line);
-  while (!text.empty() && (text.back() == '\n' || text.back() == '.' || text.back() == ' ')) text.pop_back();
+  while (!text.empty() && (text.back() == '\n' || text.back() == '.' || text.back() == ' '))
+    text.pop_back();
   if (text.empty()) return;
   const std::lock_guard lock(log_mutex);
   last_logged = text;
@@ -51,7 +54,9 @@ FramePtr new_frame() {
 FramePtr new_picture(int width, int height, AVPixelFormat format) {
   FramePtr frame = new_frame();
   frame->width = width, frame->height = height, frame->format = format;
-  if (av_frame_get_buffer(frame.get(), 0) < 0) throw Error(ErrorKind::memory, fmt::format("video: out of memory for a picture of {}x{}", width, height));
+  if (av_frame_get_buffer(frame.get(), 0) < 0)
+    throw Error(ErrorKind::memory,
+                fmt::format("video: out of memory for a picture of {}x{}", width, height));
   return frame;
 }
 
@@ -83,12 +88,14 @@ std::string code_text(int code) {
 
 std::string error_text(int code) {
   const std::lock_guard lock(log_mutex);
-  return last_logged.empty() ? code_text(code) : fmt::format("{} ({})", code_text(code), last_logged);
+  return last_logged.empty() ? code_text(code)
+                             : fmt::format("{} ({})", code_text(code), last_logged);
 }
 
 void fail(ErrorKind kind, const std::string& what, int code) {
   if (code == AVERROR(ENOMEM)) kind = ErrorKind::memory;
-  if (code == AVERROR(ENOSPC) || code == AVERROR(EDQUOT) || code == AVERROR(EFBIG)) kind = ErrorKind::disk;
+  if (code == AVERROR(ENOSPC) || code == AVERROR(EDQUOT) || code == AVERROR(EFBIG))
+    kind = ErrorKind::disk;
   throw Error(kind, fmt::format("{}: {}", what, error_text(code)));
 }
 
@@ -106,14 +113,26 @@ Input::Input(const std::filesystem::path& path) {
   av_dict_set(&options, "probesize", "33554432", 0);
   av_dict_set(&options, "analyzeduration", "10000000", 0);
   // "file:" in front: whatever the name looks like (concat:..., http:...), it is a file's name.
-  const int opened = avformat_open_input(&context, ("file:" + path.string()).c_str(), nullptr, &options);  // frees the context where it fails
+  const int opened = avformat_open_input(&context, ("file:" + path.string()).c_str(), nullptr,
+                                         &options);  // frees the context where it fails
   av_dict_free(&options);
-  const std::string advice = "Give a video file such as .mp4, .mkv, .mov, .avi or .webm; a cut-off download must be fetched again";
-  if (opened == AVERROR_EXIT) throw Error(ErrorKind::input, fmt::format("{}: reading it took longer than {} seconds", path.string(), kDeadline.count()));
+  const std::string advice =
+      "Give a video file such as .mp4, .mkv, .mov, .avi or .webm; a cut-off download must be "
+      "fetched again";
+  if (opened == AVERROR_EXIT)
+    throw Error(ErrorKind::input, fmt::format("{}: reading it took longer than {} seconds",
+                                              path.string(), kDeadline.count()));
   if (opened == AVERROR(EINVAL))
-    throw Error(ErrorKind::input, fmt::format("{}: is not a kind of video that is read (playlists and scripts are refused). {}", path.string(), advice));
-  if (opened == AVERROR(ENOMEM)) throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path.string()));
-  if (opened < 0) throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a video: {}. {}", path.string(), error_text(opened), advice));
+    throw Error(
+        ErrorKind::input,
+        fmt::format(
+            "{}: is not a kind of video that is read (playlists and scripts are refused). {}",
+            path.string(), advice));
+  if (opened == AVERROR(ENOMEM))
+    throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path.string()));
+  if (opened < 0)
+    throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a video: {}. {}",
+                                              path.string(), error_text(opened), advice));
 
   try {
     // Probing opens decoders of its own; the limit on picture sizes holds for them too.
@@ -121,10 +140,14 @@ Input::Input(const std::filesystem::path& path) {
     for (AVDictionary*& limit : limits) av_dict_set(&limit, "max_pixels", kMaxPixels, 0);
     const int probed = avformat_find_stream_info(context, limits.empty() ? nullptr : limits.data());
     for (AVDictionary*& limit : limits) av_dict_free(&limit);
-    if (probed < 0) throw Error(ErrorKind::input, fmt::format("{}: its streams cannot be understood: {}. {}", path.string(), error_text(probed), advice));
+    if (probed < 0)
+      throw Error(ErrorKind::input, fmt::format("{}: its streams cannot be understood: {}. {}",
+                                                path.string(), error_text(probed), advice));
     int index = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
-    if (index >= 0 && context->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC) index = -1;  // a sound file's cover
-    if (index < 0) throw Error(ErrorKind::input, fmt::format("{}: holds no video. {}", path.string(), advice));
+    if (index >= 0 && context->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+      index = -1;  // a sound file's cover
+    if (index < 0)
+      throw Error(ErrorKind::input, fmt::format("{}: holds no video. {}", path.string(), advice));
     video = context->streams[index];
   } catch (...) {
     avformat_close_input(&context);
@@ -136,7 +159,9 @@ Input::~Input() { avformat_close_input(&context); }
 
 void Input::start_clock() { deadline_ = std::chrono::steady_clock::now() + kDeadline; }
 
-int Input::overdue(void* self) { return std::chrono::steady_clock::now() > static_cast<Input*>(self)->deadline_; }
+int Input::overdue(void* self) {
+  return std::chrono::steady_clock::now() > static_cast<Input*>(self)->deadline_;
+}
 
 int Input::read(AVPacket* packet) {
   start_clock();
@@ -144,26 +169,35 @@ int Input::read(AVPacket* packet) {
 }
 
 std::optional<std::int64_t> Input::video_end() const {
-  const std::int64_t start = video->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(video->start_time, -kMaxTime, kMaxTime);
+  const std::int64_t start =
+      video->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(video->start_time, -kMaxTime, kMaxTime);
   if (video->duration > 0) return start + std::min(video->duration, kMaxTime);
   // Matroska keeps it in a tag, "00:01:02.500000000".
   const AVDictionaryEntry* tag = av_dict_get(video->metadata, "DURATION", nullptr, 0);
   int hours = 0, minutes = 0;
   double rest = 0;
-  if (tag && std::sscanf(tag->value, "%5d:%2d:%12lf", &hours, &minutes, &rest) == 3 && rest >= 0 && rest < 61 && hours >= 0 && minutes >= 0 &&
-      video->time_base.num > 0)
-    return av_rescale_q(hours * 3600 + minutes * 60, AVRational{1, 1}, video->time_base) + static_cast<std::int64_t>(rest / av_q2d(video->time_base));
+  if (tag && std::sscanf(tag->value, "%5d:%2d:%12lf", &hours, &minutes, &rest) == 3 && rest >= 0 &&
+      rest < 61 && hours >= 0 && minutes >= 0 && video->time_base.num > 0)
+    return av_rescale_q(hours * 3600 + minutes * 60, AVRational{1, 1}, video->time_base) +
+           static_cast<std::int64_t>(rest / av_q2d(video->time_base));
   // The whole file's duration is the video's where there is nothing else, and where it was not guessed from the bit rate.
-  if (context->nb_streams == 1 && context->duration > 0 && context->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE) {
-    const std::int64_t begin = context->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(context->start_time, -kMaxTime, kMaxTime);
-    return std::clamp(av_rescale_q(begin + std::min(context->duration, kMaxTime), AVRational{1, AV_TIME_BASE}, video->time_base), -kMaxTime, kMaxTime);
+  if (context->nb_streams == 1 && context->duration > 0 &&
+      context->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE) {
+    const std::int64_t begin = context->start_time == AV_NOPTS_VALUE
+                                   ? 0
+                                   : std::clamp(context->start_time, -kMaxTime, kMaxTime);
+    return std::clamp(av_rescale_q(begin + std::min(context->duration, kMaxTime),
+                                   AVRational{1, AV_TIME_BASE}, video->time_base),
+                      -kMaxTime, kMaxTime);
   }
   return std::nullopt;
 }
 
 const std::int32_t* display_matrix(const AVStream* stream) {
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
-  const AVPacketSideData* data = av_packet_side_data_get(stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+  const AVPacketSideData* data =
+      av_packet_side_data_get(stream->codecpar->coded_side_data,
+                              stream->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
   return data && data->size >= 36 ? reinterpret_cast<const std::int32_t*>(data->data) : nullptr;
 #else
   std::size_t size = 0;
@@ -173,11 +207,15 @@ const std::int32_t* display_matrix(const AVStream* stream) {
 }
 
 void copy_stream_side_data(const AVStream* from, AVStream* to) {
-  for (const AVPacketSideDataType type : {AV_PKT_DATA_DISPLAYMATRIX, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, AV_PKT_DATA_CONTENT_LIGHT_LEVEL}) {
+  for (const AVPacketSideDataType type :
+       {AV_PKT_DATA_DISPLAYMATRIX, AV_PKT_DATA_MASTERING_DISPLAY_METADATA,
+        AV_PKT_DATA_CONTENT_LIGHT_LEVEL}) {
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
-    const AVPacketSideData* data = av_packet_side_data_get(from->codecpar->coded_side_data, from->codecpar->nb_coded_side_data, type);
+    const AVPacketSideData* data = av_packet_side_data_get(
+        from->codecpar->coded_side_data, from->codecpar->nb_coded_side_data, type);
     if (!data) continue;
-    AVPacketSideData* copy = av_packet_side_data_new(&to->codecpar->coded_side_data, &to->codecpar->nb_coded_side_data, type, data->size, 0);
+    AVPacketSideData* copy = av_packet_side_data_new(
+        &to->codecpar->coded_side_data, &to->codecpar->nb_coded_side_data, type, data->size, 0);
     if (copy) std::copy_n(data->data, data->size, copy->data);
 #else
     std::size_t size = 0;
@@ -234,10 +272,14 @@ Colour colour_of(const AVFrame* frame) {
     case AVCOL_SPC_BT2020_NCL:
     case AVCOL_SPC_BT2020_CL: colour.matrix = SWS_CS_BT2020; break;
     default:  // untagged: what players assume, high definition is BT.709
-      colour.matrix = std::min(frame->width, frame->height) >= 720 || std::max(frame->width, frame->height) >= 1280 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+      colour.matrix = std::min(frame->width, frame->height) >= 720 ||
+                              std::max(frame->width, frame->height) >= 1280
+                          ? SWS_CS_ITU709
+                          : SWS_CS_ITU601;
   }
   const auto format = static_cast<AVPixelFormat>(frame->format);
-  const bool yuvj = format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P || format == AV_PIX_FMT_YUVJ444P || format == AV_PIX_FMT_YUVJ440P ||
+  const bool yuvj = format == AV_PIX_FMT_YUVJ420P || format == AV_PIX_FMT_YUVJ422P ||
+                    format == AV_PIX_FMT_YUVJ444P || format == AV_PIX_FMT_YUVJ440P ||
                     format == AV_PIX_FMT_YUVJ411P;
   colour.full_range = frame->color_range == AVCOL_RANGE_JPEG || yuvj;
   return colour;
@@ -248,26 +290,35 @@ int depth_of(AVPixelFormat format) {
   return description ? description->comp[0].depth : 8;
 }
 
-void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame* to, const Colour& to_colour) {
-  const std::array<int, 10> wanted{from->width, from->height,       from->format,           to->width,        to->height,
-                                   to->format,  from_colour.matrix, from_colour.full_range, to_colour.matrix, to_colour.full_range};
+void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame* to,
+                        const Colour& to_colour) {
+  const std::array<int, 10> wanted{
+      from->width,      from->height,        from->format,       to->width,
+      to->height,       to->format,          from_colour.matrix, from_colour.full_range,
+      to_colour.matrix, to_colour.full_range};
   if (!scaler_ || wanted != made_for_) {
     // Every sample counts here: chroma interpolated at full width in both directions, rounding instead of truncation.
     const int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
-    scaler_.reset(sws_getContext(from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height,
-                                 static_cast<AVPixelFormat>(to->format), flags, nullptr, nullptr, nullptr));
+    scaler_.reset(sws_getContext(
+        from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height,
+        static_cast<AVPixelFormat>(to->format), flags, nullptr, nullptr, nullptr));
     if (!scaler_)
-      throw Error(ErrorKind::input, fmt::format("video: pictures of {}x{} in {} cannot be converted", from->width, from->height,
-                                                av_get_pix_fmt_name(static_cast<AVPixelFormat>(from->format))));
+      throw Error(
+          ErrorKind::input,
+          fmt::format("video: pictures of {}x{} in {} cannot be converted", from->width,
+                      from->height, av_get_pix_fmt_name(static_cast<AVPixelFormat>(from->format))));
     const auto is_rgb = [](int format) {
       const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(format));
       return d && d->flags & AV_PIX_FMT_FLAG_RGB;
     };
-    sws_setColorspaceDetails(scaler_.get(), sws_getCoefficients(from_colour.matrix), is_rgb(from->format) || from_colour.full_range,
-                             sws_getCoefficients(to_colour.matrix), is_rgb(to->format) || to_colour.full_range, 0, 1 << 16, 1 << 16);
+    sws_setColorspaceDetails(scaler_.get(), sws_getCoefficients(from_colour.matrix),
+                             is_rgb(from->format) || from_colour.full_range,
+                             sws_getCoefficients(to_colour.matrix),
+                             is_rgb(to->format) || to_colour.full_range, 0, 1 << 16, 1 << 16);
     made_for_ = wanted;
   }
-  if (sws_scale(scaler_.get(), from->data, from->linesize, 0, from->height, to->data, to->linesize) <= 0)
+  if (sws_scale(scaler_.get(), from->data, from->linesize, 0, from->height, to->data,
+                to->linesize) <= 0)
     throw Error(ErrorKind::failure, "video: a picture could not be converted");
 }
 

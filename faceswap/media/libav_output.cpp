@@ -19,7 +19,10 @@ const char* container_of(const std::filesystem::path& out) {
   if (suffix == ".mkv") return "matroska";
   if (suffix == ".mov") return "mov";
   if (suffix == ".mp4" || suffix == ".m4v") return "mp4";
-  throw Error(ErrorKind::usage, fmt::format("{}: '{}' is not a video that can be written. Name a .mp4, .mkv or .mov file", out.string(), suffix));
+  throw Error(
+      ErrorKind::usage,
+      fmt::format("{}: '{}' is not a video that can be written. Name a .mp4, .mkv or .mov file",
+                  out.string(), suffix));
 }
 
 // MP4's edit lists, which hold where each stream begins, count in the movie's time scale: a millisecond by default. One that every
@@ -28,7 +31,8 @@ std::int64_t common_time_scale(const AVFormatContext* context) {
   std::int64_t scale = 1000;
   for (unsigned i = 0; i < context->nb_streams; ++i) {
     const AVStream* s = context->streams[i];
-    const std::int64_t den = s->codecpar->codec_type == AVMEDIA_TYPE_AUDIO ? s->codecpar->sample_rate : s->time_base.den;
+    const std::int64_t den =
+        s->codecpar->codec_type == AVMEDIA_TYPE_AUDIO ? s->codecpar->sample_rate : s->time_base.den;
     const std::int64_t both = den > 0 ? std::lcm(scale, den) : scale;
     if (both <= INT32_MAX) scale = both;
   }
@@ -41,14 +45,21 @@ Output::Output(const std::filesystem::path& out, const SinkOptions& options)
     : path_(out), options_(options), pending_(out, options.force), packet_(new_packet()) {
   quiet_log();
   forget_log();
-  const std::string presets = "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo";
-  if (options.preset.empty() || (" " + presets + " ").find(" " + options.preset + " ") == std::string::npos)
-    throw Error(ErrorKind::usage, fmt::format("'{}' is not an x264 preset. One of these was expected: {}", options.preset, presets));
+  const std::string presets =
+      "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo";
+  if (options.preset.empty() ||
+      (" " + presets + " ").find(" " + options.preset + " ") == std::string::npos)
+    throw Error(ErrorKind::usage,
+                fmt::format("'{}' is not an x264 preset. One of these was expected: {}",
+                            options.preset, presets));
   if (options.crf < 0 || options.crf > 51)
-    throw Error(ErrorKind::usage, fmt::format("a crf of {} was asked for: 0 (lossless) to 51 (worst) were expected, 18 looks like the source", options.crf));
+    throw Error(ErrorKind::usage, fmt::format("a crf of {} was asked for: 0 (lossless) to 51 "
+                                              "(worst) were expected, 18 looks like the source",
+                                              options.crf));
   const char* container = container_of(out);
   const std::string url = "file:" + pending_.temporary().string();
-  if (const int made = avformat_alloc_output_context2(&context, nullptr, container, url.c_str()); made < 0)
+  if (const int made = avformat_alloc_output_context2(&context, nullptr, container, url.c_str());
+      made < 0)
     fail(ErrorKind::failure, fmt::format("{}: no writer for {}", out.string(), container), made);
   if (const int opened = avio_open(&context->pb, url.c_str(), AVIO_FLAG_WRITE); opened < 0) {
     avformat_free_context(context);
@@ -64,12 +75,17 @@ Output::~Output() {
 void Output::fail_writing(int code) const {
   // Not the log: its last line may be about a damaged frame of the source, long ago.
   const ErrorKind kind = code == AVERROR(ENOMEM) ? ErrorKind::memory : ErrorKind::disk;
-  throw Error(kind, fmt::format("{}: cannot be written: {}. Check the free space and the folder's rights", path_.string(), code_text(code)));
+  throw Error(kind,
+              fmt::format("{}: cannot be written: {}. Check the free space and the folder's rights",
+                          path_.string(), code_text(code)));
 }
 
 const AVCodec* Output::x264() {
   const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
-  if (!codec) throw Error(ErrorKind::failure, "video: this FFmpeg was built without libx264. Write PNG frames to a folder instead");
+  if (!codec)
+    throw Error(
+        ErrorKind::failure,
+        "video: this FFmpeg was built without libx264. Write PNG frames to a folder instead");
   return codec;
 }
 
@@ -88,7 +104,10 @@ void Output::open_encoder(const VideoFormat& format) {
   encoder_->colorspace = format.matrix;
   encoder_->chroma_sample_location = format.chroma;
   // x264's output depends on the number of threads, not on their timing: fixed here so that the same machine repeats itself.
-  encoder_->thread_count = options_.threads > 0 ? options_.threads : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
+  encoder_->thread_count =
+      options_.threads > 0
+          ? options_.threads
+          : static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
   if (context->oformat->flags & AVFMT_GLOBALHEADER) encoder_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
 
   forget_log();
@@ -101,12 +120,14 @@ void Output::open_encoder(const VideoFormat& format) {
   av_dict_free(&settings);
   if (opened < 0)
     fail(ErrorKind::usage,
-         fmt::format("{}: x264 refuses {}x{} in {} with preset '{}' and crf {}", path_.string(), format.width, format.height,
-                     av_get_pix_fmt_name(format.pixel_format), options_.preset, options_.crf),
+         fmt::format("{}: x264 refuses {}x{} in {} with preset '{}' and crf {}", path_.string(),
+                     format.width, format.height, av_get_pix_fmt_name(format.pixel_format),
+                     options_.preset, options_.crf),
          opened);
 
   video = add_stream();
-  if (avcodec_parameters_from_context(video->codecpar, encoder_.get()) < 0) throw Error(ErrorKind::memory, "video: out of memory for the encoder");
+  if (avcodec_parameters_from_context(video->codecpar, encoder_.get()) < 0)
+    throw Error(ErrorKind::memory, "video: out of memory for the encoder");
   video->time_base = format.time_base;
   video->avg_frame_rate = video->r_frame_rate = format.frame_rate;
   video->sample_aspect_ratio = format.sample_aspect;
@@ -114,16 +135,21 @@ void Output::open_encoder(const VideoFormat& format) {
 
 AVStream* Output::add_stream() {
   AVStream* stream = avformat_new_stream(context, nullptr);
-  if (!stream) throw Error(ErrorKind::memory, fmt::format("{}: out of memory for a stream", path_.string()));
+  if (!stream)
+    throw Error(ErrorKind::memory, fmt::format("{}: out of memory for a stream", path_.string()));
   return stream;
 }
 
-bool Output::can_hold(AVCodecID codec) const { return avformat_query_codec(context->oformat, codec, FF_COMPLIANCE_NORMAL) == 1; }
+bool Output::can_hold(AVCodecID codec) const {
+  return avformat_query_codec(context->oformat, codec, FF_COMPLIANCE_NORMAL) == 1;
+}
 
 void Output::write_header(bool keep_all_metadata) {
   if (!options_.comment.empty()) {
     const AVDictionaryEntry* old = av_dict_get(context->metadata, "comment", nullptr, 0);
-    const std::string comment = old && *old->value ? fmt::format("{} | {}", options_.comment, old->value) : options_.comment;
+    const std::string comment = old && *old->value
+                                    ? fmt::format("{} | {}", options_.comment, old->value)
+                                    : options_.comment;
     av_dict_set(&context->metadata, "comment", comment.c_str(), 0);
   }
   forget_log();
@@ -132,14 +158,19 @@ void Output::write_header(bool keep_all_metadata) {
     // Matroska would otherwise shift everything until an encoder delay before zero became positive.
     context->avoid_negative_ts = 0;
   } else {
-    av_dict_set(&settings, "movflags", keep_all_metadata ? "+faststart+use_metadata_tags" : "+faststart", 0);
+    av_dict_set(&settings, "movflags",
+                keep_all_metadata ? "+faststart+use_metadata_tags" : "+faststart", 0);
     av_dict_set_int(&settings, "movie_timescale", common_time_scale(context), 0);
-    if (video->time_base.num == 1) av_dict_set_int(&settings, "video_track_timescale", video->time_base.den, 0);
+    if (video->time_base.num == 1)
+      av_dict_set_int(&settings, "video_track_timescale", video->time_base.den, 0);
   }
-  context->max_interleave_delta = 0;  // packets come in order already; never give up waiting for the slower stream
+  context->max_interleave_delta =
+      0;  // packets come in order already; never give up waiting for the slower stream
   const int written = avformat_write_header(context, &settings);
   av_dict_free(&settings);
-  if (written < 0) fail(ErrorKind::failure, fmt::format("{}: the container refuses these streams", path_.string()), written);
+  if (written < 0)
+    fail(ErrorKind::failure, fmt::format("{}: the container refuses these streams", path_.string()),
+         written);
 }
 
 void Output::send(AVFrame* frame) {
@@ -163,7 +194,8 @@ void Output::write(AVPacket* packet, AVStream* stream, AVRational time_base) {
   packet->stream_index = stream->index;
   packet->pos = -1;
   av_packet_rescale_ts(packet, time_base, stream->time_base);
-  if (const int written = av_interleaved_write_frame(context, packet); written < 0) fail_writing(written);
+  if (const int written = av_interleaved_write_frame(context, packet); written < 0)
+    fail_writing(written);
 }
 
 void Output::finish() {

@@ -21,7 +21,8 @@ struct VideoFormat {
 // Order of calls: open_encoder, add_stream for whatever else, write_header, then encode and write, then finish.
 class Output {
  public:
-  Output(const std::filesystem::path& out, const SinkOptions& options);  // creates the temporary file and the container
+  Output(const std::filesystem::path& out,
+         const SinkOptions& options);  // creates the temporary file and the container
   ~Output();
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -29,20 +30,20 @@ class Output {
   AVFormatContext* context = nullptr;
   AVStream* video = nullptr;
 
-  static const AVCodec* x264();                    // Error(failure) where this FFmpeg was built without it
-  void open_encoder(const VideoFormat& format);    // and its stream, `video`
+  static const AVCodec* x264();  // Error(failure) where this FFmpeg was built without it
+  void open_encoder(const VideoFormat& format);  // and its stream, `video`
   AVStream* add_stream();
   bool can_hold(AVCodecID codec) const;
   void write_header(bool keep_all_metadata);
 
   // Gives a frame (null: the end) to the encoder; `take` gets every packet that comes out, timed in the encoder's time base.
-  template <class Take>
-  void encode(AVFrame* frame, Take&& take) {
+  template <class Take> void encode(AVFrame* frame, Take&& take) {
     send(frame);
     while (receive()) take(packet_.get());
   }
-  void write(AVPacket* packet, AVStream* stream, AVRational time_base);  // takes the packet's content
-  void finish();                                   // trailer, sync, rename
+  void write(AVPacket* packet, AVStream* stream,
+             AVRational time_base);  // takes the packet's content
+  void finish();                     // trailer, sync, rename
 
   AVRational encoder_time_base() const { return encoder_->time_base; }
 

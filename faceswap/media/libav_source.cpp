@@ -19,11 +19,12 @@ namespace {
 
 using namespace libav;
 
-constexpr int kMaxReadErrors = 64;              // in a row, before the rest of the file counts as lost
+constexpr int kMaxReadErrors = 64;  // in a row, before the rest of the file counts as lost
 
 class VideoSource : public FrameSource {
  public:
-  explicit VideoSource(const std::filesystem::path& path) : input_(path), packet_(new_packet()), decoded_(new_frame()) {
+  explicit VideoSource(const std::filesystem::path& path)
+      : input_(path), packet_(new_packet()), decoded_(new_frame()) {
     const AVStream* stream = input_.video;
     for (unsigned i = 0; i < input_.context->nb_streams; ++i) {
       AVStream* s = input_.context->streams[i];
@@ -41,17 +42,27 @@ class VideoSource : public FrameSource {
     if (rate.num > 0 && rate.den > 0) info_.frame_rate = {rate.num, rate.den};
     orientation_ = orientation(stream);
     info_.rotation = clockwise_degrees(orientation_);
-    if (stream->duration > 0) info_.seconds = static_cast<double>(stream->duration) * av_q2d(stream->time_base);
-    else if (input_.context->duration > 0) info_.seconds = static_cast<double>(input_.context->duration) / AV_TIME_BASE;
-    info_.frames = stream->nb_frames > 0 ? stream->nb_frames : static_cast<std::int64_t>(std::min(info_.seconds * info_.frame_rate.value() + 0.5, 1e12));
+    if (stream->duration > 0)
+      info_.seconds = static_cast<double>(stream->duration) * av_q2d(stream->time_base);
+    else if (input_.context->duration > 0)
+      info_.seconds = static_cast<double>(input_.context->duration) / AV_TIME_BASE;
+    info_.frames = stream->nb_frames > 0
+                       ? stream->nb_frames
+                       : static_cast<std::int64_t>(
+                             std::min(info_.seconds * info_.frame_rate.value() + 0.5, 1e12));
 
     // The first frame is decoded here, so that a file without a decodable one is refused at once and the sizes are the frames' own.
     if (!decode(first_))
       throw Error(ErrorKind::input,
-                  fmt::format("{}: no frame of its {} video can be decoded: {}. The file is damaged or cut off; fetch it again", path.string(), info_.codec,
-                              info_.damaged_frames > 0 ? fmt::format("{} damaged pieces", info_.damaged_frames) : "it holds no frames"));
+                  fmt::format("{}: no frame of its {} video can be decoded: {}. The file is "
+                              "damaged or cut off; fetch it again",
+                              path.string(), info_.codec,
+                              info_.damaged_frames > 0
+                                  ? fmt::format("{} damaged pieces", info_.damaged_frames)
+                                  : "it holds no frames"));
     info_.width = first_.rgb.width, info_.height = first_.rgb.height;
-    info_.pixel_format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(first_.native->frame->format));
+    info_.pixel_format =
+        av_get_pix_fmt_name(static_cast<AVPixelFormat>(first_.native->frame->format));
     have_first_ = true;
   }
 
@@ -69,20 +80,26 @@ class VideoSource : public FrameSource {
     const AVCodecParameters* parameters = input_.video->codecpar;
     const AVCodec* codec = avcodec_find_decoder(parameters->codec_id);
     if (!codec)
-      throw Error(ErrorKind::input, fmt::format("{}: its video is coded in {}, for which this FFmpeg has no decoder. Convert it to H.264 first", path.string(),
-                                                avcodec_get_name(parameters->codec_id)));
+      throw Error(ErrorKind::input,
+                  fmt::format("{}: its video is coded in {}, for which this FFmpeg has no decoder. "
+                              "Convert it to H.264 first",
+                              path.string(), avcodec_get_name(parameters->codec_id)));
     decoder_.reset(avcodec_alloc_context3(codec));
     if (!decoder_ || avcodec_parameters_to_context(decoder_.get(), parameters) < 0)
       throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path.string()));
     decoder_->opaque = &errors_logged_;
     decoder_->pkt_timebase = input_.video->time_base;
-    decoder_->thread_count = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
-    decoder_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;  // a damaged frame is shown and counted; a missing one would shift the film
+    decoder_->thread_count =
+        static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
+    decoder_->flags |=
+        AV_CODEC_FLAG_OUTPUT_CORRUPT;  // a damaged frame is shown and counted; a missing one would shift the film
     AVDictionary* options = nullptr;
     av_dict_set(&options, "max_pixels", kMaxPixels, 0);
     const int opened = avcodec_open2(decoder_.get(), codec, &options);
     av_dict_free(&options);
-    if (opened < 0) fail(ErrorKind::input, fmt::format("{}: its {} video cannot be decoded", path.string(), codec->name), opened);
+    if (opened < 0)
+      fail(ErrorKind::input,
+           fmt::format("{}: its {} video cannot be decoded", path.string(), codec->name), opened);
   }
 
   // The next decoded frame in decoded_; false at the end.
@@ -97,7 +114,9 @@ class VideoSource : public FrameSource {
         count_damage(false);
         return false;
       }
-      if (got == AVERROR(ENOMEM)) throw Error(ErrorKind::memory, fmt::format("{}: out of memory while decoding", info_.path.string()));
+      if (got == AVERROR(ENOMEM))
+        throw Error(ErrorKind::memory,
+                    fmt::format("{}: out of memory while decoding", info_.path.string()));
       if (got != AVERROR(EAGAIN)) {
         count_damage(true);
         if (++failures_ > kMaxReadErrors && drained_) return false;
@@ -128,7 +147,9 @@ class VideoSource : public FrameSource {
       const bool incomplete = packet_->flags & AV_PKT_FLAG_CORRUPT;
       const int sent = avcodec_send_packet(decoder_.get(), packet_.get());
       av_packet_unref(packet_.get());
-      if (sent == AVERROR(ENOMEM)) throw Error(ErrorKind::memory, fmt::format("{}: out of memory while decoding", info_.path.string()));
+      if (sent == AVERROR(ENOMEM))
+        throw Error(ErrorKind::memory,
+                    fmt::format("{}: out of memory while decoding", info_.path.string()));
       if (sent < 0 || incomplete) count_damage(true);
       return;
     }
@@ -156,7 +177,8 @@ class VideoSource : public FrameSource {
     frame.seconds = static_cast<double>(frame.pts) * info_.time_base.value();
     std::shared_ptr<const AVFrame> native = in_first_format();
     if (!rgb_) rgb_ = new_picture(width_, height_, AV_PIX_FMT_RGB24);
-    to_rgb_.convert(native.get(), colour_of(native.get()), rgb_.get(), Colour{SWS_CS_DEFAULT, true});
+    to_rgb_.convert(native.get(), colour_of(native.get()), rgb_.get(),
+                    Colour{SWS_CS_DEFAULT, true});
     to_upright(rgb_->data[0], rgb_->linesize[0], width_, height_, orientation_, frame.rgb);
     frame.native = std::make_shared<NativeFrame>(NativeFrame{std::move(native)});
     return true;
@@ -164,9 +186,12 @@ class VideoSource : public FrameSource {
 
   std::int64_t strictly_rising(std::int64_t pts) {
     const std::int64_t ticks = std::clamp<std::int64_t>(duration_of(decoded_.get()), 1, kMaxTime);
-    if (pts < -kMaxTime || pts > kMaxTime) pts = AV_NOPTS_VALUE;  // no film is that long; sums must not overflow
-    if (pts == AV_NOPTS_VALUE) pts = last_pts_ == AV_NOPTS_VALUE ? 0 : last_pts_ + ticks, ++info_.repaired_times;
-    else if (last_pts_ != AV_NOPTS_VALUE && pts <= last_pts_) pts = last_pts_ + 1, ++info_.repaired_times;
+    if (pts < -kMaxTime || pts > kMaxTime)
+      pts = AV_NOPTS_VALUE;  // no film is that long; sums must not overflow
+    if (pts == AV_NOPTS_VALUE)
+      pts = last_pts_ == AV_NOPTS_VALUE ? 0 : last_pts_ + ticks, ++info_.repaired_times;
+    else if (last_pts_ != AV_NOPTS_VALUE && pts <= last_pts_)
+      pts = last_pts_ + 1, ++info_.repaired_times;
     last_pts_ = pts;
     last_ticks_ = ticks;
     return pts;
@@ -176,11 +201,15 @@ class VideoSource : public FrameSource {
   std::shared_ptr<const AVFrame> in_first_format() {
     FramePtr taken = new_frame();
     av_frame_move_ref(taken.get(), decoded_.get());
-    if (width_ == 0) width_ = taken->width, height_ = taken->height, format_ = static_cast<AVPixelFormat>(taken->format), colour_ = colour_of(taken.get());
-    if (taken->width == width_ && taken->height == height_ && taken->format == format_) return {taken.release(), Free{}};
+    if (width_ == 0)
+      width_ = taken->width, height_ = taken->height,
+      format_ = static_cast<AVPixelFormat>(taken->format), colour_ = colour_of(taken.get());
+    if (taken->width == width_ && taken->height == height_ && taken->format == format_)
+      return {taken.release(), Free{}};
     ++info_.resized_frames;
     FramePtr resized = new_picture(width_, height_, format_);
-    if (av_frame_copy_props(resized.get(), taken.get()) < 0) throw Error(ErrorKind::memory, "video: out of memory for a frame");
+    if (av_frame_copy_props(resized.get(), taken.get()) < 0)
+      throw Error(ErrorKind::memory, "video: out of memory for a frame");
     to_first_.convert(taken.get(), colour_of(taken.get()), resized.get(), colour_);
     return {resized.release(), Free{}};
   }
@@ -193,8 +222,10 @@ class VideoSource : public FrameSource {
     const std::int64_t short_by = *end - (last_pts_ + last_ticks_);
     const double seconds = static_cast<double>(short_by) * info_.time_base.value();
     std::int64_t missing = 0;
-    if (input_.video->nb_frames > delivered_ && short_by > last_ticks_) missing = input_.video->nb_frames - delivered_;
-    else if (seconds > 0.5) missing = static_cast<std::int64_t>(std::min(seconds * info_.frame_rate.value(), 1e6));
+    if (input_.video->nb_frames > delivered_ && short_by > last_ticks_)
+      missing = input_.video->nb_frames - delivered_;
+    else if (seconds > 0.5)
+      missing = static_cast<std::int64_t>(std::min(seconds * info_.frame_rate.value(), 1e6));
     missing_ = static_cast<int>(std::min<std::int64_t>(missing, 1 << 20));
     count_damage(false);
   }
@@ -218,6 +249,8 @@ class VideoSource : public FrameSource {
 
 }  // namespace
 
-std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) { return std::make_unique<VideoSource>(path); }
+std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) {
+  return std::make_unique<VideoSource>(path);
+}
 
 }  // namespace faceswap

@@ -15,45 +15,66 @@ std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
     if (path.string().find("://") != std::string::npos)
-      throw Error(ErrorKind::input, fmt::format("{}: only local files are read. Download it first", path.string()));
+      throw Error(ErrorKind::input,
+                  fmt::format("{}: only local files are read. Download it first", path.string()));
     throw Error(ErrorKind::input, fmt::format("{}: no such file or folder", path.string()));
   }
   if (std::filesystem::is_directory(status)) return open_images(path);
-  if (!std::filesystem::is_regular_file(status)) throw Error(ErrorKind::input, fmt::format("{}: is neither a file nor a folder", path.string()));
-  if (std::filesystem::file_size(path, error) == 0) throw Error(ErrorKind::input, fmt::format("{}: the file is empty", path.string()));
+  if (!std::filesystem::is_regular_file(status))
+    throw Error(ErrorKind::input, fmt::format("{}: is neither a file nor a folder", path.string()));
+  if (std::filesystem::file_size(path, error) == 0)
+    throw Error(ErrorKind::input, fmt::format("{}: the file is empty", path.string()));
   return is_image_file(path) ? open_images(path) : open_video(path);
 }
 
-std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options) {
+std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
+                                     const SinkOptions& options) {
   if (out.empty()) throw Error(ErrorKind::usage, "no output was named");
   if (same_file(out, source.path))
-    throw Error(ErrorKind::usage, fmt::format("{}: the output is the input itself. Choose another name", out.string()));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: the output is the input itself. Choose another name", out.string()));
   if (is_video_output(out)) {
     if (source.kind != SourceInfo::video)
       throw Error(ErrorKind::usage,
-                  fmt::format("{}: pictures go to a folder{}, not to a video", out.string(), source.kind == SourceInfo::still ? " or a picture" : ""));
+                  fmt::format("{}: pictures go to a folder{}, not to a video", out.string(),
+                              source.kind == SourceInfo::still ? " or a picture" : ""));
     return open_video_sink(out, source, options);
   }
   if (is_image_file(out) && source.kind != SourceInfo::still)
-    throw Error(ErrorKind::usage, fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(),
-                                              source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
-  if (!is_image_file(out) && out.has_extension() && !std::filesystem::is_directory(out) && source.kind == SourceInfo::video)
-    throw Error(ErrorKind::usage,
-                fmt::format("{}: '{}' cannot be written. Name a .mp4, .mkv or .mov file, or a folder", out.string(), out.extension().string()));
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(),
+                    source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
+  if (!is_image_file(out) && out.has_extension() && !std::filesystem::is_directory(out) &&
+      source.kind == SourceInfo::video)
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("{}: '{}' cannot be written. Name a .mp4, .mkv or .mov file, or a folder",
+                    out.string(), out.extension().string()));
   return open_image_sink(out, source, options);
 }
 
 #if !DOPPEL_MEDIA
 namespace {
 [[noreturn]] void no_video(const std::filesystem::path& path, ErrorKind kind) {
-  throw Error(
-      kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)", path.string()));
+  throw Error(kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, "
+                                "or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)",
+                                path.string()));
 }
 }  // namespace
 
-std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) { no_video(path, ErrorKind::input); }
-std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& out, const SourceInfo&, const SinkOptions&) { no_video(out, ErrorKind::usage); }
-std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int, int, Rational, const SinkOptions&) { no_video(out, ErrorKind::usage); }
+std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) {
+  no_video(path, ErrorKind::input);
+}
+std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& out, const SourceInfo&,
+                                           const SinkOptions&) {
+  no_video(out, ErrorKind::usage);
+}
+std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int, int, Rational,
+                                       const SinkOptions&) {
+  no_video(out, ErrorKind::usage);
+}
 #endif
 
 }  // namespace faceswap

@@ -43,19 +43,26 @@ int clockwise_degrees(const Orientation& o) {
   return o.d == 1 ? 0 : 180;
 }
 
-void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height, const Orientation& o, Image& out) {
-  const int upright_width = o.swaps_sides() ? height : width, upright_height = o.swaps_sides() ? width : height;
-  if (out.width != upright_width || out.height != upright_height || out.channels != 3 || out.pixels.size() != static_cast<std::size_t>(width) * height * 3)
+void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height,
+                const Orientation& o, Image& out) {
+  const int upright_width = o.swaps_sides() ? height : width,
+            upright_height = o.swaps_sides() ? width : height;
+  if (out.width != upright_width || out.height != upright_height || out.channels != 3 ||
+      out.pixels.size() != static_cast<std::size_t>(width) * height * 3)
     out = Image(upright_width, upright_height);
   if (o.identity()) {
-    for (int y = 0; y < height; ++y) std::memcpy(out.at(0, y), stored + y * stride, static_cast<std::size_t>(width) * 3);
+    for (int y = 0; y < height; ++y)
+      std::memcpy(out.at(0, y), stored + y * stride, static_cast<std::size_t>(width) * 3);
     return;
   }
   const Point zero = origin(o, width, height);
-  const std::ptrdiff_t step = 3 * (o.a + static_cast<std::ptrdiff_t>(o.b) * out.width);  // one stored pixel to the right, in the upright picture
+  const std::ptrdiff_t step =
+      3 * (o.a + static_cast<std::ptrdiff_t>(o.b) *
+                     out.width);  // one stored pixel to the right, in the upright picture
   for (int y = 0; y < height; ++y) {
     const std::uint8_t* from = stored + y * stride;
-    std::uint8_t* to = out.at(static_cast<int>(zero.x) + o.c * y, static_cast<int>(zero.y) + o.d * y);
+    std::uint8_t* to =
+        out.at(static_cast<int>(zero.x) + o.c * y, static_cast<int>(zero.y) + o.d * y);
     for (int x = 0; x < width; ++x, from += 3) {
       std::uint8_t* pixel = to + x * step;
       pixel[0] = from[0], pixel[1] = from[1], pixel[2] = from[2];
@@ -63,12 +70,14 @@ void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, in
   }
 }
 
-void to_stored(const Image& upright, const Orientation& o, int width, int height, const Box& box, std::uint8_t* out, std::ptrdiff_t stride) {
+void to_stored(const Image& upright, const Orientation& o, int width, int height, const Box& box,
+               std::uint8_t* out, std::ptrdiff_t stride) {
   const Point zero = origin(o, width, height);
   const std::ptrdiff_t step = 3 * (o.a + static_cast<std::ptrdiff_t>(o.b) * upright.width);
   for (int y = 0; y < box.height; ++y) {
     const int sx = box.x, sy = box.y + y;
-    const std::uint8_t* from = upright.at(static_cast<int>(zero.x) + o.a * sx + o.c * sy, static_cast<int>(zero.y) + o.b * sx + o.d * sy);
+    const std::uint8_t* from = upright.at(static_cast<int>(zero.x) + o.a * sx + o.c * sy,
+                                          static_cast<int>(zero.y) + o.b * sx + o.d * sy);
     std::uint8_t* to = out + y * stride;
     for (int x = 0; x < box.width; ++x, to += 3) {
       const std::uint8_t* pixel = from + x * step;

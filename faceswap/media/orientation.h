@@ -16,15 +16,18 @@ struct Orientation {
   bool identity() const { return a == 1 && d == 1; }
 };
 
-Orientation orientation_of_exif(int value);                                       // 1..8; anything else is upright
-Orientation orientation_of_matrix(double a, double b, double c, double d);        // not near a multiple of 90 degrees: upright
-int clockwise_degrees(const Orientation&);                                        // 0, 90, 180, 270; of the turn, mirroring aside
+Orientation orientation_of_exif(int value);  // 1..8; anything else is upright
+Orientation orientation_of_matrix(double a, double b, double c,
+                                  double d);  // not near a multiple of 90 degrees: upright
+int clockwise_degrees(const Orientation&);    // 0, 90, 180, 270; of the turn, mirroring aside
 
 // Copies a stored RGB picture (rows `stride` bytes apart) into an upright Image, whose memory is used again where it fits.
-void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height, const Orientation&, Image& out);
+void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, int height,
+                const Orientation&, Image& out);
 // The other way: the stored pixels (x, y, box.width, box.height) of `box` (stored coordinates of a picture width x height), out of an
 // upright Image, into rows `stride` bytes apart.
-void to_stored(const Image& upright, const Orientation&, int width, int height, const Box& box, std::uint8_t* out, std::ptrdiff_t stride);
+void to_stored(const Image& upright, const Orientation&, int width, int height, const Box& box,
+               std::uint8_t* out, std::ptrdiff_t stride);
 // An upright box in stored coordinates.
 Box stored_box(const Box& upright, const Orientation&, int width, int height);
 

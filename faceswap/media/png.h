@@ -9,7 +9,7 @@
 namespace faceswap {
 
 struct PngChunk {
-  std::string_view type;             // four characters
+  std::string_view type;  // four characters
   std::span<const std::byte> data;
 };
 

@@ -16,17 +16,19 @@ inline const char* name(Side side) { return side == Side::a ? "a" : "b"; }
 class Model {
  public:
   virtual ~Model() = default;
-  virtual nn::Tensor encode(const nn::Tensor& images /*[N,size,size,3] RGB in [0,1]*/) const = 0;      // -> code
-  virtual nn::Tensor decode(Side side, const nn::Tensor& code) const = 0;                              // -> [N,size,size,3]
+  virtual nn::Tensor encode(
+      const nn::Tensor& images /*[N,size,size,3] RGB in [0,1]*/) const = 0;  // -> code
+  virtual nn::Tensor decode(Side side, const nn::Tensor& code) const = 0;    // -> [N,size,size,3]
 
   const std::string& name() const { return name_; }
-  int size() const { return size_; }                 // side of the square pictures, in and out
+  int size() const { return size_; }                      // side of the square pictures, in and out
   float learning_rate() const { return learning_rate_; }  // that suits it
   nn::ParameterArena& arena() { return arena_; }
   const nn::ParameterArena& arena() const { return arena_; }
 
  protected:
-  Model(std::string name, int size, float learning_rate) : name_(std::move(name)), size_(size), learning_rate_(learning_rate) {}
+  Model(std::string name, int size, float learning_rate)
+      : name_(std::move(name)), size_(size), learning_rate_(learning_rate) {}
   std::string name_;
   int size_;
   float learning_rate_;
@@ -34,7 +36,9 @@ class Model {
 };
 
 // What is known about a model without building it.
-struct ModelInfo { std::string name, summary; };
+struct ModelInfo {
+  std::string name, summary;
+};
 const std::vector<ModelInfo>& model_list();
 // Declares the parameters; allocate the arena before use. Error(usage) for an unknown name, with the list.
 std::unique_ptr<Model> make_model(const std::string& name);

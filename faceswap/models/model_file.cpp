@@ -8,31 +8,44 @@
 namespace faceswap {
 namespace {
 
-template <class T> T parse_number(const Metadata& metadata, const std::string& key, const std::filesystem::path& path) {
+template <class T>
+T parse_number(const Metadata& metadata, const std::string& key,
+               const std::filesystem::path& path) {
   const auto entry = metadata.find(key);
   T value{};
-  if (entry == metadata.end()) throw nn::Error(nn::ErrorKind::damaged, fmt::format("{}: metadata has no '{}': not a whole doppel model", path.string(), key));
+  if (entry == metadata.end())
+    throw nn::Error(
+        nn::ErrorKind::damaged,
+        fmt::format("{}: metadata has no '{}': not a whole doppel model", path.string(), key));
   const std::string& text = entry->second;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size())
-    throw nn::Error(nn::ErrorKind::damaged, fmt::format("{}: metadata '{}' should be a number, is '{}'", path.string(), key, text));
+    throw nn::Error(
+        nn::ErrorKind::damaged,
+        fmt::format("{}: metadata '{}' should be a number, is '{}'", path.string(), key, text));
   return value;
 }
 
 // Copies one stored tensor into a piece of an arena.
-void fill(const nn::SafetensorsFile& file, const std::filesystem::path& path, const std::string& stored_name, const nn::Tensor& into) {
+void fill(const nn::SafetensorsFile& file, const std::filesystem::path& path,
+          const std::string& stored_name, const nn::Tensor& into) {
   const nn::TensorRecord* record = file.find(stored_name);
-  if (!record) throw nn::Error(nn::ErrorKind::damaged, fmt::format("{}: tensor '{}' is missing", path.string(), stored_name));
+  if (!record)
+    throw nn::Error(nn::ErrorKind::damaged,
+                    fmt::format("{}: tensor '{}' is missing", path.string(), stored_name));
   const nn::Shape shape{std::span<const std::int64_t>(record->shape)};
   if (shape != into.shape() || record->dtype != into.dtype())
-    throw nn::Error(nn::ErrorKind::damaged, fmt::format("{}: tensor '{}' is {} {}, the model expects {} {}", path.string(), stored_name, nn::name(record->dtype), shape.str(),
-                                                        nn::name(into.dtype()), into.shape().str()));
+    throw nn::Error(nn::ErrorKind::damaged,
+                    fmt::format("{}: tensor '{}' is {} {}, the model expects {} {}", path.string(),
+                                stored_name, nn::name(record->dtype), shape.str(),
+                                nn::name(into.dtype()), into.shape().str()));
   kernels::copy(into.raw(), into.device(), record->data, nn::Device::host, record->bytes);
 }
 
 }  // namespace
 
-void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state, const Metadata& extra) {
+void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state,
+                const Metadata& extra) {
   Metadata metadata = extra;
   metadata["format"] = kModelFormat;
   metadata["version"] = DOPPEL_VERSION;
@@ -47,7 +60,9 @@ void save_model(const std::filesystem::path& path, const Model& model, const nn:
   }
 
   // One copy of each arena on the host; the records point into it.
-  const nn::Tensor arenas[3] = {model.arena().master().to(nn::Device::host), model.arena().moment1().to(nn::Device::host), model.arena().moment2().to(nn::Device::host)};
+  const nn::Tensor arenas[3] = {model.arena().master().to(nn::Device::host),
+                                model.arena().moment1().to(nn::Device::host),
+                                model.arena().moment2().to(nn::Device::host)};
   const char* prefixes[3] = {"", "adam.m/", "adam.v/"};
   std::vector<nn::TensorRecord> records;
   for (int k = 0; k < 3; ++k)
@@ -55,18 +70,25 @@ void save_model(const std::filesystem::path& path, const Model& model, const nn:
       std::vector<std::int64_t> shape;
       for (int i = 0; i < p.shape.rank(); ++i) shape.push_back(p.shape[i]);
       const std::size_t item = nn::size_of(arenas[k].dtype());
-      records.push_back({prefixes[k] + p.name, arenas[k].dtype(), shape, static_cast<const std::byte*>(arenas[k].raw()) + item * p.offset, item * p.shape.numel()});
+      records.push_back({prefixes[k] + p.name, arenas[k].dtype(), shape,
+                         static_cast<const std::byte*>(arenas[k].raw()) + item * p.offset,
+                         item * p.shape.numel()});
     }
   nn::save_safetensors(path, metadata, records);
 }
 
-LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working, bool with_optimizer) {
+LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working,
+                       bool with_optimizer) {
   LoadedModel loaded;
   const nn::SafetensorsFile file = nn::load_newest(path, &loaded.used);
   loaded.metadata = file.metadata();
   const auto format = loaded.metadata.find("format");
   if (format == loaded.metadata.end() || format->second != kModelFormat)
-    throw nn::Error(nn::ErrorKind::damaged, fmt::format("{}: is a safetensors file, but not a doppel model (metadata 'format' should be {})", loaded.used.string(), kModelFormat));
+    throw nn::Error(
+        nn::ErrorKind::damaged,
+        fmt::format(
+            "{}: is a safetensors file, but not a doppel model (metadata 'format' should be {})",
+            loaded.used.string(), kModelFormat));
   loaded.model = make_model(loaded.metadata["model"]);
   loaded.state.step = parse_number<std::uint64_t>(loaded.metadata, "step", loaded.used);
   loaded.state.seed = parse_number<std::uint64_t>(loaded.metadata, "seed", loaded.used);
@@ -74,11 +96,14 @@ LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn:
   loaded.state.learning_rate = parse_number<float>(loaded.metadata, "learning_rate", loaded.used);
   if (loaded.metadata.contains("loss_scale")) {
     loaded.state.loss_scale = parse_number<float>(loaded.metadata, "loss_scale", loaded.used);
-    loaded.state.good_steps = parse_number<std::uint32_t>(loaded.metadata, "good_steps", loaded.used);
+    loaded.state.good_steps =
+        parse_number<std::uint32_t>(loaded.metadata, "good_steps", loaded.used);
   }
 
   nn::ParameterArena& arena = loaded.model->arena();
-  arena.allocate(device, working, loaded.state.seed, with_optimizer ? nn::ParameterArena::Use::training : nn::ParameterArena::Use::inference);
+  arena.allocate(
+      device, working, loaded.state.seed,
+      with_optimizer ? nn::ParameterArena::Use::training : nn::ParameterArena::Use::inference);
   for (const nn::Parameter& p : arena.parameters()) {
     fill(file, loaded.used, p.name, p.master);
     if (with_optimizer) {

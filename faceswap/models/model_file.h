@@ -18,17 +18,19 @@ inline constexpr const char* kModelFile = "model.safetensors";  // inside the mo
 using Metadata = std::map<std::string, std::string>;
 
 // extra: the trainer's own entries. Atomic; the last file stays as <path>.prev.
-void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state, const Metadata& extra);
+void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state,
+                const Metadata& extra);
 
 struct LoadedModel {
   std::unique_ptr<Model> model;
   nn::StepState state;
   Metadata metadata;
-  std::filesystem::path used;   // path, or path.prev where path was damaged
+  std::filesystem::path used;  // path, or path.prev where path was damaged
 };
 // Builds the model that the file names and fills it. with_optimizer: the moments too, and
 // room for gradients: without, the model can only look. Error(input) where there is no
 // file, Error(damaged) where the file is not whole or does not fit the model.
-LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working, bool with_optimizer);
+LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working,
+                       bool with_optimizer);
 
 }  // namespace faceswap

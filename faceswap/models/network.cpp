@@ -11,25 +11,34 @@ using nn::Tensor;
 namespace {
 
 constexpr float kResidualSlope = 0.2f, kSkipSlope = 0.1f;
-constexpr Init kResidualInit{Init::fan_in_uniform, 0.2f};  // of a block's second conv: it begins as a small correction
+constexpr Init kResidualInit{Init::fan_in_uniform,
+                             0.2f};  // of a block's second conv: it begins as a small correction
 
-nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) { return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope, shuffle}; }
+nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) {
+  return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope, shuffle};
+}
 
 }  // namespace
 
-Chain::Chain(nn::ParameterArena& arena, std::string name, int side, int channels, std::optional<Init> init)
+Chain::Chain(nn::ParameterArena& arena, std::string name, int side, int channels,
+             std::optional<Init> init)
     : arena_(&arena), name_(std::move(name)), side_(side), channels_(channels), init_(init) {}
 
-std::string Chain::name(const std::string& kind) { return fmt::format("{}.{}{}", name_, kind, counts_[kind]++); }
+std::string Chain::name(const std::string& kind) {
+  return fmt::format("{}.{}{}", name_, kind, counts_[kind]++);
+}
 
 Chain& Chain::conv(int channels, float slope) {
-  layers_.push_back(nn::Conv2d(*arena_, name("conv"), channels_, channels, 5, leaky(2, slope), init_or({Init::he_uniform})));
+  layers_.push_back(nn::Conv2d(*arena_, name("conv"), channels_, channels, 5, leaky(2, slope),
+                               init_or({Init::he_uniform})));
   channels_ = channels, side_ /= 2;
   return *this;
 }
 
 Chain& Chain::separable(int channels) {
-  layers_.push_back(nn::SeparableConv2d(*arena_, name("separable"), channels_, channels, 5, {2, Activation::leaky_relu, 0.f}, init_or({Init::he_uniform})));
+  layers_.push_back(nn::SeparableConv2d(*arena_, name("separable"), channels_, channels, 5,
+                                        {2, Activation::leaky_relu, 0.f},
+                                        init_or({Init::he_uniform})));
   channels_ = channels, side_ /= 2;
   return *this;
 }
@@ -41,34 +50,44 @@ Chain& Chain::shuffle() {
 }
 
 nn::Dense Chain::dense_layer(std::int64_t features) {
-  return {*arena_, name("dense"), std::int64_t{side_} * side_ * channels_, features, init_or({Init::glorot_uniform})};
+  return {*arena_, name("dense"), std::int64_t{side_} * side_ * channels_, features,
+          init_or({Init::glorot_uniform})};
 }
 
 Chain& Chain::dense(int features) {
-  layers_.push_back([layer = dense_layer(features)](const Tensor& x) { return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)})); });
+  layers_.push_back([layer = dense_layer(features)](const Tensor& x) {
+    return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)}));
+  });
   channels_ = features, side_ = 1;
   return *this;
 }
 
 Chain& Chain::dense(int side, int channels) {
-  layers_.push_back([layer = dense_layer(std::int64_t{side} * side * channels), side, channels](const Tensor& x) {
-    return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)})).reshape({x.shape(0), side, side, channels});
-  });
+  layers_.push_back(
+      [layer = dense_layer(std::int64_t{side} * side * channels), side, channels](const Tensor& x) {
+        return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)}))
+            .reshape({x.shape(0), side, side, channels});
+      });
   channels_ = channels, side_ = side;
   return *this;
 }
 
 Chain& Chain::upscale(int channels, float slope) {
-  layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3, leaky(1, slope, 2), init_or({Init::he_uniform})));
+  layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3,
+                               leaky(1, slope, 2), init_or({Init::he_uniform})));
   channels_ = channels, side_ *= 2;
   return *this;
 }
 
 Chain::Layer Chain::residual_block() {
   const std::string block = name("residual");
-  const nn::Conv2d first(*arena_, block + ".conv0", channels_, channels_, 3, leaky(1, kResidualSlope), init_or({Init::he_uniform}));
-  const nn::Conv2d second(*arena_, block + ".conv1", channels_, channels_, 3, {}, init_or(kResidualInit));
-  return [first, second](const Tensor& x) { return add_leaky_relu(x, second(first(x)), kResidualSlope); };
+  const nn::Conv2d first(*arena_, block + ".conv0", channels_, channels_, 3,
+                         leaky(1, kResidualSlope), init_or({Init::he_uniform}));
+  const nn::Conv2d second(*arena_, block + ".conv1", channels_, channels_, 3, {},
+                          init_or(kResidualInit));
+  return [first, second](const Tensor& x) {
+    return add_leaky_relu(x, second(first(x)), kResidualSlope);
+  };
 }
 
 Chain& Chain::residual(int count) {
@@ -88,7 +107,9 @@ Chain& Chain::long_skip(int count) {
 }
 
 Chain& Chain::picture() {
-  layers_.push_back(nn::Conv2d(*arena_, name_ + ".output", channels_, 3, 5, {1, Activation::sigmoid, 0.f}));  // begins as He says, whatever init_ is
+  layers_.push_back(
+      nn::Conv2d(*arena_, name_ + ".output", channels_, 3, 5,
+                 {1, Activation::sigmoid, 0.f}));  // begins as He says, whatever init_ is
   channels_ = 3;
   return *this;
 }

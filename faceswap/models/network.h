@@ -17,34 +17,37 @@ class Chain {
  public:
   // What arrives is [N,side,side,channels]. init: how weights begin; without it as Keras and Faceswap have it, He for convs and
   // Glorot for dense layers. The arena must stay where it is while the chain lives.
-  Chain(nn::ParameterArena& arena, std::string name, int side, int channels, std::optional<nn::Init> init = {});
+  Chain(nn::ParameterArena& arena, std::string name, int side, int channels,
+        std::optional<nn::Init> init = {});
 
-  Chain& conv(int channels, float slope = 0.1f);     // 5x5 stride 2, LeakyReLU: side / 2
-  Chain& separable(int channels);                    // depthwise 5x5 stride 2, then 1x1, ReLU: side / 2
-  Chain& shuffle();                                  // pixel shuffle x2: side * 2, channels / 4
-  Chain& dense(int features);                        // flattens; no activation
-  Chain& dense(int side, int channels);              // the same, reshaped to [N,side,side,channels]
-  Chain& upscale(int channels, float slope = 0.1f);  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
-  Chain& residual(int count = 1);                    // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
-  Chain& long_skip(int count);                       // LeakyReLU(0.1) of what arrives + residual(count) of LeakyReLU(0.2) of it
-  Chain& picture();                                  // conv 5x5 to three channels, sigmoid
+  Chain& conv(int channels, float slope = 0.1f);  // 5x5 stride 2, LeakyReLU: side / 2
+  Chain& separable(int channels);        // depthwise 5x5 stride 2, then 1x1, ReLU: side / 2
+  Chain& shuffle();                      // pixel shuffle x2: side * 2, channels / 4
+  Chain& dense(int features);            // flattens; no activation
+  Chain& dense(int side, int channels);  // the same, reshaped to [N,side,side,channels]
+  Chain& upscale(int channels,
+                 float slope = 0.1f);  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
+  Chain& residual(int count = 1);  // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
+  Chain& long_skip(
+      int count);    // LeakyReLU(0.1) of what arrives + residual(count) of LeakyReLU(0.2) of it
+  Chain& picture();  // conv 5x5 to three channels, sigmoid
 
   nn::Tensor operator()(nn::Tensor x /*[N,side,side,channels]*/) const;
-  int side() const { return side_; }                 // of what leaves
+  int side() const { return side_; }  // of what leaves
   int channels() const { return channels_; }
 
  private:
   using Layer = std::function<nn::Tensor(const nn::Tensor&)>;
-  std::string name(const std::string& kind);         // "encoder.conv3": and counts
+  std::string name(const std::string& kind);  // "encoder.conv3": and counts
   nn::Init init_or(nn::Init otherwise) const { return init_.value_or(otherwise); }
   Layer residual_block();
   nn::Dense dense_layer(std::int64_t features);
 
   nn::ParameterArena* arena_;
   std::string name_;
-  int side_, channels_;                              // side 1 after dense(features)
+  int side_, channels_;  // side 1 after dense(features)
   std::optional<nn::Init> init_;
-  std::map<std::string, int> counts_;                // layers of each kind so far
+  std::map<std::string, int> counts_;  // layers of each kind so far
   std::vector<Layer> layers_;
 };
 

@@ -51,14 +51,16 @@ const HeadIdentity& head_identity(char person) {
   static const HeadIdentity person_b = make_person_b();
   if (person == 'a') return person_a;
   if (person == 'b') return person_b;
-  throw Error(ErrorKind::usage, fmt::format("synthetic head: no person '{}'; there are a and b", person));
+  throw Error(ErrorKind::usage,
+              fmt::format("synthetic head: no person '{}'; there are a and b", person));
 }
 
 HeadPose talking_pose(double seconds, std::uint32_t seed) {
   using head::smooth_step;
   using head::value_noise;
   const float t = static_cast<float>(seconds);
-  const float offset = static_cast<float>(seed % 1000);            // where in the noise this clip's motion lies
+  const float offset =
+      static_cast<float>(seed % 1000);  // where in the noise this clip's motion lies
   // Smooth motion in about [-1,1], `rate` changes a second; each channel has noise of its own.
   const auto sway = [&](float rate, int channel) {
     return 2 * value_noise(t * rate + 17.3f * channel, offset * 3.1f + channel, seed + channel) - 1;
@@ -72,7 +74,8 @@ HeadPose talking_pose(double seconds, std::uint32_t seed) {
   pose.scale = 0.24f * (1 + 0.10f * sway(0.25f, 6));
 
   const float syllable = value_noise(t * 5.5f, offset * 1.7f, seed + 9);
-  const float speaking = smooth_step(0.25f, 0.5f, value_noise(t * 0.7f, 4, seed + 10));  // pauses between sentences
+  const float speaking =
+      smooth_step(0.25f, 0.5f, value_noise(t * 0.7f, 4, seed + 10));  // pauses between sentences
   pose.mouth_open = std::max(0.f, (syllable - 0.35f) * 1.5f) * speaking;
   pose.smile = std::max(0.f, sway(0.3f, 7));
   pose.brow_up = 0.8f * sway(0.5f, 8);
@@ -81,7 +84,9 @@ HeadPose talking_pose(double seconds, std::uint32_t seed) {
 
   const double blink_every = 3.1, blink_lasts = 0.20;
   const double since_blink = std::fmod(seconds + 0.37 * seed, blink_every);
-  pose.blink = since_blink < blink_lasts ? static_cast<float>(std::sin(since_blink / blink_lasts * std::numbers::pi)) : 0.f;
+  pose.blink = since_blink < blink_lasts
+                   ? static_cast<float>(std::sin(since_blink / blink_lasts * std::numbers::pi))
+                   : 0.f;
   return pose;
 }
 

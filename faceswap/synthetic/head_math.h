@@ -6,7 +6,9 @@
 
 namespace faceswap::head {
 
-struct Vec3 { float x = 0, y = 0, z = 0; };
+struct Vec3 {
+  float x = 0, y = 0, z = 0;
+};
 using Color = Vec3;  // sRGB, 0..1
 
 inline Vec3 operator+(Vec3 a, Vec3 b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
@@ -14,7 +16,9 @@ inline Vec3 operator-(Vec3 a, Vec3 b) { return {a.x - b.x, a.y - b.y, a.z - b.z}
 inline Vec3 operator*(Vec3 a, float s) { return {a.x * s, a.y * s, a.z * s}; }
 inline Vec3 operator*(Vec3 a, Vec3 b) { return {a.x * b.x, a.y * b.y, a.z * b.z}; }
 inline float dot(Vec3 a, Vec3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
-inline Vec3 cross(Vec3 a, Vec3 b) { return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x}; }
+inline Vec3 cross(Vec3 a, Vec3 b) {
+  return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
 inline Vec3 normalized(Vec3 a) { return a * (1 / (std::sqrt(dot(a, a)) + 1e-9f)); }
 inline Vec3 mix(Vec3 a, Vec3 b, float share_of_b) { return a * (1 - share_of_b) + b * share_of_b; }
 
@@ -37,14 +41,17 @@ inline float bell(float dx, float dy, float width, float height) {
 }
 
 inline std::uint32_t scramble(std::uint32_t v) {
-  v ^= v >> 16; v *= 0x7feb352dU;
-  v ^= v >> 15; v *= 0x846ca68bU;
+  v ^= v >> 16;
+  v *= 0x7feb352dU;
+  v ^= v >> 15;
+  v *= 0x846ca68bU;
   return v ^ (v >> 16);
 }
 
 // A number in [0,1) that belongs to a grid point.
 inline float lattice(int x, int y, std::uint32_t seed) {
-  const std::uint32_t key = static_cast<std::uint32_t>(x) * 73856093u ^ static_cast<std::uint32_t>(y) * 19349663u ^ seed * 83492791u;
+  const std::uint32_t key = static_cast<std::uint32_t>(x) * 73856093u ^
+                            static_cast<std::uint32_t>(y) * 19349663u ^ seed * 83492791u;
   return static_cast<float>(scramble(key) & 0xffffff) / 16777216.f;
 }
 
@@ -57,7 +64,8 @@ inline float value_noise(float x, float y, std::uint32_t seed) {
   ty = ty * ty * (3 - 2 * ty);
   const float top_left = lattice(ix, iy, seed), top_right = lattice(ix + 1, iy, seed);
   const float low_left = lattice(ix, iy + 1, seed), low_right = lattice(ix + 1, iy + 1, seed);
-  return (top_left + (top_right - top_left) * tx) * (1 - ty) + (low_left + (low_right - low_left) * tx) * ty;
+  return (top_left + (top_right - top_left) * tx) * (1 - ty) +
+         (low_left + (low_right - low_left) * tx) * ty;
 }
 
 }  // namespace faceswap::head

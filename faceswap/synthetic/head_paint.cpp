@@ -5,8 +5,9 @@ namespace faceswap::head {
 namespace {
 
 bool is_hair(const HeadIdentity& person, float longitude, float x, float y) {
-  if (std::cos(longitude) < -0.15f) return true;                                     // the back of the head
-  const float line = person.hairline + 0.05f * std::cos(x * 5) + 0.03f * (value_noise(x * 30, 3, 5) - 0.5f);
+  if (std::cos(longitude) < -0.15f) return true;  // the back of the head
+  const float line =
+      person.hairline + 0.05f * std::cos(x * 5) + 0.03f * (value_noise(x * 30, 3, 5) - 0.5f);
   if (y > line) return true;
   const float around = std::fabs(longitude);
   const float temple = person.hair_side - 0.28f * smooth_step(0.1f, 0.6f, y);
@@ -14,12 +15,14 @@ bool is_hair(const HeadIdentity& person, float longitude, float x, float y) {
 }
 
 Color hair_color(const HeadIdentity& person, float x, float y) {
-  const float strands = 0.6f * value_noise(x * 45 + y * 3, y * 4, 21) + 0.4f * value_noise(x * 120, y * 9, 22);
+  const float strands =
+      0.6f * value_noise(x * 45 + y * 3, y * 4, 21) + 0.4f * value_noise(x * 120, y * 9, 22);
   return person.hair * (0.7f + 0.7f * strands);
 }
 
 Color skin_color(const HeadIdentity& person, float x, float y) {
-  const float mottle = 0.5f * value_noise(x * 9, y * 9, 7) + 0.3f * value_noise(x * 26, y * 26, 9) + 0.2f * value_noise(x * 70, y * 70, 11);
+  const float mottle = 0.5f * value_noise(x * 9, y * 9, 7) + 0.3f * value_noise(x * 26, y * 26, 9) +
+                       0.2f * value_noise(x * 70, y * 70, 11);
   return person.skin * (1 + 3 * person.skin_mottle * (mottle - 0.5f));
 }
 
@@ -36,9 +39,11 @@ void paint_cheeks_and_moustache(const HeadIdentity& person, float x, float y, Co
 }
 
 // The ball between the lids: white, iris, pupil, the light's reflection, the upper lid's shadow.
-Color eyeball_color(const HeadIdentity& person, const HeadPose& pose, float across, float dx, float dy, float upper_lid) {
+Color eyeball_color(const HeadIdentity& person, const HeadPose& pose, float across, float dx,
+                    float dy, float upper_lid) {
   const float x = dx - 0.05f * pose.gaze_x, y = dy - 0.002f - 0.03f * pose.gaze_y;
-  const float radius = std::sqrt(x * x + y * y) / (0.86f * person.eye_half_height);  // 1 at the rim of the iris
+  const float radius =
+      std::sqrt(x * x + y * y) / (0.86f * person.eye_half_height);  // 1 at the rim of the iris
   Color color = Color{0.90f, 0.88f, 0.86f} * (1 - 0.25f * std::fabs(across));
   if (radius < 1) {
     color = person.iris * (0.55f + 0.6f * radius * (1 - smooth_step(0.8f, 1.f, radius)));
@@ -52,9 +57,9 @@ Color eyeball_color(const HeadIdentity& person, const HeadPose& pose, float acro
 void paint_eye(const HeadIdentity& person, const HeadPose& pose, float dx, float dy, Paint& paint) {
   Color& color = paint.color;
   const float w = person.eye_half_width, h = person.eye_half_height;
-  color = color * (1 - 0.34f * bell(dx, dy - 0.02f, w * 1.05f, h * 1.6f));            // the socket's shade
-  color = color * (1 - 0.10f * bell(dx, dy + 0.12f, w * 0.8f, 0.03f));                // and under the eye
-  const float across = dx / w;                                                        // -1..1 between the corners
+  color = color * (1 - 0.34f * bell(dx, dy - 0.02f, w * 1.05f, h * 1.6f));  // the socket's shade
+  color = color * (1 - 0.10f * bell(dx, dy + 0.12f, w * 0.8f, 0.03f));      // and under the eye
+  const float across = dx / w;  // -1..1 between the corners
   if (std::fabs(across) >= 1.08f) return;
   const bool between_corners = std::fabs(across) < 1;
   const float arc = between_corners ? std::sqrt(1 - across * across) : 0.f;
@@ -64,28 +69,37 @@ void paint_eye(const HeadIdentity& person, const HeadPose& pose, float dx, float
     color = eyeball_color(person, pose, across, dx, dy, upper_lid);
     paint.gloss = 2.5f;
   }
-  const float lashes = bell((dy - upper_lid) / 0.011f) * smooth_step(1.08f, 0.95f, std::fabs(across));
+  const float lashes =
+      bell((dy - upper_lid) / 0.011f) * smooth_step(1.08f, 0.95f, std::fabs(across));
   color = mix(color, person.brow * 0.6f, 0.85f * lashes);
   if (between_corners) color = mix(color, person.brow, 0.35f * bell((dy - lower_lid) / 0.008f));
-  if (std::fabs(across) < 0.9f) color = color * (1 - 0.22f * bell((dy - upper_lid - 0.035f) / 0.010f));  // the lid's crease
+  if (std::fabs(across) < 0.9f)
+    color = color * (1 - 0.22f * bell((dy - upper_lid - 0.035f) / 0.010f));  // the lid's crease
 }
 
-void paint_brow(const HeadIdentity& person, const HeadPose& pose, float side, float x, float y, Color& color) {
-  const float along = (x * side - (person.eye_x - 0.19f)) / 0.40f;                    // 0 near the nose, 1 at the temple
+void paint_brow(const HeadIdentity& person, const HeadPose& pose, float side, float x, float y,
+                Color& color) {
+  const float along =
+      (x * side - (person.eye_x - 0.19f)) / 0.40f;  // 0 near the nose, 1 at the temple
   if (along <= 0 || along >= 1) return;
-  const float middle = person.brow_y + 0.05f * pose.brow_up + person.brow_tilt * std::sin(along * 2.6f) - 0.02f * along;
-  const float thickness = person.brow_thickness * (1.15f - 0.75f * along) * smooth_step(0.f, 0.08f, along);
+  const float middle = person.brow_y + 0.05f * pose.brow_up +
+                       person.brow_tilt * std::sin(along * 2.6f) - 0.02f * along;
+  const float thickness =
+      person.brow_thickness * (1.15f - 0.75f * along) * smooth_step(0.f, 0.08f, along);
   const float hairs = 0.7f + 0.4f * value_noise(x * 90, y * 90, 41);
   color = mix(color, person.brow, 0.92f * bell((y - middle) / thickness) * hairs);
 }
 
-void paint_nose_shadows(const HeadIdentity& person, const HeadPose& pose, float x, float y, Color& color) {
+void paint_nose_shadows(const HeadIdentity& person, const HeadPose& pose, float x, float y,
+                        Color& color) {
   const float tip = person.nose_tip_y();
   const bool fold_rows = y < tip + 0.02f && y > person.mouth_y - 0.02f;
   for (const float side : {-1.f, 1.f}) {
-    color = color * (1 - 0.72f * bell(x - side * person.nose_width * 0.48f, y - (tip - 0.045f), 0.030f, 0.018f));  // nostril
-    color = color * (1 - 0.20f * bell(x - side * person.nose_width * 1.15f, y - (tip + 0.02f), 0.02f, 0.05f));     // wing
-    if (fold_rows) {                                                                  // the fold from nose to mouth
+    color = color * (1 - 0.72f * bell(x - side * person.nose_width * 0.48f, y - (tip - 0.045f),
+                                      0.030f, 0.018f));  // nostril
+    color = color * (1 - 0.20f * bell(x - side * person.nose_width * 1.15f, y - (tip + 0.02f),
+                                      0.02f, 0.05f));  // wing
+    if (fold_rows) {                                   // the fold from nose to mouth
       const float from_fold = std::fabs(x) - (0.16f + 0.45f * (tip - y));
       color = color * (1 - 0.14f * (1 + pose.smile) * bell(from_fold / 0.022f));
     }
@@ -97,10 +111,12 @@ void paint_mouth(const HeadIdentity& person, const HeadPose& pose, float x, floa
   const float across = x / mouth_half_width(person, pose), distance = std::fabs(across);
   if (distance >= 1.05f) return;
   Color& color = paint.color;
-  const float middle = person.mouth_y + pose.smile * (0.10f * across * across - 0.03f);  // a smile lifts the corners
+  const float middle =
+      person.mouth_y + pose.smile * (0.10f * across * across - 0.03f);  // a smile lifts the corners
   const float gap = 0.15f * pose.mouth_open * (distance < 1 ? std::sqrt(1 - across * across) : 0.f);
   const float gap_top = 0.35f * gap, gap_bottom = -0.65f * gap, dy = y - middle;
-  const float upper_lip = person.lip_thickness * (0.9f + 0.25f * std::cos(across * 6.f)) * smooth_step(1.05f, 0.7f, distance);
+  const float upper_lip = person.lip_thickness * (0.9f + 0.25f * std::cos(across * 6.f)) *
+                          smooth_step(1.05f, 0.7f, distance);
   const float lower_lip = person.lip_thickness * 1.25f * smooth_step(1.05f, 0.6f, distance);
   if (dy < gap_top && dy > gap_bottom) {
     const bool teeth = dy > gap_top - 0.045f && distance < 0.75f;
@@ -114,15 +130,17 @@ void paint_mouth(const HeadIdentity& person, const HeadPose& pose, float x, floa
     paint.gloss = 2;
   }
   const float from_edge = std::min(std::fabs(dy - gap_top), std::fabs(dy - gap_bottom));
-  color = color * (1 - 0.65f * bell(from_edge / 0.010f) * smooth_step(1.05f, 0.95f, distance));  // the dark line between the lips
+  color = color * (1 - 0.65f * bell(from_edge / 0.010f) *
+                           smooth_step(1.05f, 0.95f, distance));  // the dark line between the lips
 }
 
 }  // namespace
 
-Paint paint_at(const HeadIdentity& person, const HeadPose& pose, float longitude, float x, float y) {
+Paint paint_at(const HeadIdentity& person, const HeadPose& pose, float longitude, float x,
+               float y) {
   if (is_hair(person, longitude, x, y)) return {hair_color(person, x, y), 0.5f, false};
   Paint paint{skin_color(person, x, y), 1.f, true};
-  if (std::cos(longitude) <= 0) return {paint.color * 0.8f, 1.f, false};              // behind the ears
+  if (std::cos(longitude) <= 0) return {paint.color * 0.8f, 1.f, false};  // behind the ears
   paint_cheeks_and_moustache(person, x, y, paint.color);
   for (const float side : {-1.f, 1.f}) {
     paint_eye(person, pose, x - side * person.eye_x, y - person.eye_y, paint);

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "faceswap/faces/face.h"
-#include "kernels/image/augment.h"
 #include "kernels/core/memory.h"
+#include "kernels/image/augment.h"
 
 namespace faceswap {
 
@@ -20,14 +20,18 @@ class FaceSet {
 
   int count() const { return count_; }
   int stored_size() const { return stored_size_; }
-  const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(pinned_.data() ? pinned_.data() : faces_.data()); }  // [count, stored, stored, 4]
+  const std::uint8_t* data() const {
+    return static_cast<const std::uint8_t*>(pinned_.data() ? pinned_.data() : faces_.data());
+  }                                                     // [count, stored, stored, 4]
   std::size_t bytes() const { return faces_.bytes(); }  // of the device's memory
-  const std::string& fingerprint() const { return fingerprint_; }  // of names and sizes: tells whether a resumed run sees the same set
+  const std::string& fingerprint() const {
+    return fingerprint_;
+  }  // of names and sizes: tells whether a resumed run sees the same set
 
  private:
   int count_ = 0, stored_size_ = 0;
   kernels::Buffer faces_;
-  kernels::PinnedBuffer pinned_;   // instead, where the set is too large for the GPU
+  kernels::PinnedBuffer pinned_;  // instead, where the set is too large for the GPU
   std::string fingerprint_;
 };
 

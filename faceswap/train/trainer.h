@@ -16,16 +16,19 @@ namespace faceswap {
 struct TrainOptions {
   std::filesystem::path faces_a, faces_b, model_dir;
   std::string model = "original";
-  std::int64_t steps = 0;            // train until this step; 0: until stopped
-  double hours = 0;                  // stop after this long (0: no limit)
-  int batch = 16;                    // faces a side; 0: the largest that fits, at most kLargestBatch
-  int parts = 1;                     // in which a batch goes through the network, at least; more where memory asks for it
+  std::int64_t steps = 0;  // train until this step; 0: until stopped
+  double hours = 0;        // stop after this long (0: no limit)
+  int batch = 16;          // faces a side; 0: the largest that fits, at most kLargestBatch
+  int parts =
+      1;  // in which a batch goes through the network, at least; more where memory asks for it
   std::uint64_t seed = 1;
-  std::string device = "auto";       // auto, cpu, cuda
-  std::string precision = "auto";    // auto (bf16 on the GPU, f16 on an old one, f32 on the host), f32, tf32 (float, products on a GPU rounded), bf16, f16
-  float learning_rate = 0.f;         // 0: what suits the model
-  float final_learning_rate = 0.f;   // 0: constant; else the rate falls to this along half a cosine over `steps`
-  float clip_norm = 0.f;             // 0: no clipping
+  std::string device = "auto";  // auto, cpu, cuda
+  std::string precision =
+      "auto";  // auto (bf16 on the GPU, f16 on an old one, f32 on the host), f32, tf32 (float, products on a GPU rounded), bf16, f16
+  float learning_rate = 0.f;  // 0: what suits the model
+  float final_learning_rate =
+      0.f;  // 0: constant; else the rate falls to this along half a cosine over `steps`
+  float clip_norm = 0.f;  // 0: no clipping
   LossWeights loss;
   kernels::AugmentOptions augment;
   double save_every_seconds = 300;
@@ -34,16 +37,19 @@ struct TrainOptions {
   bool quiet = false;
 };
 
-struct StepLosses { std::int64_t step = 0; float a = 0, b = 0; };
+struct StepLosses {
+  std::int64_t step = 0;
+  float a = 0, b = 0;
+};
 
 // What a training with these options would take, without beginning it. Looks at the face folders; writes nothing.
 struct MemoryReport {
   nn::Device device = nn::Device::host;
   nn::DType dtype = nn::DType::f32;
   int faces[2] = {};
-  std::size_t available = 0;         // bytes
-  int largest_batch = 1;             // faces a side that fit in one part
-  MemoryForecast forecast;           // of the batch that was asked for, in as many parts as it needs
+  std::size_t available = 0;  // bytes
+  int largest_batch = 1;      // faces a side that fit in one part
+  MemoryForecast forecast;    // of the batch that was asked for, in as many parts as it needs
 };
 MemoryReport report_memory(const TrainOptions&);
 
@@ -54,9 +60,9 @@ class Trainer {
   // model does not fit even with one face at a time.
   explicit Trainer(const TrainOptions&);
 
-  void run();                        // until done, stopped by a signal, or the NaN guard throws Error(not_finite)
+  void run();  // until done, stopped by a signal, or the NaN guard throws Error(not_finite)
   void save();
-  void write_preview();              // preview.png: A, A->A, A->B | B, B->B, B->A
+  void write_preview();  // preview.png: A, A->A, A->B | B, B->B, B->A
 
   bool resumed() const { return resumed_; }
   const Model& model() const { return *model_; }
@@ -69,10 +75,10 @@ class Trainer {
   void begin_or_resume();
   StepPlan plan() const;
   void plan_memory();
-  void build_step();                 // and again with more parts, until there is memory enough
+  void build_step();  // and again with more parts, until there is memory enough
   bool use_less_memory(const std::string& why);
-  void step();                       // queues one training step
-  void collect();                    // waits for the queued steps and takes their losses into the history
+  void step();     // queues one training step
+  void collect();  // waits for the queued steps and takes their losses into the history
   float learning_rate_at(std::int64_t step) const;
   void write_losses() const;
 
@@ -86,9 +92,9 @@ class Trainer {
   std::unique_ptr<TrainingStep> step_work_;
   std::unique_ptr<nn::StepGraph> graph_;
   MemoryForecast forecast_;
-  std::vector<StepLosses> history_;            // thinned to some thousands of entries
-  std::int64_t step_ = 0, collected_ = 0;      // queued so far; of these, in the history
-  double seconds_before_ = 0;                  // of earlier sessions
+  std::vector<StepLosses> history_;        // thinned to some thousands of entries
+  std::int64_t step_ = 0, collected_ = 0;  // queued so far; of these, in the history
+  double seconds_before_ = 0;              // of earlier sessions
 };
 
 }  // namespace faceswap

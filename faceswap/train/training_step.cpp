@@ -4,8 +4,14 @@
 #include "kernels/core/dispatch.h"
 
 namespace faceswap {
-TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces, nn::StepStateBlock& state, const StepPlan& plan)
-    : model_(&model), dtype_(dtype), faces_(faces), state_(&state), plan_(plan), adam_(model.arena(), nn::AdamOptions{}, plan.clip_norm) {
+TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces,
+                           nn::StepStateBlock& state, const StepPlan& plan)
+    : model_(&model),
+      dtype_(dtype),
+      faces_(faces),
+      state_(&state),
+      plan_(plan),
+      adam_(model.arena(), nn::AdamOptions{}, plan.clip_norm) {
   const nn::Device device = model.arena().device();
   const std::int64_t n = (plan.batch + plan.parts - 1) / plan.parts, size = model.size();
   input_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype, device);
@@ -19,7 +25,9 @@ void TrainingStep::draw(int first, int count) {
   const kernels::BatchPart part(plan_.batch, first, count);
   const auto launch = [&]<class D, class T>() {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
-    kernels::augment<D, T>(input_.stream(), sources, kModelView, state_->device_pointer(), part, model_->size(), input_.data<T>(), target_.data<T>(), mask_.data<T>(), plan_.augment);
+    kernels::augment<D, T>(input_.stream(), sources, kModelView, state_->device_pointer(), part,
+                           model_->size(), input_.data<T>(), target_.data<T>(), mask_.data<T>(),
+                           plan_.augment);
   };
   kernels::on_device(input_.device(), [&]<class D>() {
     if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
@@ -32,29 +40,37 @@ void TrainingStep::draw(int first, int count) {
 std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
   draw(first, count);
   const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
-  const LossWeights weights{plan_.loss.dssim * share, plan_.loss.mse * share, plan_.loss.mae * share};
+  const LossWeights weights{plan_.loss.dssim * share, plan_.loss.mse * share,
+                            plan_.loss.mae * share};
   const nn::Tensor code = model_->encode(input_.rows(0, 2 * count));
   std::array<nn::Tensor, 2> losses;
   for (int k = 0; k < 2; ++k) {
-    const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * count, (k + 1) * count));
-    losses[k] = image_loss(pred, target_.rows(k * count, (k + 1) * count), mask_.rows(k * count, (k + 1) * count), weights);
+    const nn::Tensor pred =
+        model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * count, (k + 1) * count));
+    losses[k] = image_loss(pred, target_.rows(k * count, (k + 1) * count),
+                           mask_.rows(k * count, (k + 1) * count), weights);
   }
   return losses;
 }
 
 void TrainingStep::run() {
   kernels::Stream& stream = input_.stream();
-  kernels::on_device(stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  kernels::on_device(
+      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
   for (int part = 0; part < plan_.parts; ++part) {
-    const int first = plan_.batch * part / plan_.parts, end = plan_.batch * (part + 1) / plan_.parts;
+    const int first = plan_.batch * part / plan_.parts,
+              end = plan_.batch * (part + 1) / plan_.parts;
     const std::array<nn::Tensor, 2> losses = forward(first, end - first);
-    nn::backward(losses, state_->loss_scale(), dtype_ != nn::DType::f16);  // only f16 scales its loss
-    for (int k = 0; k < 2; ++k) total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
+    nn::backward(losses, state_->loss_scale(),
+                 dtype_ != nn::DType::f16);  // only f16 scales its loss
+    for (int k = 0; k < 2; ++k)
+      total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
   }
   kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(), total[1].data<float>(), losses_.data<float>(), kLossRows);
+    kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(),
+                              total[1].data<float>(), losses_.data<float>(), kLossRows);
   });
   adam_.step(*state_);
 }

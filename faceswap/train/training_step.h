@@ -13,9 +13,9 @@ namespace faceswap {
 using kernels::LossWeights;
 
 struct StepPlan {
-  int batch = 16;                    // faces a side
-  int parts = 1;                     // in which they go through the network; gradients add up, memory shrinks
-  float clip_norm = 0.f;             // 0: no clipping
+  int batch = 16;         // faces a side
+  int parts = 1;          // in which they go through the network; gradients add up, memory shrinks
+  float clip_norm = 0.f;  // 0: no clipping
   LossWeights loss;
   kernels::AugmentOptions augment;
 };
@@ -23,7 +23,9 @@ struct StepPlan {
 struct FacesOnDevice {
   const std::uint8_t* data = nullptr;  // [count, stored_size, stored_size, 4]
   int count = 1, stored_size = 0;
-  kernels::FaceSource source(Side side) const { return {data, count, stored_size, side == Side::a ? 0u : 1u}; }
+  kernels::FaceSource source(Side side) const {
+    return {data, count, stored_size, side == Side::a ? 0u : 1u};
+  }
 };
 
 class TrainingStep {
@@ -31,7 +33,8 @@ class TrainingStep {
   static constexpr int kLossRows = 256;
 
   // The model's arena is allocated; everything lives on its device. Error(memory) where that has too little.
-  TrainingStep(Model&, nn::DType, const std::array<FacesOnDevice, 2>&, nn::StepStateBlock&, const StepPlan&);
+  TrainingStep(Model&, nn::DType, const std::array<FacesOnDevice, 2>&, nn::StepStateBlock&,
+               const StepPlan&);
   void run();
   // Mean losses of the latest kLossRows steps: row (step - 1) % kLossRows holds A's and B's. On the device.
   const nn::Tensor& losses() const { return losses_; }
@@ -46,8 +49,9 @@ class TrainingStep {
   nn::StepStateBlock* state_;
   StepPlan plan_;
   nn::Adam adam_;
-  nn::Tensor input_, target_, mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: n faces of A, then n of B; n is the largest part's
-  nn::Tensor losses_;                 // [kLossRows,2]
+  nn::Tensor input_, target_,
+      mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: n faces of A, then n of B; n is the largest part's
+  nn::Tensor losses_;  // [kLossRows,2]
 };
 
 }  // namespace faceswap

@@ -9,7 +9,8 @@ namespace kernels {
 enum class Transpose : bool { no, yes };
 
 template <class D, class T>
-void gemm(Stream&, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const T* a /*[m,k], or [k,m] if transposed*/, const T* b /*[k,n], or [n,k] if transposed*/, float beta, T* c /*[m,n]*/);
+void gemm(Stream&, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n,
+          std::int64_t k, float alpha, const T* a /*[m,k], or [k,m] if transposed*/,
+          const T* b /*[k,n], or [n,k] if transposed*/, float beta, T* c /*[m,n]*/);
 
 }  // namespace kernels

@@ -7,16 +7,22 @@
 namespace kernels {
 
 std::string ConvShape::str() const {
-  return fmt::format("conv {}x{} stride {} pad {},{}: [{},{},{},{}] -> [{},{},{},{}]", kernel, kernel, stride, pad_begin, pad_end,  //
+  return fmt::format("conv {}x{} stride {} pad {},{}: [{},{},{},{}] -> [{},{},{},{}]", kernel,
+                     kernel, stride, pad_begin, pad_end,  //
                      n, h, w, in_channels, n, out_h(), out_w(), out_channels);
 }
 
-ConvShape same_padding(std::int64_t n, int h, int w, int in_channels, int out_channels, int kernel, int stride) {
+ConvShape same_padding(std::int64_t n, int h, int w, int in_channels, int out_channels, int kernel,
+                       int stride) {
   // Rows and columns share one pad: they agree wherever both sides are multiples of the stride or leave the same remainder.
-  const auto total = [&](int size) { return std::max(((size + stride - 1) / stride - 1) * stride + kernel - size, 0); };
+  const auto total = [&](int size) {
+    return std::max(((size + stride - 1) / stride - 1) * stride + kernel - size, 0);
+  };
   if (total(h) != total(w)) {
-    throw Error(ErrorKind::usage, fmt::format("same_padding: a {}x{} image needs {} rows but {} columns of padding for kernel {} stride {}; use sides that leave the same remainder",
-                                              h, w, total(h), total(w), kernel, stride));
+    throw Error(ErrorKind::usage,
+                fmt::format("same_padding: a {}x{} image needs {} rows but {} columns of padding "
+                            "for kernel {} stride {}; use sides that leave the same remainder",
+                            h, w, total(h), total(w), kernel, stride));
   }
   const int begin = total(h) / 2;
   return {n, h, w, in_channels, out_channels, kernel, stride, begin, total(h) - begin};

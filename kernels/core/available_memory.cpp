@@ -28,14 +28,18 @@ std::size_t system_leaves() {
 // "max" or a missing file is no limit. Page cache counts as used in a group, so the answer may be too small, never too large.
 std::size_t group_leaves() {
   std::size_t limit = 0, used = 0;
-  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) || !(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) return no_limit;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) ||
+      !(std::ifstream("/sys/fs/cgroup/memory.current") >> used))
+    return no_limit;
   return left(limit, used);
 }
 
 std::size_t address_space_leaves() {
   rlimit limit{};
   std::size_t pages = 0;
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || !(std::ifstream("/proc/self/statm") >> pages)) return no_limit;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      !(std::ifstream("/proc/self/statm") >> pages))
+    return no_limit;
   return left(limit.rlim_cur, pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
 
@@ -44,7 +48,8 @@ std::size_t address_space_leaves() {
 std::size_t available_memory(Device device) {
   const std::size_t cached = pool_stats(device).cached_bytes;  // ours already
   switch (device) {
-    case Device::host: return std::min({system_leaves(), group_leaves(), address_space_leaves()}) + cached;
+    case Device::host:
+      return std::min({system_leaves(), group_leaves(), address_space_leaves()}) + cached;
     case Device::cuda: return cuda::free_memory() + cached;
     case Device::meta: break;
   }

@@ -15,9 +15,9 @@ const char* name(Device device);
 
 // What was found at run time and why. Never throws, never loads cuDNN.
 struct CudaReport {
-  bool built = false;       // this binary carries GPU code
-  bool available = false;   // a driver and a device answer
-  std::string reason;       // why not, or the card's name
+  bool built = false;          // this binary carries GPU code
+  bool available = false;      // a driver and a device answer
+  std::string reason;          // why not, or the card's name
   int compute_capability = 0;  // 90 for sm_90
   std::size_t memory_bytes = 0;
   std::string driver, runtime;

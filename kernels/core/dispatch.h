@@ -12,9 +12,12 @@ template <class F> decltype(auto) on_device(Device device, F&& f) {
 #if DOPPEL_HAS_CUDA
   if (device == Device::cuda) return f.template operator()<Cuda>();
 #endif
-  if (device == Device::cuda) throw Error(ErrorKind::device, "this build of doppel has no GPU code");
+  if (device == Device::cuda)
+    throw Error(ErrorKind::device, "this build of doppel has no GPU code");
   return f.template operator()<Host>();
 }
-template <class F> decltype(auto) on_device(const Stream& stream, F&& f) { return on_device(stream.device(), std::forward<F>(f)); }
+template <class F> decltype(auto) on_device(const Stream& stream, F&& f) {
+  return on_device(stream.device(), std::forward<F>(f));
+}
 
 }  // namespace kernels

@@ -9,7 +9,10 @@ Graph::~Graph() {
 }
 
 void Graph::begin(Stream& stream) {
-  if (stream.device() != Device::cuda) throw Error(ErrorKind::device, "a step can be captured on the GPU only: the host's stream runs each launch at once");
+  if (stream.device() != Device::cuda)
+    throw Error(
+        ErrorKind::device,
+        "a step can be captured on the GPU only: the host's stream runs each launch at once");
   cuda::begin_capture(stream.raw());
 }
 

@@ -13,8 +13,8 @@ class Graph {
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
-  void begin(Stream& stream);   // throws if the stream is the host's
-  void end(Stream& stream);     // instantiates
+  void begin(Stream& stream);             // throws if the stream is the host's
+  void end(Stream& stream);               // instantiates
   void abandon(Stream& stream) noexcept;  // ends a capture that failed
   void launch(Stream& stream);
   bool ready() const { return exec_ != nullptr; }

@@ -27,12 +27,17 @@ Library::Library(const char* what, const std::vector<std::string>& names) : what
       }
     }
   }
-  throw Error(ErrorKind::device, fmt::format("{} ({}) was not found: install it, or set CUDA_HOME to the folder that holds lib64/{} ({})", what, names.front(), names.front(), reason));
+  throw Error(ErrorKind::device, fmt::format("{} ({}) was not found: install it, or set CUDA_HOME "
+                                             "to the folder that holds lib64/{} ({})",
+                                             what, names.front(), names.front(), reason));
 }
 
 void* Library::symbol(const char* name) const {
   void* const found = dlsym(handle_, name);
-  if (!found) throw Error(ErrorKind::device, fmt::format("{} at {} has no function {}: it is too old, install a newer release", what_, path_, name));
+  if (!found)
+    throw Error(ErrorKind::device,
+                fmt::format("{} at {} has no function {}: it is too old, install a newer release",
+                            what_, path_, name));
   return found;
 }
 

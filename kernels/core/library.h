@@ -11,12 +11,15 @@ class Library {
   // Opens the first of `names` that is found, in the loader's own search path, then in the toolkit folders: CUDA_HOME, CUDA_PATH,
   // /usr/local/cuda, each with lib64 and lib. `what` names the library in errors. Throws Error(device).
   Library(const char* what, const std::vector<std::string>& names);
-  template <class Function> void load(Function*& function, const char* name) const { function = reinterpret_cast<Function*>(symbol(name)); }
+  template <class Function> void load(Function*& function, const char* name) const {
+    function = reinterpret_cast<Function*>(symbol(name));
+  }
   const std::string& path() const { return path_; }
 
  private:
   void* symbol(const char* name) const;  // throws Error(device) where the library lacks it
-  void* handle_ = nullptr;               // never closed: these libraries keep threads and device memory of their own
+  void* handle_ =
+      nullptr;  // never closed: these libraries keep threads and device memory of their own
   std::string what_, path_;
 };
 

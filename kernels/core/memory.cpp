@@ -31,12 +31,13 @@ namespace kernels {
 namespace {
 
 constexpr std::size_t alignment = 256;
-constexpr std::size_t small_step = 512, small_limit = std::size_t{1} << 20, large_step = std::size_t{2} << 20;
+constexpr std::size_t small_step = 512, small_limit = std::size_t{1} << 20,
+                      large_step = std::size_t{2} << 20;
 
 std::size_t size_class(std::size_t bytes) {
   const std::size_t step = bytes <= small_limit ? small_step : large_step;
   const std::size_t rounded = (bytes + step - 1) / step * step;
-  return rounded < bytes ? 0 : rounded;   // 0: beyond the address space
+  return rounded < bytes ? 0 : rounded;  // 0: beyond the address space
 }
 
 class Pool {
@@ -49,20 +50,25 @@ class Pool {
     if (size == 0) fail(bytes, "no machine has that much");
     void* block = take_cached(size);
     if (!block) {
-      if (open_) fail(bytes, "a graph is being captured, which may not allocate; run the step once before it is captured");
+      if (open_)
+        fail(bytes,
+             "a graph is being captured, which may not allocate; run the step once before it is "
+             "captured");
       block = take_fresh(size);
-      if (!block) {   // free blocks of other sizes may be what is missing
+      if (!block) {  // free blocks of other sizes may be what is missing
         release_cached_locked();
         block = take_fresh(size);
       }
-      if (!block) fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
+      if (!block)
+        fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
       ++stats_.misses;
     }
     if (open_) reserved_[block] = open_;
     stats_.live_bytes += size;
-    stats_.peak_bytes = stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
+    stats_.peak_bytes =
+        stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
     if (device_ == Device::host) {
-      UNPOISON(block, bytes);   // and not the rest of the size class
+      UNPOISON(block, bytes);  // and not the rest of the size class
       if (simt::config().poison) std::memset(block, 0xff, bytes);
     }
     return block;
@@ -81,7 +87,7 @@ class Pool {
       } else {
         circulate(block, size);
       }
-    } catch (...) {   // no memory for the list: then the block itself goes back
+    } catch (...) {  // no memory for the list: then the block itself goes back
       reserved_.erase(block);
       give_back(block, size);
     }
@@ -89,7 +95,10 @@ class Pool {
 
   void open(const GraphMemory* owner) {
     const std::lock_guard lock(mutex_);
-    if (open_) throw Error(ErrorKind::failure, fmt::format("{} memory: a graph is being captured while another one is", name(device_)));
+    if (open_)
+      throw Error(
+          ErrorKind::failure,
+          fmt::format("{} memory: a graph is being captured while another one is", name(device_)));
     open_ = owner;
   }
   // What the capture took and gave back lies among the free blocks: it leaves them.
@@ -143,7 +152,10 @@ class Pool {
   }
 
  private:
-  struct Idle { void* block; std::size_t size; };
+  struct Idle {
+    void* block;
+    std::size_t size;
+  };
 
   void circulate(void* block, std::size_t size) {
     free_[size].push_back(block);
@@ -159,7 +171,8 @@ class Pool {
   }
   void* take_fresh(std::size_t size) {
     if (device_ == Device::cuda) return cuda::allocate(size);
-    if (device_ == Device::meta) return reinterpret_cast<void*>(next_meta_ += size);   // an address of its own, never read
+    if (device_ == Device::meta)
+      return reinterpret_cast<void*>(next_meta_ += size);  // an address of its own, never read
     void* const block = std::aligned_alloc(alignment, size);
     if (block) POISON(block, size);
     return block;
@@ -177,8 +190,11 @@ class Pool {
     stats_.cached_bytes = 0;
   }
   [[noreturn]] void fail(std::size_t bytes, const char* why) const {
-    throw Error(ErrorKind::memory, fmt::format("{} memory: a block of {} bytes was asked for: {} (in use {:.1f} MiB, at most {:.1f} MiB so far, cached {:.1f} MiB)",
-                                               name(device_), bytes, why, mib(stats_.live_bytes), mib(stats_.peak_bytes), mib(stats_.cached_bytes)));
+    throw Error(ErrorKind::memory,
+                fmt::format("{} memory: a block of {} bytes was asked for: {} (in use {:.1f} MiB, "
+                            "at most {:.1f} MiB so far, cached {:.1f} MiB)",
+                            name(device_), bytes, why, mib(stats_.live_bytes),
+                            mib(stats_.peak_bytes), mib(stats_.cached_bytes)));
   }
   static double mib(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
@@ -188,9 +204,10 @@ class Pool {
   PoolStats stats_{};
   std::size_t fail_after_ = 0;
   std::uintptr_t next_meta_ = 0;
-  const GraphMemory* open_ = nullptr;                                   // the graph that is being captured
-  std::unordered_map<const void*, const GraphMemory*> reserved_;        // whose blocks do not circulate, live ones included
-  std::vector<Idle> idle_;                                              // free blocks among them
+  const GraphMemory* open_ = nullptr;  // the graph that is being captured
+  std::unordered_map<const void*, const GraphMemory*>
+      reserved_;            // whose blocks do not circulate, live ones included
+  std::vector<Idle> idle_;  // free blocks among them
 };
 
 // Never destroyed: a Buffer with static lifetime may be released after everything else.
@@ -220,16 +237,24 @@ GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
 void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
 
-PinnedBuffer::PinnedBuffer(std::size_t bytes) : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
-  if (bytes && !data_) throw Error(ErrorKind::memory, fmt::format("host memory: {} bytes that the GPU can read cannot be had; use fewer faces", bytes));
+PinnedBuffer::PinnedBuffer(std::size_t bytes)
+    : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
+  if (bytes && !data_)
+    throw Error(
+        ErrorKind::memory,
+        fmt::format("host memory: {} bytes that the GPU can read cannot be had; use fewer faces",
+                    bytes));
 }
 PinnedBuffer::~PinnedBuffer() {
   if (data_) cuda::free_pinned(data_);
 }
 
-void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes) {
+void copy(void* destination, Device destination_device, const void* source, Device source_device,
+          std::size_t bytes) {
   if (bytes == 0 || destination_device == Device::meta) return;
-  if (source_device == Device::meta) throw Error(ErrorKind::failure, fmt::format("copy: {} bytes of the meta device, where nothing has data", bytes));
+  if (source_device == Device::meta)
+    throw Error(ErrorKind::failure,
+                fmt::format("copy: {} bytes of the meta device, where nothing has data", bytes));
   if (destination_device == Device::host && source_device == Device::host) {
     std::memcpy(destination, source, bytes);
     return;
@@ -243,7 +268,8 @@ void copy(void* destination, Device destination_device, const void* source, Devi
 void fill_zero(Stream& stream, void* block, std::size_t bytes) {
   if (bytes == 0) return;
   if (stream.device() == Device::cuda) cuda::fill_zero(stream.raw(), block, bytes);
-  if (!stream.only_counts("fill_zero") && stream.device() == Device::host) std::memset(block, 0, bytes);
+  if (!stream.only_counts("fill_zero") && stream.device() == Device::host)
+    std::memset(block, 0, bytes);
 }
 
 }  // namespace kernels

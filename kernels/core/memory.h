@@ -17,14 +17,14 @@ struct PoolStats {
   std::size_t reserved_bytes;  // free blocks that wait for a captured graph
 };
 PoolStats pool_stats(Device device);
-void release_cached(Device device);               // gives free blocks back to the system
+void release_cached(Device device);  // gives free blocks back to the system
 
 // The blocks that a captured graph works on. Until close(), nothing fresh may be allocated (a miss throws: a capture cannot
 // allocate) and every block handed out is noted. From close() on these blocks no longer circulate, because the graph writes
 // to them whenever it is launched; once they are free and the reservation is gone, they do again.
 class GraphMemory {
  public:
-  explicit GraphMemory(Device device);   // throws if another one is open on this device
+  explicit GraphMemory(Device device);  // throws if another one is open on this device
   ~GraphMemory();
   void close() noexcept;
   GraphMemory(const GraphMemory&) = delete;
@@ -38,18 +38,22 @@ class GraphMemory {
 void fail_allocation_after(std::size_t n);
 
 // Ordered on the stream of the device side; host-to-host is a plain copy. From device to host it waits.
-void copy(void* destination, Device destination_device, const void* source, Device source_device, std::size_t bytes);
+void copy(void* destination, Device destination_device, const void* source, Device source_device,
+          std::size_t bytes);
 void fill_zero(Stream& stream, void* block, std::size_t bytes);
 
 // Memory of the host that kernels on the GPU can read in place, over the bus: for data that does not fit on the card.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
-  explicit PinnedBuffer(std::size_t bytes);   // throws Error(device) without a GPU, Error(memory)
+  explicit PinnedBuffer(std::size_t bytes);  // throws Error(device) without a GPU, Error(memory)
   ~PinnedBuffer();
   PinnedBuffer(PinnedBuffer&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
-  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept { std::swap(data_, other.data_); return *this; }
-  void* data() const { return data_; }        // the same address on both sides
+  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    return *this;
+  }
+  void* data() const { return data_; }  // the same address on both sides
 
  private:
   void* data_ = nullptr;
@@ -59,11 +63,23 @@ class PinnedBuffer {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Device device, std::size_t bytes) : data_(allocate(device, bytes)), bytes_(bytes), device_(device) {}
+  Buffer(Device device, std::size_t bytes)
+      : data_(allocate(device, bytes)), bytes_(bytes), device_(device) {}
   ~Buffer() { release(device_, data_, bytes_); }
-  Buffer(Buffer&& other) noexcept : data_(other.data_), bytes_(other.bytes_), device_(other.device_) { other.data_ = nullptr; other.bytes_ = 0; }
+  Buffer(Buffer&& other) noexcept
+      : data_(other.data_), bytes_(other.bytes_), device_(other.device_) {
+    other.data_ = nullptr;
+    other.bytes_ = 0;
+  }
   Buffer& operator=(Buffer&& other) noexcept {
-    if (this != &other) { release(device_, data_, bytes_); data_ = other.data_; bytes_ = other.bytes_; device_ = other.device_; other.data_ = nullptr; other.bytes_ = 0; }
+    if (this != &other) {
+      release(device_, data_, bytes_);
+      data_ = other.data_;
+      bytes_ = other.bytes_;
+      device_ = other.device_;
+      other.data_ = nullptr;
+      other.bytes_ = 0;
+    }
     return *this;
   }
   template <class T> T* as() const { return static_cast<T*>(data_); }

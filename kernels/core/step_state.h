@@ -5,17 +5,20 @@
 namespace kernels {
 
 struct StepState {
-  std::uint64_t step = 0;          // steps begun so far; the first step is 1 (advance_step adds one)
-  std::uint64_t seed = 1;          // of all random numbers
+  std::uint64_t step = 0;  // steps begun so far; the first step is 1 (advance_step adds one)
+  std::uint64_t seed = 1;  // of all random numbers
   float learning_rate = 5e-5f;
-  float clip_factor = 1.f;         // the optimizer multiplies every gradient by this
-  float gradient_norm = 0.f;       // before clipping
-  std::uint32_t skipped = 0;       // steps whose gradients were not finite: the optimizer left the weights alone
-  std::uint32_t finite = 1;        // of this step
+  float clip_factor = 1.f;    // the optimizer multiplies every gradient by this
+  float gradient_norm = 0.f;  // before clipping
+  std::uint32_t skipped =
+      0;  // steps whose gradients were not finite: the optimizer left the weights alone
+  std::uint32_t finite = 1;            // of this step
   std::uint32_t skipped_in_a_row = 0;  // up to this step
-  float loss_scale = 1.f;          // the backward pass starts from it instead of 1; the clip factor takes it out again
-  std::uint32_t good_steps = 0;    // with this scale
-  std::uint32_t scale_interval = 0;  // good steps after which the scale doubles; it halves after a bad one. 0: it stays
+  float loss_scale =
+      1.f;  // the backward pass starts from it instead of 1; the clip factor takes it out again
+  std::uint32_t good_steps = 0;  // with this scale
+  std::uint32_t scale_interval =
+      0;  // good steps after which the scale doubles; it halves after a bad one. 0: it stays
   std::uint32_t reserved = 0;
 };
 static_assert(sizeof(StepState) == 56);

@@ -6,7 +6,7 @@ namespace kernels {
 
 Stream& Stream::of(Device device) {
   if (device == Device::cuda) {
-    static Stream gpu(Device::cuda, cuda::create_stream());   // throws each time until there is one
+    static Stream gpu(Device::cuda, cuda::create_stream());  // throws each time until there is one
     return gpu;
   }
   static Stream host(Device::host, nullptr), meta(Device::meta, nullptr);

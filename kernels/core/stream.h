@@ -11,16 +11,18 @@ namespace kernels {
 
 struct CountedLaunch {
   std::string name;
-  double flops, bytes;  // of a convolution or matrix product: 2 per multiply-add; each operand read once, the result written once. Else 0
+  double flops,
+      bytes;  // of a convolution or matrix product: 2 per multiply-add; each operand read once, the result written once. Else 0
 };
 
 class Stream {
  public:
-  static Stream& of(Device device);        // the compute stream of that device; throws Error(device) where there is none
+  static Stream&
+  of(Device device);  // the compute stream of that device; throws Error(device) where there is none
   Device device() const { return device_; }
-  void* raw() const { return raw_; }       // cudaStream_t, null on the host
-  void synchronize();                      // waits for all work queued so far; throws what it met
-  bool capturing() const;                  // inside a CUDA graph capture
+  void* raw() const { return raw_; }  // cudaStream_t, null on the host
+  void synchronize();                 // waits for all work queued so far; throws what it met
+  bool capturing() const;             // inside a CUDA graph capture
 
   // On the meta device a launch is only counted: by this call, and told apart by its name. Convolutions and matrix products also
   // say what they cost at least: the floor under a step's time is made of these.

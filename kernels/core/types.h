@@ -24,9 +24,12 @@ struct bf16 {
   KERNELS_BOTH explicit constexpr bf16(float value) : bits(0) {
     const std::uint32_t u = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);  // to nearest, ties to even
-    bits = static_cast<std::uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded >> 16);  // NaN stays NaN
+    bits = static_cast<std::uint16_t>(
+        (u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded >> 16);  // NaN stays NaN
   }
-  KERNELS_BOTH explicit constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  KERNELS_BOTH explicit constexpr operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
 };
 
 // IEEE half: ten bits of mantissa, but only up to 65504 and down to 6e-8. For cards without bf16; needs a scaled loss.
@@ -35,19 +38,26 @@ struct f16 {
 
   f16() = default;
   KERNELS_BOTH explicit constexpr f16(float value) : bits(0) {
-    const std::uint32_t u = std::bit_cast<std::uint32_t>(value), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    const std::uint32_t u = std::bit_cast<std::uint32_t>(value), sign = u >> 16 & 0x8000u,
+                        magnitude = u & 0x7fffffffu;
     std::uint32_t rounded = 0;
-    if (magnitude > 0x7f800000u) rounded = 0x7e00u;                                             // NaN
-    else if (magnitude >= 0x47800000u) rounded = 0x7c00u;                                       // 65536 and more: infinity
-    else if (magnitude < 0x38800000u)                                                           // below 2^-14: adding 0.5 rounds to multiples of 2^-24
+    if (magnitude > 0x7f800000u) rounded = 0x7e00u;        // NaN
+    else if (magnitude >= 0x47800000u) rounded = 0x7c00u;  // 65536 and more: infinity
+    else if (magnitude < 0x38800000u)  // below 2^-14: adding 0.5 rounds to multiples of 2^-24
       rounded = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
-    else rounded = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;           // to nearest, ties to even
+    else
+      rounded = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >>
+                13;  // to nearest, ties to even
     bits = static_cast<std::uint16_t>(sign | rounded);
   }
   KERNELS_BOTH explicit constexpr operator float() const {
-    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
-    if (magnitude >= 0x0f800000u) return std::bit_cast<float>(sign | 0x70000000u | magnitude);  // infinity, NaN
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f));  // the exponents' difference
+    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16,
+                        magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+    if (magnitude >= 0x0f800000u)
+      return std::bit_cast<float>(sign | 0x70000000u | magnitude);  // infinity, NaN
+    return std::bit_cast<float>(
+        sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) *
+                                            0x1p112f));  // the exponents' difference
   }
 };
 

@@ -13,11 +13,11 @@
 
 #include <cmath>
 
-#include "kernels/image/color_math.h"
 #include "kernels/core/memory.h"
+#include "kernels/image/color_math.h"
+#include "kernels/image/sampling.h"
 #include "kernels/random.h"
 #include "kernels/ranges.h"
-#include "kernels/image/sampling.h"
 
 namespace kernels {
 namespace {
@@ -33,8 +33,8 @@ struct Recipe {
 
 struct Request {
   FaceSource sources[kMostFaceSources];
-  int samples, size;             // of all sources
-  BatchPart part;                // of each
+  int samples, size;  // of all sources
+  BatchPart part;     // of each
   View view;
   AugmentOptions options;
   // Without indexing, for which each thread would copy the arguments into its local memory.
@@ -48,11 +48,17 @@ struct Request {
 };
 
 // Operations of a sample's random stream; the grid takes 13 of them, four normals each.
-enum Op : std::uint32_t { affine_op = 0, flip_and_color_op = 1, grid_op = 2, order_op = 0x80000000u };
+enum Op : std::uint32_t {
+  affine_op = 0,
+  flip_and_color_op = 1,
+  grid_op = 2,
+  order_op = 0x80000000u
+};
 
 // A permutation of [0, count) for each seed, side and epoch: a four-round Feistel network on the smallest square power of two that
 // holds count; positions that land outside walk on until they are inside.
-SIMT_DEVICE std::uint32_t epoch_order(std::uint32_t position, std::uint32_t count, std::uint64_t seed, std::uint32_t side, std::uint64_t epoch) {
+SIMT_DEVICE std::uint32_t epoch_order(std::uint32_t position, std::uint32_t count,
+                                      std::uint64_t seed, std::uint32_t side, std::uint64_t epoch) {
   int half = 1;
   while (half < 16 && (1u << (2 * half)) < count) ++half;
   const std::uint32_t mask = (1u << half) - 1;
@@ -60,7 +66,10 @@ SIMT_DEVICE std::uint32_t epoch_order(std::uint32_t position, std::uint32_t coun
   do {
     std::uint32_t left = value >> half, right = value & mask;
     for (std::uint32_t round = 0; round < 4; ++round) {
-      const std::uint32_t mixed = left ^ (Philox::draw(seed, static_cast<std::uint32_t>(epoch), right, side, order_op + round).v[0] & mask);
+      const std::uint32_t mixed = left ^ (Philox::draw(seed, static_cast<std::uint32_t>(epoch),
+                                                       right, side, order_op + round)
+                                              .v[0] &
+                                          mask);
       left = right;
       right = mixed;
     }
@@ -69,13 +78,19 @@ SIMT_DEVICE std::uint32_t epoch_order(std::uint32_t position, std::uint32_t coun
   return value;
 }
 
-SIMT_DEVICE float symmetric(std::uint32_t word, float range) { return (2.f * Philox::unit(word) - 1.f) * range; }
+SIMT_DEVICE float symmetric(std::uint32_t word, float range) {
+  return (2.f * Philox::unit(word) - 1.f) * range;
+}
 
-SIMT_DEVICE void draw_warp(Recipe& recipe, std::uint64_t seed, std::uint64_t step, std::uint32_t sample, float deviation) {
+SIMT_DEVICE void draw_warp(Recipe& recipe, std::uint64_t seed, std::uint64_t step,
+                           std::uint32_t sample, float deviation) {
   for (std::uint32_t k = 0; k < 13; ++k) {
-    const Philox::Block words = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, grid_op + k);
+    const Philox::Block words =
+        Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32),
+                     sample, grid_op + k);
     for (int pair = 0; pair < 2; ++pair) {
-      const float radius = deviation * std::sqrt(-2.f * std::log(1.f - Philox::unit(words.v[2 * pair])));
+      const float radius =
+          deviation * std::sqrt(-2.f * std::log(1.f - Philox::unit(words.v[2 * pair])));
       const float angle = 6.2831853f * Philox::unit(words.v[2 * pair + 1]);
       for (int half = 0; half < 2; ++half) {
         const int i = static_cast<int>(4 * k) + 2 * pair + half;
@@ -92,16 +107,23 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
     Recipe recipe{};
     recipe.source = static_cast<int>(i / r.part.count);
     const FaceSource source = r.source(recipe.source);
-    const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i % r.part.count), batch = static_cast<std::uint32_t>(r.part.batch);
-    const std::uint64_t turn = (step - 1) * batch + index, count = static_cast<std::uint64_t>(source.count);
+    const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i % r.part.count),
+                        batch = static_cast<std::uint32_t>(r.part.batch);
+    const std::uint64_t turn = (step - 1) * batch + index,
+                        count = static_cast<std::uint64_t>(source.count);
     const std::uint32_t position = static_cast<std::uint32_t>(turn % count);
     float zoom = 1.f, angle = 0.f, shift_x = 0.f, shift_y = 0.f;
     recipe.flip_scale = 1.f;
     if (r.options.random) {
-      recipe.face = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(source.count), seed, source.side, turn / count));
+      recipe.face = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(source.count),
+                                                 seed, source.side, turn / count));
       const std::uint32_t sample = source.side * batch + index;
-      const Philox::Block affine = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, affine_op);
-      const Philox::Block color = Philox::draw(seed, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32), sample, flip_and_color_op);
+      const Philox::Block affine =
+          Philox::draw(seed, static_cast<std::uint32_t>(step),
+                       static_cast<std::uint32_t>(step >> 32), sample, affine_op);
+      const Philox::Block color =
+          Philox::draw(seed, static_cast<std::uint32_t>(step),
+                       static_cast<std::uint32_t>(step >> 32), sample, flip_and_color_op);
       zoom += symmetric(affine.v[0], r.options.zoom);
       angle = symmetric(affine.v[1], r.options.rotation) * 0.017453293f;
       shift_x = symmetric(affine.v[2], r.options.shift);
@@ -116,8 +138,10 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
     }
     recipe.flip_shift = recipe.flip_scale < 0.f ? 1.f : 0.f;
     // q = R(-angle) (p - shift) / zoom with p = (u,v) - 1/2; stored = (centre + side * q) * S - 1/2
-    const float stored_size = static_cast<float>(source.stored_size), pixels = r.view.side * stored_size, k = pixels / zoom;
-    const float cosine = std::cos(angle) * k, sine = std::sin(angle) * k, px = 0.5f + shift_x, py = 0.5f + shift_y;
+    const float stored_size = static_cast<float>(source.stored_size),
+                pixels = r.view.side * stored_size, k = pixels / zoom;
+    const float cosine = std::cos(angle) * k, sine = std::sin(angle) * k, px = 0.5f + shift_x,
+                py = 0.5f + shift_y;
     recipe.xx = cosine;
     recipe.xy = sine;
     recipe.x0 = r.view.center_x * stored_size - 0.5f - (cosine * px + sine * py);
@@ -130,15 +154,20 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
 }
 
 // Means of the stored face over the output pixels of a run; values 0..1.
-struct Seen { float r[kRun], g[kRun], b[kRun], m[kRun]; };
+struct Seen {
+  float r[kRun], g[kRun], b[kRun], m[kRun];
+};
 
-template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std::uint8_t* face, const Recipe& recipe, int stored_size, float x, float y, float over_size) {
+template <bool kWarp>
+SIMT_DEVICE void sample_face(Seen& seen, int k, const std::uint8_t* face, const Recipe& recipe,
+                             int stored_size, float x, float y, float over_size) {
   float sum[4] = {};
   const int n = recipe.supersample;
   const float step = 1.f / static_cast<float>(n), share = step * step * (1.f / 255.f);
   for (int j = 0; j < n; ++j)
     for (int i = 0; i < n; ++i) {
-      float u = (x + (static_cast<float>(i) + 0.5f) * step) * over_size, v = (y + (static_cast<float>(j) + 0.5f) * step) * over_size;
+      float u = (x + (static_cast<float>(i) + 0.5f) * step) * over_size,
+            v = (y + (static_cast<float>(j) + 0.5f) * step) * over_size;
       if constexpr (kWarp) {
         const GridCell cell(4.f * u, 4.f * v);
         const float du = cell.read(recipe.warp), dv = cell.read(recipe.warp + 25);
@@ -146,7 +175,9 @@ template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std:
         v += dv;
       }
       u = recipe.flip_scale * u + recipe.flip_shift;
-      Neighbours(recipe.xx * u + recipe.xy * v + recipe.x0, recipe.yx * u + recipe.yy * v + recipe.y0, stored_size, stored_size).template add<4>(face, sum);
+      Neighbours(recipe.xx * u + recipe.xy * v + recipe.x0,
+                 recipe.yx * u + recipe.yy * v + recipe.y0, stored_size, stored_size)
+          .template add<4>(face, sum);
     }
   seen.r[k] = sum[0] * share;
   seen.g[k] = sum[1] * share;
@@ -154,14 +185,18 @@ template <bool kWarp> SIMT_DEVICE void sample_face(Seen& seen, int k, const std:
   seen.m[k] = sum[3] * share;
 }
 
-SIMT_DEVICE float move(float value, float r, float low, float high) { return value + r * (r > 0.f ? high - value : value - low); }
+SIMT_DEVICE float move(float value, float r, float low, float high) {
+  return value + r * (r > 0.f ? high - value : value - low);
+}
 
 SIMT_DEVICE void shift_color(Seen& seen, const Recipe& recipe, int count) {
   const float lightness = recipe.lightness, a = recipe.a, b = recipe.b;
   SIMT_SIMD
   for (int k = 0; k < count; ++k) {
     const Lab lab = rgb_to_lab(Rgb{seen.r[k], seen.g[k], seen.b[k]});
-    const Rgb shifted = lab_to_rgb(Lab{move(lab.l, lightness, 0.f, 100.f), move(lab.a, a, -128.f, 127.f), move(lab.b, b, -128.f, 127.f)});
+    const Rgb shifted =
+        lab_to_rgb(Lab{move(lab.l, lightness, 0.f, 100.f), move(lab.a, a, -128.f, 127.f),
+                       move(lab.b, b, -128.f, 127.f)});
     seen.r[k] = shifted.r;
     seen.g[k] = shifted.g;
     seen.b[k] = shifted.b;
@@ -179,48 +214,68 @@ template <class T> SIMT_DEVICE void store_rgb(T* out, const Seen& seen, int coun
 template <class T, bool kRandom>
 __global__ void augment_kernel(const Recipe* recipes, Request r, T* input, T* target, T* mask) {
   const float over_size = 1.f / static_cast<float>(r.size);
-  for_runs(static_cast<std::int64_t>(r.samples) * r.size, r.size, [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
-    const std::int64_t sample = line / r.size, pixel = line * r.size + x;
-    const Recipe& recipe = recipes[sample];
-    const FaceSource source = r.source(recipe.source);
-    const int stored_size = source.stored_size;
-    const std::uint8_t* const face = source.faces + static_cast<std::int64_t>(recipe.face) * stored_size * stored_size * 4;
-    const float y = static_cast<float>(line - sample * r.size);
-    Seen seen;
-    for (int k = 0; k < count; ++k) sample_face<false>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y, over_size);
-    for (int k = 0; k < count; ++k) store(mask, pixel + k, static_cast<compute_t<T>>(seen.m[k]));
-    if constexpr (kRandom) shift_color(seen, recipe, count);
-    store_rgb(target + 3 * pixel, seen, count);
-    if constexpr (kRandom) {
-      for (int k = 0; k < count; ++k) sample_face<true>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y, over_size);
-      shift_color(seen, recipe, count);
-    }
-    store_rgb(input + 3 * pixel, seen, count);
-  });
+  for_runs(static_cast<std::int64_t>(r.samples) * r.size, r.size,
+           [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
+             const std::int64_t sample = line / r.size, pixel = line * r.size + x;
+             const Recipe& recipe = recipes[sample];
+             const FaceSource source = r.source(recipe.source);
+             const int stored_size = source.stored_size;
+             const std::uint8_t* const face =
+                 source.faces +
+                 static_cast<std::int64_t>(recipe.face) * stored_size * stored_size * 4;
+             const float y = static_cast<float>(line - sample * r.size);
+             Seen seen;
+             for (int k = 0; k < count; ++k)
+               sample_face<false>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y,
+                                  over_size);
+             for (int k = 0; k < count; ++k)
+               store(mask, pixel + k, static_cast<compute_t<T>>(seen.m[k]));
+             if constexpr (kRandom) shift_color(seen, recipe, count);
+             store_rgb(target + 3 * pixel, seen, count);
+             if constexpr (kRandom) {
+               for (int k = 0; k < count; ++k)
+                 sample_face<true>(seen, k, face, recipe, stored_size, static_cast<float>(x + k), y,
+                                   over_size);
+               shift_color(seen, recipe, count);
+             }
+             store_rgb(input + 3 * pixel, seen, count);
+           });
 }
 
 }  // namespace
 
 template <class D, class T>
-void augment(Stream& stream, std::span<const FaceSource> sources, const View& view, const StepState* state, const BatchPart& part, int size, T* input, T* target, T* mask,
+void augment(Stream& stream, std::span<const FaceSource> sources, const View& view,
+             const StepState* state, const BatchPart& part, int size, T* input, T* target, T* mask,
              const AugmentOptions& options) {
-  if (sources.size() > kMostFaceSources) throw Error(ErrorKind::usage, "augment: " + std::to_string(sources.size()) + " sources of faces, at most " + std::to_string(kMostFaceSources));
+  if (sources.size() > kMostFaceSources)
+    throw Error(ErrorKind::usage, "augment: " + std::to_string(sources.size()) +
+                                      " sources of faces, at most " +
+                                      std::to_string(kMostFaceSources));
   Request request{{}, static_cast<int>(sources.size()) * part.count, size, part, view, options};
   for (std::size_t k = 0; k < sources.size(); ++k) {
-    if (sources[k].count < 1 || sources[k].stored_size < 1) throw Error(ErrorKind::usage, "augment: there are no faces to choose from");
+    if (sources[k].count < 1 || sources[k].stored_size < 1)
+      throw Error(ErrorKind::usage, "augment: there are no faces to choose from");
     request.sources[k] = sources[k];
   }
   if (request.samples < 1 || size < 1) return;
   const Buffer recipes(stream.device(), static_cast<std::size_t>(request.samples) * sizeof(Recipe));
-  simt::launch_range<draw_recipes, 8>(stream, request.samples, recipes.as<Recipe>(), state, request);
+  simt::launch_range<draw_recipes, 8>(stream, request.samples, recipes.as<Recipe>(), state,
+                                      request);
   const std::int64_t pixels = static_cast<std::int64_t>(request.samples) * size * size;
-  if (options.random) simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, recipes.as<Recipe>(), request, input, target, mask);
-  else simt::launch_range<augment_kernel<T, false>, 1024>(stream, pixels, recipes.as<Recipe>(), request, input, target, mask);
+  if (options.random)
+    simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, recipes.as<Recipe>(), request,
+                                                      input, target, mask);
+  else
+    simt::launch_range<augment_kernel<T, false>, 1024>(stream, pixels, recipes.as<Recipe>(),
+                                                       request, input, target, mask);
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T) \
-  template void augment<ThisDevice, T>(Stream&, std::span<const FaceSource>, const View&, const StepState*, const BatchPart&, int, T*, T*, T*, const AugmentOptions&);
+#define KERNELS_INSTANTIATE(T)                                                              \
+  template void augment<ThisDevice, T>(Stream&, std::span<const FaceSource>, const View&,   \
+                                       const StepState*, const BatchPart&, int, T*, T*, T*, \
+                                       const AugmentOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)
 KERNELS_INSTANTIATE(f16)

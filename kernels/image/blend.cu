@@ -17,10 +17,15 @@ namespace {
 
 constexpr int kTile = 256, kMaxRadius = 64, kMaxChannels = 4, kMaxDisc = 255;
 
-SIMT_DEVICE std::int64_t clamp_index(std::int64_t i, std::int64_t n) { return i < 0 ? 0 : (i < n ? i : n - 1); }
+SIMT_DEVICE std::int64_t clamp_index(std::int64_t i, std::int64_t n) {
+  return i < 0 ? 0 : (i < n ? i : n - 1);
+}
 
 // Half of a symmetric window: tap[0] is its middle.
-struct HalfWindow { float tap[kMaxRadius + 1]; int radius; };
+struct HalfWindow {
+  float tap[kMaxRadius + 1];
+  int radius;
+};
 
 HalfWindow gaussian(float sigma) {
   HalfWindow window{};
@@ -43,12 +48,14 @@ struct BlurRows {
   HalfWindow window;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, line, [kTile + 2 * kMaxRadius * kMaxChannels]);
-    const std::int64_t length = static_cast<std::int64_t>(w) * channels, first = std::int64_t{b.block_x()} * kTile;
+    const std::int64_t length = static_cast<std::int64_t>(w) * channels,
+                       first = std::int64_t{b.block_x()} * kTile;
     const float* const row = image + b.block_y() * length;
     float* const out_row = out + b.block_y() * length;
     const int halo = window.radius * channels;
     b.for_each(kTile + 2 * halo, [&](int e) SIMT_LAMBDA {
-      std::int64_t at = first + e - halo;  // beyond the edge: the edge pixel's value of the same channel
+      std::int64_t at =
+          first + e - halo;  // beyond the edge: the edge pixel's value of the same channel
       if (at < 0) at = (at % channels + channels) % channels;
       else if (at >= length) at = length - channels + at % channels;
       line[e] = row[at];
@@ -58,9 +65,13 @@ struct BlurRows {
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];
       const int offset = k * channels;
-      b.threads_last([&](int t, int) SIMT_LAMBDA { sum[t] += tap * (line[t + halo - offset] + line[t + halo + offset]); });
+      b.threads_last([&](int t, int) SIMT_LAMBDA {
+        sum[t] += tap * (line[t + halo - offset] + line[t + halo + offset]);
+      });
     }
-    b.threads_last([&](int t, int) SIMT_LAMBDA { if (first + t < length) out_row[first + t] = sum[t]; });
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (first + t < length) out_row[first + t] = sum[t];
+    });
   }
 };
 
@@ -69,7 +80,7 @@ struct BlurColumns {
   const float* image;  // [H,W*C]
   float* out;          // [H,W*C]
   int h;
-  std::int64_t length; // W*C
+  std::int64_t length;  // W*C
   HalfWindow window;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const std::int64_t first = std::int64_t{b.block_x()} * kTile, y = b.block_y();
@@ -99,10 +110,12 @@ template <bool kMinimum> struct Disc {
     SIMT_BLOCK_SHARED(B, float, line, [kTile + 2 * kMaxDisc]);
     const std::int64_t first = std::int64_t{b.block_x()} * kTile, y = b.block_y();
     typename B::template Reg<float> best;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { best[t] = mask[y * w + clamp_index(first + t, w)]; });
+    b.threads_last([&](int t, int)
+                       SIMT_LAMBDA { best[t] = mask[y * w + clamp_index(first + t, w)]; });
     for (int dy = -reach; dy <= reach; ++dy) {
       const float* const row = mask + clamp_index(y + dy, h) * w;
-      b.for_each(kTile + 2 * reach, [&](int e) SIMT_LAMBDA { line[e] = row[clamp_index(first + e - reach, w)]; });
+      b.for_each(kTile + 2 * reach,
+                 [&](int e) SIMT_LAMBDA { line[e] = row[clamp_index(first + e - reach, w)]; });
       int half = 0;
       while (static_cast<float>((half + 1) * (half + 1) + dy * dy) <= radius * radius) ++half;
       for (int dx = -half; dx <= half; ++dx)
@@ -113,11 +126,15 @@ template <bool kMinimum> struct Disc {
         });
       b.threads([](int, int) SIMT_LAMBDA {});  // everybody has read `line`
     }
-    b.threads_last([&](int t, int) SIMT_LAMBDA { if (first + t < w) out[y * w + first + t] = best[t]; });
+    b.threads_last([&](int t, int) SIMT_LAMBDA {
+      if (first + t < w) out[y * w + first + t] = best[t];
+    });
   }
 };
 
-template <int kChannels> __global__ void blend_kernel(const float* foreground, const float* background, const float* mask, float* out, std::int64_t pixels) {
+template <int kChannels>
+__global__ void blend_kernel(const float* foreground, const float* background, const float* mask,
+                             float* out, std::int64_t pixels) {
   for_elements(pixels, [=](std::int64_t p) SIMT_LAMBDA {
     SIMT_UNROLL
     for (int c = 0; c < kChannels; ++c) {
@@ -127,46 +144,69 @@ template <int kChannels> __global__ void blend_kernel(const float* foreground, c
   });
 }
 
-dim3 row_tiles(std::int64_t length, int rows) { return dim3(static_cast<unsigned>((length + kTile - 1) / kTile), static_cast<unsigned>(rows)); }
+dim3 row_tiles(std::int64_t length, int rows) {
+  return dim3(static_cast<unsigned>((length + kTile - 1) / kTile), static_cast<unsigned>(rows));
+}
 
 }  // namespace
 
-template <class D> void gaussian_blur(Stream& stream, const float* image, float* out, int h, int w, int channels, float sigma) {
+template <class D>
+void gaussian_blur(Stream& stream, const float* image, float* out, int h, int w, int channels,
+                   float sigma) {
   const std::int64_t length = static_cast<std::int64_t>(w) * channels;
   if (length <= 0 || h <= 0) return;
-  if (channels > kMaxChannels) throw Error(ErrorKind::usage, "gaussian_blur: at most 4 channels, got " + std::to_string(channels));
+  if (channels > kMaxChannels)
+    throw Error(ErrorKind::usage,
+                "gaussian_blur: at most 4 channels, got " + std::to_string(channels));
   const std::size_t bytes = static_cast<std::size_t>(h * length) * sizeof(float);
   if (!(sigma > 0.f)) return copy(out, stream.device(), image, stream.device(), bytes);
   const HalfWindow window = gaussian(sigma);
   const Buffer rows(stream.device(), bytes);
-  simt::launch_block(stream, row_tiles(length, h), BlurRows{image, rows.as<float>(), h, w, channels, window});
-  simt::launch_block(stream, row_tiles(length, h), BlurColumns{rows.as<float>(), out, h, length, window});
+  simt::launch_block(stream, row_tiles(length, h),
+                     BlurRows{image, rows.as<float>(), h, w, channels, window});
+  simt::launch_block(stream, row_tiles(length, h),
+                     BlurColumns{rows.as<float>(), out, h, length, window});
 }
 
-template <class D> void erode(Stream& stream, const float* mask, float* out, int h, int w, float radius) {
+template <class D>
+void erode(Stream& stream, const float* mask, float* out, int h, int w, float radius) {
   if (h <= 0 || w <= 0) return;
   const float size = std::fabs(radius);
-  if (!(size < kMaxDisc + 1)) throw Error(ErrorKind::usage, "erode: the radius must be below 256 pixels, got " + std::to_string(radius));
+  if (!(size < kMaxDisc + 1))
+    throw Error(ErrorKind::usage,
+                "erode: the radius must be below 256 pixels, got " + std::to_string(radius));
   const int reach = static_cast<int>(size);
-  if (radius >= 0.f) simt::launch_block(stream, row_tiles(w, h), Disc<true>{mask, out, h, w, reach, size});
+  if (radius >= 0.f)
+    simt::launch_block(stream, row_tiles(w, h), Disc<true>{mask, out, h, w, reach, size});
   else simt::launch_block(stream, row_tiles(w, h), Disc<false>{mask, out, h, w, reach, size});
 }
 
 template <class D>
-void blend(Stream& stream, const float* foreground, const float* background, const float* mask, float* out, int h, int w, int channels) {
+void blend(Stream& stream, const float* foreground, const float* background, const float* mask,
+           float* out, int h, int w, int channels) {
   const std::int64_t pixels = static_cast<std::int64_t>(h) * w;
   switch (channels) {
-    case 1: return simt::launch_range<blend_kernel<1>>(stream, pixels, foreground, background, mask, out, pixels);
-    case 2: return simt::launch_range<blend_kernel<2>>(stream, pixels, foreground, background, mask, out, pixels);
-    case 3: return simt::launch_range<blend_kernel<3>>(stream, pixels, foreground, background, mask, out, pixels);
-    case 4: return simt::launch_range<blend_kernel<4>>(stream, pixels, foreground, background, mask, out, pixels);
-    default: throw Error(ErrorKind::usage, "blend: 1 to 4 channels, got " + std::to_string(channels));
+    case 1:
+      return simt::launch_range<blend_kernel<1>>(stream, pixels, foreground, background, mask, out,
+                                                 pixels);
+    case 2:
+      return simt::launch_range<blend_kernel<2>>(stream, pixels, foreground, background, mask, out,
+                                                 pixels);
+    case 3:
+      return simt::launch_range<blend_kernel<3>>(stream, pixels, foreground, background, mask, out,
+                                                 pixels);
+    case 4:
+      return simt::launch_range<blend_kernel<4>>(stream, pixels, foreground, background, mask, out,
+                                                 pixels);
+    default:
+      throw Error(ErrorKind::usage, "blend: 1 to 4 channels, got " + std::to_string(channels));
   }
 }
 
 using simt::ThisDevice;
 template void gaussian_blur<ThisDevice>(Stream&, const float*, float*, int, int, int, float);
 template void erode<ThisDevice>(Stream&, const float*, float*, int, int, float);
-template void blend<ThisDevice>(Stream&, const float*, const float*, const float*, float*, int, int, int);
+template void blend<ThisDevice>(Stream&, const float*, const float*, const float*, float*, int, int,
+                                int);
 
 }  // namespace kernels

@@ -42,8 +42,10 @@ template <int kPass> struct StatsPieces {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const std::int64_t first = b.block_x() * pieces.length;
     typename B::template Reg<float> weights, total0, total1, total2;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { weights[t] = total0[t] = total1[t] = total2[t] = 0.f; });
-    const float mean0 = kPass ? stats[0] : 0.f, mean1 = kPass ? stats[1] : 0.f, mean2 = kPass ? stats[2] : 0.f;
+    b.threads_last([&](int t, int)
+                       SIMT_LAMBDA { weights[t] = total0[t] = total1[t] = total2[t] = 0.f; });
+    const float mean0 = kPass ? stats[0] : 0.f, mean1 = kPass ? stats[1] : 0.f,
+                mean2 = kPass ? stats[2] : 0.f;
     b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
       const float w = weight ? weight[first + p] : 1.f;
       const float* const x = image + 3 * (first + p);
@@ -65,7 +67,7 @@ template <int kPass> struct StatsTotals {
   static constexpr int kx = kSumThreads, ky = 1;
   const float* partials;  // [4,pieces]
   int pieces;
-  float* stats;           // [7]
+  float* stats;  // [7]
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     float sums[4];
     for (int q = 0; q < 4; ++q) {
@@ -76,7 +78,9 @@ template <int kPass> struct StatsTotals {
     }
     b.threads_last([&](int t, int) SIMT_LAMBDA {
       if (t != 0) return;
-      const float weight = sums[0], over = weight > 0.f ? 1.f / weight : 0.f;  // nothing to weigh: mean and deviation 0
+      const float weight = sums[0], over = weight > 0.f
+                                               ? 1.f / weight
+                                               : 0.f;  // nothing to weigh: mean and deviation 0
       for (int c = 0; c < 3; ++c) {
         if (kPass) stats[3 + c] = std::sqrt(sums[1 + c] * over);
         else stats[c] = sums[1 + c] * over;
@@ -86,7 +90,9 @@ template <int kPass> struct StatsTotals {
   }
 };
 
-__global__ void transfer_stats_kernel(const float* image, float* out, std::int64_t n, const float* from, const float* to, bool match_deviation, float max_gain) {
+__global__ void transfer_stats_kernel(const float* image, float* out, std::int64_t n,
+                                      const float* from, const float* to, bool match_deviation,
+                                      float max_gain) {
   float gain[3], shift[3];
   for (int c = 0; c < 3; ++c) {
     gain[c] = 1.f;
@@ -114,27 +120,37 @@ template <class D> void lab_to_rgb(Stream& stream, const float* lab, float* rgb,
   simt::launch_range<lab_to_rgb_kernel, 1024>(stream, n, lab, rgb, n);
 }
 
-template <class D> void channel_stats(Stream& stream, const float* image, const float* weight, float* stats, std::int64_t n) {
+template <class D>
+void channel_stats(Stream& stream, const float* image, const float* weight, float* stats,
+                   std::int64_t n) {
   const Pieces pieces(n, 16);
-  const Buffer partials(stream.device(), static_cast<std::size_t>(4 * pieces.count) * sizeof(float));
+  const Buffer partials(stream.device(),
+                        static_cast<std::size_t>(4 * pieces.count) * sizeof(float));
   float* const sums = partials.as<float>();
   const dim3 grid(static_cast<unsigned>(pieces.count));
-  if (pieces.count > 0) simt::launch_block(stream, grid, StatsPieces<0>{image, weight, stats, sums, pieces});
+  if (pieces.count > 0)
+    simt::launch_block(stream, grid, StatsPieces<0>{image, weight, stats, sums, pieces});
   simt::launch_block(stream, dim3(1), StatsTotals<0>{sums, pieces.count, stats});
-  if (pieces.count > 0) simt::launch_block(stream, grid, StatsPieces<1>{image, weight, stats, sums, pieces});
+  if (pieces.count > 0)
+    simt::launch_block(stream, grid, StatsPieces<1>{image, weight, stats, sums, pieces});
   simt::launch_block(stream, dim3(1), StatsTotals<1>{sums, pieces.count, stats});
 }
 
 template <class D>
-void transfer_stats(Stream& stream, const float* image, float* out, std::int64_t n, const float* from, const float* to, bool match_deviation, float max_gain) {
-  if (!(max_gain >= 1.f)) throw Error(ErrorKind::usage, "transfer_stats: max_gain must be at least 1, got " + std::to_string(max_gain));
-  simt::launch_range<transfer_stats_kernel>(stream, n, image, out, n, from, to, match_deviation, max_gain);
+void transfer_stats(Stream& stream, const float* image, float* out, std::int64_t n,
+                    const float* from, const float* to, bool match_deviation, float max_gain) {
+  if (!(max_gain >= 1.f))
+    throw Error(ErrorKind::usage,
+                "transfer_stats: max_gain must be at least 1, got " + std::to_string(max_gain));
+  simt::launch_range<transfer_stats_kernel>(stream, n, image, out, n, from, to, match_deviation,
+                                            max_gain);
 }
 
 using simt::ThisDevice;
 template void rgb_to_lab<ThisDevice>(Stream&, const float*, float*, std::int64_t);
 template void lab_to_rgb<ThisDevice>(Stream&, const float*, float*, std::int64_t);
 template void channel_stats<ThisDevice>(Stream&, const float*, const float*, float*, std::int64_t);
-template void transfer_stats<ThisDevice>(Stream&, const float*, float*, std::int64_t, const float*, const float*, bool, float);
+template void transfer_stats<ThisDevice>(Stream&, const float*, float*, std::int64_t, const float*,
+                                         const float*, bool, float);
 
 }  // namespace kernels

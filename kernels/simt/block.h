@@ -29,8 +29,8 @@
 #if SIMT_CUDA
 #define SIMT_BLOCK_SHARED(B, T, name, dims) __shared__ __align__(16) T name dims
 #else
-#define SIMT_BLOCK_SHARED(B, T, name, dims)                       \
-  typename B::template Shared<T dims> simt_storage_of_##name;     \
+#define SIMT_BLOCK_SHARED(B, T, name, dims)                   \
+  typename B::template Shared<T dims> simt_storage_of_##name; \
   auto& name = simt_storage_of_##name.get([] {})
 #endif
 
@@ -55,10 +55,15 @@ template <int BX, int BY> struct ThreadBlock {
   SIMT_DEVICE static int block_z() { return static_cast<int>(blockIdx.z); }
   SIMT_DEVICE static int grid_x() { return static_cast<int>(gridDim.x); }
   SIMT_DEVICE static int grid_y() { return static_cast<int>(gridDim.y); }
-  SIMT_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }  // launched as one row of kx * ky threads
+  SIMT_DEVICE static int thread() {
+    return static_cast<int>(threadIdx.x);
+  }  // launched as one row of kx * ky threads
 
   template <class F> SIMT_DEVICE void threads_last(F&& f) const { f(thread() % BX, thread() / BX); }
-  template <class F> SIMT_DEVICE void threads(F&& f) const { threads_last(f); __syncthreads(); }
+  template <class F> SIMT_DEVICE void threads(F&& f) const {
+    threads_last(f);
+    __syncthreads();
+  }
   template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
     for (int e = thread(); e < n; e += size) f(e);
     __syncthreads();
@@ -76,7 +81,8 @@ template <int BX, int BY> struct ThreadBlock {
 
   // Within each warp by shuffles (lane l takes lane l ^ 16, then ^ 8, ...), then the warps' sums the same way.
   template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
-    static_assert(size >= 32 && (size & (size - 1)) == 0, "b.sum needs a power of two of at least 32 threads");
+    static_assert(size >= 32 && (size & (size - 1)) == 0,
+                  "b.sum needs a power of two of at least 32 threads");
     using B = ThreadBlock;
     SIMT_BLOCK_SHARED(B, T, partial, [size / 32]);
     const int lane = thread() & 31, warp = thread() >> 5;
@@ -94,7 +100,8 @@ template <int BX, int BY> struct ThreadBlock {
   }
 };
 
-template <class K> __global__ void __launch_bounds__(K::kx * K::ky) block_kernel(const __grid_constant__ K kernel) {
+template <class K>
+__global__ void __launch_bounds__(K::kx* K::ky) block_kernel(const __grid_constant__ K kernel) {
   ThreadBlock<K::kx, K::ky> block;
   kernel(block);
 }
@@ -156,7 +163,8 @@ template <int BX, int BY> struct LoopBlock {
 
   // ThreadBlock's tree: of a butterfly only lane 0 counts, and lane 0 sees a tree of halves.
   template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
-    static_assert(size >= 32 && (size & (size - 1)) == 0, "b.sum needs a power of two of at least 32 threads");
+    static_assert(size >= 32 && (size & (size - 1)) == 0,
+                  "b.sum needs a power of two of at least 32 threads");
     T warps[size / 32];
     for (int w = 0; w < size / 32; ++w) {
       alignas(64) T v[32];
@@ -180,14 +188,21 @@ template <class K> struct BlockThunk {
     const K kernel = *static_cast<const K*>(job.arguments);
     for (std::size_t i = first; i < last; ++i) {
       runtime::enter_block(job, i);
-      LoopBlock<K::kx, K::ky> block{static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z),
-                                    static_cast<int>(job.grid.x), static_cast<int>(job.grid.y)};
+      LoopBlock<K::kx, K::ky> block{static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y),
+                                    static_cast<int>(blockIdx.z), static_cast<int>(job.grid.x),
+                                    static_cast<int>(job.grid.y)};
       kernel(block);
     }
   }
-  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first,
+                                        std::size_t last) {
+    loop(job, first, last);
+  }
 #if SIMT_TWO_TARGETS
-  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first,
+                                                     std::size_t last) {
+    loop(job, first, last);
+  }
 #endif
 };
 
@@ -198,7 +213,8 @@ template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K
 #if !SIMT_CUDA
   if (stream.only_counts(kernel_name<&block_kernel<K>>())) return;
   if (!block_on_fibers) {
-    runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(), kernel_name<&block_kernel<K>>()});
+    runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(),
+                       kernel_name<&block_kernel<K>>()});
     return;
   }
 #endif

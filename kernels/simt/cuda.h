@@ -10,7 +10,7 @@
 #define SIMT_UNROLL _Pragma("unroll")
 #define SIMT_SIMD
 #define SIMT_SHARED(T, name, dims) __shared__ __align__(16) T name dims
-#define SIMT_DYNAMIC_SHARED(T, name)                               \
+#define SIMT_DYNAMIC_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char simt_dynamic_shared[]; \
   T* const name = reinterpret_cast<T*>(simt_dynamic_shared)
 
@@ -20,29 +20,35 @@ using ThisDevice = kernels::Cuda;
 namespace runtime {
 // stream_cuda.cpp: throws Error with the kernel's name and the launch if the launch was refused.
 void check_launch(const char* kernel, dim3 grid, dim3 block);
-}
+}  // namespace runtime
 
 inline namespace SIMT_BACKEND {
 
 template <auto K> const char* kernel_name() { return __PRETTY_FUNCTION__; }
 
 // Raw kernels. The two differ on the host only.
-template <auto K, class... A> void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A... arguments) {
+template <auto K, class... A>
+void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block,
+                        std::size_t dynamic_shared_bytes, A... arguments) {
   K<<<grid, block, dynamic_shared_bytes, static_cast<cudaStream_t>(stream.raw())>>>(arguments...);
   runtime::check_launch(kernel_name<K>(), grid, block);
 }
-template <auto K, class... A> void launch(kernels::Stream& stream, dim3 grid, dim3 block, A... arguments) {
+template <auto K, class... A>
+void launch(kernels::Stream& stream, dim3 grid, dim3 block, A... arguments) {
   launch_with_shared<K>(stream, grid, block, 0, arguments...);
 }
-template <auto K, class... A> void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A... arguments) {
+template <auto K, class... A>
+void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A... arguments) {
   launch_with_shared<K>(stream, grid, block, 0, arguments...);
 }
 
 // Range kernels: 256 threads a block, enough blocks for one index per thread, up to a grid that then strides.
-template <auto K, std::int64_t piece = 16384, class... A> void launch_range(kernels::Stream& stream, std::int64_t n, A... arguments) {
+template <auto K, std::int64_t piece = 16384, class... A>
+void launch_range(kernels::Stream& stream, std::int64_t n, A... arguments) {
   if (n <= 0) return;
   const std::int64_t blocks = (n + 255) / 256;
-  launch<K>(stream, dim3(static_cast<unsigned>(blocks < 65535 ? blocks : 65535)), dim3(256), arguments...);
+  launch<K>(stream, dim3(static_cast<unsigned>(blocks < 65535 ? blocks : 65535)), dim3(256),
+            arguments...);
 }
 
 struct GridRange {
@@ -57,7 +63,8 @@ struct GridRange {
   SIMT_DEVICE std::int64_t end() const { return n; }
 };
 SIMT_DEVICE GridRange grid_range(std::int64_t n) {
-  return {static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x, n, static_cast<std::int64_t>(gridDim.x) * blockDim.x};
+  return {static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x, n,
+          static_cast<std::int64_t>(gridDim.x) * blockDim.x};
 }
 
 }  // namespace SIMT_BACKEND

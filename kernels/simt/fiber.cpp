@@ -79,7 +79,8 @@ std::size_t page() {
 
 bool map_stack(Fiber& fiber, std::size_t bytes) {
   const std::size_t guard = page(), rounded = (bytes + guard - 1) / guard * guard;
-  void* const mapping = mmap(nullptr, rounded + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  void* const mapping = mmap(nullptr, rounded + guard, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (mapping == MAP_FAILED) return false;
   mprotect(mapping, guard, PROT_NONE);
   fiber.mapping_ = mapping;
@@ -97,7 +98,8 @@ Fiber::~Fiber() {
 }
 
 void remap_stack(Fiber& fiber) {
-  mmap(fiber.stack, fiber.stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0);
+  mmap(fiber.stack, fiber.stack_bytes, PROT_READ | PROT_WRITE,
+       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0);
 }
 
 void reset_stack(Fiber& fiber, std::size_t offset, void (*entry)()) {
@@ -113,13 +115,16 @@ void reset_stack(Fiber& fiber, std::size_t offset, void (*entry)()) {
 #if defined(__x86_64__)
   constexpr int words = 10;
   void** const saved = top - words;
-  std::memset(saved, 0, words * sizeof(void*));        // six registers, entry, and a return address of 0, where backtraces end
+  std::memset(
+      saved, 0,
+      words *
+          sizeof(void*));  // six registers, entry, and a return address of 0, where backtraces end
   saved[6] = reinterpret_cast<void*>(entry);
 #else
   constexpr int words = 20;
   void** const saved = top - words;
-  std::memset(saved, 0, words * sizeof(void*));        // x29 = 0 ends backtraces
-  saved[11] = reinterpret_cast<void*>(entry);          // x30, the return address
+  std::memset(saved, 0, words * sizeof(void*));  // x29 = 0 ends backtraces
+  saved[11] = reinterpret_cast<void*>(entry);    // x30, the return address
 #endif
   fiber.stack_pointer = saved;
 #endif
@@ -132,15 +137,25 @@ void* new_thread_context(uint3 block, uint3 thread) {
   // By hand: snprintf is intercepted, and would count as an access by whichever context runs.
   char name[96];
   char* out = name;
-  const auto text = [&out](const char* s) { while (*s) *out++ = *s++; };
+  const auto text = [&out](const char* s) {
+    while (*s) *out++ = *s++;
+  };
   const auto number = [&out](unsigned v) {
     char digits[12];
     int n = 0;
-    do digits[n++] = static_cast<char>('0' + v % 10); while (v /= 10);
+    do digits[n++] = static_cast<char>('0' + v % 10);
+    while (v /= 10);
     while (n) *out++ = digits[--n];
   };
   const auto triple = [&](const char* label, uint3 v) {
-    text(label); text("("); number(v.x); text(","); number(v.y); text(","); number(v.z); text(")");
+    text(label);
+    text("(");
+    number(v.x);
+    text(",");
+    number(v.y);
+    text(",");
+    number(v.z);
+    text(")");
   };
   triple("block", block);
   triple(" thread", thread);

@@ -15,8 +15,8 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef SIMT_TSAN   // set by the build: these files are not instrumented, so the compiler does not say
-extern "C" {       // sanitizer/tsan_interface.h of gcc 12 lacks them
+#ifdef SIMT_TSAN  // set by the build: these files are not instrumented, so the compiler does not say
+extern "C" {      // sanitizer/tsan_interface.h of gcc 12 lacks them
 void* __tsan_get_current_fiber(void);
 void* __tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void* fiber);
@@ -28,7 +28,7 @@ void __tsan_release(void* address);
 #endif
 
 #if !defined(__x86_64__) && !defined(__aarch64__) && !defined(SIMT_UCONTEXT)
-#define SIMT_UCONTEXT 1   // portable; two system calls per switch make it 18 times as slow
+#define SIMT_UCONTEXT 1  // portable; two system calls per switch make it 18 times as slow
 #endif
 #if SIMT_UCONTEXT
 #include <ucontext.h>
@@ -44,8 +44,8 @@ struct Fiber {
 #if SIMT_UCONTEXT
   ucontext_t context;
 #endif
-  void* stack_pointer = nullptr;   // while it does not run
-  std::byte* stack = nullptr;      // lowest address; a guard page lies below
+  void* stack_pointer = nullptr;  // while it does not run
+  std::byte* stack = nullptr;     // lowest address; a guard page lies below
   std::size_t stack_bytes = 0;
   void* asan_frames = nullptr;
 
@@ -59,9 +59,11 @@ struct Fiber {
   void* mapping_ = nullptr;
 };
 
-bool map_stack(Fiber&, std::size_t bytes);   // false: out of memory or mappings
-void remap_stack(Fiber&);                    // same addresses, fresh memory
-void reset_stack(Fiber&, std::size_t offset, void (*entry)());   // the next switch to it calls entry, `offset` bytes below the top
+bool map_stack(Fiber&, std::size_t bytes);  // false: out of memory or mappings
+void remap_stack(Fiber&);                   // same addresses, fresh memory
+void reset_stack(
+    Fiber&, std::size_t offset,
+    void (*entry)());  // the next switch to it calls entry, `offset` bytes below the top
 
 inline void switch_fiber(Fiber& from, Fiber& to) {
 #ifdef SIMT_ASAN
@@ -105,7 +107,9 @@ inline void asan_unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t
 #ifdef SIMT_TSAN
 inline constexpr bool with_tsan = true;
 inline void* current_context() { return __tsan_get_current_fiber(); }
-inline void enter_context(void* context) { __tsan_switch_to_fiber(context, 1); }   // 1: the switch itself orders nothing
+inline void enter_context(void* context) {
+  __tsan_switch_to_fiber(context, 1);
+}  // 1: the switch itself orders nothing
 inline void destroy_context(void* context) { __tsan_destroy_fiber(context); }
 inline void tsan_acquire(void* address) { __tsan_acquire(address); }
 inline void tsan_release(void* address) { __tsan_release(address); }
@@ -118,6 +122,7 @@ inline void tsan_acquire(void*) {}
 inline void tsan_release(void*) {}
 #endif
 void* new_grid_context();
-void* new_thread_context(uint3 block, uint3 thread);   // reports call it "block(1,0,0) thread(5,0,0)"
+void* new_thread_context(uint3 block,
+                         uint3 thread);  // reports call it "block(1,0,0) thread(5,0,0)"
 
 }  // namespace simt::runtime

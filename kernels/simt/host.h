@@ -26,7 +26,8 @@
 #define SIMT_UNROLL _Pragma("GCC unroll 32")
 #endif
 #define SIMT_SHARED(T, name, dims) auto& name = ::simt::shared_variable<T dims>([] {})
-#define SIMT_DYNAMIC_SHARED(T, name) T* const name = reinterpret_cast<T*>(::simt::runtime::dynamic_shared)
+#define SIMT_DYNAMIC_SHARED(T, name) \
+  T* const name = reinterpret_cast<T*>(::simt::runtime::dynamic_shared)
 
 // A kernel's loop is compiled for the baseline and once more for AVX2, and the CPU decides which one runs. Only this one
 // function carries the wider target: compiling whole files with -mavx2 would put AVX2 into inline functions of the
@@ -49,7 +50,8 @@ template <auto K> const char* kernel_name() { return __PRETTY_FUNCTION__; }
 // since identical constants may be merged.
 template <class T, class Tag> T& shared_variable(Tag) {
   static char key;
-  return *static_cast<T*>(runtime::shared_slot(&key, sizeof(T), alignof(T) < 128 ? 128 : alignof(T)));
+  return *static_cast<T*>(
+      runtime::shared_slot(&key, sizeof(T), alignof(T) < 128 ? 128 : alignof(T)));
 }
 
 // Runs kernel K, whose parameters have types P. K is a template argument and not a pointer handed over at run time, so
@@ -58,9 +60,14 @@ template <auto K, class... P> struct RawThunk {
   using Arguments = std::tuple<P...>;
 
   // std::apply would put a chain of calls in between, and gcc then no longer flattens the kernel into the loop.
-  template <std::size_t... I> SIMT_DEVICE static void call(const Arguments& arguments, std::index_sequence<I...>) { K(std::get<I>(arguments)...); }
+  template <std::size_t... I>
+  SIMT_DEVICE static void call(const Arguments& arguments, std::index_sequence<I...>) {
+    K(std::get<I>(arguments)...);
+  }
 
-  static void run_thread(const void* arguments) { call(*static_cast<const Arguments*>(arguments), std::index_sequence_for<P...>()); }
+  static void run_thread(const void* arguments) {
+    call(*static_cast<const Arguments*>(arguments), std::index_sequence_for<P...>());
+  }
 
   // Kernels without barriers: threads are the iterations of a loop.
   SIMT_DEVICE static void loop(const runtime::Job& job, std::size_t first, std::size_t last) {
@@ -77,9 +84,15 @@ template <auto K, class... P> struct RawThunk {
           }
     }
   }
-  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first,
+                                        std::size_t last) {
+    loop(job, first, last);
+  }
 #if SIMT_TWO_TARGETS
-  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first, std::size_t last) { loop(job, first, last); }
+  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first,
+                                                     std::size_t last) {
+    loop(job, first, last);
+  }
 #endif
 };
 
@@ -91,36 +104,44 @@ template <class Thunk> auto best_loop() {
 }
 
 #ifdef SIMT_ALWAYS_FIBERS
-inline constexpr bool always_fibers = true;   // checking builds: raw and range kernels too run where every check is
+inline constexpr bool always_fibers =
+    true;  // checking builds: raw and range kernels too run where every check is
 #else
 inline constexpr bool always_fibers = false;
 #endif
 
 template <auto K, class... P, class... A>
-void launch_raw(void (*)(P...), kernels::Stream& stream, bool fibers, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
+void launch_raw(void (*)(P...), kernels::Stream& stream, bool fibers, dim3 grid, dim3 block,
+                std::size_t dynamic_shared_bytes, A&&... arguments) {
   if (stream.only_counts(kernel_name<K>())) return;
   using Thunk = RawThunk<K, P...>;
   const typename Thunk::Arguments packed{static_cast<P>(std::forward<A>(arguments))...};
   runtime::run_grid({grid, block, dynamic_shared_bytes, &packed, &Thunk::run_thread,
-                     fibers || always_fibers ? &runtime::run_blocks_on_fibers : best_loop<Thunk>(), kernel_name<K>()});
+                     fibers || always_fibers ? &runtime::run_blocks_on_fibers : best_loop<Thunk>(),
+                     kernel_name<K>()});
 }
 
-template <auto K, class... A> void launch(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
+template <auto K, class... A>
+void launch(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
   launch_raw<K>(K, stream, false, grid, block, 0, std::forward<A>(arguments)...);
 }
-template <auto K, class... A> void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
+template <auto K, class... A>
+void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A&&... arguments) {
   launch_raw<K>(K, stream, true, grid, block, 0, std::forward<A>(arguments)...);
 }
 template <auto K, class... A>
-void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block, std::size_t dynamic_shared_bytes, A&&... arguments) {
+void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block,
+                        std::size_t dynamic_shared_bytes, A&&... arguments) {
   launch_raw<K>(K, stream, true, grid, block, dynamic_shared_bytes, std::forward<A>(arguments)...);
 }
 
 // Range kernels: blocks of one thread, each with a contiguous piece of the range. The pieces depend on n alone, never on
 // the number of workers.
-template <auto K, std::int64_t piece = 16384, class... A> void launch_range(kernels::Stream& stream, std::int64_t n, A&&... arguments) {
+template <auto K, std::int64_t piece = 16384, class... A>
+void launch_range(kernels::Stream& stream, std::int64_t n, A&&... arguments) {
   if (n <= 0) return;
-  launch<K>(stream, dim3(static_cast<unsigned>((n + piece - 1) / piece)), dim3(1), std::forward<A>(arguments)...);
+  launch<K>(stream, dim3(static_cast<unsigned>((n + piece - 1) / piece)), dim3(1),
+            std::forward<A>(arguments)...);
 }
 
 struct GridRange {
@@ -148,16 +169,22 @@ SIMT_DEVICE GridRange grid_range(std::int64_t n) {
 #include "kernels/simt/intrinsics.h"
 
 // CUDA's names are global.
-using simt::blockDim, simt::blockIdx, simt::gridDim, simt::threadIdx;
-using simt::dim3, simt::uint3, simt::double2, simt::float2, simt::float3, simt::float4, simt::int2, simt::int3, simt::int4;
-using simt::uint2, simt::uint4, simt::uchar2, simt::uchar3, simt::uchar4;
-using simt::make_float2, simt::make_float3, simt::make_float4, simt::make_double2, simt::make_int2, simt::make_int3, simt::make_int4;
-using simt::make_uint2, simt::make_uint4, simt::make_uchar3, simt::make_uchar4;
-using simt::warpSize;
-using simt::__syncthreads, simt::__syncthreads_or, simt::__syncthreads_and, simt::__syncthreads_count, simt::__syncwarp;
-using simt::__shfl_sync, simt::__shfl_xor_sync, simt::__shfl_up_sync, simt::__shfl_down_sync;
-using simt::__ballot_sync, simt::__any_sync, simt::__all_sync, simt::__threadfence, simt::__threadfence_block;
-using simt::atomicAdd, simt::atomicMax, simt::atomicMin, simt::atomicOr, simt::atomicCAS, simt::atomicExch;
+using simt::__ballot_sync, simt::__any_sync, simt::__all_sync, simt::__threadfence,
+    simt::__threadfence_block;
 using simt::__ldg, simt::__fdividef, simt::__saturatef, simt::rsqrtf, simt::rsqrt;
-using simt::__popc, simt::__clz, simt::__ffs, simt::__umulhi, simt::__float_as_uint, simt::__uint_as_float, simt::__float2int_rn;
+using simt::__popc, simt::__clz, simt::__ffs, simt::__umulhi, simt::__float_as_uint,
+    simt::__uint_as_float, simt::__float2int_rn;
+using simt::__shfl_sync, simt::__shfl_xor_sync, simt::__shfl_up_sync, simt::__shfl_down_sync;
+using simt::__syncthreads, simt::__syncthreads_or, simt::__syncthreads_and,
+    simt::__syncthreads_count, simt::__syncwarp;
+using simt::atomicAdd, simt::atomicMax, simt::atomicMin, simt::atomicOr, simt::atomicCAS,
+    simt::atomicExch;
+using simt::blockDim, simt::blockIdx, simt::gridDim, simt::threadIdx;
+using simt::dim3, simt::uint3, simt::double2, simt::float2, simt::float3, simt::float4, simt::int2,
+    simt::int3, simt::int4;
+using simt::make_float2, simt::make_float3, simt::make_float4, simt::make_double2, simt::make_int2,
+    simt::make_int3, simt::make_int4;
+using simt::make_uint2, simt::make_uint4, simt::make_uchar3, simt::make_uchar4;
 using simt::min, simt::max;
+using simt::uint2, simt::uint4, simt::uchar2, simt::uchar3, simt::uchar4;
+using simt::warpSize;

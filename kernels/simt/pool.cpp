@@ -23,9 +23,10 @@ namespace simt {
 
 unsigned worker_count() noexcept {
   static const unsigned available = [] {
-    unsigned n = std::max(1u, std::thread::hardware_concurrency());  // the cores this process may use
+    unsigned n =
+        std::max(1u, std::thread::hardware_concurrency());  // the cores this process may use
 #if SIMT_OPENMP
-    n = std::min(n, static_cast<unsigned>(omp_get_max_threads()));   // OMP_NUM_THREADS
+    n = std::min(n, static_cast<unsigned>(omp_get_max_threads()));  // OMP_NUM_THREADS
 #endif
     if (const char* limit = std::getenv("DOPPEL_THREADS")) {
       const int value = std::atoi(limit);
@@ -38,7 +39,8 @@ unsigned worker_count() noexcept {
 
 InstructionSet instruction_set() noexcept {
 #if defined(__x86_64__)
-  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+  static const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
   if (avx2 && config().instructions != InstructionSet::baseline) return InstructionSet::avx2;
 #endif
   return InstructionSet::baseline;
@@ -50,7 +52,10 @@ namespace {
 // The blocks of one launch that nobody has taken yet.
 class Blocks {
  public:
-  Blocks(const Job& job, unsigned workers) : job_(job), count_(job.block_count()), piece_(std::max<std::size_t>(1, count_ / (workers * std::size_t{8}))) {}
+  Blocks(const Job& job, unsigned workers)
+      : job_(job),
+        count_(job.block_count()),
+        piece_(std::max<std::size_t>(1, count_ / (workers * std::size_t{8}))) {}
 
   void work() noexcept {
     const bool fibers = job_.run_blocks == &run_blocks_on_fibers;
@@ -65,7 +70,7 @@ class Blocks {
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!error_) error_ = std::current_exception();
-      next_.store(count_, std::memory_order_relaxed);   // nobody starts another block
+      next_.store(count_, std::memory_order_relaxed);  // nobody starts another block
     }
     if (fibers) end_fibers();
     current_job = nullptr;
@@ -91,7 +96,7 @@ class Blocks {
 unsigned workers_for(const Job&) { return worker_count(); }
 
 void run_parallel(Blocks& blocks, unsigned workers) {
-#pragma omp parallel num_threads(static_cast<int>(workers))
+#pragma omp parallel num_threads(static_cast <int>(workers))
   blocks.work();
 }
 
@@ -140,14 +145,16 @@ class Team {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   Blocks* blocks_ = nullptr;
-  unsigned wanted_ = 0;    // places in the current launch that no thread has taken
-  unsigned running_ = 0;   // threads that have not finished their share of it
+  unsigned wanted_ = 0;   // places in the current launch that no thread has taken
+  unsigned running_ = 0;  // threads that have not finished their share of it
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };
 
 // No more than there are blocks: each costs a wake-up.
-unsigned workers_for(const Job& job) { return static_cast<unsigned>(std::min<std::size_t>(worker_count(), job.block_count())); }
+unsigned workers_for(const Job& job) {
+  return static_cast<unsigned>(std::min<std::size_t>(worker_count(), job.block_count()));
+}
 
 void run_parallel(Blocks& blocks, unsigned workers) {
   static Team team;
@@ -157,21 +164,29 @@ void run_parallel(Blocks& blocks, unsigned workers) {
 #endif
 
 std::string describe(const Job& job) {
-  return fmt::format("{}: grid ({}, {}, {}), block ({}, {}, {}), {} bytes of dynamic shared memory", job.kernel, job.grid.x, job.grid.y, job.grid.z,
-                     job.block.x, job.block.y, job.block.z, job.dynamic_shared_bytes);
+  return fmt::format("{}: grid ({}, {}, {}), block ({}, {}, {}), {} bytes of dynamic shared memory",
+                     job.kernel, job.grid.x, job.grid.y, job.grid.z, job.block.x, job.block.y,
+                     job.block.z, job.dynamic_shared_bytes);
 }
 
 // The limits of every CUDA device since compute capability 7.5: what could not be launched there fails here as well.
 void check(const Job& job) {
   const std::size_t threads = static_cast<std::size_t>(job.block.x) * job.block.y * job.block.z;
   const char* problem = nullptr;
-  if (job.block.x == 0 || job.block.y == 0 || job.block.z == 0) problem = "every side of a block must be at least 1";
-  else if (threads > 1024 || job.block.x > 1024 || job.block.y > 1024) problem = "a block has at most 1024 threads";
+  if (job.block.x == 0 || job.block.y == 0 || job.block.z == 0)
+    problem = "every side of a block must be at least 1";
+  else if (threads > 1024 || job.block.x > 1024 || job.block.y > 1024)
+    problem = "a block has at most 1024 threads";
   else if (job.block.z > 64) problem = "a block is at most 64 deep";
-  else if (job.grid.x == 0 || job.grid.y == 0 || job.grid.z == 0) problem = "every side of a grid must be at least 1";
-  else if (job.grid.x > 0x7fffffffu || job.grid.y > 65535 || job.grid.z > 65535) problem = "a grid has at most 2^31 - 1 by 65535 by 65535 blocks";
-  else if (job.dynamic_shared_bytes > config().shared_limit) problem = "a block has 48 KB of shared memory";
-  if (problem) throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {}: {}", describe(job), problem));
+  else if (job.grid.x == 0 || job.grid.y == 0 || job.grid.z == 0)
+    problem = "every side of a grid must be at least 1";
+  else if (job.grid.x > 0x7fffffffu || job.grid.y > 65535 || job.grid.z > 65535)
+    problem = "a grid has at most 2^31 - 1 by 65535 by 65535 blocks";
+  else if (job.dynamic_shared_bytes > config().shared_limit)
+    problem = "a block has 48 KB of shared memory";
+  if (problem)
+    throw kernels::Error(kernels::ErrorKind::failure,
+                         fmt::format("cannot launch {}: {}", describe(job), problem));
 }
 
 }  // namespace
@@ -179,7 +194,9 @@ void check(const Job& job) {
 void run_grid(const Job& launched) {
   Job job = launched;
   check(job);
-  if (current_job) throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {} from inside a kernel", describe(job)));
+  if (current_job)
+    throw kernels::Error(kernels::ErrorKind::failure,
+                         fmt::format("cannot launch {} from inside a kernel", describe(job)));
   job.reverse = config().order == Order::reverse;
 
   unsigned workers = job.block_count() > 1 ? workers_for(job) : 1;

@@ -20,21 +20,24 @@ namespace runtime {
 struct Job {
   dim3 grid, block;
   std::size_t dynamic_shared_bytes;
-  const void* arguments;                                           // a tuple that only the two functions below can read
-  void (*run_thread)(const void* arguments);                       // the kernel for one logical thread (fibers only)
-  void (*run_blocks)(const Job&, std::size_t first, std::size_t last);  // a run of blocks [first, last) of the launch order
-  const char* kernel;                                              // __PRETTY_FUNCTION__ of something that names the kernel
-  bool reverse = false;                                            // filled in by run_grid
+  const void* arguments;                      // a tuple that only the two functions below can read
+  void (*run_thread)(const void* arguments);  // the kernel for one logical thread (fibers only)
+  void (*run_blocks)(const Job&, std::size_t first,
+                     std::size_t last);  // a run of blocks [first, last) of the launch order
+  const char* kernel;                    // __PRETTY_FUNCTION__ of something that names the kernel
+  bool reverse = false;                  // filled in by run_grid
 
   std::size_t block_count() const { return static_cast<std::size_t>(grid.x) * grid.y * grid.z; }
 };
 
-inline thread_local constinit const Job* current_job = nullptr;   // what this OS thread is running
+inline thread_local constinit const Job* current_job = nullptr;  // what this OS thread is running
 
 // Block number i of the launch order.
 inline void enter_block(const Job& job, std::size_t i) {
   const std::size_t b = job.reverse ? job.block_count() - 1 - i : i;
-  blockIdx = {static_cast<unsigned>(b % job.grid.x), static_cast<unsigned>(b / job.grid.x % job.grid.y), static_cast<unsigned>(b / job.grid.x / job.grid.y)};
+  blockIdx = {static_cast<unsigned>(b % job.grid.x),
+              static_cast<unsigned>(b / job.grid.x % job.grid.y),
+              static_cast<unsigned>(b / job.grid.x / job.grid.y)};
 }
 
 // Runs the whole grid and returns when it is done. Throws Error for a launch that no CUDA device would accept, and
@@ -48,14 +51,24 @@ void begin_fibers();
 void end_fibers();
 
 // Where in the source a thread waits. The line, not the return address: compilers clone calls.
-struct Site { const char* file; int line; };
+struct Site {
+  const char* file;
+  int line;
+};
 
 // What a lane brings to a warp collective: an operand, room for the result, and a number (source lane, or vote).
-struct LaneExchange { const void* operand; void* result; unsigned number; };
+struct LaneExchange {
+  const void* operand;
+  void* result;
+  unsigned number;
+};
 // Works out the results of all lanes of the mask; the last lane to arrive runs it.
 using Combine = void (*)(LaneExchange* lanes /*[32]*/, unsigned mask);
 
-struct Votes { bool any, all; int count; };
+struct Votes {
+  bool any, all;
+  int count;
+};
 void block_barrier(Site);
 Votes block_barrier_with_vote(Site, bool vote);
 void warp_collective(unsigned mask, LaneExchange, Combine, const char* name, Site);

@@ -33,17 +33,22 @@ namespace {
   std::fflush(stdout);
   std::fprintf(stderr, "simt: %s%s%s", what, *name ? ": " : "", name);
   if (site.line != 0) std::fprintf(stderr, " at %s:%d", site.file, site.line);
-  std::fprintf(stderr, " (block %u,%u,%u thread %u,%u,%u)\n", blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x, threadIdx.y, threadIdx.z);
+  std::fprintf(stderr, " (block %u,%u,%u thread %u,%u,%u)\n", blockIdx.x, blockIdx.y, blockIdx.z,
+               threadIdx.x, threadIdx.y, threadIdx.z);
   if (current_job) std::fprintf(stderr, "simt: in kernel %s\n", current_job->kernel);
   std::abort();
 }
 
-bool same(Site a, Site b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
+bool same(Site a, Site b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 // The block's shared memory: one mapping, handed out front to back, a poisoned red zone before every variable.
 class Arena {
  public:
-  Arena() : base_(static_cast<std::byte*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+  Arena()
+      : base_(static_cast<std::byte*>(
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
     if (base_ == MAP_FAILED) stop("cannot map shared memory");
   }
   ~Arena() {
@@ -57,18 +62,22 @@ class Arena {
     slots_.clear();
     used_ = payload_ = 0;
     // A fresh mapping makes ThreadSanitizer forget what the last block did here.
-    if constexpr (with_tsan) mmap(base_, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if constexpr (with_tsan)
+      mmap(base_, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     asan_poison(base_, bytes);
   }
   std::byte* take(std::size_t n, std::size_t alignment) {
     used_ = (used_ + red_zone + alignment - 1) / alignment * alignment;
     payload_ += n;
     if (payload_ > config().shared_limit || used_ + n + red_zone > bytes)
-      throw kernels::Error(kernels::ErrorKind::failure, std::string("kernel ") + current_job->kernel + " uses more shared memory than the 48 KB a block has");
+      throw kernels::Error(kernels::ErrorKind::failure,
+                           std::string("kernel ") + current_job->kernel +
+                               " uses more shared memory than the 48 KB a block has");
     std::byte* const p = base_ + used_;
     used_ += n;
     asan_unpoison(p, n);
-    if (config().poison && !with_tsan) std::memset(p, 0xff, n);   // under TSan a write here would count as a thread's
+    if (config().poison && !with_tsan)
+      std::memset(p, 0xff, n);  // under TSan a write here would count as a thread's
     return p;
   }
   std::byte* find_or_take(const void* key, std::size_t n, std::size_t alignment) {
@@ -81,7 +90,10 @@ class Arena {
 
  private:
   static constexpr std::size_t bytes = 256 << 10, red_zone = 64;
-  struct Slot { const void* key; std::byte* data; };
+  struct Slot {
+    const void* key;
+    std::byte* data;
+  };
   std::byte* base_;
   std::size_t used_ = 0, payload_ = 0;
   std::vector<Slot> slots_;
@@ -93,11 +105,15 @@ struct Thread {
   Fiber* fiber;
   uint3 index;
   State state;
-  void* context;          // ThreadSanitizer's
+  void* context;  // ThreadSanitizer's
 };
 
 // The collective in which a lane has arrived last.
-struct Arrival { const char* name; Site site; unsigned mask; };
+struct Arrival {
+  const char* name;
+  Site site;
+  unsigned mask;
+};
 
 struct Warp {
   LaneExchange lanes[32];
@@ -107,7 +123,9 @@ struct Warp {
 };
 
 // The queue of threads that may run. Twice as long as the block, so that pushes at both ends cannot collide.
-struct Index { unsigned value; };
+struct Index {
+  unsigned value;
+};
 class RunQueue {
  public:
   void reset(unsigned threads) {
@@ -159,7 +177,7 @@ class Executor {
     threads_[t].state = State::running;
     threadIdx = threads_[t].index;
   }
-  std::uint64_t random() {   // xorshift64
+  std::uint64_t random() {  // xorshift64
     random_ ^= random_ << 13;
     random_ ^= random_ >> 7;
     random_ ^= random_ << 17;
@@ -168,8 +186,8 @@ class Executor {
 
   bool active_ = false;
   const Job* job_ = nullptr;
-  dim3 shape_{0, 0, 0};     // of the block that threads_ and the rest are laid out for
-  unsigned count_ = 0;      // threads of the block
+  dim3 shape_{0, 0, 0};  // of the block that threads_ and the rest are laid out for
+  unsigned count_ = 0;   // threads of the block
   unsigned started_ = 0, live_ = 0, waiting_ = 0, current_ = 0;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
@@ -190,7 +208,8 @@ class Executor {
   // barrier". Two of the latter, in turns: with one, a thread that is slow to leave a barrier would seem to be ordered after
   // threads that have already reached the next.
   void* scheduler_context_ = nullptr;
-  void* grid_context_ = nullptr;   // parent of all logical threads: knows what came before the launch, and nothing else
+  void* grid_context_ =
+      nullptr;  // parent of all logical threads: knows what came before the launch, and nothing else
   char end_sync_ = 0, barrier_sync_[2] = {};
   unsigned barrier_phase_ = 0, blocks_run_ = 0;
 };
@@ -201,10 +220,12 @@ thread_local constinit Executor* executor_of_thread = nullptr;
 // The executor whose fiber calls; stops the program where no fiber runs, which means a plain launch.
 Executor& running(const char* what, const char* name, Site site) {
   Executor* const executor = executor_of_thread;
-  if (!executor || !executor->active()) [[unlikely]] stop(what, name, site);
+  if (!executor || !executor->active()) [[unlikely]]
+    stop(what, name, site);
   return *executor;
 }
-constexpr const char* needs_fibers = "this kernel was launched without barriers, use launch_with_barriers";
+constexpr const char* needs_fibers =
+    "this kernel was launched without barriers, use launch_with_barriers";
 
 // ---- fibers
 
@@ -280,7 +301,9 @@ void Executor::run_next() {
       if (threads_[t].state != State::at_warp) continue;
       const Arrival& arrival = warps_[t >> 5].arrivals[t & 31u];
       threadIdx = threads_[t].index;
-      stop("warp collective never completes, a lane that its mask names has left or waits elsewhere", arrival.name, arrival.site);
+      stop(
+          "warp collective never completes, a lane that its mask names has left or waits elsewhere",
+          arrival.name, arrival.site);
     }
     stop("deadlock");
   }
@@ -306,7 +329,8 @@ void Executor::barrier(Site site) {
   if (!barrier_site_.file) {
     barrier_site_ = site;
   } else if (!same(barrier_site_, site)) {
-    std::fprintf(stderr, "simt: other threads of the block wait at %s:%d\n", barrier_site_.file, barrier_site_.line);
+    std::fprintf(stderr, "simt: other threads of the block wait at %s:%d\n", barrier_site_.file,
+                 barrier_site_.line);
     stop("divergent barrier", "__syncthreads", site);
   }
   threads_[current_].state = State::at_barrier;
@@ -329,12 +353,14 @@ Votes Executor::barrier_with_vote(Site site, bool vote) {
 // ---- warp collectives
 
 // Deposits what the lane brings. The last lane of the mask to arrive works out the results of all, and returns true.
-bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name, Site site) {
+bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine combine,
+                               const char* name, Site site) {
   const unsigned lane = current_ & 31u, first = current_ & ~31u;
   if ((mask >> lane & 1u) == 0) stop("the calling lane is not in its own mask", name, site);
-  if (count_ - first < 32) mask &= (1u << (count_ - first)) - 1;   // the last warp may be partial
+  if (count_ - first < 32) mask &= (1u << (count_ - first)) - 1;  // the last warp may be partial
   Warp& warp = warps_[current_ >> 5];
-  warp.lanes[lane] = exchange;   // the operand stays where it is: this lane's stack lives until it is woken
+  warp.lanes[lane] =
+      exchange;  // the operand stays where it is: this lane's stack lives until it is woken
   warp.arrivals[lane] = {name, site, mask};
   warp.arrived |= 1u << lane;
   if ((warp.arrived & mask) != mask) {
@@ -344,7 +370,8 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
   for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
     const Arrival& other = warp.arrivals[std::countr_zero(rest)];
     if (other.mask == mask && std::strcmp(other.name, name) == 0) continue;
-    std::fprintf(stderr, "simt: lane %d waits in %s with mask %08x at %s:%d\n", std::countr_zero(rest), other.name, other.mask, other.site.file, other.site.line);
+    std::fprintf(stderr, "simt: lane %d waits in %s with mask %08x at %s:%d\n",
+                 std::countr_zero(rest), other.name, other.mask, other.site.file, other.site.line);
     stop("lanes of one warp meet in different collectives or with different masks", name, site);
   }
   if (combine) combine(warp.lanes, mask);
@@ -360,7 +387,8 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
   return true;
 }
 
-void Executor::warp_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name, Site site) {
+void Executor::warp_collective(unsigned mask, LaneExchange exchange, Combine combine,
+                               const char* name, Site site) {
   // __syncwarp, which has nothing to combine, orders memory. Shuffles and votes do not.
   Warp& warp = warps_[current_ >> 5];
   char* const sync = &warp.sync[warp.phase & 1];
@@ -374,7 +402,8 @@ void Executor::warp_collective(unsigned mask, LaneExchange exchange, Combine com
 // ---- blocks
 
 void Executor::choose_order() {
-  for (unsigned i = 0; i < count_; ++i) order_[i].value = config().order == Order::reverse ? count_ - 1 - i : i;
+  for (unsigned i = 0; i < count_; ++i)
+    order_[i].value = config().order == Order::reverse ? count_ - 1 - i : i;
   if (config().order == Order::shuffle)
     for (unsigned i = count_; i > 1; --i) std::swap(order_[i - 1], order_[random() % i]);
 }
@@ -385,12 +414,14 @@ void Executor::prepare(const Job& job) {
     shape_ = job.block;
     count_ = shape_.x * shape_.y * shape_.z;
     threads_.assign(count_, Thread{});
-    for (unsigned t = 0; t < count_; ++t) threads_[t].index = {t % shape_.x, t / shape_.x % shape_.y, t / shape_.x / shape_.y};
+    for (unsigned t = 0; t < count_; ++t)
+      threads_[t].index = {t % shape_.x, t / shape_.x % shape_.y, t / shape_.x / shape_.y};
     warps_.assign((count_ + 31) / 32, Warp{});
     order_.assign(count_, Index{0});
     queue_.reset(count_);
   }
-  random_ = config().seed * 0x9E3779B97F4A7C15ull + blockIdx.x * 7919u + blockIdx.y * 104729u + blockIdx.z * 1299709u + 1;
+  random_ = config().seed * 0x9E3779B97F4A7C15ull + blockIdx.x * 7919u + blockIdx.y * 104729u +
+            blockIdx.z * 1299709u + 1;
   choose_order();
   started_ = waiting_ = current_ = 0;
   live_ = count_;
@@ -407,7 +438,8 @@ void Executor::make_contexts() {
     free_fibers_.push_back(fiber);
   }
   used_fibers_.clear();
-  while (free_fibers_.size() < count_ + 1) {   // take_fiber would map them in a logical thread's context
+  while (free_fibers_.size() <
+         count_ + 1) {  // take_fiber would map them in a logical thread's context
     std::vector<Fiber*> kept = std::exchange(free_fibers_, {});
     kept.push_back(take_fiber());
     free_fibers_ = std::move(kept);
@@ -427,10 +459,11 @@ void Executor::run_block(const Job& job) {
   prepare(job);
   if constexpr (with_tsan) make_contexts();
   else arena.reset();
-  dynamic_shared = job.dynamic_shared_bytes != 0 ? arena.take(job.dynamic_shared_bytes, 128) : nullptr;
+  dynamic_shared =
+      job.dynamic_shared_bytes != 0 ? arena.take(job.dynamic_shared_bytes, 128) : nullptr;
   active_ = true;
   fiber_ = &launcher_;
-  jump(take_fiber());   // returns when the last thread has ended
+  jump(take_fiber());  // returns when the last thread has ended
   active_ = false;
   for (Thread& thread : threads_) destroy_context(thread.context);
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
@@ -442,7 +475,7 @@ void Executor::begin_launch() {
   grid_context_ = new_grid_context();
 }
 void Executor::end_launch() {
-  tsan_acquire(&end_sync_);   // the launcher sees what the threads wrote
+  tsan_acquire(&end_sync_);  // the launcher sees what the threads wrote
   destroy_context(grid_context_);
 }
 
@@ -468,9 +501,12 @@ void run_blocks_on_fibers(const Job& job, std::size_t first, std::size_t last) {
 }
 
 void block_barrier(Site site) { running(needs_fibers, "__syncthreads", site).barrier(site); }
-Votes block_barrier_with_vote(Site site, bool vote) { return running(needs_fibers, "__syncthreads", site).barrier_with_vote(site, vote); }
+Votes block_barrier_with_vote(Site site, bool vote) {
+  return running(needs_fibers, "__syncthreads", site).barrier_with_vote(site, vote);
+}
 
-void warp_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name, Site site) {
+void warp_collective(unsigned mask, LaneExchange exchange, Combine combine, const char* name,
+                     Site site) {
   running(needs_fibers, name, site).warp_collective(mask, exchange, combine, name, site);
 }
 

@@ -21,13 +21,14 @@
 namespace nn {
 
 FileCalls system_file_calls() {
-  return {.open = [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
-          .write = ::write,
-          .fsync = ::fsync,
-          .close = ::close,
-          .link = ::link,
-          .rename = ::rename,
-          .unlink = ::unlink};
+  return {
+      .open = [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
+      .write = ::write,
+      .fsync = ::fsync,
+      .close = ::close,
+      .link = ::link,
+      .rename = ::rename,
+      .unlink = ::unlink};
 }
 
 FileCalls& file_calls() {
@@ -49,12 +50,15 @@ template <class F> auto uninterrupted(F&& call) {
 // Removes what killed programs left behind: <path>.tmp-<thread id> where no such thread lives.
 void remove_stale_temporaries(const fs::path& folder, const std::string& prefix) {
   std::error_code ignored;
-  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
     const std::string file = it->path().filename().string();
     pid_t owner = 0;
     if (!file.starts_with(prefix)) continue;
-    const auto [rest, error] = std::from_chars(file.data() + prefix.size(), file.data() + file.size(), owner);
-    if (error == std::errc{} && rest == file.data() + file.size() && owner > 0 && ::kill(owner, 0) == -1 && errno == ESRCH) {
+    const auto [rest, error] =
+        std::from_chars(file.data() + prefix.size(), file.data() + file.size(), owner);
+    if (error == std::errc{} && rest == file.data() + file.size() && owner > 0 &&
+        ::kill(owner, 0) == -1 && errno == ESRCH) {
       file_calls().unlink(it->path().c_str());
     }
   }
@@ -77,15 +81,20 @@ class AtomicWrite {
 
   void create() {
     std::error_code ignored;
-    if (fs::is_directory(path_, ignored)) {  // a file system that cannot link folders must not look like one without hard links
+    if (fs::is_directory(
+            path_,
+            ignored)) {  // a file system that cannot link folders must not look like one without hard links
       errno = EISDIR;
       fail("cannot be replaced");
     }
     remove_stale_temporaries(folder_, fs::path(path_).filename().string() + ".tmp-");
     constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const auto open = [&] { return uninterrupted([&] { return calls_.open(temporary_.c_str(), flags, 0666); }); };
+    const auto open = [&] {
+      return uninterrupted([&] { return calls_.open(temporary_.c_str(), flags, 0666); });
+    };
     fd_ = open();
-    if (fd_ < 0 && errno == EEXIST) {  // left by a dead program whose thread had the id that this one has now
+    if (fd_ < 0 &&
+        errno == EEXIST) {  // left by a dead program whose thread had the id that this one has now
       calls_.unlink(temporary_.c_str());
       fd_ = open();
     }
@@ -95,7 +104,9 @@ class AtomicWrite {
 
   void write(std::span<const std::byte> data) {
     while (!data.empty()) {
-      const ssize_t written = uninterrupted([&] { return calls_.write(fd_, data.data(), std::min<std::size_t>(data.size(), 1u << 30)); });
+      const ssize_t written = uninterrupted([&] {
+        return calls_.write(fd_, data.data(), std::min<std::size_t>(data.size(), 1u << 30));
+      });
       if (written == 0) errno = ENOSPC;
       if (written <= 0) fail("cannot be written");
       data = data.subspan(static_cast<std::size_t>(written));
@@ -103,8 +114,10 @@ class AtomicWrite {
   }
 
   void finish(bool keep_previous) {
-    if (uninterrupted([&] { return calls_.fsync(fd_); }) != 0) fail("cannot be written to the disk");
-    if (calls_.close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail("cannot be written to the disk");
+    if (uninterrupted([&] { return calls_.fsync(fd_); }) != 0)
+      fail("cannot be written to the disk");
+    if (calls_.close(std::exchange(fd_, -1)) != 0 && errno != EINTR)
+      fail("cannot be written to the disk");
     if (keep_previous) link_previous();
     if (calls_.rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
     created_ = moved_ = false;
@@ -114,24 +127,32 @@ class AtomicWrite {
  private:
   void link_previous() {
     const std::string previous = path_ + ".prev";
-    if (calls_.unlink(previous.c_str()) != 0 && errno != ENOENT) fail("cannot replace the file that keeps the previous version, .prev,");
-    if (calls_.link(path_.c_str(), previous.c_str()) == 0 || errno == ENOENT) return;  // ENOENT: nothing to keep yet
+    if (calls_.unlink(previous.c_str()) != 0 && errno != ENOENT)
+      fail("cannot replace the file that keeps the previous version, .prev,");
+    if (calls_.link(path_.c_str(), previous.c_str()) == 0 || errno == ENOENT)
+      return;  // ENOENT: nothing to keep yet
     // Some file systems (FAT, some network shares) have no hard links. A rename keeps the old file too; a crash before the
     // next rename leaves it under .prev alone, where load_newest looks.
     const bool no_links = errno == EPERM || errno == ENOTSUP || errno == ENOSYS || errno == EMLINK;
-    if (!no_links || (calls_.rename(path_.c_str(), previous.c_str()) != 0 && errno != ENOENT)) fail("cannot be kept as .prev");
+    if (!no_links || (calls_.rename(path_.c_str(), previous.c_str()) != 0 && errno != ENOENT))
+      fail("cannot be kept as .prev");
     moved_ = true;
   }
 
   void sync_folder() {
-    const int folder = uninterrupted([&] { return calls_.open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
-    if (folder < 0) fail("is in place, but a power cut may still undo that: its folder cannot be opened");
+    const int folder = uninterrupted(
+        [&] { return calls_.open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
+    if (folder < 0)
+      fail("is in place, but a power cut may still undo that: its folder cannot be opened");
     const int result = uninterrupted([&] { return calls_.fsync(folder); });
     const int error = errno;
     calls_.close(folder);
-    if (result != 0 && error != EINVAL && error != ENOTSUP) {  // some file systems cannot sync a folder
+    if (result != 0 && error != EINVAL &&
+        error != ENOTSUP) {  // some file systems cannot sync a folder
       errno = error;
-      fail("is in place, but a power cut may still undo that: its folder cannot be written to the disk");
+      fail(
+          "is in place, but a power cut may still undo that: its folder cannot be written to the "
+          "disk");
     }
   }
 
@@ -139,9 +160,13 @@ class AtomicWrite {
     const int error = errno;
     struct statvfs disk {};
     std::string free;
-    if (::statvfs(folder_.c_str(), &disk) == 0 && disk.f_blocks > 0) free = fmt::format(", {} are free", static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
-    throw Error(ErrorKind::disk, fmt::format("{} {}: {}. It needs {} bytes{}. The previous version is still loadable; make room or name another folder, "
-                                             "then save again", path_, what, std::strerror(error), bytes_, free));
+    if (::statvfs(folder_.c_str(), &disk) == 0 && disk.f_blocks > 0)
+      free =
+          fmt::format(", {} are free", static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
+    throw Error(ErrorKind::disk, fmt::format("{} {}: {}. It needs {} bytes{}. The previous version "
+                                             "is still loadable; make room or name another folder, "
+                                             "then save again",
+                                             path_, what, std::strerror(error), bytes_, free));
   }
 
   std::string path_;
@@ -156,7 +181,8 @@ class AtomicWrite {
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::span<const std::span<const std::byte>> pieces, bool keep_previous) {
+void write_file_atomically(const fs::path& path, std::span<const std::span<const std::byte>> pieces,
+                           bool keep_previous) {
   std::uint64_t bytes = 0;
   for (const auto& piece : pieces) bytes += piece.size();
   AtomicWrite file(path, bytes);

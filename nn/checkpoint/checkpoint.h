@@ -17,12 +17,14 @@ struct TensorRecord {
   std::string name;
   DType dtype;
   std::vector<std::int64_t> shape;
-  const std::byte* data;   // host memory
+  const std::byte* data;  // host memory
   std::size_t bytes;
 };
 
 // Throws Error(disk) naming the bytes needed where it cannot be written; the previous file is then still in place.
-void save_safetensors(const std::filesystem::path& path, const std::map<std::string, std::string>& metadata, std::span<const TensorRecord> tensors);
+void save_safetensors(const std::filesystem::path& path,
+                      const std::map<std::string, std::string>& metadata,
+                      std::span<const TensorRecord> tensors);
 
 class SafetensorsFile {
  public:
@@ -42,10 +44,11 @@ class SafetensorsFile {
 };
 
 // path, or path.prev where path is damaged or missing; *used says which. Throws what path threw where neither loads.
-SafetensorsFile load_newest(const std::filesystem::path& path, std::filesystem::path* used = nullptr);
-
+SafetensorsFile load_newest(const std::filesystem::path& path,
+                            std::filesystem::path* used = nullptr);
 
 // Writes the pieces, one after the other, to path by the protocol above. Throws Error(disk). keep_previous hard-links the old file to path.prev first.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces, bool keep_previous);
+void write_file_atomically(const std::filesystem::path& path,
+                           std::span<const std::span<const std::byte>> pieces, bool keep_previous);
 
 }  // namespace nn

@@ -29,15 +29,16 @@ std::uint32_t by_tables(const std::byte* p, std::size_t n, std::uint32_t r) {
   const auto at = [&](int i) { return std::to_integer<std::uint32_t>(p[i]); };
   for (; n >= 8; p += 8, n -= 8) {
     const std::uint32_t low = r ^ (at(0) | at(1) << 8 | at(2) << 16 | at(3) << 24);
-    r = table[7][low & 255] ^ table[6][low >> 8 & 255] ^ table[5][low >> 16 & 255] ^ table[4][low >> 24] ^ table[3][at(4)] ^ table[2][at(5)] ^
-        table[1][at(6)] ^ table[0][at(7)];
+    r = table[7][low & 255] ^ table[6][low >> 8 & 255] ^ table[5][low >> 16 & 255] ^
+        table[4][low >> 24] ^ table[3][at(4)] ^ table[2][at(5)] ^ table[1][at(6)] ^ table[0][at(7)];
   }
   for (; n > 0; ++p, --n) r = (r >> 8) ^ table[0][(r ^ at(0)) & 255];
   return r;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t by_instruction(const std::byte* p, std::size_t n, std::uint32_t r) {
+__attribute__((target("sse4.2"))) std::uint32_t by_instruction(const std::byte* p, std::size_t n,
+                                                               std::uint32_t r) {
   std::uint64_t wide = r;
   for (; n >= 8; p += 8, n -= 8) {
     std::uint64_t word;
@@ -52,7 +53,9 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(const std::byte* 
 
 }  // namespace
 
-std::uint32_t crc32c_portable(std::span<const std::byte> data, std::uint32_t crc) { return ~by_tables(data.data(), data.size(), ~crc); }
+std::uint32_t crc32c_portable(std::span<const std::byte> data, std::uint32_t crc) {
+  return ~by_tables(data.data(), data.size(), ~crc);
+}
 
 std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t crc) {
 #if defined(__x86_64__)

@@ -29,7 +29,8 @@ constexpr std::size_t max_tensors = 100'000, max_rank = 32;
 // Throws std::runtime_error saying what is wrong and where. The tensors must cover the data section exactly: no holes, no overlaps.
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t data_bytes);
 
-std::string format_safetensors_header(const SafetensorsHeader&);  // padded with spaces to a multiple of 8
+std::string format_safetensors_header(
+    const SafetensorsHeader&);  // padded with spaces to a multiple of 8
 
 bool valid_utf8(std::string_view text);
 

@@ -3,8 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <algorithm>
+#include <csignal>
 #include <functional>
 
 #include "faceswap/progress.h"
@@ -30,7 +30,8 @@ std::pair<int, std::string> in_child(const std::function<void()>& action) {
   ::close(ends[1]);
   std::string printed;
   char buffer[4096];
-  for (ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) printed.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    printed.append(buffer, static_cast<std::size_t>(n));
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -53,29 +54,38 @@ std::size_t visible(const std::string& line) {
 }  // namespace
 
 TEST(Progress, LinesSayHowFarAndHowLong) {
-  const auto line = [](const char* what, std::int64_t done, std::int64_t total, double seconds, const char* note = "", bool last = false) {
+  const auto line = [](const char* what, std::int64_t done, std::int64_t total, double seconds,
+                       const char* note = "", bool last = false) {
     ProgressState s;
-    s.what = what, s.note = note, s.done = done, s.total = total, s.seconds = seconds, s.last = last;
+    s.what = what, s.note = note, s.done = done, s.total = total, s.seconds = seconds,
+    s.last = last;
     return progress_line(s);
   };
-  EXPECT_EQ(line("training", 250, 1000, 50, "loss A 0.0312"), "training: 250/1000  25%  5.00/s  2:30 left  loss A 0.0312");
-  EXPECT_EQ(line("training", 250, 1000, 50, "loss A 0.0312", true), "training: 250/1000  25%  5.00/s  took 0:50  loss A 0.0312");
+  EXPECT_EQ(line("training", 250, 1000, 50, "loss A 0.0312"),
+            "training: 250/1000  25%  5.00/s  2:30 left  loss A 0.0312");
+  EXPECT_EQ(line("training", 250, 1000, 50, "loss A 0.0312", true),
+            "training: 250/1000  25%  5.00/s  took 0:50  loss A 0.0312");
   EXPECT_EQ(line("reading", 4200, 0, 10), "reading: 4200  420/s");
   EXPECT_EQ(line("reading", 0, 10, 0), "reading: 0/10   0%");
   EXPECT_EQ(line("training", 10, 100000, 10), "training: 10/100000   0%  1.00/s  27:46:30 left");
-  EXPECT_EQ(line("converting", 12, 10, 1), "converting: 12/10 100%  12/s  0:00 left");  // an estimate that was too low
+  EXPECT_EQ(line("converting", 12, 10, 1),
+            "converting: 12/10 100%  12/s  0:00 left");  // an estimate that was too low
 }
 
 TEST(Progress, BarsFitTheTerminal) {
   for (const int columns : {1, 5, 20, 40, 60, 80, 200})
     for (const bool colour : {false, true}) {
       ProgressState s;
-      s.what = "training original", s.note = "loss A 0.0312 B 0.0298 \xe2\x9c\x93", s.done = 250, s.total = 1000, s.seconds = 50;
+      s.what = "training original", s.note = "loss A 0.0312 B 0.0298 \xe2\x9c\x93", s.done = 250,
+      s.total = 1000, s.seconds = 50;
       s.terminal = true, s.colour = colour, s.columns = columns;
       const std::string line = progress_line(s);
-      EXPECT_LE(visible(line), std::max<std::size_t>(static_cast<std::size_t>(columns), s.what.size() + 1)) << columns;
+      EXPECT_LE(visible(line),
+                std::max<std::size_t>(static_cast<std::size_t>(columns), s.what.size() + 1))
+          << columns;
       EXPECT_EQ(line.find('\x1b') != std::string::npos, colour);
-      EXPECT_EQ(line.find("[######..................]") != std::string::npos, columns >= 80) << line;
+      EXPECT_EQ(line.find("[######..................]") != std::string::npos, columns >= 80)
+          << line;
     }
 }
 
@@ -88,7 +98,8 @@ TEST(Progress, PrintsPlainLinesIntoAPipeAndNothingWhenQuiet) {
   });
   EXPECT_EQ(code, 0);
   EXPECT_EQ(printed.rfind("reading: 100/100 100%", 0), 0u) << printed;
-  EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 1) << printed;  // too short for a line every ten seconds
+  EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 1)
+      << printed;  // too short for a line every ten seconds
   EXPECT_NE(printed.find("done"), std::string::npos);
   EXPECT_EQ(printed.find('\x1b'), std::string::npos);
   EXPECT_EQ(printed.find('\r'), std::string::npos);

@@ -12,7 +12,9 @@ using namespace faceswap;
 
 namespace {
 
-void write_text(const std::filesystem::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -28,8 +30,10 @@ TEST(Provenance, Sha256MatchesTheStandardsVectors) {
   };
   EXPECT_EQ(hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(hash(std::string(1'000'000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(hash(std::string(1'000'000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   EXPECT_NE(hash(std::string(55, 'x')), hash(std::string(56, 'x')));
   EXPECT_THROW(sha256_of_file(scratch / "none"), Error);
   EXPECT_THROW(sha256_of_file(scratch.path), Error);
@@ -37,7 +41,8 @@ TEST(Provenance, Sha256MatchesTheStandardsVectors) {
 
 TEST(Provenance, ThePacketNamesTheSourceTypeAndEscapesTheTool) {
   const std::string packet = xmp_packet("doppel <&\"> 1");
-  EXPECT_NE(packet.find("Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia\""),
+  EXPECT_NE(packet.find("Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/"
+                        "digitalsourcetype/compositeWithTrainedAlgorithmicMedia\""),
             std::string::npos);
   EXPECT_NE(packet.find("http://iptc.org/std/Iptc4xmpExt/2008-02-29/"), std::string::npos);
   EXPECT_NE(packet.find("doppel &lt;&amp;&quot;&gt; 1"), std::string::npos);
@@ -47,27 +52,30 @@ TEST(Provenance, ThePacketNamesTheSourceTypeAndEscapesTheTool) {
 TEST(Provenance, PngsCarryTheMark) {
   const Scratch scratch;
   write_png(scratch / "marked.png", Image(8, 8), {{kXmpKeyword, xmp_packet("doppel")}});
-  write_png(scratch / "plain.png", Image(8, 8), {{"Comment", "compositeWithTrainedAlgorithmicMedia"}});
+  write_png(scratch / "plain.png", Image(8, 8),
+            {{"Comment", "compositeWithTrainedAlgorithmicMedia"}});
   EXPECT_TRUE(has_synthetic_mark(scratch / "marked.png"));
-  EXPECT_FALSE(has_synthetic_mark(scratch / "plain.png"));  // the XMP packet is the mark, not the word anywhere
+  EXPECT_FALSE(has_synthetic_mark(
+      scratch / "plain.png"));  // the XMP packet is the mark, not the word anywhere
   EXPECT_THROW(has_synthetic_mark(scratch / "none.png"), Error);
 }
 
 TEST(Provenance, BoxesThatMakeNoSenseAreNoMark) {
   const Scratch scratch;
   using namespace std::string_literals;
-  for (const std::string& boxes : {"\0\0\0\x10"
-                                   "ftypisom\0\0\0\0"s,
-                                   "\0\0\0\x10"
-                                   "ftypisom\0\0\0\0\0\0\0\0"s,
-                                   "\0\0\0\x10"
-                                   "ftypisom\0\0\0\0\0\0\0\x01uuid\xff\xff\xff\xff\xff\xff\xff\xff"s,
-                                   "\0\0\0\x10"
-                                   "ftypisom\0\0\0\0\xff\xff\xff\xffuuid"s,
-                                   "\0\0\0\x10"
-                                   "ftypisom\0\0\0\0\0\0\0\x04uuid\0\0\0\0\0\0\0\0"s,
-                                   "\0\0\0\x10"
-                                   "ftyp"s}) {
+  for (const std::string& boxes :
+       {"\0\0\0\x10"
+        "ftypisom\0\0\0\0"s,
+        "\0\0\0\x10"
+        "ftypisom\0\0\0\0\0\0\0\0"s,
+        "\0\0\0\x10"
+        "ftypisom\0\0\0\0\0\0\0\x01uuid\xff\xff\xff\xff\xff\xff\xff\xff"s,
+        "\0\0\0\x10"
+        "ftypisom\0\0\0\0\xff\xff\xff\xffuuid"s,
+        "\0\0\0\x10"
+        "ftypisom\0\0\0\0\0\0\0\x04uuid\0\0\0\0\0\0\0\0"s,
+        "\0\0\0\x10"
+        "ftyp"s}) {
     write_text(scratch / "a.mp4", boxes);
     EXPECT_FALSE(has_synthetic_mark(scratch / "a.mp4"));
   }
@@ -113,7 +121,8 @@ TEST(Provenance, TheManifestNamesEverythingWithItsHash) {
   std::filesystem::create_directory(scratch / "frames");
   write_text(scratch / "frames" / "1.png", "one");
   write_text(scratch / "frames" / "2.png", "two");
-  write_manifest(scratch / "out.mp4", "doppel convert in.mp4 \xff\"quoted\"", {{"model", scratch / "model.safetensors"}, {"input", scratch / "frames"}},
+  write_manifest(scratch / "out.mp4", "doppel convert in.mp4 \xff\"quoted\"",
+                 {{"model", scratch / "model.safetensors"}, {"input", scratch / "frames"}},
                  {{"frames", "12"}, {"model_step", "400"}});
   const auto manifest = nlohmann::json::parse(read_text(scratch / "out.mp4.provenance.json"));
   EXPECT_EQ(manifest["tool"], "doppel");
@@ -124,12 +133,14 @@ TEST(Provenance, TheManifestNamesEverythingWithItsHash) {
   EXPECT_EQ(manifest["inputs"]["model"]["name"], "model.safetensors");
   EXPECT_EQ(manifest["facts"]["model_step"], "400");
   EXPECT_EQ(std::string(manifest["time"]).size(), 20u);
-  EXPECT_EQ(read_text(scratch / "out.mp4.provenance.json").find(scratch.path.string()), std::string::npos);  // no paths of the user's machine
+  EXPECT_EQ(read_text(scratch / "out.mp4.provenance.json").find(scratch.path.string()),
+            std::string::npos);  // no paths of the user's machine
   // A changed byte, or a changed name, in any file of a folder changes the folder's hash.
   const std::string before = manifest["inputs"]["input"]["sha256"];
   const auto folder_hash = [&] {
     write_manifest(scratch / "out.mp4", "", {{"input", scratch / "frames"}}, {});
-    return std::string(nlohmann::json::parse(read_text(scratch / "out.mp4.provenance.json"))["inputs"]["input"]["sha256"]);
+    return std::string(nlohmann::json::parse(
+        read_text(scratch / "out.mp4.provenance.json"))["inputs"]["input"]["sha256"]);
   };
   EXPECT_EQ(folder_hash(), before);
   write_text(scratch / "frames" / "2.png", "twp");

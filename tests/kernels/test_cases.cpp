@@ -53,27 +53,42 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     first = run_case(c, inputs, kernels::Device::host);
   }
   EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
-  struct Way { const char* name; unsigned workers; Order order; InstructionSet instructions; bool fibers; };
+  struct Way {
+    const char* name;
+    unsigned workers;
+    Order order;
+    InstructionSet instructions;
+    bool fibers;
+  };
 #ifdef SIMT_ALWAYS_FIBERS
   // Checking builds are after wrong accesses and races, which one run with every CUDA thread for itself shows; it takes long enough.
-  const std::vector<Way> ways{{"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
+  const std::vector<Way> ways{
+      {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
 #else
-  const std::vector<Way> ways{{"again", 1, Order::forward, InstructionSet::best, false},       {"2 workers", 2, Order::forward, InstructionSet::best, false},
-                              {"4 workers, shuffled", 4, Order::shuffle, InstructionSet::best, false}, {"reverse", 1, Order::reverse, InstructionSet::best, false},
-                              {"baseline instructions", 1, Order::forward, InstructionSet::baseline, false}, {"fibers", 2, Order::forward, InstructionSet::best, true},
-                              {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
+  const std::vector<Way> ways{
+      {"again", 1, Order::forward, InstructionSet::best, false},
+      {"2 workers", 2, Order::forward, InstructionSet::best, false},
+      {"4 workers, shuffled", 4, Order::shuffle, InstructionSet::best, false},
+      {"reverse", 1, Order::reverse, InstructionSet::best, false},
+      {"baseline instructions", 1, Order::forward, InstructionSet::baseline, false},
+      {"fibers", 2, Order::forward, InstructionSet::best, true},
+      {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
 #endif
   for (const Way& way : ways) {
     const WithConfig config(way.workers, way.order, way.instructions, way.fibers);
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first) << c.name << ": other bits with " << way.name;
+    EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first)
+        << c.name << ": other bits with " << way.name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, KernelCase, testing::ValuesIn(small_rows()), [](const testing::TestParamInfo<std::size_t>& row) {
-  std::string name = table()[row.param].name;
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Table, KernelCase, testing::ValuesIn(small_rows()),
+                         [](const testing::TestParamInfo<std::size_t>& row) {
+                           std::string name = table()[row.param].name;
+                           std::replace_if(
+                               name.begin(), name.end(),
+                               [](unsigned char c) { return !std::isalnum(c); }, '_');
+                           return name;
+                         });
 
 // One test, so that a machine without a GPU reports one skip.
 TEST(KernelsOnGpu, EqualReferenceAndThemselves) {
@@ -82,15 +97,18 @@ TEST(KernelsOnGpu, EqualReferenceAndThemselves) {
   for (const std::size_t i : small_rows()) {
     const OpCase& c = table()[i];
     if (c.host_only) continue;
-    const std::vector<Bytes> inputs = make_inputs(c), first = run_case(c, inputs, kernels::Device::cuda);
+    const std::vector<Bytes> inputs = make_inputs(c),
+                             first = run_case(c, inputs, kernels::Device::cuda);
     EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::cuda), first) << c.name << ": other bits in a second run";
+    EXPECT_EQ(run_case(c, inputs, kernels::Device::cuda), first)
+        << c.name << ": other bits in a second run";
   }
 }
 
 TEST(OpCases, NamesAreUnique) {
   std::set<std::string> names;
-  for (const OpCase& c : table()) EXPECT_TRUE(names.insert(c.name).second) << c.name << " is there twice";
+  for (const OpCase& c : table())
+    EXPECT_TRUE(names.insert(c.name).second) << c.name << " is there twice";
 }
 
 // A launcher is `template <class D...> void name(Stream&...` in a header; each must have a row, and a row must name one.
@@ -102,12 +120,15 @@ TEST(OpCases, EveryLauncherHasARow) {
     text << std::ifstream(file.path()).rdbuf();
     const std::string source = std::regex_replace(text.str(), std::regex("//[^\n]*"), "");
     const std::regex launcher("template\\s*<class D[^>]*>\\s*void\\s+(\\w+)\\s*\\(\\s*Stream&");
-    for (std::sregex_iterator it(source.begin(), source.end(), launcher), end; it != end; ++it) declared.insert((*it)[1]);
+    for (std::sregex_iterator it(source.begin(), source.end(), launcher), end; it != end; ++it)
+      declared.insert((*it)[1]);
   }
   for (const OpCase& c : table()) covered.insert(c.launcher);
   EXPECT_GE(declared.size(), 30u) << "the headers were not read";
-  for (const std::string& name : declared) EXPECT_TRUE(covered.count(name)) << name << " has no row in bench/cases/op_cases.h";
-  for (const std::string& name : covered) EXPECT_TRUE(declared.count(name)) << "no header declares " << name;
+  for (const std::string& name : declared)
+    EXPECT_TRUE(covered.count(name)) << name << " has no row in bench/cases/op_cases.h";
+  for (const std::string& name : covered)
+    EXPECT_TRUE(declared.count(name)) << "no header declares " << name;
 }
 
 // ---- the checks above must be able to fail
@@ -115,8 +136,13 @@ TEST(OpCases, EveryLauncherHasARow) {
 OpCase broken_add(std::int64_t offset, std::int64_t count) {
   OpCase c = new_case<float>("add", "broken");
   c.operands = {input<float>("a", 100), output<float>("out", 100)};
-  c.run = [=](Stream&, const Pointers& p) { for (std::int64_t i = 0; i < count; ++i) p.get<float>(1)[offset + i] = 2 * p.get<float>(0)[i]; };
-  c.reference = [](std::vector<Values>& v) { v[1] = v[0]; for (double& x : v[1]) x *= 2; };
+  c.run = [=](Stream&, const Pointers& p) {
+    for (std::int64_t i = 0; i < count; ++i) p.get<float>(1)[offset + i] = 2 * p.get<float>(0)[i];
+  };
+  c.reference = [](std::vector<Values>& v) {
+    v[1] = v[0];
+    for (double& x : v[1]) x *= 2;
+  };
   return c;
 }
 
@@ -129,7 +155,9 @@ TEST(OpRunner, CatchesWritesOutside) {
   const OpCase before = broken_add(-1, 100), after = broken_add(0, 101);
   EXPECT_THROW(run_case(before, make_inputs(before), kernels::Device::host), std::runtime_error);
   OpCase c = after;
-  c.run = [](Stream&, const Pointers& p) { for (int i = 0; i < 101; ++i) p.get<float>(1)[i] = 1.f; };
+  c.run = [](Stream&, const Pointers& p) {
+    for (int i = 0; i < 101; ++i) p.get<float>(1)[i] = 1.f;
+  };
   EXPECT_THROW(run_case(c, make_inputs(c), kernels::Device::host), std::runtime_error);
 }
 TEST(OpRunner, CatchesUnwrittenAndWrongOutputs) {

@@ -19,7 +19,8 @@ struct LossGradient : testing::TestWithParam<std::tuple<int, int, int, int, bool
 
 void check(const LossWeights& weights, const char* name, int n, int h, int w, int c, bool masked) {
   const ImageShape shape{n, h, w, c};
-  const std::size_t pixels = static_cast<std::size_t>(n * h * w), values = pixels * static_cast<std::size_t>(c);
+  const std::size_t pixels = static_cast<std::size_t>(n * h * w),
+                    values = pixels * static_cast<std::size_t>(c);
   Vector pred = uniform_vector(values, 0, 1, 1);
   const Vector target = uniform_vector(values, 0, 1, 2);
   Vector mask = uniform_vector(pixels, 0, 2, 3);
@@ -27,7 +28,8 @@ void check(const LossWeights& weights, const char* name, int n, int h, int w, in
   const double* const m = masked ? mask.data() : nullptr;
   Vector gradient(values), unused(values);
   double value = 0;
-  image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &value, gradient.data());
+  image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &value,
+                           gradient.data());
   double largest = 0;
   for (double g : gradient) largest = std::max(largest, std::fabs(g));
   ASSERT_GT(largest, 0);
@@ -36,11 +38,14 @@ void check(const LossWeights& weights, const char* name, int n, int h, int w, in
     const double kept = pred[i];
     double above = 0, below = 0;
     pred[i] = kept + step;
-    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &above, unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &above,
+                             unused.data());
     pred[i] = kept - step;
-    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &below, unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &below,
+                             unused.data());
     pred[i] = kept;
-    ASSERT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * largest + 1e-9 * value) << name << " at value " << i << " of [" << n << "," << h << "," << w << "," << c << "]";
+    ASSERT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * largest + 1e-9 * value)
+        << name << " at value " << i << " of [" << n << "," << h << "," << w << "," << c << "]";
   }
 }
 
@@ -53,14 +58,19 @@ TEST_P(LossGradient, EqualsCentralDifferences) {
 }
 // 6 is the smallest size: both mirrors reach every pixel. 11 and 12: one pixel that no mirror reaches, and none. 35: two tiles.
 INSTANTIATE_TEST_SUITE_P(Shapes, LossGradient,
-                         testing::Values(std::tuple(1, 6, 6, 1, false), std::tuple(1, 6, 7, 2, true), std::tuple(2, 11, 12, 1, true), std::tuple(1, 9, 35, 1, false), std::tuple(1, 18, 10, 3, true)));
+                         testing::Values(std::tuple(1, 6, 6, 1, false),
+                                         std::tuple(1, 6, 7, 2, true),
+                                         std::tuple(2, 11, 12, 1, true),
+                                         std::tuple(1, 9, 35, 1, false),
+                                         std::tuple(1, 18, 10, 3, true)));
 
 TEST(DssimLoss, OfEqualImagesIsZeroAndFlat) {
   const ImageShape shape{1, 12, 13, 3};
   const Vector image = uniform_vector(12 * 13 * 3, 0, 1, 9);
   Vector gradient(image.size());
   double loss = 1;
-  image_loss<Host, double>(host(), shape, {1.f, 0.f, 0.f}, image.data(), image.data(), nullptr, &loss, gradient.data());
+  image_loss<Host, double>(host(), shape, {1.f, 0.f, 0.f}, image.data(), image.data(), nullptr,
+                           &loss, gradient.data());
   EXPECT_NEAR(loss, 0, 1e-14);
   for (double g : gradient) EXPECT_NEAR(g, 0, 1e-14);
 }
@@ -76,27 +86,39 @@ TEST(SsimMap, MirrorsWithoutRepeatingTheEdge) {
   for (int k = 0; k < 11; ++k) sum += g[k] = std::exp(-(k - 5) * (k - 5) / 4.5);
   // At (0,0) the weights of pixels (0,0) and (1,0) in the mirrored window:
   const double w0 = g[5] * g[5] / (sum * sum), w1 = g[5] * (g[4] + g[6]) / (sum * sum);
-  const double ma = w0, mb = w0 + 0.5 * w1, va = w0 - ma * ma, vb = w0 + 0.25 * w1 - mb * mb, cov = w0 - ma * mb;
-  EXPECT_NEAR(map[0], (2 * ma * mb + 1e-4) * (2 * cov + 9e-4) / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4)), 1e-12);
+  const double ma = w0, mb = w0 + 0.5 * w1, va = w0 - ma * ma, vb = w0 + 0.25 * w1 - mb * mb,
+               cov = w0 - ma * mb;
+  EXPECT_NEAR(
+      map[0],
+      (2 * ma * mb + 1e-4) * (2 * cov + 9e-4) / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4)),
+      1e-12);
 }
 
 TEST(ImageLosses, RefuseWhatTheyCannotDo) {
   const Vector image(36);
   Vector gradient(36);
   double loss;
-  EXPECT_THROW((image_loss<Host, double>(host(), {1, 5, 6, 1}, {}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
-  EXPECT_THROW((image_loss<Host, double>(host(), {1, 6, 5, 1}, {}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
-  EXPECT_THROW((image_loss<Host, double>(host(), {0, 6, 6, 1}, {0.f, 0.f, 1.f}, image.data(), image.data(), nullptr, &loss, gradient.data())), Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {1, 5, 6, 1}, {}, image.data(), image.data(),
+                                         nullptr, &loss, gradient.data())),
+               Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {1, 6, 5, 1}, {}, image.data(), image.data(),
+                                         nullptr, &loss, gradient.data())),
+               Error);
+  EXPECT_THROW((image_loss<Host, double>(host(), {0, 6, 6, 1}, {0.f, 0.f, 1.f}, image.data(),
+                                         image.data(), nullptr, &loss, gradient.data())),
+               Error);
 }
 
 // A NaN in the prediction must reach the loss and the gradient, or the NaN guard would never see it.
 TEST(ImageLosses, DoNotHideNaN) {
   const ImageShape shape{1, 8, 8, 1};
-  for (const LossWeights& weights : {LossWeights{0.f, 0.f, 1.f}, LossWeights{0.f, 1.f, 0.f}, LossWeights{1.f, 0.f, 0.f}}) {
+  for (const LossWeights& weights :
+       {LossWeights{0.f, 0.f, 1.f}, LossWeights{0.f, 1.f, 0.f}, LossWeights{1.f, 0.f, 0.f}}) {
     std::vector<float> pred(64, 0.5f), target(64, 0.25f), gradient(64);
     pred[27] = std::nanf("");
     float loss = 0;
-    image_loss<Host, float>(host(), shape, weights, pred.data(), target.data(), nullptr, &loss, gradient.data());
+    image_loss<Host, float>(host(), shape, weights, pred.data(), target.data(), nullptr, &loss,
+                            gradient.data());
     EXPECT_TRUE(std::isnan(loss));
   }
 }
@@ -108,7 +130,9 @@ TEST(Elementwise, GradientsEqualCentralDifferences) {
   Vector above(n), below(n), y(n), dx(n), plus = x, minus = x;
   for (std::size_t i = 0; i < x.size(); ++i) plus[i] += step, minus[i] -= step;
   const auto compare = [&](const char* name) {
-    for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(dx[i], dy[i] * (above[i] - below[i]) / (2 * step), 1e-8) << name << " at " << x[i];
+    for (std::size_t i = 0; i < x.size(); ++i)
+      EXPECT_NEAR(dx[i], dy[i] * (above[i] - below[i]) / (2 * step), 1e-8)
+          << name << " at " << x[i];
   };
   bias_sigmoid_forward<Host, double>(host(), plus.data(), nullptr, above.data(), n, 1);
   bias_sigmoid_forward<Host, double>(host(), minus.data(), nullptr, below.data(), n, 1);
@@ -126,7 +150,8 @@ TEST(Elementwise, SigmoidIsFiniteFarOut) {
   const std::vector<float> x{-1000.f, -100.f, -88.f, 88.f, 100.f, 1000.f};
   std::vector<float> y(x.size());
   bias_sigmoid_forward<Host, float>(host(), x.data(), nullptr, y.data(), 6, 1);
-  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(y[i], x[i] > 0 ? 1.f : 0.f, 1e-30f + (x[i] > 0 ? 1e-7f : 1e-30f));
+  for (std::size_t i = 0; i < x.size(); ++i)
+    EXPECT_NEAR(y[i], x[i] > 0 ? 1.f : 0.f, 1e-30f + (x[i] > 0 ? 1e-7f : 1e-30f));
 }
 
 double dot(const Vector& a, const Vector& b) {
@@ -137,7 +162,8 @@ double dot(const Vector& a, const Vector& b) {
 
 TEST(Layout, Col2imIsTheAdjointOfIm2col) {
   const PatchShape s{2, 7, 9, 3, 5, 3, 2, 1, 2, 4, 6};
-  const Vector x = uniform_vector(2 * 7 * 9 * 3, -1, 1, 6), c = uniform_vector(2 * 4 * 6 * 5 * 3 * 3, -1, 1, 7);
+  const Vector x = uniform_vector(2 * 7 * 9 * 3, -1, 1, 6),
+               c = uniform_vector(2 * 4 * 6 * 5 * 3 * 3, -1, 1, 7);
   Vector columns(c.size()), back(x.size());
   im2col<Host, double>(host(), s, x.data(), columns.data());
   col2im<Host, double>(host(), s, c.data(), back.data());

@@ -23,14 +23,21 @@ struct KernelResources : testing::Test {
   ~KernelResources() override { fs::remove_all(folder); }
 
   void report(int registers, int spilled, int arch = 90) const {
-    std::ofstream(folder / "kernels/a.cu.o.ptxas") << "ptxas info    : 0 bytes gmem\n"
-                                                   << "ptxas info    : Compiling entry function '_ZN7kernels10add_kernelIfEEvPKT_S3_PS1_l' for 'sm_" << arch << "'\n"
-                                                   << "ptxas info    : Function properties for _ZN7kernels10add_kernelIfEEvPKT_S3_PS1_l\n"
-                                                   << "    16 bytes stack frame, " << spilled << " bytes spill stores, 0 bytes spill loads\n"
-                                                   << "ptxas info    : Used " << registers << " registers, used 1 barriers, 384 bytes cmem[0], 2048 bytes smem\n";
+    std::ofstream(folder / "kernels/a.cu.o.ptxas")
+        << "ptxas info    : 0 bytes gmem\n"
+        << "ptxas info    : Compiling entry function '_ZN7kernels10add_kernelIfEEvPKT_S3_PS1_l' "
+           "for 'sm_"
+        << arch << "'\n"
+        << "ptxas info    : Function properties for _ZN7kernels10add_kernelIfEEvPKT_S3_PS1_l\n"
+        << "    16 bytes stack frame, " << spilled << " bytes spill stores, 0 bytes spill loads\n"
+        << "ptxas info    : Used " << registers
+        << " registers, used 1 barriers, 384 bytes cmem[0], 2048 bytes smem\n";
   }
   int run(const std::string& arguments) {
-    FILE* pipe = popen((DOPPEL_SOURCE_DIR "/tools/kernel_resources.sh " + folder.string() + " " + arguments + " 2>&1").c_str(), "r");
+    FILE* pipe = popen((DOPPEL_SOURCE_DIR "/tools/kernel_resources.sh " + folder.string() + " " +
+                        arguments + " 2>&1")
+                           .c_str(),
+                       "r");
     output.clear();
     std::array<char, 512> piece;
     while (std::fgets(piece.data(), piece.size(), pipe)) output += piece.data();

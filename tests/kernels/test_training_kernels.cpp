@@ -4,11 +4,11 @@
 #include <cmath>
 #include <limits>
 
+#include "bench/cases/reference.h"
 #include "kernels/adam.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "tests/kernels/device_array.h"
-#include "bench/cases/reference.h"
 
 namespace {
 
@@ -27,7 +27,8 @@ TEST(Adam, FollowsTheFormulaForTenSteps) {
   StepState state;
   state.learning_rate = 1e-3f;
   for (int step = 1; step <= 10; ++step) {
-    const std::vector<double> drawn = uniform_vector(n, -0.1 * step, 0.1 * step, 100 + static_cast<unsigned>(step));
+    const std::vector<double> drawn =
+        uniform_vector(n, -0.1 * step, 0.1 * step, 100 + static_cast<unsigned>(step));
     std::vector<bf16> gradients(n);
     std::vector<double> exact(n);
     double squares = 0;
@@ -38,13 +39,16 @@ TEST(Adam, FollowsTheFormulaForTenSteps) {
     }
     advance_step<Host>(host(), &state);
     gradient_norm<Host, bf16>(host(), gradients.data(), n, 10.f, &state);
-    adam_step<Host, bf16>(host(), weights.data(), working.data(), gradients.data(), m.data(), v.data(), n, &state, options);
+    adam_step<Host, bf16>(host(), weights.data(), working.data(), gradients.data(), m.data(),
+                          v.data(), n, &state, options);
     finish_step<Host>(host(), &state);
     const double norm = std::sqrt(squares), clip = norm > 10 ? 10 / norm : 1;
     EXPECT_NEAR(state.gradient_norm, norm, 1e-5 * norm);
     EXPECT_NEAR(state.clip_factor, clip, 1e-5);
-    tests::reference::adam({double{options.beta1}, double{options.beta2}, double{options.epsilon}, double{options.weight_decay}, double{state.learning_rate}, clip, static_cast<double>(step)}, exact,
-                           reference, ref_m, ref_v);
+    tests::reference::adam({double{options.beta1}, double{options.beta2}, double{options.epsilon},
+                            double{options.weight_decay}, double{state.learning_rate}, clip,
+                            static_cast<double>(step)},
+                           exact, reference, ref_m, ref_v);
   }
   EXPECT_EQ(state.step, 10u);
   EXPECT_EQ(state.skipped, 0u);
@@ -62,20 +66,24 @@ TEST(Adam, FirstStepIsTheLearningRate) {
   StepState state;
   state.learning_rate = 0.25f;
   advance_step<Host>(host(), &state);
-  adam_step<Host, float>(host(), weights.data(), nullptr, gradients.data(), m.data(), v.data(), 4, &state, {});
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_NEAR(weights[i], gradients[i] > 0 ? 0.75f : 1.25f, 0.25f * (1e-7f / 1e-3f + 1e-5f));
+  adam_step<Host, float>(host(), weights.data(), nullptr, gradients.data(), m.data(), v.data(), 4,
+                         &state, {});
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(weights[i], gradients[i] > 0 ? 0.75f : 1.25f, 0.25f * (1e-7f / 1e-3f + 1e-5f));
 }
 
 TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
   const float infinity = std::numeric_limits<float>::infinity();
-  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), 1e30f}) {  // the last one's square overflows
+  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
+                          1e30f}) {  // the last one's square overflows
     const std::int64_t n = 70000;
     std::vector<float> gradients(n, 0.5f), weights(n, 1.f), m(n, 0.25f), v(n, 0.125f);
     gradients[69999] = bad;
     StepState state;
     advance_step<Host>(host(), &state);
     gradient_norm<Host, float>(host(), gradients.data(), n, 1.f, &state);
-    adam_step<Host, float>(host(), weights.data(), nullptr, gradients.data(), m.data(), v.data(), n, &state, {});
+    adam_step<Host, float>(host(), weights.data(), nullptr, gradients.data(), m.data(), v.data(), n,
+                           &state, {});
     finish_step<Host>(host(), &state);
     EXPECT_EQ(state.finite, 0u) << bad;
     EXPECT_EQ(state.skipped, 1u) << bad;
@@ -94,24 +102,33 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
 
 // Known answers from the authors' distribution (Random123, kat_vectors).
 TEST(Philox, KnownAnswers) {
-  const auto expect = [](Philox::Block got, std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
+  const auto expect = [](Philox::Block got, std::uint32_t a, std::uint32_t b, std::uint32_t c,
+                         std::uint32_t d) {
     EXPECT_EQ(got.v[0], a);
     EXPECT_EQ(got.v[1], b);
     EXPECT_EQ(got.v[2], c);
     EXPECT_EQ(got.v[3], d);
   };
   expect(Philox::draw(0, 0, 0, 0, 0), 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8);
-  expect(Philox::draw(0xffffffffffffffffull, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff), 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd);
-  expect(Philox::draw(0x299f31d0a4093822ull, 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344), 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1);
+  expect(Philox::draw(0xffffffffffffffffull, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff),
+         0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd);
+  expect(Philox::draw(0x299f31d0a4093822ull, 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344),
+         0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1);
 }
 
-struct Statistics { double mean, variance, skew, kurtosis, low, high; };
+struct Statistics {
+  double mean, variance, skew, kurtosis, low, high;
+};
 Statistics statistics(const std::vector<float>& x) {
   Statistics s{0, 0, 0, 0, 1e9, -1e9};
   const double n = static_cast<double>(x.size());
-  for (float v : x) s.mean += double{v} / n, s.low = std::min(s.low, double{v}), s.high = std::max(s.high, double{v});
+  for (float v : x)
+    s.mean += double{v} / n, s.low = std::min(s.low, double{v}),
+                             s.high = std::max(s.high, double{v});
   for (float v : x) s.variance += std::pow(double{v} - s.mean, 2) / n;
-  for (float v : x) s.skew += std::pow((double{v} - s.mean) / std::sqrt(s.variance), 3) / n, s.kurtosis += std::pow((double{v} - s.mean) / std::sqrt(s.variance), 4) / n;
+  for (float v : x)
+    s.skew += std::pow((double{v} - s.mean) / std::sqrt(s.variance), 3) / n,
+        s.kurtosis += std::pow((double{v} - s.mean) / std::sqrt(s.variance), 4) / n;
   return s;
 }
 
@@ -145,7 +162,8 @@ TEST(Random, CountersNotState) {
   EXPECT_NE(shorter, other_stream);
   EXPECT_NE(shorter, other_seed);
   double correlation = 0;
-  for (std::size_t i = 0; i < shorter.size(); ++i) correlation += double{shorter[i]} * double{other_stream[i]} / 1001;
+  for (std::size_t i = 0; i < shorter.size(); ++i)
+    correlation += double{shorter[i]} * double{other_stream[i]} / 1001;
   EXPECT_NEAR(correlation, 0, 0.15);
 }
 

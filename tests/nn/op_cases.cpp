@@ -12,7 +12,8 @@ std::vector<double> random_values(std::int64_t n, unsigned seed, double low, dou
   std::mt19937_64 random(seed);
   std::uniform_real_distribution<double> uniform(low, high);
   std::vector<double> values(static_cast<std::size_t>(n));
-  for (double& v : values) v = static_cast<float>(kernels::bf16(static_cast<float>(uniform(random))));
+  for (double& v : values)
+    v = static_cast<float>(kernels::bf16(static_cast<float>(uniform(random))));
   return values;
 }
 
@@ -27,7 +28,8 @@ template <class T> Tensor tensor_of(const std::vector<double>& values, Shape sha
   return Tensor::from<T>(converted, shape, device);
 }
 
-Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype, Device device = Device::host) {
+Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype,
+                 Device device = Device::host) {
   switch (dtype) {
     case DType::f32: return tensor_of<float>(values, shape, device);
     case DType::bf16: return tensor_of<kernels::bf16>(values, shape, device);
@@ -35,8 +37,12 @@ Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype, De
   }
 }
 
-OpInput random_input(Shape shape, unsigned seed, double low = -1, double high = 1) { return {shape, random_values(shape.numel(), seed, low, high)}; }
-OpInput constant_input(Shape shape, unsigned seed, double low = 0, double high = 1) { return {shape, random_values(shape.numel(), seed, low, high), false}; }
+OpInput random_input(Shape shape, unsigned seed, double low = -1, double high = 1) {
+  return {shape, random_values(shape.numel(), seed, low, high)};
+}
+OpInput constant_input(Shape shape, unsigned seed, double low = 0, double high = 1) {
+  return {shape, random_values(shape.numel(), seed, low, high), false};
+}
 
 // Images that differ by at least 0.05 everywhere: the kink of |pred - target| stays out of the difference quotient's reach.
 OpInput image_beside(const OpInput& image, unsigned seed) {
@@ -53,73 +59,169 @@ using Inputs = std::vector<Tensor>;
 std::vector<OpCase> make_cases() {
   std::vector<OpCase> cases;
 
-  struct ConvRow { int n, h, w, in, out, kernel, stride; Activation activation; bool bias; int shuffle = 1; };
-  for (const ConvRow& r : {ConvRow{2, 8, 8, 3, 5, 5, 2, Activation::leaky_relu, true}, ConvRow{1, 6, 6, 4, 8, 3, 1, Activation::leaky_relu, true},
-                           ConvRow{2, 5, 5, 3, 3, 5, 1, Activation::sigmoid, true}, ConvRow{2, 7, 5, 3, 4, 3, 2, Activation::none, true},
-                           ConvRow{2, 4, 4, 6, 5, 1, 1, Activation::none, false}, ConvRow{1, 9, 9, 2, 3, 5, 2, Activation::leaky_relu, false},
+  struct ConvRow {
+    int n, h, w, in, out, kernel, stride;
+    Activation activation;
+    bool bias;
+    int shuffle = 1;
+  };
+  for (const ConvRow& r : {ConvRow{2, 8, 8, 3, 5, 5, 2, Activation::leaky_relu, true},
+                           ConvRow{1, 6, 6, 4, 8, 3, 1, Activation::leaky_relu, true},
+                           ConvRow{2, 5, 5, 3, 3, 5, 1, Activation::sigmoid, true},
+                           ConvRow{2, 7, 5, 3, 4, 3, 2, Activation::none, true},
+                           ConvRow{2, 4, 4, 6, 5, 1, 1, Activation::none, false},
+                           ConvRow{1, 9, 9, 2, 3, 5, 2, Activation::leaky_relu, false},
                            ConvRow{1, 4, 4, 3, 2, 3, 1, Activation::sigmoid, false},
-                           ConvRow{2, 3, 5, 3, 12, 3, 1, Activation::leaky_relu, true, 2}, ConvRow{1, 4, 4, 2, 9, 3, 2, Activation::leaky_relu, true, 3},
-                           ConvRow{2, 3, 2, 3, 8, 3, 1, Activation::leaky_relu, false, 2}, ConvRow{1, 3, 3, 2, 4, 3, 1, Activation::sigmoid, true, 2},
+                           ConvRow{2, 3, 5, 3, 12, 3, 1, Activation::leaky_relu, true, 2},
+                           ConvRow{1, 4, 4, 2, 9, 3, 2, Activation::leaky_relu, true, 3},
+                           ConvRow{2, 3, 2, 3, 8, 3, 1, Activation::leaky_relu, false, 2},
+                           ConvRow{1, 3, 3, 2, 4, 3, 1, Activation::sigmoid, true, 2},
                            ConvRow{1, 3, 4, 2, 8, 1, 1, Activation::none, true, 2}}) {
-    std::vector<OpInput> inputs{random_input({r.n, r.h, r.w, r.in}, 1), random_input({r.out, r.kernel, r.kernel, r.in}, 2, -0.3, 0.3)};
+    std::vector<OpInput> inputs{random_input({r.n, r.h, r.w, r.in}, 1),
+                                random_input({r.out, r.kernel, r.kernel, r.in}, 2, -0.3, 0.3)};
     if (r.bias) inputs.push_back(random_input({r.out}, 3));
     const Conv2dOptions options{r.stride, r.activation, 0.2f, r.shuffle};
-    cases.push_back({"conv2d", fmt::format("k{}s{}{}{}", r.kernel, r.stride, r.bias ? "" : " without bias", r.shuffle == 1 ? "" : fmt::format(" shuffled by {}", r.shuffle)), inputs,
-                     [options](const Inputs& in) { return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options); }});
+    cases.push_back({"conv2d",
+                     fmt::format("k{}s{}{}{}", r.kernel, r.stride, r.bias ? "" : " without bias",
+                                 r.shuffle == 1 ? "" : fmt::format(" shuffled by {}", r.shuffle)),
+                     inputs, [options](const Inputs& in) {
+                       return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options);
+                     }});
   }
   // only some operands want a gradient: the first layer, a frozen weight, a frozen bias
   for (int wanted = 0; wanted < 3; ++wanted) {
-    std::vector<OpInput> inputs{random_input({2, 5, 5, 3}, 4), random_input({4, 3, 3, 3}, 5, -0.3, 0.3), random_input({4}, 6)};
+    std::vector<OpInput> inputs{random_input({2, 5, 5, 3}, 4),
+                                random_input({4, 3, 3, 3}, 5, -0.3, 0.3), random_input({4}, 6)};
     for (int i = 0; i < 3; ++i) inputs[static_cast<std::size_t>(i)].wants_gradient = i == wanted;
     cases.push_back({"conv2d", fmt::format("gradient of operand {} only", wanted), inputs,
-                     [](const Inputs& in) { return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.1f}); }});
+                     [](const Inputs& in) {
+                       return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.1f});
+                     }});
   }
 
   // Relu: slope 0. Its kink and its dead half are as sharp as they get.
-  cases.push_back({"conv2d", "plain relu", {random_input({2, 5, 5, 3}, 7), random_input({4, 3, 3, 3}, 8, -0.3, 0.3), random_input({4}, 9)},
-                   [](const Inputs& in) { return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.f}); }});
-  struct DepthwiseRow { int n, h, w, c, kernel, stride; };
-  for (const DepthwiseRow& r : {DepthwiseRow{2, 8, 8, 5, 5, 2}, DepthwiseRow{1, 7, 5, 3, 3, 2}, DepthwiseRow{2, 4, 6, 4, 3, 1}, DepthwiseRow{1, 5, 5, 70, 1, 1}})
-    cases.push_back({"depthwise_conv2d", fmt::format("k{}s{}", r.kernel, r.stride), {random_input({r.n, r.h, r.w, r.c}, 1), random_input({r.kernel, r.kernel, r.c}, 2, -0.5, 0.5)},
-                     [stride = r.stride](const Inputs& in) { return depthwise_conv2d(in[0], in[1], stride); }});
+  cases.push_back({"conv2d",
+                   "plain relu",
+                   {random_input({2, 5, 5, 3}, 7), random_input({4, 3, 3, 3}, 8, -0.3, 0.3),
+                    random_input({4}, 9)},
+                   [](const Inputs& in) {
+                     return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.f});
+                   }});
+  struct DepthwiseRow {
+    int n, h, w, c, kernel, stride;
+  };
+  for (const DepthwiseRow& r : {DepthwiseRow{2, 8, 8, 5, 5, 2}, DepthwiseRow{1, 7, 5, 3, 3, 2},
+                                DepthwiseRow{2, 4, 6, 4, 3, 1}, DepthwiseRow{1, 5, 5, 70, 1, 1}})
+    cases.push_back(
+        {"depthwise_conv2d",
+         fmt::format("k{}s{}", r.kernel, r.stride),
+         {random_input({r.n, r.h, r.w, r.c}, 1),
+          random_input({r.kernel, r.kernel, r.c}, 2, -0.5, 0.5)},
+         [stride = r.stride](const Inputs& in) { return depthwise_conv2d(in[0], in[1], stride); }});
   for (int wanted = 0; wanted < 2; ++wanted) {
     std::vector<OpInput> inputs{random_input({2, 5, 5, 3}, 3), random_input({3, 3, 3}, 4)};
     for (int i = 0; i < 2; ++i) inputs[static_cast<std::size_t>(i)].wants_gradient = i == wanted;
-    cases.push_back({"depthwise_conv2d", fmt::format("gradient of operand {} only", wanted), inputs, [](const Inputs& in) { return depthwise_conv2d(in[0], in[1], 2); }});
+    cases.push_back({"depthwise_conv2d", fmt::format("gradient of operand {} only", wanted), inputs,
+                     [](const Inputs& in) { return depthwise_conv2d(in[0], in[1], 2); }});
   }
 
-  cases.push_back({"dense", "with bias", {random_input({3, 11}, 1), random_input({7, 11}, 2, -0.4, 0.4), random_input({7}, 3)},
-                   [](const Inputs& in) { return dense(in[0], in[1], in[2]); }});
-  cases.push_back({"dense", "without bias", {random_input({1, 5}, 4), random_input({1, 5}, 5)}, [](const Inputs& in) { return dense(in[0], in[1], {}); }});
+  cases.push_back(
+      {"dense",
+       "with bias",
+       {random_input({3, 11}, 1), random_input({7, 11}, 2, -0.4, 0.4), random_input({7}, 3)},
+       [](const Inputs& in) { return dense(in[0], in[1], in[2]); }});
+  cases.push_back({"dense",
+                   "without bias",
+                   {random_input({1, 5}, 4), random_input({1, 5}, 5)},
+                   [](const Inputs& in) { return dense(in[0], in[1], {}); }});
 
-  cases.push_back({"leaky_relu", "", {random_input({2, 3, 5, 7}, 1)}, [](const Inputs& in) { return leaky_relu(in[0], 0.1f); }});
-  cases.push_back({"sigmoid", "", {random_input({4, 33}, 1, -6, 6)}, [](const Inputs& in) { return sigmoid(in[0]); }});
-  cases.push_back({"add", "", {random_input({2, 9}, 1), random_input({2, 9}, 2)}, [](const Inputs& in) { return add(in[0], in[1]); }});
-  cases.push_back({"add", "to itself", {random_input({13}, 3)}, [](const Inputs& in) { return add(in[0], in[0]); }});
-  cases.push_back({"add_leaky_relu", "", {random_input({2, 3, 4, 5}, 1), random_input({2, 3, 4, 5}, 2)}, [](const Inputs& in) { return add_leaky_relu(in[0], in[1], 0.2f); }});
-  cases.push_back({"add_leaky_relu", "to itself", {random_input({17}, 3)}, [](const Inputs& in) { return add_leaky_relu(in[0], in[0], 0.2f); }});
-  cases.push_back({"scale", "", {random_input({5, 5}, 1)}, [](const Inputs& in) { return scale(in[0], -2.5f); }});
-  cases.push_back({"sum", "", {random_input({3, 4, 5}, 1)}, [](const Inputs& in) { return sum(in[0]); }});
+  cases.push_back({"leaky_relu", "", {random_input({2, 3, 5, 7}, 1)}, [](const Inputs& in) {
+                     return leaky_relu(in[0], 0.1f);
+                   }});
+  cases.push_back({"sigmoid", "", {random_input({4, 33}, 1, -6, 6)}, [](const Inputs& in) {
+                     return sigmoid(in[0]);
+                   }});
+  cases.push_back(
+      {"add", "", {random_input({2, 9}, 1), random_input({2, 9}, 2)}, [](const Inputs& in) {
+         return add(in[0], in[1]);
+       }});
+  cases.push_back({"add", "to itself", {random_input({13}, 3)}, [](const Inputs& in) {
+                     return add(in[0], in[0]);
+                   }});
+  cases.push_back({"add_leaky_relu",
+                   "",
+                   {random_input({2, 3, 4, 5}, 1), random_input({2, 3, 4, 5}, 2)},
+                   [](const Inputs& in) { return add_leaky_relu(in[0], in[1], 0.2f); }});
+  cases.push_back({"add_leaky_relu", "to itself", {random_input({17}, 3)}, [](const Inputs& in) {
+                     return add_leaky_relu(in[0], in[0], 0.2f);
+                   }});
+  cases.push_back({"scale", "", {random_input({5, 5}, 1)}, [](const Inputs& in) {
+                     return scale(in[0], -2.5f);
+                   }});
+  cases.push_back(
+      {"sum", "", {random_input({3, 4, 5}, 1)}, [](const Inputs& in) { return sum(in[0]); }});
   // The values and the step are multiples of 1/64, so that rounding to the other dtype changes nothing.
   std::vector<double> grid(24);
-  for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = static_cast<double>(static_cast<int>(i * 7 % 24) - 12) / 64;
-  cases.push_back({"cast", "to f32", {{Shape{24}, grid}}, [](const Inputs& in) { return cast(in[0], DType::f32); }, 1.0 / 64});
-  cases.push_back({"cast", "to bf16", {{Shape{24}, grid}}, [](const Inputs& in) { return cast(in[0], DType::bf16); }, 1.0 / 64, 1e-2});
+  for (std::size_t i = 0; i < grid.size(); ++i)
+    grid[i] = static_cast<double>(static_cast<int>(i * 7 % 24) - 12) / 64;
+  cases.push_back({"cast",
+                   "to f32",
+                   {{Shape{24}, grid}},
+                   [](const Inputs& in) { return cast(in[0], DType::f32); },
+                   1.0 / 64});
+  cases.push_back({"cast",
+                   "to bf16",
+                   {{Shape{24}, grid}},
+                   [](const Inputs& in) { return cast(in[0], DType::bf16); },
+                   1.0 / 64,
+                   1e-2});
 
-  cases.push_back({"pixel_shuffle", "r=2", {random_input({2, 3, 4, 12}, 1)}, [](const Inputs& in) { return pixel_shuffle(in[0], 2); }});
-  cases.push_back({"pixel_shuffle", "r=3", {random_input({1, 2, 2, 18}, 2)}, [](const Inputs& in) { return pixel_shuffle(in[0], 3); }});
-  cases.push_back({"concat_channels", "", {random_input({2, 3, 3, 4}, 1), random_input({2, 3, 3, 5}, 2)}, [](const Inputs& in) { return concat_channels(in[0], in[1]); }});
-  cases.push_back({"reshape", "", {random_input({2, 3, 4}, 1)}, [](const Inputs& in) { return in[0].reshape({6, 4}); }});
-  cases.push_back({"rows", "middle", {random_input({5, 3, 2}, 1)}, [](const Inputs& in) { return in[0].rows(1, 4); }});
-  cases.push_back({"rows", "two overlapping parts", {random_input({5, 3}, 2)}, [](const Inputs& in) { return add(in[0].rows(0, 3), scale(in[0].rows(2, 5), 3.f)); }});
+  cases.push_back({"pixel_shuffle", "r=2", {random_input({2, 3, 4, 12}, 1)}, [](const Inputs& in) {
+                     return pixel_shuffle(in[0], 2);
+                   }});
+  cases.push_back({"pixel_shuffle", "r=3", {random_input({1, 2, 2, 18}, 2)}, [](const Inputs& in) {
+                     return pixel_shuffle(in[0], 3);
+                   }});
+  cases.push_back({"concat_channels",
+                   "",
+                   {random_input({2, 3, 3, 4}, 1), random_input({2, 3, 3, 5}, 2)},
+                   [](const Inputs& in) { return concat_channels(in[0], in[1]); }});
+  cases.push_back({"reshape", "", {random_input({2, 3, 4}, 1)}, [](const Inputs& in) {
+                     return in[0].reshape({6, 4});
+                   }});
+  cases.push_back({"rows", "middle", {random_input({5, 3, 2}, 1)}, [](const Inputs& in) {
+                     return in[0].rows(1, 4);
+                   }});
+  cases.push_back(
+      {"rows", "two overlapping parts", {random_input({5, 3}, 2)}, [](const Inputs& in) {
+         return add(in[0].rows(0, 3), scale(in[0].rows(2, 5), 3.f));
+       }});
 
-  const OpInput image = random_input({2, 8, 11, 3}, 1, 0.35, 0.65), other = image_beside(image, 2), mask = constant_input({2, 8, 11}, 3);
+  const OpInput image = random_input({2, 8, 11, 3}, 1, 0.35, 0.65), other = image_beside(image, 2),
+                mask = constant_input({2, 8, 11}, 3);
   using Loss = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
-  const Loss weighted = [](const Tensor& pred, const Tensor& target, const Tensor& m) { return image_loss(pred, target, m, {0.5f, 2.f, 0.25f}); };
-  for (const auto& [name, loss] : {std::pair<std::string, Loss>{"mae_loss", mae_loss}, {"mse_loss", mse_loss}, {"dssim_loss", dssim_loss}, {"image_loss", weighted}}) {
+  const Loss weighted = [](const Tensor& pred, const Tensor& target, const Tensor& m) {
+    return image_loss(pred, target, m, {0.5f, 2.f, 0.25f});
+  };
+  for (const auto& [name, loss] : {std::pair<std::string, Loss>{"mae_loss", mae_loss},
+                                   {"mse_loss", mse_loss},
+                                   {"dssim_loss", dssim_loss},
+                                   {"image_loss", weighted}}) {
     const double bf16_tolerance = name == "dssim_loss" || name == "image_loss" ? 6e-2 : 2e-2;
-    cases.push_back({name, "", {image, other}, [loss = loss](const Inputs& in) { return loss(in[0], in[1], {}); }, 1e-6, 1e-4, bf16_tolerance});
-    cases.push_back({name, "with mask", {image, other, mask}, [loss = loss](const Inputs& in) { return loss(in[0], in[1], in[2]); }, 1e-6, 1e-4, bf16_tolerance});
+    cases.push_back({name,
+                     "",
+                     {image, other},
+                     [loss = loss](const Inputs& in) { return loss(in[0], in[1], {}); },
+                     1e-6,
+                     1e-4,
+                     bf16_tolerance});
+    cases.push_back({name,
+                     "with mask",
+                     {image, other, mask},
+                     [loss = loss](const Inputs& in) { return loss(in[0], in[1], in[2]); },
+                     1e-6,
+                     1e-4,
+                     bf16_tolerance});
   }
   return cases;
 }
@@ -142,7 +244,8 @@ std::vector<Tensor> make_inputs(const OpCase& op_case, DType dtype, Device devic
 
 std::vector<double> values_of(const Tensor& x) {
   const Tensor host = x.to(Device::host);
-  const auto v = host.dtype() == DType::f64 ? host.to_host<double>() : host.to(DType::f64).to_host<double>();
+  const auto v =
+      host.dtype() == DType::f64 ? host.to_host<double>() : host.to(DType::f64).to_host<double>();
   return v;
 }
 
@@ -151,11 +254,12 @@ Tensor random_projection(const Tensor& y, unsigned seed) {
   double total = 0;
   for (std::size_t i = 0; i < v.size(); ++i) total += r[i] * v[i];
   const DType dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32;
-  return record(tensor_of({total}, {1}, dtype, y.device()), "test_dot", {y}, [=, shape = y.shape(), to = y.dtype()](const Tensor& g) -> std::vector<Tensor> {
-    std::vector<double> scaled = r;
-    for (double& s : scaled) s *= g.item();
-    return {tensor_of(scaled, shape, to, g.device())};
-  });
+  return record(tensor_of({total}, {1}, dtype, y.device()), "test_dot", {y},
+                [=, shape = y.shape(), to = y.dtype()](const Tensor& g) -> std::vector<Tensor> {
+                  std::vector<double> scaled = r;
+                  for (double& s : scaled) s *= g.item();
+                  return {tensor_of(scaled, shape, to, g.device())};
+                });
 }
 
 }  // namespace nn_test

@@ -23,13 +23,15 @@ struct OpCase {
   std::string op, label;
   std::vector<OpInput> inputs;
   std::function<nn::Tensor(const std::vector<nn::Tensor>&)> forward;
-  double step = 1e-6;               // of the central difference
-  double f32_tolerance = 2e-5;      // of value and gradient against f64, relative to the largest entry
+  double step = 1e-6;           // of the central difference
+  double f32_tolerance = 2e-5;  // of value and gradient against f64, relative to the largest entry
   double bf16_tolerance = 2e-2;
 };
 
 const std::vector<OpCase>& op_cases();
-inline void PrintTo(const OpCase& c, std::ostream* out) { *out << c.op << " " << c.label; }  // for GoogleTest's messages
+inline void PrintTo(const OpCase& c, std::ostream* out) {
+  *out << c.op << " " << c.label;
+}  // for GoogleTest's messages
 
 // The case's inputs as leaves of a dtype, on a device.
 std::vector<nn::Tensor> make_inputs(const OpCase&, nn::DType, nn::Device = nn::Device::host);

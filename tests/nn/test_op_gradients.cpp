@@ -35,7 +35,8 @@ class OpGradients : public testing::TestWithParam<OpCase> {
 
 std::string test_name(const testing::TestParamInfo<OpCase>& info) {
   std::string name = info.param.op + "_" + info.param.label + "_" + std::to_string(info.index);
-  for (char& c : name) if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Cases, OpGradients, testing::ValuesIn(op_cases()), test_name);
@@ -54,7 +55,8 @@ TEST_P(OpGradients, MatchCentralDifferencesInDouble) {
 
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     if (!op_case.inputs[k].wants_gradient) {
-      EXPECT_FALSE(inputs[k].grad().defined()) << "input " << k << " wants no gradient, but got one";
+      EXPECT_FALSE(inputs[k].grad().defined())
+          << "input " << k << " wants no gradient, but got one";
       continue;
     }
     ASSERT_TRUE(inputs[k].grad().defined()) << "input " << k << " got no gradient";
@@ -80,13 +82,18 @@ TEST_P(OpGradients, MatchCentralDifferencesInDouble) {
       expected += direction[i] * gradient[i];
       sizes += gradient[i] * gradient[i];
     }
-    EXPECT_NEAR(difference(direction), expected, 1e-6 * std::max(std::abs(expected), std::sqrt(sizes))) << "input " << k << " along a random direction";
+    EXPECT_NEAR(difference(direction), expected,
+                1e-6 * std::max(std::abs(expected), std::sqrt(sizes)))
+        << "input " << k << " along a random direction";
     // ... and for 32 coordinates
     for (int sample = 0; sample < 32; ++sample) {
-      const std::size_t i = gradient.size() <= 32 ? static_cast<std::size_t>(sample) % gradient.size() : random() % gradient.size();
+      const std::size_t i = gradient.size() <= 32
+                                ? static_cast<std::size_t>(sample) % gradient.size()
+                                : random() % gradient.size();
       std::vector<double> axis(gradient.size());
       axis[i] = 1;
-      EXPECT_NEAR(difference(axis), gradient[i], 1e-6 * scale) << "input " << k << ", element " << i;
+      EXPECT_NEAR(difference(axis), gradient[i], 1e-6 * scale)
+          << "input " << k << ", element " << i;
     }
   }
 }
@@ -100,17 +107,23 @@ OpRun run(const OpCase& op_case, DType dtype, Device device = Device::host) {
   const Tensor y = op_case.forward(inputs);
   backward(random_projection(y, 99));
   OpRun out{values_of(y), {}};
-  for (const Tensor& input : inputs) out.gradients.push_back(input.grad().defined() ? values_of(input.grad()) : std::vector<double>{});
+  for (const Tensor& input : inputs)
+    out.gradients.push_back(input.grad().defined() ? values_of(input.grad())
+                                                   : std::vector<double>{});
   return out;
 }
 
-void expect_close(const OpRun& run, const OpRun& reference, double tolerance, const std::string& what) {
-  const auto compare = [&](const std::vector<double>& a, const std::vector<double>& b, const std::string& part) {
+void expect_close(const OpRun& run, const OpRun& reference, double tolerance,
+                  const std::string& what) {
+  const auto compare = [&](const std::vector<double>& a, const std::vector<double>& b,
+                           const std::string& part) {
     ASSERT_EQ(a.size(), b.size()) << what << ", " << part;
-    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance * largest(b)) << what << ", " << part << ", element " << i;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      ASSERT_NEAR(a[i], b[i], tolerance * largest(b)) << what << ", " << part << ", element " << i;
   };
   compare(run.value, reference.value, "value");
-  for (std::size_t k = 0; k < run.gradients.size(); ++k) compare(run.gradients[k], reference.gradients[k], "gradient " + std::to_string(k));
+  for (std::size_t k = 0; k < run.gradients.size(); ++k)
+    compare(run.gradients[k], reference.gradients[k], "gradient " + std::to_string(k));
 }
 
 TEST_P(OpGradients, AgreeBetweenDtypes) {
@@ -118,7 +131,8 @@ TEST_P(OpGradients, AgreeBetweenDtypes) {
   const OpRun reference = run(op_case, DType::f64);
   expect_close(run(op_case, DType::f32), reference, op_case.f32_tolerance, "f32");
   expect_close(run(op_case, DType::bf16), reference, op_case.bf16_tolerance, "bf16");
-  if (op_case.op != "cast") expect_close(run(op_case, DType::f16), reference, op_case.bf16_tolerance / 4, "f16");
+  if (op_case.op != "cast")
+    expect_close(run(op_case, DType::f16), reference, op_case.bf16_tolerance / 4, "f16");
 }
 
 TEST_P(OpGradients, AreBitwiseTheSameInReverseThreadOrder) {
@@ -136,8 +150,10 @@ TEST(OpCases, AgreeBetweenHostAndGpu) {
   if (!kernels::probe_cuda().available) GTEST_SKIP() << "no GPU: " << kernels::probe_cuda().reason;
   for (const OpCase& op_case : op_cases()) {
     SCOPED_TRACE(op_case.op + " " + op_case.label);
-    expect_close(run(op_case, DType::f32, Device::cuda), run(op_case, DType::f32), 5e-3, "f32");  // tensor cores may read f32 as TF32
-    expect_close(run(op_case, DType::bf16, Device::cuda), run(op_case, DType::bf16), op_case.bf16_tolerance, "bf16");
+    expect_close(run(op_case, DType::f32, Device::cuda), run(op_case, DType::f32), 5e-3,
+                 "f32");  // tensor cores may read f32 as TF32
+    expect_close(run(op_case, DType::bf16, Device::cuda), run(op_case, DType::bf16),
+                 op_case.bf16_tolerance, "bf16");
   }
 }
 
@@ -149,7 +165,8 @@ std::set<std::string> found_in(const std::filesystem::path& file, const std::reg
   text << stream.rdbuf();
   const std::string source = text.str();
   std::set<std::string> names;
-  for (std::sregex_iterator it(source.begin(), source.end(), pattern), end; it != end; ++it) names.insert((*it)[1]);
+  for (std::sregex_iterator it(source.begin(), source.end(), pattern), end; it != end; ++it)
+    names.insert((*it)[1]);
   return names;
 }
 
@@ -164,16 +181,21 @@ TEST(OpCases, EveryOpHasACase) {
   std::set<std::string> written = found_in(folder / "ops.h", std::regex(R"(\nTensor (\w+)\()"));
   ASSERT_GE(written.size(), 13u) << "the pattern no longer finds the ops of ops.h";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".cpp") written.merge(found_in(entry.path(), std::regex(R"re(\brecord\(\w+, "(\w+)")re")));
+    if (entry.path().extension() == ".cpp")
+      written.merge(found_in(entry.path(), std::regex(R"re(\brecord\(\w+, "(\w+)")re")));
   }
   EXPECT_TRUE(written.contains("rows")) << "the pattern no longer finds calls of record()";
-  for (const std::string& op : written) EXPECT_TRUE(covered.contains(op)) << "op " << op << " has no row in tests/nn/op_cases.cpp";
+  for (const std::string& op : written)
+    EXPECT_TRUE(covered.contains(op)) << "op " << op << " has no row in tests/nn/op_cases.cpp";
   // ... and what running them recorded
   for (const std::string& op : recorded_ops()) {
-    EXPECT_TRUE(covered.contains(op) || op.starts_with("test_")) << "op " << op << " is recorded, but has no row in tests/nn/op_cases.cpp";
+    EXPECT_TRUE(covered.contains(op) || op.starts_with("test_"))
+        << "op " << op << " is recorded, but has no row in tests/nn/op_cases.cpp";
   }
   const std::vector<std::string> recorded = recorded_ops();
-  for (const std::string& op : covered) EXPECT_NE(std::find(recorded.begin(), recorded.end(), op), recorded.end()) << op << " is never recorded";
+  for (const std::string& op : covered)
+    EXPECT_NE(std::find(recorded.begin(), recorded.end(), op), recorded.end())
+        << op << " is never recorded";
 }
 
 }  // namespace

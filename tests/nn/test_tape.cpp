@@ -18,8 +18,12 @@ Tensor leaf(std::vector<float> values, Shape shape) {
   Tensor t = Tensor::from<float>(values, shape);
   return t.set_requires_grad(true);
 }
-Tensor leaf(std::vector<float> values) { return leaf(values, {static_cast<std::int64_t>(values.size())}); }
-std::vector<float> grad(const Tensor& x) { return x.grad().defined() ? x.grad().to_host<float>() : std::vector<float>{}; }
+Tensor leaf(std::vector<float> values) {
+  return leaf(values, {static_cast<std::int64_t>(values.size())});
+}
+std::vector<float> grad(const Tensor& x) {
+  return x.grad().defined() ? x.grad().to_host<float>() : std::vector<float>{};
+}
 using Floats = std::vector<float>;
 
 template <class F> std::string message_of(F&& f, ErrorKind expected) {
@@ -127,13 +131,16 @@ TEST(Tape, ASecondBackwardThroughAFreedGraphSaysSo) {
   const Tensor x = leaf({1}), y = scale(x, 2), loss = sum(y);
   backward(loss);
   EXPECT_EQ(message_of([&] { backward(loss); }, ErrorKind::usage),
-            "backward: the graph behind this sum was freed by an earlier backward(); run the forward pass again");
-  EXPECT_NE(message_of([&] { backward(sum(y)); }, ErrorKind::usage).find("behind this scale"), std::string::npos);
+            "backward: the graph behind this sum was freed by an earlier backward(); run the "
+            "forward pass again");
+  EXPECT_NE(message_of([&] { backward(sum(y)); }, ErrorKind::usage).find("behind this scale"),
+            std::string::npos);
 }
 
 TEST(Tape, RefusesBadRoots) {
   const Tensor x = leaf({1, 2});
-  EXPECT_EQ(message_of([&] { backward(scale(x, 2)); }, ErrorKind::usage), "backward: a root must have one element, got [2]");
+  EXPECT_EQ(message_of([&] { backward(scale(x, 2)); }, ErrorKind::usage),
+            "backward: a root must have one element, got [2]");
   message_of([&] { backward(Tensor()); }, ErrorKind::usage);
   message_of([&] { backward(Tensor::zeros({1}, DType::f32, Device::host)); }, ErrorKind::usage);
   message_of([&] { scale(x, 2).set_requires_grad(true); }, ErrorKind::usage);
@@ -141,11 +148,27 @@ TEST(Tape, RefusesBadRoots) {
 
 TEST(Tape, RefusesWrongGradients) {
   const Tensor x = leaf({1, 2});
-  const auto with = [&](BackwardFn closure) { return sum(record(Tensor::zeros({2}, DType::f32, Device::host), "test_op", {x}, std::move(closure))); };
-  EXPECT_EQ(message_of([&] { backward(with([](const Tensor&) -> Tensors { return {Tensor::zeros({3}, DType::f32, Device::host)}; })); }, ErrorKind::failure),
+  const auto with = [&](BackwardFn closure) {
+    return sum(
+        record(Tensor::zeros({2}, DType::f32, Device::host), "test_op", {x}, std::move(closure)));
+  };
+  EXPECT_EQ(message_of(
+                [&] {
+                  backward(with([](const Tensor&) -> Tensors {
+                    return {Tensor::zeros({3}, DType::f32, Device::host)};
+                  }));
+                },
+                ErrorKind::failure),
             "backward of test_op: gradient of input 0 is [3] of f32, the input is [2] of f32");
-  message_of([&] { backward(with([](const Tensor&) -> Tensors { return {Tensor::zeros({2}, DType::f64, Device::host)}; })); }, ErrorKind::failure);
-  EXPECT_EQ(message_of([&] { backward(with([](const Tensor&) -> Tensors { return {}; })); }, ErrorKind::failure),
+  message_of(
+      [&] {
+        backward(with([](const Tensor&) -> Tensors {
+          return {Tensor::zeros({2}, DType::f64, Device::host)};
+        }));
+      },
+      ErrorKind::failure);
+  EXPECT_EQ(message_of([&] { backward(with([](const Tensor&) -> Tensors { return {}; })); },
+                       ErrorKind::failure),
             "backward of test_op: 0 gradients returned for 1 inputs");
   message_of([&] { gradient_target(x); }, ErrorKind::failure);
   message_of([&] { gradient_so_far(x); }, ErrorKind::failure);
@@ -153,7 +176,8 @@ TEST(Tape, RefusesWrongGradients) {
 
 TEST(Tape, AThrowingClosureLeavesTheTapeUsable) {
   const Tensor x = leaf({1});
-  const Tensor bad = record(Tensor::zeros({1}, DType::f32, Device::host), "test_op", {x}, [](const Tensor&) -> Tensors { throw std::runtime_error("no"); });
+  const Tensor bad = record(Tensor::zeros({1}, DType::f32, Device::host), "test_op", {x},
+                            [](const Tensor&) -> Tensors { throw std::runtime_error("no"); });
   EXPECT_THROW(backward(bad), std::runtime_error);
   EXPECT_TRUE(gradients_enabled());
   backward(sum(scale(x, 2)));
@@ -167,11 +191,13 @@ TEST(Tape, MemoryIsReleasedAsNodesAreConsumed) {
   x.set_requires_grad(true);
   const std::size_t before = live();
   const Tensor loss = sum(scale(scale(scale(x, 2), 3), 4));
-  EXPECT_LT(live() - before, 4096u) << "scale and sum need no activation for their gradient, yet one is kept";
+  EXPECT_LT(live() - before, 4096u)
+      << "scale and sum need no activation for their gradient, yet one is kept";
   const Tensor other = sum(leaky_relu(leaky_relu(x, 0.1f), 0.2f));
   EXPECT_LT(live() - before, 2u * n * 4 + 4096) << "leaky_relu needs its output only";
   backward(Tensors{loss, other});
-  EXPECT_LT(live() - before, 1u * n * 4 + 4096) << "only x's gradient is left, though the losses are still held";
+  EXPECT_LT(live() - before, 1u * n * 4 + 4096)
+      << "only x's gradient is left, though the losses are still held";
 }
 
 TEST(Tape, ThreadsHaveGraphsOfTheirOwn) {
@@ -187,7 +213,8 @@ TEST(Tape, ThreadsHaveGraphsOfTheirOwn) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (int t = 0; t < 4; ++t) EXPECT_EQ(results[static_cast<std::size_t>(t)], Floats(2, 100.f * static_cast<float>(t)));
+  for (int t = 0; t < 4; ++t)
+    EXPECT_EQ(results[static_cast<std::size_t>(t)], Floats(2, 100.f * static_cast<float>(t)));
 }
 
 // --- parts of a tensor
@@ -195,7 +222,8 @@ TEST(Tape, ThreadsHaveGraphsOfTheirOwn) {
 TEST(Rows, PartsAddIntoOneGradientOfTheWhole) {
   const Tensor x = leaf({1, 2, 3, 4, 5, 6}, {3, 2});
   const Tensor y = scale(x, 1);
-  backward(Tensors{sum(scale(y.rows(0, 1), 2)), sum(scale(y.rows(1, 3), 3)), sum(y.rows(0, 2)), sum(scale(y, 10))});
+  backward(Tensors{sum(scale(y.rows(0, 1), 2)), sum(scale(y.rows(1, 3), 3)), sum(y.rows(0, 2)),
+                   sum(scale(y, 10))});
   EXPECT_EQ(grad(x), (Floats{13, 13, 14, 14, 13, 13}));
 }
 
@@ -206,7 +234,8 @@ TEST(Rows, OfALeaf) {
   const Tensor kept = x.grad();
   backward(sum(x.rows(0, 1)));
   EXPECT_EQ(grad(x), (Floats{2, 1, 1, 3}));
-  EXPECT_EQ(kept.to_host<float>(), (Floats{1, 1, 1, 3})) << "a gradient that was handed out changed";
+  EXPECT_EQ(kept.to_host<float>(), (Floats{1, 1, 1, 3}))
+      << "a gradient that was handed out changed";
 }
 
 TEST(Rows, OfALeafWithASink) {
@@ -220,7 +249,8 @@ TEST(Rows, OfALeafWithASink) {
 // The gradient so far may be a tensor that another branch holds too: it must be copied before parts are added to it.
 TEST(Rows, AddToAGradientThatIsShared) {
   const Tensor a = leaf({1, 2}, {2, 1}), b = leaf({1, 2}, {2, 1}), x = scale(a, 1), z = scale(b, 1);
-  const Tensor part = sum(scale(x.rows(0, 1), 5));  // recorded before add, so its gradient arrives after add's
+  const Tensor part =
+      sum(scale(x.rows(0, 1), 5));  // recorded before add, so its gradient arrives after add's
   backward(Tensors{part, sum(add(x, z))});
   EXPECT_EQ(grad(a), (Floats{6, 1}));
   EXPECT_EQ(grad(b), (Floats{1, 1}));
@@ -233,15 +263,18 @@ TEST(Rows, ManyPartsTakeOneGradientOfTheWhole) {
   const Tensor y = scale(x, 2);
   std::vector<Tensor> roots;
   for (int i = 0; i < 16; ++i) roots.push_back(sum(y.rows(i, i + 1)));
-  const std::size_t before = kernels::pool_stats(Device::host).live_bytes, peak = kernels::pool_stats(Device::host).peak_bytes;
+  const std::size_t before = kernels::pool_stats(Device::host).live_bytes,
+                    peak = kernels::pool_stats(Device::host).peak_bytes;
   backward(roots);
-  EXPECT_LE(kernels::pool_stats(Device::host).peak_bytes, std::max(peak, before + 3u * n * 4)) << "16 parts made 16 gradients of the whole";
+  EXPECT_LE(kernels::pool_stats(Device::host).peak_bytes, std::max(peak, before + 3u * n * 4))
+      << "16 parts made 16 gradients of the whole";
 }
 
 // --- sinks
 
 struct Sinks : testing::Test {
-  Tensor weight = leaf({1, 2, 3, 4}, {2, 2}), sink = Tensor::from<float>(Floats{9, 9, 9, 9}, {2, 2});
+  Tensor weight = leaf({1, 2, 3, 4}, {2, 2}),
+         sink = Tensor::from<float>(Floats{9, 9, 9, 9}, {2, 2});
   Tensor x = Tensor::from<float>(Floats{1, 2}, {1, 2});
   void SetUp() override { weight.set_grad_sink(sink); }
 };
@@ -258,12 +291,13 @@ TEST_F(Sinks, TheFirstContributionIsWrittenInPlaceAndTheNextAreAdded) {
 TEST_F(Sinks, TargetIsTheSinkOnceAndFreshMemoryAfterwards) {
   std::vector<void*> targets;
   const auto op = [&] {
-    return sum(record(Tensor::zeros({2, 2}, DType::f32, Device::host), "test_op", {weight}, [&](const Tensor& dy) -> Tensors {
-      const Tensor target = gradient_target(weight);
-      targets.push_back(target.raw());
-      kernels::copy(target.raw(), Device::host, dy.raw(), Device::host, 16);
-      return {target};
-    }));
+    return sum(record(Tensor::zeros({2, 2}, DType::f32, Device::host), "test_op", {weight},
+                      [&](const Tensor& dy) -> Tensors {
+                        const Tensor target = gradient_target(weight);
+                        targets.push_back(target.raw());
+                        kernels::copy(target.raw(), Device::host, dy.raw(), Device::host, 16);
+                        return {target};
+                      }));
   };
   backward(Tensors{op(), op()});
   ASSERT_EQ(targets.size(), 2u);
@@ -290,8 +324,13 @@ TEST_F(Sinks, GradientsThatWereNotWrittenInPlaceAreCopied) {
 }
 
 TEST_F(Sinks, MustMatchTheirLeaf) {
-  message_of([&] { weight.set_grad_sink(Tensor::zeros({4}, DType::f32, Device::host)); }, ErrorKind::usage);
-  message_of([&] { weight.set_grad_sink(Tensor::zeros({2, 2}, DType::bf16, Device::host)); }, ErrorKind::usage);
+  message_of([&] { weight.set_grad_sink(Tensor::zeros({4}, DType::f32, Device::host)); },
+             ErrorKind::usage);
+  message_of(
+      [&] {
+        weight.set_grad_sink(Tensor::zeros({2, 2}, DType::bf16, Device::host));
+      },
+      ErrorKind::usage);
   message_of([&] { x.set_grad_sink(x); }, ErrorKind::usage);
 }
 
@@ -309,7 +348,8 @@ TEST_F(TrapNan, NamesTheFirstOpThatReturnsOne) {
     return sum(leaky_relu(scale(y, 2), 0.1f));
   };
   const std::string message = message_of([&] { backward(loss()); }, ErrorKind::not_finite);
-  EXPECT_EQ(message, "backward of scale: the gradient of its input 0 [2] is not finite (DOPPEL_TRAP_NAN)");
+  EXPECT_EQ(message,
+            "backward of scale: the gradient of its input 0 [2] is not finite (DOPPEL_TRAP_NAN)");
   ::setenv("DOPPEL_TRAP_NAN", "0", 1);
   EXPECT_NO_THROW(backward(loss()));
   ::setenv("DOPPEL_TRAP_NAN", "1", 1);

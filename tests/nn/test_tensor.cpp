@@ -70,11 +70,13 @@ TEST(Tensor, ConvertsBetweenFloatingDtypes) {
   EXPECT_EQ(narrow[1], -2.5f);
   EXPECT_EQ(narrow[2], 1.f);  // halfway between 1 and 1.0078125: to even
   EXPECT_EQ(x.to(DType::f32).raw(), x.raw());
-  EXPECT_EQ(message_of([&] { Tensor::zeros({1}, DType::u8, Device::host).to(DType::f32); }), "tensor: there is no kernel for u8 on host");
+  EXPECT_EQ(message_of([&] { Tensor::zeros({1}, DType::u8, Device::host).to(DType::f32); }),
+            "tensor: there is no kernel for u8 on host");
 }
 
 TEST(Tensor, ZerosAreZeroAndItemReadsOne) {
-  for (const float v : Tensor::zeros({5, 7}, DType::f32, Device::host).to_host<float>()) EXPECT_EQ(v, 0.f);
+  for (const float v : Tensor::zeros({5, 7}, DType::f32, Device::host).to_host<float>())
+    EXPECT_EQ(v, 0.f);
   EXPECT_EQ(floats({4.25f}, {1}).item(), 4.25);
   EXPECT_EQ(floats({4.25f}, {1}).to(DType::bf16).item(), 4.25);
   EXPECT_EQ(Tensor::from<std::uint8_t>(std::vector<std::uint8_t>{200}, {1, 1}).item(), 200);
@@ -92,7 +94,10 @@ TEST(Tensor, ReshapeRowsAndDetachShareStorage) {
   part.data<float>()[0] = 42;
   EXPECT_EQ(x.to_host<float>()[3], 42);
   EXPECT_EQ(x.rows(2, 2).numel(), 0);
-  EXPECT_EQ(message_of([&] { x.reshape({5, 2}); }), "reshape: [4,3] has 12 elements, [5,2] needs 10");
+  EXPECT_EQ(message_of([&] {
+              x.reshape({5, 2});
+            }),
+            "reshape: [4,3] has 12 elements, [5,2] needs 10");
   EXPECT_EQ(message_of([&] { x.rows(2, 5); }), "rows: [2, 5) lies outside [4,3]");
   message_of([&] { x.rows(-1, 2); });
 }
@@ -101,7 +106,10 @@ TEST(Tensor, RefusesWrongUse) {
   const Tensor undefined;
   EXPECT_EQ(message_of([&] { undefined.shape(); }), "tensor: shape of an undefined tensor");
   message_of([&] { undefined.raw(); });
-  EXPECT_EQ(message_of([] { floats({1, 2}, {2}).data<double>(); }), "tensor: [2] of f32 read as f64");
+  EXPECT_EQ(message_of([] {
+              floats({1, 2}, {2}).data<double>();
+            }),
+            "tensor: [2] of f32 read as f64");
   EXPECT_EQ(message_of([] { floats({1, 2}, {3}); }), "tensor: 2 values cannot fill [3]");
   auto buffer = std::make_shared<kernels::Buffer>(Device::host, 64);
   EXPECT_NO_THROW(Tensor::adopt(buffer, 32, {8}, DType::f32));

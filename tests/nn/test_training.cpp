@@ -32,8 +32,11 @@ struct TinySwap {
     Decoder(ParameterArena& arena, const std::string& name)
         : up1(arena, name + ".up0", 24, 4 * 16, 3, {1, Activation::leaky_relu, 0.1f}),
           up2(arena, name + ".up1", 16, 4 * 12, 3, {1, Activation::leaky_relu, 0.1f}),
-          out(arena, name + ".out", 12, 3, 5, {1, Activation::sigmoid, 0.1f}, {Init::glorot_uniform}) {}
-    Tensor operator()(const Tensor& x) const { return out(pixel_shuffle(up2(pixel_shuffle(up1(x), 2)), 2)); }
+          out(arena, name + ".out", 12, 3, 5, {1, Activation::sigmoid, 0.1f},
+              {Init::glorot_uniform}) {}
+    Tensor operator()(const Tensor& x) const {
+      return out(pixel_shuffle(up2(pixel_shuffle(up1(x), 2)), 2));
+    }
   } decoder_a{arena, "decoder_a"}, decoder_b{arena, "decoder_b"};
 
   Tensor encode(const Tensor& x) const {
@@ -44,7 +47,8 @@ struct TinySwap {
   std::pair<Tensor, Tensor> losses(const Tensor& faces) const {
     const std::int64_t n = faces.shape(0) / 2;
     const Tensor code = encode(faces);
-    return {mae_loss(decoder_a(code.rows(0, n)), faces.rows(0, n)), mae_loss(decoder_b(code.rows(n, 2 * n)), faces.rows(n, 2 * n))};
+    return {mae_loss(decoder_a(code.rows(0, n)), faces.rows(0, n)),
+            mae_loss(decoder_b(code.rows(n, 2 * n)), faces.rows(n, 2 * n))};
   }
 };
 
@@ -53,13 +57,17 @@ std::vector<double> faces(int n) {  // smooth pictures that differ from each oth
   for (int i = 0; i < n; ++i)
     for (int y = 0; y < 16; ++y)
       for (int x = 0; x < 16; ++x)
-        for (int c = 0; c < 3; ++c) pixels.push_back(0.5 + 0.4 * std::sin(0.3 * x * (1 + i % 3) + 0.25 * y * (c + 1) + i));
+        for (int c = 0; c < 3; ++c)
+          pixels.push_back(0.5 + 0.4 * std::sin(0.3 * x * (1 + i % 3) + 0.25 * y * (c + 1) + i));
   return pixels;
 }
 
-Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype) { return Tensor::from<double>(values, shape).to(dtype); }
+Tensor tensor_of(const std::vector<double>& values, Shape shape, DType dtype) {
+  return Tensor::from<double>(values, shape).to(dtype);
+}
 
-void train_step(TinySwap& model, const Tensor& batch, Adam& adam, StepStateBlock& state, double* loss = nullptr) {
+void train_step(TinySwap& model, const Tensor& batch, Adam& adam, StepStateBlock& state,
+                double* loss = nullptr) {
   kernels::advance_step<kernels::Host>(batch.stream(), state.device_pointer());
   model.arena.begin_gradients();
   const auto [a, b] = model.losses(batch);
@@ -130,15 +138,18 @@ TEST(Training, GivesTheSameBitsForAnyNumberOfThreads) {
     for (int step = 0; step < 3; ++step) {
       kernels::advance_step<kernels::Host>(x.stream(), state.device_pointer());
       arena.zero_gradients();
-      const Tensor image = pixel_shuffle(leaky_relu(wide(x), 0.1f).reshape({8, 4, 4, 48}), 2), code = narrow(image.reshape({32, 192}));
-      backward(std::vector<Tensor>{dssim_loss(sigmoid(image), target), mae_loss(image, target), scale(sum(code), 1e-3f)});
+      const Tensor image = pixel_shuffle(leaky_relu(wide(x), 0.1f).reshape({8, 4, 4, 48}), 2),
+                   code = narrow(image.reshape({32, 192}));
+      backward(std::vector<Tensor>{dssim_loss(sigmoid(image), target), mae_loss(image, target),
+                                   scale(sum(code), 1e-3f)});
       adam.step(state);
     }
     simt::config().workers = 0;
     return arena.master().to_host<float>();
   };
   const Floats reference = run(1);
-  for (const unsigned workers : {2u, 3u, 4u}) EXPECT_EQ(run(workers), reference) << workers << " threads";
+  for (const unsigned workers : {2u, 3u, 4u})
+    EXPECT_EQ(run(workers), reference) << workers << " threads";
 }
 
 TEST(Training, F32FollowsF64) {
@@ -163,7 +174,8 @@ TEST(Training, F32FollowsF64) {
     norm += wide[i] * wide[i];
   }
   ASSERT_GT(norm, 0);
-  EXPECT_LT(std::sqrt(error / norm), 1e-4);  // a few signs of |pred - target| and of LeakyReLU may fall the other way
+  EXPECT_LT(std::sqrt(error / norm),
+            1e-4);  // a few signs of |pred - target| and of LeakyReLU may fall the other way
 }
 
 }  // namespace

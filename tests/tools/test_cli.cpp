@@ -16,7 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Result { int code; std::string out, err; };
+struct Result {
+  int code;
+  std::string out, err;
+};
 
 std::string slurp(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -26,7 +29,10 @@ std::string slurp(const fs::path& path) {
 struct Cli : ::testing::Test {
   fs::path dir;
   void SetUp() override {
-    dir = fs::temp_directory_path() / ("doppel_cli_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" + std::to_string(::getpid()));
+    dir = fs::temp_directory_path() /
+          ("doppel_cli_" +
+           std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" +
+           std::to_string(::getpid()));
     fs::create_directories(dir);
   }
   void TearDown() override {
@@ -36,17 +42,22 @@ struct Cli : ::testing::Test {
   // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it (ulimit).
   Result doppel(const std::string& arguments, const std::string& prefix = "") const {
     const fs::path out = dir / ".stdout", err = dir / ".stderr";
-    const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " + arguments + " >'" + out.string() + "' 2>'" + err.string() + "' </dev/null";
+    const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " +
+                             arguments + " >'" + out.string() + "' 2>'" + err.string() +
+                             "' </dev/null";
     const int status = std::system(("bash -c \"" + line + "\"").c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(out), slurp(err)};
   }
-  void make_clip(const std::string& name, const std::string& more = "--frames 8") const { ASSERT_EQ(doppel("synth -q --person a -o " + name + " " + more).code, 0); }
+  void make_clip(const std::string& name, const std::string& more = "--frames 8") const {
+    ASSERT_EQ(doppel("synth -q --person a -o " + name + " " + more).code, 0);
+  }
 };
 
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command : {"extract", "train", "convert", "demo", "synth", "inspect", "doctor", "bench"}) {
+  for (const char* command :
+       {"extract", "train", "convert", "demo", "synth", "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -78,25 +89,31 @@ TEST_F(Cli, DoctorExplains) {
 
 #if DOPPEL_HAS_BENCH
 TEST_F(Cli, BenchMeasuresAndCompares) {
-  const Result plain = doppel("bench --device cpu --filter 'host/transfer_stats/.*/cold$' --rounds 2 --json first.json");
+  const Result plain = doppel(
+      "bench --device cpu --filter 'host/transfer_stats/.*/cold$' --rounds 2 --json first.json");
   EXPECT_EQ(plain.code, 0) << plain.err;
   EXPECT_NE(plain.out.find("host/transfer_stats/f32/"), std::string::npos) << plain.out;
   EXPECT_NE(plain.out.find("ceilings of host"), std::string::npos);
 
-  const Result json = doppel("bench -q --device cpu --filter transfer_stats --rounds 1 --json - --compare first.json");
+  const Result json = doppel(
+      "bench -q --device cpu --filter transfer_stats --rounds 1 --json - --compare first.json");
   EXPECT_EQ(json.code, 0) << json.err;
   const nlohmann::json record = nlohmann::json::parse(json.out);
   EXPECT_EQ(record.at("format"), "doppel-bench-1");
   EXPECT_GT(record.at("rows").at(0).at("share_of_ceiling").get<double>(), 0);
-  for (const auto& change : record.at("compared").at("changes")) EXPECT_EQ(change.at("verdict"), "undecided");
+  for (const auto& change : record.at("compared").at("changes"))
+    EXPECT_EQ(change.at("verdict"), "undecided");
   EXPECT_NE(json.err.find("not compared"), std::string::npos) << json.err;
 
-  EXPECT_NE(doppel("bench --list --filter adam").out.find("host/adam_step/bf16/"), std::string::npos);
+  EXPECT_NE(doppel("bench --list --filter adam").out.find("host/adam_step/bf16/"),
+            std::string::npos);
 }
 
 // One life of the two processes accuses nobody: what is seen here does not hang on how calm the machine is.
 TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
-  const Result result = doppel("bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json turns.json --against " DOPPEL_PROGRAM);
+  const Result result = doppel(
+      "bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json "
+      "turns.json --against " DOPPEL_PROGRAM);
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("0 slower, 0 faster"), std::string::npos) << result.out;
   const nlohmann::json record = nlohmann::json::parse(std::ifstream(dir / "turns.json"));
@@ -111,10 +128,12 @@ TEST_F(Cli, BenchStopsWhenAsked) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     if (::chdir(dir.c_str()) != 0) ::_exit(99);
-    ::execl(DOPPEL_PROGRAM, "doppel", "bench", "-q", "--device", "cpu", "--json", "cut.json", "--against", DOPPEL_PROGRAM, nullptr);
+    ::execl(DOPPEL_PROGRAM, "doppel", "bench", "-q", "--device", "cpu", "--json", "cut.json",
+            "--against", DOPPEL_PROGRAM, nullptr);
     ::_exit(99);
   }
-  const std::string children = "/proc/" + std::to_string(child) + "/task/" + std::to_string(child) + "/children";
+  const std::string children =
+      "/proc/" + std::to_string(child) + "/task/" + std::to_string(child) + "/children";
   for (int i = 0; i < 600; ++i) {
     std::string pids;
     std::getline(std::ifstream(children), pids);
@@ -126,7 +145,8 @@ TEST_F(Cli, BenchStopsWhenAsked) {
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
-  EXPECT_EQ(nlohmann::json::parse(std::ifstream(dir / "cut.json")).at("format"), "doppel-bench-turns-1");
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(dir / "cut.json")).at("format"),
+            "doppel-bench-turns-1");
 }
 
 TEST_F(Cli, BenchRefusesWhatItCannotDo) {
@@ -207,7 +227,9 @@ TEST_F(CliWithClips, SmallestWholeRun) {
   // A folder that holds faces is refused; nothing in it changes.
   EXPECT_EQ(doppel("extract a.mp4 -o faces/a --every 3 -q").code, 2);
 
-  const Result train = doppel("train -A faces/a -B faces/b -m model --model tiny --steps 3 --batch 2 --device cpu --json -q");
+  const Result train = doppel(
+      "train -A faces/a -B faces/b -m model --model tiny --steps 3 --batch 2 --device cpu --json "
+      "-q");
   ASSERT_EQ(train.code, 0) << train.err;
   EXPECT_EQ(nlohmann::json::parse(train.out)["step"].get<int>(), 3);
   EXPECT_EQ(train.err, "");
@@ -215,7 +237,7 @@ TEST_F(CliWithClips, SmallestWholeRun) {
   const Result convert = doppel("convert a.mp4 -m model -o out.mp4 --json -q --preset ultrafast");
   ASSERT_EQ(convert.code, 0) << convert.err;
   EXPECT_EQ(nlohmann::json::parse(convert.out)["frames"].get<int>(), 30);
-  EXPECT_EQ(doppel("convert a.mp4 -m model -o out.mp4 -q").code, 2);   // exists
+  EXPECT_EQ(doppel("convert a.mp4 -m model -o out.mp4 -q").code, 2);        // exists
   EXPECT_EQ(doppel("convert a.mp4 -m model -o a.mp4 -q --force").code, 2);  // is the input
 
   const nlohmann::json model = nlohmann::json::parse(doppel("inspect model --json").out);
@@ -226,7 +248,9 @@ TEST_F(CliWithClips, SmallestWholeRun) {
   EXPECT_EQ(video["marked_synthetic"], true);
   for (const auto& entry : fs::directory_iterator(dir / "faces/a"))
     if (entry.path().filename() != "sheet.png") {
-      EXPECT_EQ(nlohmann::json::parse(doppel("inspect '" + entry.path().string() + "' --json").out)["kind"], "face");
+      EXPECT_EQ(nlohmann::json::parse(
+                    doppel("inspect '" + entry.path().string() + "' --json").out)["kind"],
+                "face");
       break;
     }
 }
@@ -240,7 +264,9 @@ struct CliWithModel : CliWithClips {
       ASSERT_EQ(doppel("extract " + p + ".mp4 -o faces/" + p + " --every 2 -q").code, 0);
     }
   }
-  std::string train(const std::string& more) const { return "train -A faces/a -B faces/b -m model --model tiny --batch 1 --device cpu -q " + more; }
+  std::string train(const std::string& more) const {
+    return "train -A faces/a -B faces/b -m model --model tiny --batch 1 --device cpu -q " + more;
+  }
 };
 
 TEST_F(CliWithModel, DamagedCheckpointIsFour) {
@@ -256,7 +282,9 @@ TEST_F(CliWithModel, DamagedCheckpointIsFour) {
 }
 
 TEST_F(CliWithModel, DamagedFaceIsFour) {
-  const fs::path face = *std::find_if(fs::directory_iterator(dir / "faces/a"), fs::directory_iterator(), [](const auto& e) { return e.path().filename() != "sheet.png"; });
+  const fs::path face =
+      *std::find_if(fs::directory_iterator(dir / "faces/a"), fs::directory_iterator(),
+                    [](const auto& e) { return e.path().filename() != "sheet.png"; });
   std::string bytes = slurp(face);
   const std::size_t at = bytes.find("doppel-face");
   ASSERT_NE(at, std::string::npos);
@@ -273,15 +301,20 @@ TEST_F(CliWithModel, FullDiskIsEightAndTheOldModelSurvives) {
   const Result result = doppel(train("--steps 2"), "ulimit -f 2000;");  // 2 MB per file
   EXPECT_EQ(result.code, 8) << result.err;
   EXPECT_EQ(slurp(dir / "model/model.safetensors"), before);
-  for (const auto& entry : fs::directory_iterator(dir / "model")) EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
+  for (const auto& entry : fs::directory_iterator(dir / "model"))
+    EXPECT_EQ(entry.path().string().find(".tmp"), std::string::npos) << entry.path();
   EXPECT_EQ(doppel(train("--steps 2")).code, 0);
 }
 
 TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
-  const Result text = doppel("train -A faces/a -B faces/b -m model --model original --device cpu --dry-run");
+  const Result text =
+      doppel("train -A faces/a -B faces/b -m model --model original --device cpu --dry-run");
   EXPECT_EQ(text.code, 0) << text.err;
-  for (const char* word : {"parameters", "optimizer", "activations", "82.1 M", "largest batch"}) EXPECT_NE(text.out.find(word), std::string::npos) << word << text.out;
-  const auto json = nlohmann::json::parse(doppel("train -A faces/a -B faces/b -m model --model tiny --batch auto --device cpu --dry-run --json").out);
+  for (const char* word : {"parameters", "optimizer", "activations", "82.1 M", "largest batch"})
+    EXPECT_NE(text.out.find(word), std::string::npos) << word << text.out;
+  const auto json = nlohmann::json::parse(doppel("train -A faces/a -B faces/b -m model --model "
+                                                 "tiny --batch auto --device cpu --dry-run --json")
+                                              .out);
   EXPECT_EQ(json["batch"], json["largest_batch"]);
   EXPECT_EQ(json["parameters"].get<std::int64_t>() * 2, json["optimizer"].get<std::int64_t>());
   EXPECT_GT(json["data_set"].get<std::int64_t>(), 0);
@@ -290,14 +323,19 @@ TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
   EXPECT_EQ(doppel("train -A faces/a -B nowhere -m model --dry-run").code, 3);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
 TEST_F(CliWithModel, MemoryLimitsAreKept) {
-  const Result refused = doppel("train -A faces/a -B faces/b -m model --model original --batch 1 --device cpu -q", "ulimit -v 1600000;");
+  const Result refused =
+      doppel("train -A faces/a -B faces/b -m model --model original --batch 1 --device cpu -q",
+             "ulimit -v 1600000;");
   EXPECT_EQ(refused.code, 7) << refused.err;
   EXPECT_NE(refused.err.find("GiB"), std::string::npos) << refused.err;
   EXPECT_FALSE(fs::exists(dir / "model/model.safetensors"));
   // With room for some faces at a time the batch goes through in parts.
-  const Result parts = doppel("train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu --json", "ulimit -v 1100000;");
+  const Result parts = doppel(
+      "train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu --json",
+      "ulimit -v 1100000;");
   EXPECT_EQ(parts.code, 0) << parts.err;
   EXPECT_NE(parts.err.find(" parts"), std::string::npos) << parts.err;
 }
@@ -309,10 +347,13 @@ TEST_F(CliWithModel, InterruptSaves) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     if (::chdir(dir.c_str()) != 0) ::_exit(99);
-    ::execl(DOPPEL_PROGRAM, "doppel", "train", "-A", "faces/a", "-B", "faces/b", "-m", "model", "--model", "tiny", "--batch", "1", "--device", "cpu", "-q", "--preview-every", "1", nullptr);
+    ::execl(DOPPEL_PROGRAM, "doppel", "train", "-A", "faces/a", "-B", "faces/b", "-m", "model",
+            "--model", "tiny", "--batch", "1", "--device", "cpu", "-q", "--preview-every", "1",
+            nullptr);
     ::_exit(99);
   }
-  for (int i = 0; i < 600 && !fs::exists(dir / "model/preview.png"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (int i = 0; i < 600 && !fs::exists(dir / "model/preview.png"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   ::kill(child, SIGINT);
   int status = 0;
   ::waitpid(child, &status, 0);

@@ -33,17 +33,33 @@ void check(cudnnStatus_t status, const std::string& what);
 class Descriptor {
  public:
   Descriptor() = default;
-  explicit Descriptor(cudnnBackendDescriptorType_t type) { check(Api::open().create_descriptor(type, &raw_), "creating a cuDNN descriptor"); }
-  ~Descriptor() { if (raw_) Api::open().destroy_descriptor(raw_); }
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    check(Api::open().create_descriptor(type, &raw_), "creating a cuDNN descriptor");
+  }
+  ~Descriptor() {
+    if (raw_) Api::open().destroy_descriptor(raw_);
+  }
   Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept { std::swap(raw_, other.raw_); return *this; }
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(raw_, other.raw_);
+    return *this;
+  }
 
-  template <class V> void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V* values, std::int64_t count) {
+  template <class V>
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V* values,
+           std::int64_t count) {
     check(Api::open().set_attribute(raw_, name, type, count, values), "setting a cuDNN attribute");
   }
-  template <class V> void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V& value) { set(name, type, &value, 1); }
-  void set(cudnnBackendAttributeName_t name, const Descriptor& other) { set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, other.raw_); }
-  template <class V> cudnnStatus_t try_set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V& value) {
+  template <class V>
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V& value) {
+    set(name, type, &value, 1);
+  }
+  void set(cudnnBackendAttributeName_t name, const Descriptor& other) {
+    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, other.raw_);
+  }
+  template <class V>
+  cudnnStatus_t try_set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+                        const V& value) {
     return Api::open().set_attribute(raw_, name, type, 1, &value);
   }
   void finalize(const std::string& what) { check(Api::open().finalize(raw_), what); }
@@ -78,8 +94,9 @@ class Planner {
   // keep sums in less than float, or that are not exact enough for the problem's number. fallback: cuDNN's other list, of what
   // is slow and supports much.
   std::vector<Engine> engines(bool fallback);
-  Plan plan(const Engine&);  // of that engine, if cuDNN can build it and its workspace is small enough; else the report says why not
-  Plan first();              // of the first engine that has one
+  Plan plan(
+      const Engine&);  // of that engine, if cuDNN can build it and its workspace is small enough; else the report says why not
+  Plan first();        // of the first engine that has one
 
  private:
   Problem problem_;

@@ -15,10 +15,10 @@
 #include <mutex>
 
 #include "kernels/conv/cudnn/variants.h"
+#include "kernels/conv/plans/autotuner.h"
+#include "kernels/conv/plans/plan_cache.h"
 #include "kernels/core/cuda/check.h"
 #include "kernels/core/math_mode.h"
-#include "kernels/conv/plans/plan_cache.h"
-#include "kernels/conv/plans/autotuner.h"
 
 namespace kernels {
 namespace {
@@ -35,17 +35,25 @@ struct Chosen {
 // cuDNN's first list or from its fallback; of each way the first few that can be built take part.
 template <class T> class PlanContest final : public Contest {
  public:
-  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& ways, bool fallback, std::size_t flush_bytes)
-      : handle_(handle), stream_(&stream), wanted_(wanted), operands_(operands), flush_(Device::cuda, flush_bytes) {
+  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted,
+              const ConvOperands<T>& operands, const std::vector<Way>& ways, bool fallback,
+              std::size_t flush_bytes)
+      : handle_(handle),
+        stream_(&stream),
+        wanted_(wanted),
+        operands_(operands),
+        flush_(Device::cuda, flush_bytes) {
     for (const Way way : ways) {
       try {
         planners_.emplace_back(way, Planner(graph_of(wanted, way), handle));
-      } catch (const Error& e) {  // cuDNN does not know an operation of the graph: there may be another way
+      } catch (const Error&
+                   e) {  // cuDNN does not know an operation of the graph: there may be another way
         refused_ = e.what();
       }
     }
     for (std::size_t i = 0; i < planners_.size(); ++i) {
-      for (Engine& engine : planners_[i].second.engines(fallback)) candidates_.push_back({i, std::move(engine)});
+      for (Engine& engine : planners_[i].second.engines(fallback))
+        candidates_.push_back({i, std::move(engine)});
     }
     plans_.resize(candidates_.size());
     built_.resize(planners_.size());
@@ -65,7 +73,8 @@ template <class T> class PlanContest final : public Contest {
     return plans_[i].report.found;
   }
   double run(std::size_t i) override {
-    fill_zero(*stream_, flush_.data(), flush_.bytes());  // what the last run left in the cache makes room
+    fill_zero(*stream_, flush_.data(),
+              flush_.bytes());  // what the last run left in the cache makes room
     cuda::check(cudaEventRecord(events_[0], raw_stream()), "cudaEventRecord");
     run_way<T>(handle_, *stream_, wanted_, way(i), plans_[i], operands_);
     cuda::check(cudaEventRecord(events_[1], raw_stream()), "cudaEventRecord");
@@ -77,9 +86,14 @@ template <class T> class PlanContest final : public Contest {
   // Compares the first 16 MB of the result: an engine that adds in another order does so everywhere.
   bool repeats(std::size_t i) override {
     const ConvShape& s = wanted_.shape;
-    const std::int64_t values = wanted_.direction == Direction::forward ? s.n * s.out_h() * s.out_w() * s.out_channels
-                                : wanted_.direction == Direction::data  ? s.n * s.h * s.w * s.in_channels : std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;
-    const void* const result = wanted_.direction == Direction::forward ? operands_.y : wanted_.direction == Direction::data ? operands_.x : operands_.w;
+    const std::int64_t values =
+        wanted_.direction == Direction::forward ? s.n * s.out_h() * s.out_w() * s.out_channels
+        : wanted_.direction == Direction::data
+            ? s.n * s.h * s.w * s.in_channels
+            : std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;
+    const void* const result = wanted_.direction == Direction::forward ? operands_.y
+                               : wanted_.direction == Direction::data  ? operands_.x
+                                                                       : operands_.w;
     std::vector<std::byte> results[2];
     for (auto& bytes : results) {
       run_way<T>(handle_, *stream_, wanted_, way(i), plans_[i], operands_);
@@ -88,14 +102,22 @@ template <class T> class PlanContest final : public Contest {
     }
     return results[0] == results[1];
   }
-  double elapsed_ms() override { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin_).count(); }
+  double elapsed_ms() override {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin_)
+        .count();
+  }
 
   Way way(std::size_t i) const { return planners_[candidates_[i].planner].first; }
   Plan take(std::size_t i) { return std::move(plans_[i]); }
-  std::string why_not() { return planners_.empty() ? refused_ : planners_.front().second.first().report.why_not; }
+  std::string why_not() {
+    return planners_.empty() ? refused_ : planners_.front().second.first().report.why_not;
+  }
 
  private:
-  struct Candidate { std::size_t planner; Engine engine; };
+  struct Candidate {
+    std::size_t planner;
+    Engine engine;
+  };
   cudaStream_t raw_stream() const { return static_cast<cudaStream_t>(stream_->raw()); }
 
   cudnnHandle_t handle_;
@@ -116,15 +138,21 @@ template <class T> class PlanContest final : public Contest {
 class Context {
  public:
   static Context& get() {
-    static auto* const context = new Context;  // never destroyed: at exit the driver may be gone before it
+    static auto* const context =
+        new Context;  // never destroyed: at exit the driver may be gone before it
     return *context;
   }
 
-  template <class T> void run(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
+  template <class T>
+  void run(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
     const std::lock_guard lock(mutex_);
     std::unique_ptr<Chosen>& slot = chosen_[wanted];
     if (!slot) {
-      if (stream.capturing()) throw Error(ErrorKind::failure, "cuDNN plan for " + wanted.str() + " is first needed inside a graph capture: run the step once before capturing it");
+      if (stream.capturing())
+        throw Error(
+            ErrorKind::failure,
+            "cuDNN plan for " + wanted.str() +
+                " is first needed inside a graph capture: run the step once before capturing it");
       slot = std::make_unique<Chosen>(choose<T>(stream, wanted, operands));
     }
     run_way<T>(handle_, stream, wanted, slot->way, slot->plan, operands);
@@ -133,20 +161,27 @@ class Context {
  private:
   Context() {
     const CudaReport gpu = probe_cuda();
-    if (!gpu.available) throw Error(ErrorKind::device, "no GPU to run cuDNN on: " + gpu.reason);  // before 300 MB are loaded
+    if (!gpu.available)
+      throw Error(ErrorKind::device,
+                  "no GPU to run cuDNN on: " + gpu.reason);  // before 300 MB are loaded
     check(Api::open().create(&handle_), "cudnnCreate");
     int multiprocessors = 0;
-    cuda::check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0), "cudaDeviceGetAttribute");
-    cuda::check(cudaDeviceGetAttribute(&cache_bytes_, cudaDevAttrL2CacheSize, 0), "cudaDeviceGetAttribute");
-    machine_ = {gpu.reason, gpu.compute_capability, multiprocessors, Api::open().get_version(), gpu.driver};
+    cuda::check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0),
+                "cudaDeviceGetAttribute");
+    cuda::check(cudaDeviceGetAttribute(&cache_bytes_, cudaDevAttrL2CacheSize, 0),
+                "cudaDeviceGetAttribute");
+    machine_ = {gpu.reason, gpu.compute_capability, multiprocessors, Api::open().get_version(),
+                gpu.driver};
     const char* const measure = std::getenv("DOPPEL_MEASURE_PLANS");
     measures_ = !measure || std::strcmp(measure, "0") != 0;
   }
 
-  template <class T> Chosen choose(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
+  template <class T>
+  Chosen choose(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
     const std::string key = PlanCache::make_key(wanted, machine_);
     const std::vector<Way> all = ways(wanted, machine_.compute_capability);
-    if (const auto cached = measures_ ? cache_.find(key) : std::nullopt; cached && std::find(all.begin(), all.end(), cached->way) != all.end()) {
+    if (const auto cached = measures_ ? cache_.find(key) : std::nullopt;
+        cached && std::find(all.begin(), all.end(), cached->way) != all.end()) {
       Plan plan = Planner(graph_of(wanted, cached->way), handle_).plan(cached->engine);
       if (plan.report.found) return {cached->way, std::move(plan)};
     }
@@ -156,7 +191,9 @@ class Context {
     return chosen;
   }
 
-  template <class T> Chosen likeliest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& all) {
+  template <class T>
+  Chosen likeliest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands,
+                   const std::vector<Way>& all) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
       PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, 0);
@@ -168,25 +205,33 @@ class Context {
     no_plan(wanted, why_not);
   }
 
-  template <class T> Chosen fastest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands, const std::vector<Way>& all, const std::string& key) {
+  template <class T>
+  Chosen fastest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands,
+                 const std::vector<Way>& all, const std::string& key) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
-      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, static_cast<std::size_t>(cache_bytes_));
+      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback,
+                             static_cast<std::size_t>(cache_bytes_));
       const ContestResult result = choose_fastest(contest);
       if (result.winner) {
         Chosen chosen{contest.way(*result.winner), contest.take(*result.winner)};
         cache_.store(key, {chosen.way, chosen.plan.report.engine, result.ms});
         return chosen;
       }
-      why_not = result.failed > 0 ? fmt::format("{} of {} engines failed when run", result.failed, contest.size()) : contest.why_not();
+      why_not = result.failed > 0
+                    ? fmt::format("{} of {} engines failed when run", result.failed, contest.size())
+                    : contest.why_not();
     }
     no_plan(wanted, why_not);
   }
 
   [[noreturn]] void no_plan(const Problem& p, const std::string& why_not) const {
     const bool bf16_too_new = p.number == Number::bf16 && machine_.compute_capability < 80;
-    throw Error(ErrorKind::failure, fmt::format("cuDNN {} has no engine for {} on sm_{}: {}; {}", machine_.cudnn_version, p.str(), machine_.compute_capability, why_not,
-                                                bf16_too_new ? "bf16 needs sm_80 or newer, train in f32 on this card" : "run with --device cpu"));
+    throw Error(ErrorKind::failure,
+                fmt::format("cuDNN {} has no engine for {} on sm_{}: {}; {}",
+                            machine_.cudnn_version, p.str(), machine_.compute_capability, why_not,
+                            bf16_too_new ? "bf16 needs sm_80 or newer, train in f32 on this card"
+                                         : "run with --device cpu"));
   }
 
   cudnnHandle_t handle_ = nullptr;
@@ -198,11 +243,14 @@ class Context {
   bool measures_ = true;
 };
 
-template <class T> Problem problem(const ConvShape& s, Direction direction, std::initializer_list<const void*> operands) {
+template <class T>
+Problem problem(const ConvShape& s, Direction direction,
+                std::initializer_list<const void*> operands) {
   Problem p{.shape = s, .direction = direction, .number = Number::bf16};
   if constexpr (std::is_same_v<T, f16>) p.number = Number::f16;
   if constexpr (std::is_same_v<T, float>) p.number = allow_tf32 ? Number::tf32 : Number::f32;
-  std::uintptr_t bits = 16;  // cuDNN's vector loads want 16 bytes; a parameter may lie lower in its arena
+  std::uintptr_t bits =
+      16;  // cuDNN's vector loads want 16 bytes; a parameter may lie lower in its arena
   for (const void* operand : operands) bits |= reinterpret_cast<std::uintptr_t>(operand);
   p.alignment = static_cast<int>(bits & (~bits + 1));
   return p;
@@ -211,7 +259,8 @@ template <class T> Problem problem(const ConvShape& s, Direction direction, std:
 }  // namespace
 
 template <class D, class T>
-void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
+void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                  const ConvEpilogue& epilogue) {
   if (s.n == 0) return;
   Problem p = problem<T>(s, Direction::forward, {x, w, y, bias});
   p.bias = bias != nullptr;
@@ -228,13 +277,18 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if (s.n == 0) return fill_zero(stream, dw, sizeof(T) * static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels);
-  Context::get().run<T>(stream, problem<T>(s, Direction::filter, {x, dw, dy}), {x, dw, nullptr, dy});
+  if (s.n == 0)
+    return fill_zero(
+        stream, dw,
+        sizeof(T) * static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels);
+  Context::get().run<T>(stream, problem<T>(s, Direction::filter, {x, dw, dy}),
+                        {x, dw, nullptr, dy});
 }
 
-#define INSTANTIATE(T)                                                                                                       \
-  template void conv_forward<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, const T*, T*, const ConvEpilogue&);     \
-  template void conv_backward_data<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, T*);                              \
+#define INSTANTIATE(T)                                                                             \
+  template void conv_forward<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, const T*, T*, \
+                                      const ConvEpilogue&);                                        \
+  template void conv_backward_data<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, T*);    \
   template void conv_backward_filter<Cuda, T>(Stream&, const ConvShape&, const T*, const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(bf16)

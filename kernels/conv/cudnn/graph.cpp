@@ -33,18 +33,22 @@ void check(cudnnStatus_t status, const std::string& what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   std::array<char, 512> detail{};
   Api::open().get_last_error_string(detail.data(), detail.size());
-  throw Error(status == CUDNN_STATUS_ALLOC_FAILED ? ErrorKind::memory : ErrorKind::failure,
-              fmt::format("{} failed: {} {}", what, Api::open().get_error_string(status), detail.data()));
+  throw Error(
+      status == CUDNN_STATUS_ALLOC_FAILED ? ErrorKind::memory : ErrorKind::failure,
+      fmt::format("{} failed: {} {}", what, Api::open().get_error_string(status), detail.data()));
 }
 
 namespace {
 
 cudnnDataType_t data_type(Number number) {
-  return number == Number::bf16 ? CUDNN_DATA_BFLOAT16 : number == Number::f16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
+  return number == Number::bf16  ? CUDNN_DATA_BFLOAT16
+         : number == Number::f16 ? CUDNN_DATA_HALF
+                                 : CUDNN_DATA_FLOAT;
 }
 
 // cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides say that channels lie innermost.
-Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::int64_t c, std::int64_t h, std::int64_t w, int alignment, bool is_virtual) {
+Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::int64_t c,
+                  std::int64_t h, std::int64_t w, int alignment, bool is_virtual) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   const std::int64_t dims[] = {n, c, h, w}, strides[] = {c * h * w, 1, c * w, c};
   d.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, id);
@@ -59,7 +63,8 @@ Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::in
 
 Descriptor convolution(const ConvShape& s) {
   Descriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  const std::int64_t dilations[] = {1, 1}, strides[] = {s.stride, s.stride}, before[] = {s.pad_begin, s.pad_begin}, after[] = {s.pad_end, s.pad_end};
+  const std::int64_t dilations[] = {1, 1}, strides[] = {s.stride, s.stride},
+                     before[] = {s.pad_begin, s.pad_begin}, after[] = {s.pad_end, s.pad_end};
   d.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, std::int64_t{2});
   d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   d.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_CROSS_CORRELATION);
@@ -76,19 +81,35 @@ struct Operations {
   std::vector<Descriptor>& owned;
   std::vector<cudnnBackendDescriptor_t> operations;
 
-  const Descriptor& keep(Descriptor d) { owned.push_back(std::move(d)); return owned.back(); }
+  const Descriptor& keep(Descriptor d) {
+    owned.push_back(std::move(d));
+    return owned.back();
+  }
 
-  void add_convolution(const Problem& p, const Descriptor& x, const Descriptor& w, const Descriptor& y) {
-    struct Names { cudnnBackendDescriptorType_t type; cudnnBackendAttributeName_t conv, x, w, y, alpha, beta; };
+  void add_convolution(const Problem& p, const Descriptor& x, const Descriptor& w,
+                       const Descriptor& y) {
+    struct Names {
+      cudnnBackendDescriptorType_t type;
+      cudnnBackendAttributeName_t conv, x, w, y, alpha, beta;
+    };
     static constexpr Names names[] = {
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
     const Names& n = names[static_cast<int>(p.direction)];
     Descriptor d(n.type);
@@ -103,11 +124,14 @@ struct Operations {
   }
 
   // out = in + operand, or out = f(in) where operand is null.
-  void add_pointwise(cudnnPointwiseMode_t mode, float slope, const Descriptor& in, const Descriptor* operand, const Descriptor& out) {
+  void add_pointwise(cudnnPointwiseMode_t mode, float slope, const Descriptor& in,
+                     const Descriptor* operand, const Descriptor& out) {
     Descriptor f(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     f.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode);
     f.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
-    if (mode == CUDNN_POINTWISE_RELU_FWD) f.set(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, CUDNN_TYPE_DOUBLE, static_cast<double>(slope));
+    if (mode == CUDNN_POINTWISE_RELU_FWD)
+      f.set(CUDNN_ATTR_POINTWISE_RELU_LOWER_CLIP_SLOPE, CUDNN_TYPE_DOUBLE,
+            static_cast<double>(slope));
     f.finalize("describing an activation to cuDNN");
     Descriptor d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, keep(std::move(f)));
@@ -125,21 +149,29 @@ Operations operations(const Problem& p, std::vector<Descriptor>& owned) {
   const ConvShape& s = p.shape;
   const cudnnDataType_t type = data_type(p.number);
   const bool bias = p.fused && p.bias, activation = p.fused && p.activation != Activation::none;
-  const auto output = [&](std::int64_t id, bool last) -> const Descriptor& {  // values between fused operations never reach memory
-    return ops.keep(tensor(id, last ? type : CUDNN_DATA_FLOAT, s.n, s.out_channels, s.out_h(), s.out_w(), p.alignment, !last));
+  const auto output =
+      [&](std::int64_t id,
+          bool last) -> const Descriptor& {  // values between fused operations never reach memory
+    return ops.keep(tensor(id, last ? type : CUDNN_DATA_FLOAT, s.n, s.out_channels, s.out_h(),
+                           s.out_w(), p.alignment, !last));
   };
-  const Descriptor& x = ops.keep(tensor(operand_x, type, s.n, s.in_channels, s.h, s.w, p.alignment, false));
-  const Descriptor& w = ops.keep(tensor(operand_w, type, s.out_channels, s.in_channels, s.kernel, s.kernel, p.alignment, false));
+  const Descriptor& x =
+      ops.keep(tensor(operand_x, type, s.n, s.in_channels, s.h, s.w, p.alignment, false));
+  const Descriptor& w = ops.keep(tensor(operand_w, type, s.out_channels, s.in_channels, s.kernel,
+                                        s.kernel, p.alignment, false));
   const Descriptor* y = &output(bias || activation ? 10 : +operand_y, !bias && !activation);
   ops.add_convolution(p, x, w, *y);
   if (bias) {
-    const Descriptor& values = ops.keep(tensor(operand_bias, type, 1, s.out_channels, 1, 1, p.alignment, false));
+    const Descriptor& values =
+        ops.keep(tensor(operand_bias, type, 1, s.out_channels, 1, 1, p.alignment, false));
     const Descriptor& sum = output(activation ? 11 : +operand_y, !activation);
     ops.add_pointwise(CUDNN_POINTWISE_ADD, 0.f, *y, &values, sum);
     y = &sum;
   }
   if (activation) {
-    ops.add_pointwise(p.activation == Activation::sigmoid ? CUDNN_POINTWISE_SIGMOID_FWD : CUDNN_POINTWISE_RELU_FWD, p.slope, *y, nullptr, output(operand_y, true));
+    ops.add_pointwise(p.activation == Activation::sigmoid ? CUDNN_POINTWISE_SIGMOID_FWD
+                                                          : CUDNN_POINTWISE_RELU_FWD,
+                      p.slope, *y, nullptr, output(operand_y, true));
   }
   return ops;
 }
@@ -150,7 +182,8 @@ Graph make_graph(const Problem& p, cudnnHandle_t handle) {
   Graph made;
   const Operations ops = operations(p, made.operands);
   made.graph = Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  made.graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, ops.operations.data(), static_cast<std::int64_t>(ops.operations.size()));
+  made.graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                 ops.operations.data(), static_cast<std::int64_t>(ops.operations.size()));
   if (handle) made.graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle);
   made.status = made.graph.try_finalize();
   return made;

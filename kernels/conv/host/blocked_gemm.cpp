@@ -9,14 +9,16 @@ namespace {
 
 // The mr x nr patch of C lives in mr * columns vector registers of `Bytes` each: 28 of AVX-512's 32, 12 of AVX2's 16.
 template <class C, int Bytes, int Rows, int Columns>
-[[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) {
+[[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c,
+                                         std::int64_t pitch, bool add) {
   typedef C Vector __attribute__((vector_size(Bytes), aligned(alignof(C)), may_alias));
   constexpr int lanes = Bytes / static_cast<int>(sizeof(C)), nr = lanes * Columns;
   Vector sum[Rows][Columns] = {};
   for (int k = 0; k < depth; ++k) {
     Vector right[Columns];
 #pragma GCC unroll 4
-    for (int j = 0; j < Columns; ++j) right[j] = *reinterpret_cast<const Vector*>(b + k * nr + j * lanes);
+    for (int j = 0; j < Columns; ++j)
+      right[j] = *reinterpret_cast<const Vector*>(b + k * nr + j * lanes);
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const C left = a[k * Rows + i];
@@ -35,15 +37,27 @@ template <class C, int Bytes, int Rows, int Columns>
 }
 
 #if defined(__x86_64__)
-template <class C> [[gnu::target("avx512f,fma")]] void avx512(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 64, 14, 2>(depth, a, b, c, pitch, add); }
-template <class C> [[gnu::target("avx2,fma")]] void avx2(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 32, 6, 2>(depth, a, b, c, pitch, add); }
+template <class C>
+[[gnu::target("avx512f,fma")]] void avx512(int depth, const C* a, const C* b, C* c,
+                                           std::int64_t pitch, bool add) {
+  micro<C, 64, 14, 2>(depth, a, b, c, pitch, add);
+}
+template <class C>
+[[gnu::target("avx2,fma")]] void avx2(int depth, const C* a, const C* b, C* c, std::int64_t pitch,
+                                      bool add) {
+  micro<C, 32, 6, 2>(depth, a, b, c, pitch, add);
+}
 #endif
-template <class C> void baseline(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) { micro<C, 16, 4, 2>(depth, a, b, c, pitch, add); }
+template <class C>
+void baseline(int depth, const C* a, const C* b, C* c, std::int64_t pitch, bool add) {
+  micro<C, 16, 4, 2>(depth, a, b, c, pitch, add);
+}
 
 template <class C> MicroKernel<C> choose() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f")) return {14, 128 / static_cast<int>(sizeof(C)), avx512<C>};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {6, 64 / static_cast<int>(sizeof(C)), avx2<C>};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return {6, 64 / static_cast<int>(sizeof(C)), avx2<C>};
 #endif
   return {4, 32 / static_cast<int>(sizeof(C)), baseline<C>};
 }
@@ -54,8 +68,10 @@ void transpose_4x4(const float* const* rows, int k, float* dst, int width) {
   typedef int Mask __attribute__((vector_size(16)));
   const auto load = [&](int r) { return *reinterpret_cast<const Vector*>(rows[r] + k); };
   const Vector a = load(0), b = load(1), c = load(2), d = load(3);
-  const Vector ab_low = __builtin_shuffle(a, b, Mask{0, 4, 1, 5}), ab_high = __builtin_shuffle(a, b, Mask{2, 6, 3, 7});
-  const Vector cd_low = __builtin_shuffle(c, d, Mask{0, 4, 1, 5}), cd_high = __builtin_shuffle(c, d, Mask{2, 6, 3, 7});
+  const Vector ab_low = __builtin_shuffle(a, b, Mask{0, 4, 1, 5}),
+               ab_high = __builtin_shuffle(a, b, Mask{2, 6, 3, 7});
+  const Vector cd_low = __builtin_shuffle(c, d, Mask{0, 4, 1, 5}),
+               cd_high = __builtin_shuffle(c, d, Mask{2, 6, 3, 7});
   const auto store = [&](int e, Vector v) { *reinterpret_cast<Vector*>(dst + e * width) = v; };
   store(0, __builtin_shuffle(ab_low, cd_low, Mask{0, 1, 4, 5}));
   store(1, __builtin_shuffle(ab_low, cd_low, Mask{2, 3, 6, 7}));
@@ -77,14 +93,16 @@ template <class T, class C> void copy_values(const T* source, int n, C* dst) {
 
 }  // namespace
 
-template <class T, class C> void pack_rows(const T* const* rows, int count, int depth, int width, std::int64_t pitch, C* dst) {
+template <class T, class C>
+void pack_rows(const T* const* rows, int count, int depth, int width, std::int64_t pitch, C* dst) {
   for (int panel = 0; panel < count; panel += width, rows += width, dst += pitch) {
     const int height = std::min(width, count - panel);
     int done = 0;
     if constexpr (std::is_same_v<T, float>) {
       for (; done < height && height >= 4; done += 4) {
         const int r = std::min(done, height - 4);  // the last four may overlap the four before
-        const T* const* const next = rows + std::min(r + 4, height - 4);  // fetched meanwhile: 5 % of a convolution
+        const T* const* const next =
+            rows + std::min(r + 4, height - 4);  // fetched meanwhile: 5 % of a convolution
         int k = 0;
         for (; k + 4 <= depth; k += 4) {
           for (int e = 0; k % 16 == 0 && e < 4; ++e) __builtin_prefetch(next[e] + k);
@@ -101,7 +119,9 @@ template <class T, class C> void pack_rows(const T* const* rows, int count, int 
   }
 }
 
-template <class T, class C> void pack_columns(const T* const* columns, int offset, int count, int depth, int width, std::int64_t pitch, C* dst) {
+template <class T, class C>
+void pack_columns(const T* const* columns, int offset, int count, int depth, int width,
+                  std::int64_t pitch, C* dst) {
   // Eight k at a time: so few lines of memory are read side by side, and a panel is written in one go. Panels lie a power of
   // two apart, where a line of each would fall into the same cache set.
   for (int k0 = 0; k0 < depth; k0 += 8) {
@@ -131,18 +151,25 @@ template const MicroKernel<float>& micro_kernel<float>();
 template const MicroKernel<double>& micro_kernel<double>();
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
+void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const T* a, const T* b, float beta, T* c) {
   using C = compute_t<T>;
   const Matrix<T> left = transpose_a ? Matrix<T>{a, 1, m} : Matrix<T>{a, k, 1};
   const Matrix<T> right = transpose_b ? Matrix<T>{b, k, 1} : Matrix<T>{b, 1, n};
   multiply<C>(m, n, k, left, right, [=](std::int64_t i, std::int64_t j, const C* sums, int count) {
     T* const out = c + i * n + j;
-    for (int e = 0; e < count; ++e) out[e] = T(beta == 0.f ? C(alpha) * sums[e] : C(alpha) * sums[e] + C(beta) * C(out[e]));  // beta 0: C may hold NaN
+    for (int e = 0; e < count; ++e)
+      out[e] = T(beta == 0.f ? C(alpha) * sums[e]
+                             : C(alpha) * sums[e] + C(beta) * C(out[e]));  // beta 0: C may hold NaN
   });
 }
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const float*, const float*, float, float*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const double*, const double*, float, double*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const bf16*, const bf16*, float, bf16*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const f16*, const f16*, float, f16*);
+template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const float*,
+                   const float*, float, float*);
+template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const double*,
+                   const double*, float, double*);
+template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const bf16*,
+                   const bf16*, float, bf16*);
+template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const f16*,
+                   const f16*, float, f16*);
 
 }  // namespace kernels::blocked

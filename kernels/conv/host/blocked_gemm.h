@@ -21,26 +21,33 @@ namespace kernels::blocked {
 // The inner kernel of one instruction set: c[mr][nr] = sum_k a[k][mr] * b[k][nr], added to what c holds if asked to.
 template <class C> struct MicroKernel {
   int mr, nr;
-  void (*run)(int depth, const C* a /*[depth,mr]*/, const C* b /*[depth,nr]*/, C* c, std::int64_t pitch, bool add);
+  void (*run)(int depth, const C* a /*[depth,mr]*/, const C* b /*[depth,nr]*/, C* c,
+              std::int64_t pitch, bool add);
 };
 template <class C> const MicroKernel<C>& micro_kernel();  // the best that this machine has
 
-inline constexpr int depth_max = 192, side_max = 384;  // of a tile: values of k packed at a time, rows or columns
+inline constexpr int depth_max = 192,
+                     side_max = 384;  // of a tile: values of k packed at a time, rows or columns
 
 // An operand packs `count` of its rows, `depth` values each, into panels of `width` rows that lie `pitch` = width * depth apart:
 //   dst[r / width * pitch + k * width + r % width] = element (first + r, k0 + k)
 // The last panel's missing rows are left as they are; they must be finite, and no result depends on them.
 // There are two ways to fill panels: from rows that are contiguous in k, which is a transpose; and from values contiguous in
 // r, one pointer for each k, whose first lands at row `offset`.
-template <class T, class C> void pack_rows(const T* const* rows /*[count]*/, int count, int depth, int width, std::int64_t pitch, C* dst);
-template <class T, class C> void pack_columns(const T* const* columns /*[depth]*/, int offset, int count, int depth, int width, std::int64_t pitch, C* dst);
+template <class T, class C>
+void pack_rows(const T* const* rows /*[count]*/, int count, int depth, int width,
+               std::int64_t pitch, C* dst);
+template <class T, class C>
+void pack_columns(const T* const* columns /*[depth]*/, int offset, int count, int depth, int width,
+                  std::int64_t pitch, C* dst);
 
 // An operand stored as a matrix: element (row, k) lies at data[row * row_stride + k * k_stride]; one stride is 1.
 template <class T> struct Matrix {
   const T* data;
   std::int64_t row_stride, k_stride;
 
-  template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class C>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
     const T* const source = data + first * row_stride + k0 * k_stride;
     const T* lines[std::max(depth_max, side_max)];
     if (k_stride == 1) {
@@ -54,7 +61,9 @@ template <class T> struct Matrix {
 };
 
 // The largest sides up to 336 x 384 that still give every worker a few tiles.
-struct Tile { int m, n; };
+struct Tile {
+  int m, n;
+};
 inline Tile tile_for(std::int64_t m, std::int64_t n, int mr, int nr, unsigned workers) {
   Tile tile{336 / mr * mr, side_max / nr * nr};
   const auto count = [&] { return ((m + tile.m - 1) / tile.m) * ((n + tile.n - 1) / tile.n); };
@@ -67,7 +76,8 @@ inline Tile tile_for(std::int64_t m, std::int64_t n, int mr, int nr, unsigned wo
 
 // store(i, j, values, count) receives finished sums C[i, j .. j + count).
 template <class C, class A, class B, class Store>
-void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const B& b, const Store& store) {
+void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const B& b,
+              const Store& store) {
   const MicroKernel<C>& micro = micro_kernel<C>();
   const int mr = micro.mr, nr = micro.nr;
   const Tile tile = tile_for(m, n, mr, nr, simt::worker_count());
@@ -75,22 +85,30 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const 
 
   parallel_tasks(tiles_m * tiles_n, [&](std::int64_t task) {
     const std::int64_t i0 = task % tiles_m * tile.m, j0 = task / tiles_m * tile.n;
-    const int rows = static_cast<int>(std::min<std::int64_t>(tile.m, m - i0)), columns = static_cast<int>(std::min<std::int64_t>(tile.n, n - j0));
-    const std::int64_t tile_size = static_cast<std::int64_t>(tile.m) * tile.n, panel_size = static_cast<std::int64_t>(tile.m + tile.n) * depth_max;
-    const Buffer scratch(Device::host, sizeof(C) * static_cast<std::size_t>(tile_size + panel_size));
-    C* const sums = scratch.as<C>();         // [tile.m, tile.n]
-    C* const panels_a = sums + tile_size;    // [tile.m / mr][depth][mr]
-    C* const panels_b = panels_a + static_cast<std::int64_t>(tile.m) * depth_max;  // [tile.n / nr][depth][nr]
-    if (k == 0 || rows % mr != 0 || columns % nr != 0) std::fill_n(sums, tile_size + panel_size, C(0));
+    const int rows = static_cast<int>(std::min<std::int64_t>(tile.m, m - i0)),
+              columns = static_cast<int>(std::min<std::int64_t>(tile.n, n - j0));
+    const std::int64_t tile_size = static_cast<std::int64_t>(tile.m) * tile.n,
+                       panel_size = static_cast<std::int64_t>(tile.m + tile.n) * depth_max;
+    const Buffer scratch(Device::host,
+                         sizeof(C) * static_cast<std::size_t>(tile_size + panel_size));
+    C* const sums = scratch.as<C>();       // [tile.m, tile.n]
+    C* const panels_a = sums + tile_size;  // [tile.m / mr][depth][mr]
+    C* const panels_b =
+        panels_a + static_cast<std::int64_t>(tile.m) * depth_max;  // [tile.n / nr][depth][nr]
+    if (k == 0 || rows % mr != 0 || columns % nr != 0)
+      std::fill_n(sums, tile_size + panel_size, C(0));
     for (std::int64_t k0 = 0; k0 < k; k0 += depth_max) {
       const int depth = static_cast<int>(std::min<std::int64_t>(depth_max, k - k0));
       a.pack(i0, rows, k0, depth, mr, panels_a);
       b.pack(j0, columns, k0, depth, nr, panels_b);
       for (int c = 0; c < columns; c += nr) {
-        for (int r = 0; r < rows; r += mr) micro.run(depth, panels_a + r * depth, panels_b + c * depth, sums + static_cast<std::int64_t>(r) * tile.n + c, tile.n, k0 > 0);
+        for (int r = 0; r < rows; r += mr)
+          micro.run(depth, panels_a + r * depth, panels_b + c * depth,
+                    sums + static_cast<std::int64_t>(r) * tile.n + c, tile.n, k0 > 0);
       }
     }
-    for (int r = 0; r < rows; ++r) store(i0 + r, j0, sums + static_cast<std::int64_t>(r) * tile.n, columns);
+    for (int r = 0; r < rows; ++r)
+      store(i0 + r, j0, sums + static_cast<std::int64_t>(r) * tile.n, columns);
   });
 }
 

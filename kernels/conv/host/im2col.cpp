@@ -11,13 +11,15 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/conv/host/host_variants.h"
 #include "kernels/conv/host/blocked_gemm.h"
+#include "kernels/conv/host/host_variants.h"
 
 namespace kernels::im2col {
 namespace {
 
-struct Tap { int dy, dx; };  // where the tap reads, relative to its patch's own position
+struct Tap {
+  int dy, dx;
+};  // where the tap reads, relative to its patch's own position
 
 // Patches of an image, cut on a grid of positions (grid_h x grid_w per image, `step` pixels apart).
 template <class T> struct Patches {
@@ -28,7 +30,8 @@ template <class T> struct Patches {
   // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within columns first .. first + count.
   template <class F> void stretches(std::int64_t first, int count, const F& f) const {
     for (int done = 0; done < count;) {
-      const int tap = static_cast<int>((first + done) / channels), channel = static_cast<int>((first + done) % channels);
+      const int tap = static_cast<int>((first + done) / channels),
+                channel = static_cast<int>((first + done) % channels);
       const int length = std::min(channels - channel, count - done);
       f(done, length, tap, channel);
       done += length;
@@ -54,38 +57,48 @@ template <class T> struct Patches {
 template <class T> constexpr T zeros[std::max(blocked::depth_max, blocked::side_max)] = {};
 
 template <class T> struct PatchRows : Patches<T> {  // operand (row = patch, k = (tap, channel))
-  template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class C>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
     this->stretches(k0, depth, [&](int k, int length, int tap, int channel) {
       const T* rows[blocked::side_max];
-      this->pixels(first, count, tap, [&](int r, const T* values) { rows[r] = values ? values + channel : zeros<T>; });
-      blocked::pack_rows(rows, count, length, width, static_cast<std::int64_t>(width) * depth, dst + k * width);
+      this->pixels(first, count, tap,
+                   [&](int r, const T* values) { rows[r] = values ? values + channel : zeros<T>; });
+      blocked::pack_rows(rows, count, length, width, static_cast<std::int64_t>(width) * depth,
+                         dst + k * width);
     });
   }
 };
 
 template <class T> struct PatchColumns : Patches<T> {  // operand (row = (tap, channel), k = patch)
-  template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class C>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
     this->stretches(first, count, [&](int r, int length, int tap, int channel) {
       const T* columns[blocked::depth_max];
-      this->pixels(k0, depth, tap, [&](int k, const T* values) { columns[k] = values ? values + channel : zeros<T>; });
-      blocked::pack_columns(columns, r, length, depth, width, static_cast<std::int64_t>(width) * depth, dst);
+      this->pixels(k0, depth, tap, [&](int k, const T* values) {
+        columns[k] = values ? values + channel : zeros<T>;
+      });
+      blocked::pack_columns(columns, r, length, depth, width,
+                            static_cast<std::int64_t>(width) * depth, dst);
     });
   }
 };
 
-template <class T> struct WeightRows {  // operand (row = input channel, k = (tap of a phase, output channel))
-  const T* w;  // [O,K*K,I]
+template <class T>
+struct WeightRows {  // operand (row = input channel, k = (tap of a phase, output channel))
+  const T* w;        // [O,K*K,I]
   int out_channels, in_channels, kernel_area;
   const int* tap_index;  // the phase's taps in w
 
-  template <class C> void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class C>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
     const T* columns[blocked::depth_max];
     for (int k = 0; k < depth; ++k) {
       const int tap = tap_index[(k0 + k) / out_channels];
       const std::int64_t o = (k0 + k) % out_channels;
       columns[k] = w + (o * kernel_area + tap) * in_channels + first;
     }
-    blocked::pack_columns(columns, 0, count, depth, width, static_cast<std::int64_t>(width) * depth, dst);
+    blocked::pack_columns(columns, 0, count, depth, width, static_cast<std::int64_t>(width) * depth,
+                          dst);
   }
 };
 
@@ -109,20 +122,24 @@ template <class C> C activate(C v, const ConvEpilogue& epilogue) {
 }  // namespace
 
 template <class T>
-void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
+void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                  const ConvEpilogue& epilogue) {
   using C = compute_t<T>;
   const std::vector<Tap> taps = forward_taps(s);
   const std::int64_t depth = static_cast<std::int64_t>(s.kernel) * s.kernel * s.in_channels;
-  const PatchRows<T> patches{{x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
+  const PatchRows<T> patches{
+      {x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
   const blocked::Matrix<T> weights{w, depth, 1};
-  blocked::multiply<C>(s.n * s.out_h() * s.out_w(), s.out_channels, depth, patches, weights, [&](std::int64_t p, std::int64_t o, const C* sums, int count) {
-    T* const out = y + p * s.out_channels + o;
-    for (int e = 0; e < count; ++e) out[e] = T(activate(bias ? sums[e] + C(bias[o + e]) : sums[e], epilogue));
-  });
+  blocked::multiply<C>(s.n * s.out_h() * s.out_w(), s.out_channels, depth, patches, weights,
+                       [&](std::int64_t p, std::int64_t o, const C* sums, int count) {
+                         T* const out = y + p * s.out_channels + o;
+                         for (int e = 0; e < count; ++e)
+                           out[e] =
+                               T(activate(bias ? sums[e] + C(bias[o + e]) : sums[e], epilogue));
+                       });
 }
 
-template <class T>
-void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
+template <class T> void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
   using C = compute_t<T>;
   for (int phase_y = 0; phase_y < std::min(s.stride, s.h); ++phase_y) {
     for (int phase_x = 0; phase_x < std::min(s.stride, s.w); ++phase_x) {
@@ -137,36 +154,43 @@ void conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
           tap_index.push_back(ky * s.kernel + kx);
         }
       }
-      const int grid_h = (s.h - phase_y + s.stride - 1) / s.stride, grid_w = (s.w - phase_x + s.stride - 1) / s.stride;
-      const PatchRows<T> patches{{dy, s.out_h(), s.out_w(), s.out_channels, grid_h, grid_w, 1, taps.data()}};
-      const WeightRows<T> weights{w, s.out_channels, s.in_channels, s.kernel * s.kernel, tap_index.data()};
+      const int grid_h = (s.h - phase_y + s.stride - 1) / s.stride,
+                grid_w = (s.w - phase_x + s.stride - 1) / s.stride;
+      const PatchRows<T> patches{
+          {dy, s.out_h(), s.out_w(), s.out_channels, grid_h, grid_w, 1, taps.data()}};
+      const WeightRows<T> weights{w, s.out_channels, s.in_channels, s.kernel * s.kernel,
+                                  tap_index.data()};
       const std::int64_t depth = static_cast<std::int64_t>(taps.size()) * s.out_channels;
-      blocked::multiply<C>(s.n * grid_h * grid_w, s.in_channels, depth, patches, weights, [&](std::int64_t q, std::int64_t i, const C* sums, int count) {
-        const std::int64_t row = q / grid_w, n = row / grid_h;
-        const std::int64_t y = row % grid_h * s.stride + phase_y, x = q % grid_w * s.stride + phase_x;
-        T* const out = dx + ((n * s.h + y) * s.w + x) * s.in_channels + i;
-        for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
-      });
+      blocked::multiply<C>(s.n * grid_h * grid_w, s.in_channels, depth, patches, weights,
+                           [&](std::int64_t q, std::int64_t i, const C* sums, int count) {
+                             const std::int64_t row = q / grid_w, n = row / grid_h;
+                             const std::int64_t y = row % grid_h * s.stride + phase_y,
+                                                x = q % grid_w * s.stride + phase_x;
+                             T* const out = dx + ((n * s.h + y) * s.w + x) * s.in_channels + i;
+                             for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
+                           });
     }
   }
 }
 
-template <class T>
-void conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+template <class T> void conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
   using C = compute_t<T>;
   const std::vector<Tap> taps = forward_taps(s);
   const std::int64_t columns = static_cast<std::int64_t>(s.kernel) * s.kernel * s.in_channels;
   const blocked::Matrix<T> gradients{dy, 1, s.out_channels};
-  const PatchColumns<T> patches{{x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
-  blocked::multiply<C>(s.out_channels, columns, s.n * s.out_h() * s.out_w(), gradients, patches, [&](std::int64_t o, std::int64_t column, const C* sums, int count) {
-    T* const out = dw + o * columns + column;
-    for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
-  });
+  const PatchColumns<T> patches{
+      {x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
+  blocked::multiply<C>(s.out_channels, columns, s.n * s.out_h() * s.out_w(), gradients, patches,
+                       [&](std::int64_t o, std::int64_t column, const C* sums, int count) {
+                         T* const out = dw + o * columns + column;
+                         for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
+                       });
 }
 
-#define INSTANTIATE(T)                                                                                                       \
-  template void conv_forward(const ConvShape&, const T*, const T*, const T*, T*, const ConvEpilogue&);              \
-  template void conv_backward_data(const ConvShape&, const T*, const T*, T*);                                       \
+#define INSTANTIATE(T)                                                           \
+  template void conv_forward(const ConvShape&, const T*, const T*, const T*, T*, \
+                             const ConvEpilogue&);                               \
+  template void conv_backward_data(const ConvShape&, const T*, const T*, T*);    \
   template void conv_backward_filter(const ConvShape&, const T*, const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(double)

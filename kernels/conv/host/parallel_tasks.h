@@ -12,7 +12,8 @@ template <class F> void parallel_tasks(std::int64_t count, const F& f) {
   job.block = simt::dim3(1, 1, 1);
   job.arguments = &f;
   job.run_blocks = [](const simt::runtime::Job& j, std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i < last; ++i) (*static_cast<const F*>(j.arguments))(static_cast<std::int64_t>(i));
+    for (std::size_t i = first; i < last; ++i)
+      (*static_cast<const F*>(j.arguments))(static_cast<std::int64_t>(i));
   };
   job.kernel = "parallel_tasks";
   simt::runtime::run_grid(job);

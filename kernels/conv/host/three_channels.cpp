@@ -20,7 +20,9 @@
 namespace kernels::thin {
 namespace {
 
-constexpr int outputs = 3, pixels = 4, vectors = 4;  // `pixels` outputs side by side in forward, `vectors` of channels in backward
+constexpr int outputs = 3, pixels = 4,
+              vectors =
+                  4;  // `pixels` outputs side by side in forward, `vectors` of channels in backward
 
 template <int Bytes> struct Simd {
   typedef float Vector __attribute__((vector_size(Bytes), aligned(4), may_alias));
@@ -30,12 +32,16 @@ template <int Bytes> struct Simd {
 // The input pixel under one tap of output (oy, ox), null outside the image.
 const float* under(const ConvShape& s, const float* image, int oy, int ox, int ky, int kx) {
   const int y = oy * s.stride - s.pad_begin + ky, x = ox * s.stride - s.pad_begin + kx;
-  return y < 0 || y >= s.h || x < 0 || x >= s.w ? nullptr : image + (static_cast<std::int64_t>(y) * s.w + x) * s.in_channels;
+  return y < 0 || y >= s.h || x < 0 || x >= s.w
+             ? nullptr
+             : image + (static_cast<std::int64_t>(y) * s.w + x) * s.in_channels;
 }
 
 // One row of outputs.
 template <int Bytes>
-[[gnu::always_inline]] inline void forward_row(const ConvShape& s, const float* image /*[h,w,I]*/, const float* w, const float* zeros /*[I]*/, int oy, float* sums /*[out_w,3]*/) {
+[[gnu::always_inline]] inline void forward_row(const ConvShape& s, const float* image /*[h,w,I]*/,
+                                               const float* w, const float* zeros /*[I]*/, int oy,
+                                               float* sums /*[out_w,3]*/) {
   using Vector = typename Simd<Bytes>::Vector;
   constexpr int lanes = Simd<Bytes>::lanes;
   const int taps = s.kernel * s.kernel;
@@ -56,7 +62,8 @@ template <int Bytes>
           for (int p = 0; p < pixels; ++p) value[p] = *reinterpret_cast<const Vector*>(x[p] + i);
 #pragma GCC unroll 3
           for (int o = 0; o < outputs; ++o) {
-            const Vector weight = *reinterpret_cast<const Vector*>(weights + o * taps * s.in_channels + i);
+            const Vector weight =
+                *reinterpret_cast<const Vector*>(weights + o * taps * s.in_channels + i);
 #pragma GCC unroll 4
             for (int p = 0; p < pixels; ++p) sum[p][o] += value[p] * weight;
           }
@@ -75,12 +82,15 @@ template <int Bytes>
 
 // The filter gradient of one image.
 template <int Bytes>
-[[gnu::always_inline]] inline void filter_image(const ConvShape& s, const float* image /*[h,w,I]*/, const float* dy /*[out_h,out_w,3]*/, float* dw /*[3,K*K,I]*/) {
+[[gnu::always_inline]] inline void filter_image(const ConvShape& s, const float* image /*[h,w,I]*/,
+                                                const float* dy /*[out_h,out_w,3]*/,
+                                                float* dw /*[3,K*K,I]*/) {
   using Vector = typename Simd<Bytes>::Vector;
   constexpr int lanes = Simd<Bytes>::lanes;
   const int taps = s.kernel * s.kernel;
   std::memset(dw, 0, sizeof(float) * static_cast<std::size_t>(outputs * taps * s.in_channels));
-  for (int oy = 0; oy < s.out_h(); ++oy) {  // row by row, so that the image's rows stay in cache for all taps
+  for (int oy = 0; oy < s.out_h();
+       ++oy) {  // row by row, so that the image's rows stay in cache for all taps
     for (int tap = 0; tap < taps; ++tap) {
       const int ky = tap / s.kernel, kx = tap % s.kernel;
       for (int i = 0; i < s.in_channels; i += vectors * lanes) {
@@ -92,7 +102,8 @@ template <int Bytes>
           const float* const gradient = dy + (oy * s.out_w() + ox) * outputs;
           Vector value[vectors];
 #pragma GCC unroll 4
-          for (int v = 0; v < vectors; ++v) value[v] = *reinterpret_cast<const Vector*>(x + i + v * lanes);
+          for (int v = 0; v < vectors; ++v)
+            value[v] = *reinterpret_cast<const Vector*>(x + i + v * lanes);
 #pragma GCC unroll 3
           for (int o = 0; o < outputs; ++o) {
             const float g = gradient[o];
@@ -103,7 +114,8 @@ template <int Bytes>
 #pragma GCC unroll 3
         for (int o = 0; o < outputs; ++o) {
 #pragma GCC unroll 4
-          for (int v = 0; v < vectors; ++v) *reinterpret_cast<Vector*>(out + o * taps * s.in_channels + v * lanes) += sum[o][v];
+          for (int v = 0; v < vectors; ++v)
+            *reinterpret_cast<Vector*>(out + o * taps * s.in_channels + v * lanes) += sum[o][v];
         }
       }
     }
@@ -116,11 +128,14 @@ struct Loops {
   void (*forward)(const ConvShape&, const float*, const float*, const float*, int, float*);
   void (*filter)(const ConvShape&, const float*, const float*, float*);
 };
-#define THIN_LOOPS(name, attribute, bytes)                                                                                                     \
-  attribute void name##_forward(const ConvShape& s, const float* x, const float* w, const float* zeros, int oy, float* sums) {                 \
-    forward_row<bytes>(s, x, w, zeros, oy, sums);                                                                                              \
-  }                                                                                                                                            \
-  attribute void name##_filter(const ConvShape& s, const float* x, const float* dy, float* dw) { filter_image<bytes>(s, x, dy, dw); }          \
+#define THIN_LOOPS(name, attribute, bytes)                                                       \
+  attribute void name##_forward(const ConvShape& s, const float* x, const float* w,              \
+                                const float* zeros, int oy, float* sums) {                       \
+    forward_row<bytes>(s, x, w, zeros, oy, sums);                                                \
+  }                                                                                              \
+  attribute void name##_filter(const ConvShape& s, const float* x, const float* dy, float* dw) { \
+    filter_image<bytes>(s, x, dy, dw);                                                           \
+  }                                                                                              \
   constexpr Loops name{bytes / 4 * vectors, name##_forward, name##_filter};
 #if defined(__x86_64__)
 THIN_LOOPS(avx512, __attribute__((target("avx512f,fma"))), 64)
@@ -148,23 +163,30 @@ float activate(float v, const ConvEpilogue& epilogue) {
 
 }  // namespace
 
-bool offers(const ConvShape& s) { return s.out_channels == outputs && s.in_channels % loops().channel_step == 0; }
+bool offers(const ConvShape& s) {
+  return s.out_channels == outputs && s.in_channels % loops().channel_step == 0;
+}
 
-void conv_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* y, const ConvEpilogue& epilogue) {
+void conv_forward(const ConvShape& s, const float* x, const float* w, const float* bias, float* y,
+                  const ConvEpilogue& epilogue) {
   const Buffer zeros(Device::host, sizeof(float) * static_cast<std::size_t>(s.in_channels));
   std::memset(zeros.data(), 0, zeros.bytes());
   parallel_tasks(s.n * s.out_h(), [&](std::int64_t row) {
     float* const out = y + row * s.out_w() * outputs;
-    loops().forward(s, x + row / s.out_h() * s.h * s.w * s.in_channels, w, zeros.as<float>(), static_cast<int>(row % s.out_h()), out);
-    for (int e = 0; e < s.out_w() * outputs; ++e) out[e] = activate(bias ? out[e] + bias[e % outputs] : out[e], epilogue);
+    loops().forward(s, x + row / s.out_h() * s.h * s.w * s.in_channels, w, zeros.as<float>(),
+                    static_cast<int>(row % s.out_h()), out);
+    for (int e = 0; e < s.out_w() * outputs; ++e)
+      out[e] = activate(bias ? out[e] + bias[e % outputs] : out[e], epilogue);
   });
 }
 
 void conv_backward_filter(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  const std::int64_t size = static_cast<std::int64_t>(outputs) * s.kernel * s.kernel * s.in_channels;
+  const std::int64_t size =
+      static_cast<std::int64_t>(outputs) * s.kernel * s.kernel * s.in_channels;
   const Buffer partial(Device::host, sizeof(float) * static_cast<std::size_t>(s.n * size));
   parallel_tasks(s.n, [&](std::int64_t n) {
-    loops().filter(s, x + n * s.h * s.w * s.in_channels, dy + n * s.out_h() * s.out_w() * outputs, partial.as<float>() + n * size);
+    loops().filter(s, x + n * s.h * s.w * s.in_channels, dy + n * s.out_h() * s.out_w() * outputs,
+                   partial.as<float>() + n * size);
   });
   std::memset(dw, 0, sizeof(float) * static_cast<std::size_t>(size));
   for (std::int64_t n = 0; n < s.n; ++n) {

@@ -4,8 +4,8 @@
 #include <bit>
 
 #include "kernels/conv/host/host_variants.h"
-#include "kernels/core/memory.h"
 #include "kernels/conv/onednn/runtime.h"
+#include "kernels/core/memory.h"
 
 namespace kernels::onednn {
 namespace {
@@ -16,9 +16,24 @@ using dnnl::prop_kind;
 
 enum class Direction { forward, data, filter };
 
-template <class T> PlanCache::Key key(Direction direction, const ConvShape& s, bool bias, const ConvEpilogue& epilogue) {
-  return {static_cast<int>(direction), static_cast<int>(data_type<T>), set_threads(), s.n, s.h, s.w, s.in_channels, s.out_channels, s.kernel, s.stride, s.pad_begin, s.pad_end,
-          bias, static_cast<int>(epilogue.activation), std::bit_cast<std::int32_t>(epilogue.slope)};
+template <class T>
+PlanCache::Key key(Direction direction, const ConvShape& s, bool bias,
+                   const ConvEpilogue& epilogue) {
+  return {static_cast<int>(direction),
+          static_cast<int>(data_type<T>),
+          set_threads(),
+          s.n,
+          s.h,
+          s.w,
+          s.in_channels,
+          s.out_channels,
+          s.kernel,
+          s.stride,
+          s.pad_begin,
+          s.pad_end,
+          bias,
+          static_cast<int>(epilogue.activation),
+          std::bit_cast<std::int32_t>(epilogue.slope)};
 }
 
 // oneDNN names dimensions N,C,H,W and O,I,H,W whatever the layout; the tag says the layout.
@@ -34,21 +49,29 @@ template <class T> Operands operands(const ConvShape& s, bool bias) {
           memory::desc(weights, data_type<T>, Tag::ohwi),
           bias ? memory::desc({s.out_channels}, data_type<T>, Tag::x) : memory::desc(),
           memory::desc({s.n, s.out_channels, s.out_h(), s.out_w()}, data_type<T>, Tag::nhwc),
-          {s.stride, s.stride}, {s.pad_begin, s.pad_begin}, {s.pad_end, s.pad_end}};
+          {s.stride, s.stride},
+          {s.pad_begin, s.pad_begin},
+          {s.pad_end, s.pad_end}};
 }
 
 dnnl::primitive_attr attributes(const ConvEpilogue& epilogue = {}) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops post;
-  if (epilogue.activation == Activation::leaky_relu) post.append_eltwise(1.f, algorithm::eltwise_relu, epilogue.slope, 0.f);
-  if (epilogue.activation == Activation::sigmoid) post.append_eltwise(1.f, algorithm::eltwise_logistic, 0.f, 0.f);
+  if (epilogue.activation == Activation::leaky_relu)
+    post.append_eltwise(1.f, algorithm::eltwise_relu, epilogue.slope, 0.f);
+  if (epilogue.activation == Activation::sigmoid)
+    post.append_eltwise(1.f, algorithm::eltwise_logistic, 0.f, 0.f);
   attr.set_post_ops(post);
   return attr;
 }
 
-dnnl::convolution_forward::primitive_desc forward_desc(const Operands& o, const dnnl::primitive_attr& attr) {
-  return {{prop_kind::forward_training, algorithm::convolution_direct, o.x, o.w, o.bias, o.y, o.strides, o.pad_begin, o.pad_end}, attr, engine()};
+dnnl::convolution_forward::primitive_desc forward_desc(const Operands& o,
+                                                       const dnnl::primitive_attr& attr) {
+  return {{prop_kind::forward_training, algorithm::convolution_direct, o.x, o.w, o.bias, o.y,
+           o.strides, o.pad_begin, o.pad_end},
+          attr,
+          engine()};
 }
 
 PlanCache& cache() {
@@ -78,53 +101,84 @@ dnnl::memory ordered_weights(const Plan& plan, const void* w) {
 }  // namespace
 
 template <class T>
-bool conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& epilogue) {
-  const Plan& plan = cache().find(key<T>(Direction::forward, s, bias != nullptr, epilogue), [&](Plan& p) {
-    const Operands o = operands<T>(s, bias != nullptr);
-    const auto desc = forward_desc(o, attributes(epilogue));
-    p = {.primitive = dnnl::convolution_forward(desc), .x = o.x, .w = desc.weights_desc(), .bias = o.bias, .y = o.y, .plain_w = o.plain_w, .scratchpad = desc.scratchpad_desc(), .reorder = {}};
-    if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
-  });
+bool conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                  const ConvEpilogue& epilogue) {
+  const Plan& plan =
+      cache().find(key<T>(Direction::forward, s, bias != nullptr, epilogue), [&](Plan& p) {
+        const Operands o = operands<T>(s, bias != nullptr);
+        const auto desc = forward_desc(o, attributes(epilogue));
+        p = {.primitive = dnnl::convolution_forward(desc),
+             .x = o.x,
+             .w = desc.weights_desc(),
+             .bias = o.bias,
+             .y = o.y,
+             .plain_w = o.plain_w,
+             .scratchpad = desc.scratchpad_desc(),
+             .reorder = {}};
+        if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
+      });
   if (!plan.usable) return false;
-  Arguments arguments{{DNNL_ARG_SRC, wrap(plan.x, x)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)}, {DNNL_ARG_DST, wrap(plan.y, y)}};
+  Arguments arguments{{DNNL_ARG_SRC, wrap(plan.x, x)},
+                      {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)},
+                      {DNNL_ARG_DST, wrap(plan.y, y)}};
   if (bias) arguments[DNNL_ARG_BIAS] = wrap(plan.bias, bias);
   execute(plan, std::move(arguments));
   return true;
 }
 
-template <class T>
-bool conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
+template <class T> bool conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
   const Plan& plan = cache().find(key<T>(Direction::data, s, false, {}), [&](Plan& p) {
     const Operands o = operands<T>(s, false);
-    const dnnl::convolution_backward_data::primitive_desc desc({algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end}, attributes(), engine(),
-                                                               forward_desc(o, {}));
-    p = {.primitive = dnnl::convolution_backward_data(desc), .x = o.x, .w = desc.weights_desc(), .bias = {}, .y = o.y, .plain_w = o.plain_w, .scratchpad = desc.scratchpad_desc(), .reorder = {}};
+    const dnnl::convolution_backward_data::primitive_desc desc(
+        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
+        attributes(), engine(), forward_desc(o, {}));
+    p = {.primitive = dnnl::convolution_backward_data(desc),
+         .x = o.x,
+         .w = desc.weights_desc(),
+         .bias = {},
+         .y = o.y,
+         .plain_w = o.plain_w,
+         .scratchpad = desc.scratchpad_desc(),
+         .reorder = {}};
     if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
   });
   if (!plan.usable) return false;
-  execute(plan, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dy)}, {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)}, {DNNL_ARG_DIFF_SRC, wrap(plan.x, dx)}});
+  execute(plan, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dy)},
+                 {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)},
+                 {DNNL_ARG_DIFF_SRC, wrap(plan.x, dx)}});
   return true;
 }
 
-template <class T>
-bool conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+template <class T> bool conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
   const Plan& plan = cache().find(key<T>(Direction::filter, s, false, {}), [&](Plan& p) {
     const Operands o = operands<T>(s, false);
-    const dnnl::convolution_backward_weights::primitive_desc desc({algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end}, attributes(), engine(),
-                                                                  forward_desc(o, {}));
-    p = {.primitive = dnnl::convolution_backward_weights(desc), .x = o.x, .w = desc.diff_weights_desc(), .bias = {}, .y = o.y, .plain_w = o.plain_w, .scratchpad = desc.scratchpad_desc(), .reorder = {}};
+    const dnnl::convolution_backward_weights::primitive_desc desc(
+        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
+        attributes(), engine(), forward_desc(o, {}));
+    p = {.primitive = dnnl::convolution_backward_weights(desc),
+         .x = o.x,
+         .w = desc.diff_weights_desc(),
+         .bias = {},
+         .y = o.y,
+         .plain_w = o.plain_w,
+         .scratchpad = desc.scratchpad_desc(),
+         .reorder = {}};
     if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.w, engine(), p.plain_w});
   });
   if (!plan.usable) return false;
-  const dnnl::memory plain = wrap(plan.plain_w, dw), gradient = plan.reorder ? wrap(plan.w, room_for(plan.w.get_size())) : plain;
-  execute(plan, {{DNNL_ARG_SRC, wrap(plan.x, x)}, {DNNL_ARG_DIFF_DST, wrap(plan.y, dy)}, {DNNL_ARG_DIFF_WEIGHTS, gradient}});
+  const dnnl::memory plain = wrap(plan.plain_w, dw),
+                     gradient = plan.reorder ? wrap(plan.w, room_for(plan.w.get_size())) : plain;
+  execute(plan, {{DNNL_ARG_SRC, wrap(plan.x, x)},
+                 {DNNL_ARG_DIFF_DST, wrap(plan.y, dy)},
+                 {DNNL_ARG_DIFF_WEIGHTS, gradient}});
   if (plan.reorder) execute_reorder(plan, gradient, plain);
   return true;
 }
 
-#define INSTANTIATE(T)                                                                                        \
-  template bool conv_forward(const ConvShape&, const T*, const T*, const T*, T*, const ConvEpilogue&);        \
-  template bool conv_backward_data(const ConvShape&, const T*, const T*, T*);                                 \
+#define INSTANTIATE(T)                                                           \
+  template bool conv_forward(const ConvShape&, const T*, const T*, const T*, T*, \
+                             const ConvEpilogue&);                               \
+  template bool conv_backward_data(const ConvShape&, const T*, const T*, T*);    \
   template bool conv_backward_filter(const ConvShape&, const T*, const T*, T*);
 INSTANTIATE(float)
 INSTANTIATE(bf16)

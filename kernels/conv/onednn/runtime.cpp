@@ -1,13 +1,14 @@
 #include <omp.h>
 
-#include "kernels/core/memory.h"
 #include "kernels/conv/onednn/runtime.h"
+#include "kernels/core/memory.h"
 #include "kernels/simt/config.h"
 
 namespace kernels::onednn {
 
 dnnl::engine& engine() {
-  static auto* const cpu = new dnnl::engine(dnnl::engine::kind::cpu, 0);  // never destroyed: other statics may still compute at exit
+  static auto* const cpu = new dnnl::engine(
+      dnnl::engine::kind::cpu, 0);  // never destroyed: other statics may still compute at exit
   return *cpu;
 }
 
@@ -18,7 +19,8 @@ int set_threads() {
 }
 
 bool native_bf16() {
-  static const bool native = (static_cast<int>(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+  static const bool native = (static_cast<int>(dnnl::get_effective_cpu_isa()) &
+                              dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
   return native;
 }
 

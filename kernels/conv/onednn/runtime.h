@@ -14,14 +14,17 @@
 namespace kernels::onednn {
 
 dnnl::engine& engine();
-int set_threads();    // gives oneDNN as many threads as the kernels' worker pool has, and returns that number
-bool native_bf16();   // the CPU multiplies bf16 itself; elsewhere oneDNN would emulate it, slower than float
+int set_threads();  // gives oneDNN as many threads as the kernels' worker pool has, and returns that number
+bool native_bf16();  // the CPU multiplies bf16 itself; elsewhere oneDNN would emulate it, slower than float
 
 template <class T> constexpr dnnl::memory::data_type data_type = dnnl::memory::data_type::f32;
-template <> inline constexpr dnnl::memory::data_type data_type<bf16> = dnnl::memory::data_type::bf16;
+template <>
+inline constexpr dnnl::memory::data_type data_type<bf16> = dnnl::memory::data_type::bf16;
 
 // oneDNN neither owns nor changes the operands that it reads; its interface has one kind of pointer.
-inline dnnl::memory wrap(const dnnl::memory::desc& desc, const void* data) { return dnnl::memory(desc, engine(), const_cast<void*>(data)); }
+inline dnnl::memory wrap(const dnnl::memory::desc& desc, const void* data) {
+  return dnnl::memory(desc, engine(), const_cast<void*>(data));
+}
 
 // A primitive and the layouts of its operands. Only the weights of a convolution may differ from the caller's plain layout.
 struct Plan {
@@ -44,7 +47,9 @@ class PlanCache {
         make(*made);
         made->usable = true;
       } catch (const dnnl::error& e) {
-        if (e.status != dnnl_unimplemented) throw Error(ErrorKind::failure, std::string("oneDNN: cannot make a primitive: ") + e.what());
+        if (e.status != dnnl_unimplemented)
+          throw Error(ErrorKind::failure,
+                      std::string("oneDNN: cannot make a primitive: ") + e.what());
       }
       plan = std::move(made);
     }

@@ -39,12 +39,12 @@ ContestResult choose_fastest(Contest& contest, const ContestLimits& limits) {
       result.medians[i] = measure(contest, i, best, limits);
       timed.push_back(i);
       if (best < 0 || result.medians[i] < best) best = result.medians[i];
-    } catch (const Error&) {
-      ++result.failed;
-    }
+    } catch (const Error&) { ++result.failed; }
   }
   // Stable: of two that are as fast, the one that the heuristics put first.
-  std::stable_sort(timed.begin(), timed.end(), [&](std::size_t a, std::size_t b) { return result.medians[a] < result.medians[b]; });
+  std::stable_sort(timed.begin(), timed.end(), [&](std::size_t a, std::size_t b) {
+    return result.medians[a] < result.medians[b];
+  });
   for (const std::size_t i : timed) {
     try {
       if (contest.repeats(i)) {
@@ -53,9 +53,7 @@ ContestResult choose_fastest(Contest& contest, const ContestLimits& limits) {
         break;
       }
       ++result.not_repeatable;
-    } catch (const Error&) {
-      ++result.failed;
-    }
+    } catch (const Error&) { ++result.failed; }
   }
   return result;
 }

@@ -11,23 +11,25 @@ namespace kernels {
 class Contest {
  public:
   virtual ~Contest() = default;
-  virtual std::size_t size() const = 0;               // candidates, the likeliest first
-  virtual bool prepare(std::size_t candidate) = 0;    // builds it; false where that is not possible
-  virtual double run(std::size_t candidate) = 0;      // once, caches cold; milliseconds
-  virtual bool repeats(std::size_t candidate) = 0;    // two runs give the same bits
-  virtual double elapsed_ms() = 0;                    // of wall time since the contest began
+  virtual std::size_t size() const = 0;             // candidates, the likeliest first
+  virtual bool prepare(std::size_t candidate) = 0;  // builds it; false where that is not possible
+  virtual double run(std::size_t candidate) = 0;    // once, caches cold; milliseconds
+  virtual bool repeats(std::size_t candidate) = 0;  // two runs give the same bits
+  virtual double elapsed_ms() = 0;                  // of wall time since the contest began
 };
 
 struct ContestLimits {
-  int runs = 5;               // timed runs per candidate; their median counts. One more goes before, untimed
-  double hopeless = 1.5;      // a candidate whose first run takes so many times the best median gets no further runs
-  double budget_ms = 3000;    // no further candidate is begun after that; one that works is found in any case
+  int runs = 5;  // timed runs per candidate; their median counts. One more goes before, untimed
+  double hopeless =
+      1.5;  // a candidate whose first run takes so many times the best median gets no further runs
+  double budget_ms =
+      3000;  // no further candidate is begun after that; one that works is found in any case
 };
 
 struct ContestResult {
   std::optional<std::size_t> winner;
-  double ms = 0;                      // the winner's median
-  std::vector<double> medians;        // per candidate; negative where it was not timed
+  double ms = 0;                // the winner's median
+  std::vector<double> medians;  // per candidate; negative where it was not timed
   int unavailable = 0, failed = 0, not_repeatable = 0, not_begun = 0;  // what became of the others
 };
 

@@ -3,33 +3,48 @@
 // Bytes moved beyond the convolution's own: each copy is written once and read once.
 #pragma once
 #include "kernels/conv/plans/problem.h"
-#include "kernels/layout.h"
 #include "kernels/core/memory.h"
+#include "kernels/layout.h"
 
 namespace kernels {
 
 // Pads the inputs of the direction, calls inner(x, w, bias, y) with operands of the shape `padded`, and cuts its result out of
 // the padded one into y (forward), x (data) or w (filter). bias may be null. Operands whose channels fit are passed as they are.
 template <class D, class T, class Inner>
-void conv_through_padded(cudnn::Direction direction, Stream& stream, const ConvShape& s, const ConvShape& padded, const T* x, const T* w, const T* bias, const T* y, Inner&& inner) {
+void conv_through_padded(cudnn::Direction direction, Stream& stream, const ConvShape& s,
+                         const ConvShape& padded, const T* x, const T* w, const T* bias, const T* y,
+                         Inner&& inner) {
   using cudnn::Direction;
-  const bool pads_in = padded.in_channels != s.in_channels, pads_out = padded.out_channels != s.out_channels;
-  const std::int64_t in = s.in_channels, wide_in = padded.in_channels, out = s.out_channels, wide_out = padded.out_channels;
-  const std::int64_t x_rows = s.n * s.h * s.w, y_rows = s.n * s.out_h() * s.out_w(), w_rows = out * s.kernel * s.kernel, wide_w_rows = wide_out * s.kernel * s.kernel;
-  const auto room = [&](bool needed, std::int64_t values) { return Buffer(stream.device(), needed ? sizeof(T) * static_cast<std::size_t>(values) : 0); };
-  const Buffer wide_x = room(pads_in, x_rows * wide_in), wide_w = room(true, wide_w_rows * wide_in), wide_y = room(pads_out, y_rows * wide_out), wide_bias = room(bias != nullptr, wide_out);
+  const bool pads_in = padded.in_channels != s.in_channels,
+             pads_out = padded.out_channels != s.out_channels;
+  const std::int64_t in = s.in_channels, wide_in = padded.in_channels, out = s.out_channels,
+                     wide_out = padded.out_channels;
+  const std::int64_t x_rows = s.n * s.h * s.w, y_rows = s.n * s.out_h() * s.out_w(),
+                     w_rows = out * s.kernel * s.kernel,
+                     wide_w_rows = wide_out * s.kernel * s.kernel;
+  const auto room = [&](bool needed, std::int64_t values) {
+    return Buffer(stream.device(), needed ? sizeof(T) * static_cast<std::size_t>(values) : 0);
+  };
+  const Buffer wide_x = room(pads_in, x_rows * wide_in), wide_w = room(true, wide_w_rows * wide_in),
+               wide_y = room(pads_out, y_rows * wide_out),
+               wide_bias = room(bias != nullptr, wide_out);
 
-  if (direction != Direction::data && pads_in) pad_columns<D, T>(stream, x, wide_x.as<T>(), x_rows, in, wide_in);
-  if (direction != Direction::forward && pads_out) pad_columns<D, T>(stream, y, wide_y.as<T>(), y_rows, out, wide_out);
+  if (direction != Direction::data && pads_in)
+    pad_columns<D, T>(stream, x, wide_x.as<T>(), x_rows, in, wide_in);
+  if (direction != Direction::forward && pads_out)
+    pad_columns<D, T>(stream, y, wide_y.as<T>(), y_rows, out, wide_out);
   if (direction != Direction::filter) {
     pad_columns<D, T>(stream, w, wide_w.as<T>(), w_rows, in, wide_in);
-    fill_zero(stream, wide_w.as<T>() + w_rows * wide_in, sizeof(T) * static_cast<std::size_t>((wide_w_rows - w_rows) * wide_in));
+    fill_zero(stream, wide_w.as<T>() + w_rows * wide_in,
+              sizeof(T) * static_cast<std::size_t>((wide_w_rows - w_rows) * wide_in));
   }
   if (bias) pad_columns<D, T>(stream, bias, wide_bias.as<T>(), 1, out, wide_out);
 
-  inner(pads_in ? wide_x.as<const T>() : x, wide_w.as<const T>(), wide_bias.as<const T>(), pads_out ? wide_y.as<const T>() : y);
+  inner(pads_in ? wide_x.as<const T>() : x, wide_w.as<const T>(), wide_bias.as<const T>(),
+        pads_out ? wide_y.as<const T>() : y);
 
-  const auto cut = [&](const Buffer& wide, std::int64_t pitch, const T* result, std::int64_t rows, std::int64_t columns) {
+  const auto cut = [&](const Buffer& wide, std::int64_t pitch, const T* result, std::int64_t rows,
+                       std::int64_t columns) {
     copy_columns<D, T>(stream, wide.as<T>(), pitch, const_cast<T*>(result), columns, rows, columns);
   };
   if (direction == Direction::forward && pads_out) cut(wide_y, wide_out, y, y_rows, out);

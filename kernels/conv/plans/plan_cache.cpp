@@ -39,13 +39,18 @@ template <class T> bool number(std::string_view text, T& value) {
 std::optional<CachedPlan> parse(std::string_view text) {
   CachedPlan plan;
   int padded = 0, fused = 0;
-  if (!number(word(text), padded) || !number(word(text), fused) || !number(word(text), plan.engine.index) || !number(word(text), plan.ms)) return std::nullopt;
-  if ((padded | fused) >> 1 || plan.engine.index < 0 || !std::isfinite(plan.ms)) return std::nullopt;
+  if (!number(word(text), padded) || !number(word(text), fused) ||
+      !number(word(text), plan.engine.index) || !number(word(text), plan.ms))
+    return std::nullopt;
+  if ((padded | fused) >> 1 || plan.engine.index < 0 || !std::isfinite(plan.ms))
+    return std::nullopt;
   plan.way = {padded == 1, fused == 1};
   for (std::string_view knob = word(text); !knob.empty(); knob = word(text)) {
     const std::size_t colon = knob.find(':');
     std::int64_t type = 0, value = 0;
-    if (colon == knob.npos || !number(knob.substr(0, colon), type) || !number(knob.substr(colon + 1), value)) return std::nullopt;
+    if (colon == knob.npos || !number(knob.substr(0, colon), type) ||
+        !number(knob.substr(colon + 1), value))
+      return std::nullopt;
     plan.engine.knobs.emplace_back(type, value);
   }
   if (plan.engine.knobs.size() > kMostKnobs) return std::nullopt;
@@ -53,7 +58,8 @@ std::optional<CachedPlan> parse(std::string_view text) {
 }
 
 std::string line(const std::string& key, const CachedPlan& plan) {
-  std::string text = fmt::format("{}\t{:d} {:d} {} {:.4f}", key, plan.way.padded, plan.way.fused, plan.engine.index, plan.ms);
+  std::string text = fmt::format("{}\t{:d} {:d} {} {:.4f}", key, plan.way.padded, plan.way.fused,
+                                 plan.engine.index, plan.ms);
   for (const auto& [type, value] : plan.engine.knobs) text += fmt::format(" {}:{}", type, value);
   return text + "\n";
 }
@@ -61,8 +67,11 @@ std::string line(const std::string& key, const CachedPlan& plan) {
 // Holds the lock that writers share, or not, where it is not to be had soon.
 class WriteLock {
  public:
-  explicit WriteLock(const fs::path& file) : fd_(::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
-    if (fd_ < 0) throw fs::filesystem_error("cannot open", file, std::error_code(errno, std::generic_category()));
+  explicit WriteLock(const fs::path& file)
+      : fd_(::open(file.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
+    if (fd_ < 0)
+      throw fs::filesystem_error("cannot open", file,
+                                 std::error_code(errno, std::generic_category()));
     for (int i = 0; i < 100 && !held_; ++i) {
       held_ = ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
       if (!held_) std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -80,23 +89,32 @@ class WriteLock {
 
 }  // namespace
 
-PlanCache::PlanCache(fs::path file, Notice notice) : file_(std::move(file)), notice_(std::move(notice)) {
-  if (!notice_) notice_ = [](const std::string& message) { std::fprintf(stderr, "doppel: %s\n", message.c_str()); };
+PlanCache::PlanCache(fs::path file, Notice notice)
+    : file_(std::move(file)), notice_(std::move(notice)) {
+  if (!notice_)
+    notice_ = [](const std::string& message) {
+      std::fprintf(stderr, "doppel: %s\n", message.c_str());
+    };
   plans_ = read(notice_);
 }
 
 fs::path PlanCache::default_file() {
   constexpr const char* name = "cudnn-plans.txt";
-  if (const char* own = std::getenv("DOPPEL_CACHE_DIR")) return *own ? fs::path(own) / name : fs::path();
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) return fs::path(cache) / "doppel" / name;
-  if (const char* home = std::getenv("HOME"); home && *home) return fs::path(home) / ".cache" / "doppel" / name;
+  if (const char* own = std::getenv("DOPPEL_CACHE_DIR"))
+    return *own ? fs::path(own) / name : fs::path();
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
+    return fs::path(cache) / "doppel" / name;
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return fs::path(home) / ".cache" / "doppel" / name;
   return {};
 }
 
 std::string PlanCache::make_key(const cudnn::Problem& wanted, const Machine& machine) {
-  std::string key = fmt::format("{} | sm_{} x {} | cudnn {} | driver {} | {}", machine.card, machine.compute_capability, machine.multiprocessors, machine.cudnn_version,
-                                machine.driver, wanted.key());
-  std::replace_if(key.begin(), key.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  std::string key = fmt::format("{} | sm_{} x {} | cudnn {} | driver {} | {}", machine.card,
+                                machine.compute_capability, machine.multiprocessors,
+                                machine.cudnn_version, machine.driver, wanted.key());
+  std::replace_if(
+      key.begin(), key.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   return key;
 }
 
@@ -104,18 +122,25 @@ PlanCache::Plans PlanCache::read(const Notice& notice) const {
   std::error_code error;
   if (file_.empty() || !fs::exists(file_, error)) return {};
   const auto damaged = [&](const std::string& what) {
-    notice(fmt::format("{} {}; it is ignored and will be rewritten. Plans are measured again, which takes up to a minute", file_.string(), what));
+    notice(
+        fmt::format("{} {}; it is ignored and will be rewritten. Plans are measured again, which "
+                    "takes up to a minute",
+                    file_.string(), what));
   };
-  if (!fs::is_regular_file(file_, error) || fs::file_size(file_, error) > kLargestFile || error) return damaged("is not a file of cuDNN plans"), Plans{};
+  if (!fs::is_regular_file(file_, error) || fs::file_size(file_, error) > kLargestFile || error)
+    return damaged("is not a file of cuDNN plans"), Plans{};
   std::ifstream in(file_);
   std::string text;
-  if (!std::getline(in, text) || text != kFormat) return damaged("is not a file of cuDNN plans"), Plans{};
+  if (!std::getline(in, text) || text != kFormat)
+    return damaged("is not a file of cuDNN plans"), Plans{};
   Plans plans;
   std::size_t bad = 0;
   while (std::getline(in, text)) {
     const std::size_t tab = text.find('\t');
-    const auto plan = tab == text.npos ? std::nullopt : parse(std::string_view(text).substr(tab + 1));
-    if (plan && !in.eof()) plans[text.substr(0, tab)] = *plan;  // a last line without its end was cut off
+    const auto plan =
+        tab == text.npos ? std::nullopt : parse(std::string_view(text).substr(tab + 1));
+    if (plan && !in.eof())
+      plans[text.substr(0, tab)] = *plan;  // a last line without its end was cut off
     else ++bad;
   }
   if (bad > 0) damaged(fmt::format("has {} damaged line{}", bad, bad == 1 ? "" : "s"));
@@ -149,13 +174,18 @@ void PlanCache::store(const std::string& key, const CachedPlan& plan) {
   try {
     fs::create_directories(file_.parent_path());
     const WriteLock lock(file_.string() + ".lock");
-    if (!lock.held()) return;  // another process writes for long: the next store brings this plan too
-    Plans merged = read([](const std::string&) {});  // what is wrong with it was said when it was first read
+    if (!lock.held())
+      return;  // another process writes for long: the next store brings this plan too
+    Plans merged =
+        read([](const std::string&) {});  // what is wrong with it was said when it was first read
     for (const auto& [k, p] : plans_) merged[k] = p;
     write(merged);
   } catch (const fs::filesystem_error& e) {
     write_failed_ = true;
-    notice_(fmt::format("cannot keep cuDNN plans in {}: {}. The next start measures them again; set DOPPEL_CACHE_DIR to a folder that can be written", file_.string(), e.code().message()));
+    notice_(
+        fmt::format("cannot keep cuDNN plans in {}: {}. The next start measures them again; set "
+                    "DOPPEL_CACHE_DIR to a folder that can be written",
+                    file_.string(), e.code().message()));
   }
 }
 

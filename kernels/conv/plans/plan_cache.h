@@ -17,7 +17,7 @@ namespace kernels {
 struct CachedPlan {
   cudnn::Way way;
   cudnn::Engine engine;
-  double ms = 0;              // as measured, of the whole way; for people who read the file
+  double ms = 0;  // as measured, of the whole way; for people who read the file
   bool operator==(const CachedPlan&) const = default;
 };
 
@@ -36,7 +36,12 @@ class PlanCache {
   void store(const std::string& key, const CachedPlan& plan);
 
   // Everything that a plan depends on.
-  struct Machine { std::string card; int compute_capability, multiprocessors; std::size_t cudnn_version; std::string driver; };
+  struct Machine {
+    std::string card;
+    int compute_capability, multiprocessors;
+    std::size_t cudnn_version;
+    std::string driver;
+  };
   static std::string make_key(const cudnn::Problem& wanted, const Machine&);
 
  private:

@@ -23,15 +23,21 @@ const char* name(Number number) {
 }
 int size_of(Number number) { return number == Number::bf16 || number == Number::f16 ? 2 : 4; }
 bool has_matrix_units(Number number, int compute_capability) {
-  return number == Number::f16 ? compute_capability >= 75 : number != Number::f32 && compute_capability >= 80;
+  return number == Number::f16 ? compute_capability >= 75
+                               : number != Number::f32 && compute_capability >= 80;
 }
 
-std::string Problem::str() const { return fmt::format("{} {} {}{}", shape.str(), name(direction), name(number), fused ? " fused" : ""); }
+std::string Problem::str() const {
+  return fmt::format("{} {} {}{}", shape.str(), name(direction), name(number),
+                     fused ? " fused" : "");
+}
 
 std::string Problem::key() const {
   const ConvShape& s = shape;
-  return fmt::format("{} {} {} {} {} {} {} {} {} | {} | {} | {}{} {} {:08x} | {}", s.n, s.h, s.w, s.in_channels, s.out_channels, s.kernel, s.stride, s.pad_begin, s.pad_end,
-                     name(direction), name(number), fused ? "fused " : "", bias ? "bias" : "plain", static_cast<int>(activation), std::bit_cast<std::uint32_t>(slope), alignment);
+  return fmt::format("{} {} {} {} {} {} {} {} {} | {} | {} | {}{} {} {:08x} | {}", s.n, s.h, s.w,
+                     s.in_channels, s.out_channels, s.kernel, s.stride, s.pad_begin, s.pad_end,
+                     name(direction), name(number), fused ? "fused " : "", bias ? "bias" : "plain",
+                     static_cast<int>(activation), std::bit_cast<std::uint32_t>(slope), alignment);
 }
 
 ConvShape padded_channels(const ConvShape& s, Number number) {
@@ -47,7 +53,9 @@ std::int64_t padded_bytes(const ConvShape& s, Direction direction, Number number
   if (!in && !out) return 0;
   std::int64_t values = std::int64_t{p.out_channels} * p.kernel * p.kernel * p.in_channels;
   if (in) values += p.n * p.h * p.w * p.in_channels;
-  if (out) values += p.n * p.out_h() * p.out_w() * p.out_channels + (direction == Direction::forward ? p.out_channels : 0);
+  if (out)
+    values += p.n * p.out_h() * p.out_w() * p.out_channels +
+              (direction == Direction::forward ? p.out_channels : 0);
   return values * size_of(number);
 }
 
@@ -55,7 +63,9 @@ std::vector<Way> ways(const Problem& wanted, int compute_capability) {
   const std::int64_t copies = padded_bytes(wanted.shape, wanted.direction, wanted.number);
   const bool can_pad = copies > 0 && copies <= workspace_cap;
   // Strict float has only slow engines with the epilogue inside.
-  const bool can_fuse = wanted.direction == Direction::forward && (wanted.bias || wanted.activation != Activation::none) && wanted.number != Number::f32;
+  const bool can_fuse = wanted.direction == Direction::forward &&
+                        (wanted.bias || wanted.activation != Activation::none) &&
+                        wanted.number != Number::f32;
   // Channels in plenty make a large convolution, for which the right kernel is worth the copies; of a few, cuDNN makes its own.
   const int fewest = std::min(wanted.shape.in_channels, wanted.shape.out_channels);
   const bool pad_first = can_pad && fewest > 16;

@@ -15,24 +15,30 @@
 namespace kernels::cudnn {
 
 enum class Direction : std::uint8_t { forward, data, filter };
-enum class Number : std::uint8_t { f32, tf32, bf16, f16 };  // f32 is strict: no engine that rounds its inputs
+enum class Number : std::uint8_t {
+  f32,
+  tf32,
+  bf16,
+  f16
+};  // f32 is strict: no engine that rounds its inputs
 const char* name(Direction);
 const char* name(Number);
-int size_of(Number);                                       // bytes in memory
-bool has_matrix_units(Number, int compute_capability);     // 75 for sm_75. bf16 and tf32 came with sm_80
+int size_of(Number);  // bytes in memory
+bool has_matrix_units(Number,
+                      int compute_capability);  // 75 for sm_75. bf16 and tf32 came with sm_80
 
 // What a plan is made for.
 struct Problem {
   ConvShape shape;
   Direction direction = Direction::forward;
   Number number = Number::f32;
-  bool fused = false;         // forward: bias and activation inside the same kernel
+  bool fused = false;  // forward: bias and activation inside the same kernel
   bool bias = false;
   Activation activation = Activation::none;
   float slope = 0.f;
-  int alignment = 16;         // bytes that every operand's address is a multiple of
-  std::string str() const;    // for messages
-  std::string key() const;    // every field, for the cache on disk
+  int alignment = 16;       // bytes that every operand's address is a multiple of
+  std::string str() const;  // for messages
+  std::string key() const;  // every field, for the cache on disk
   auto operator<=>(const Problem&) const = default;
 };
 
@@ -44,17 +50,18 @@ inline constexpr std::int64_t workspace_cap = 256ll << 20;
 // falls back to slow kernels or pads inside its workspace. We can pad ourselves: copies of the operands with zero channels added.
 // Zero channels of x meet zero weights, and the output channels that they make are dropped: the result is that of the
 // convolution asked for.
-ConvShape padded_channels(const ConvShape&, Number);          // both channel counts rounded up to 16 bytes
-std::int64_t padded_bytes(const ConvShape&, Direction, Number);  // of the copies; 0 where nothing needs padding
+ConvShape padded_channels(const ConvShape&, Number);  // both channel counts rounded up to 16 bytes
+std::int64_t padded_bytes(const ConvShape&, Direction,
+                          Number);  // of the copies; 0 where nothing needs padding
 
 struct Way {
-  bool padded = false;        // through zero-padded copies
-  bool fused = false;         // bias and activation in cuDNN's kernel, not in one of ours after it
+  bool padded = false;  // through zero-padded copies
+  bool fused = false;   // bias and activation in cuDNN's kernel, not in one of ours after it
   bool operator==(const Way&) const = default;
 };
 // The ways that are worth trying, the likeliest first. `wanted`: bias and activation set as the caller of the seam wants them.
 std::vector<Way> ways(const Problem& wanted, int compute_capability);
-Problem graph_of(const Problem& wanted, Way);                 // what cuDNN is asked for on that way
+Problem graph_of(const Problem& wanted, Way);  // what cuDNN is asked for on that way
 
 // How many of the engines that can be built are measured on each way; fewer of those with bias and activation inside, which are
 // compiled when they are built, about a second each.
@@ -62,8 +69,8 @@ inline constexpr std::size_t engines_measured = 10, fused_engines_measured = 3;
 
 // One of cuDNN's kernels with all its settings; enough to build the plan again.
 struct Engine {
-  std::int64_t index = -1;                                    // cuDNN's number of it
-  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;   // type and value
+  std::int64_t index = -1;                                   // cuDNN's number of it
+  std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type and value
   bool operator==(const Engine&) const = default;
 };
 
@@ -80,8 +87,11 @@ struct PlanReport {
 };
 
 // For the device that the JSON text describes (cuDNN's DEVICEPROP descriptor, cuDNN 9.8 or newer). Plans are made and dropped.
-PlanReport plan_for_described_device(const Problem&, const std::string& device_json);                // the first acceptable engine
-PlanReport plan_for_described_device(const Problem&, const std::string& device_json, const Engine&); // of that engine
-std::vector<Engine> engines_for_described_device(const Problem&, const std::string& device_json, bool fallback);  // that we accept, best first
+PlanReport plan_for_described_device(
+    const Problem&, const std::string& device_json);  // the first acceptable engine
+PlanReport plan_for_described_device(const Problem&, const std::string& device_json,
+                                     const Engine&);  // of that engine
+std::vector<Engine> engines_for_described_device(const Problem&, const std::string& device_json,
+                                                 bool fallback);  // that we accept, best first
 
 }  // namespace kernels::cudnn

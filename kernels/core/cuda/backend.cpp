@@ -10,7 +10,9 @@ namespace kernels::cuda {
 
 namespace {
 
-std::string version(int v) { return v > 0 ? fmt::format("{}.{}", v / 1000, v % 1000 / 10) : "none"; }
+std::string version(int v) {
+  return v > 0 ? fmt::format("{}.{}", v / 1000, v % 1000 / 10) : "none";
+}
 
 cudaStream_t raw(void* stream) { return static_cast<cudaStream_t>(stream); }
 
@@ -19,7 +21,7 @@ CudaReport ask() {
   report.built = true;
   int driver = 0, runtime = 0, devices = 0;
   cudaRuntimeGetVersion(&runtime);
-  cudaDriverGetVersion(&driver);   // 0 where there is no driver
+  cudaDriverGetVersion(&driver);  // 0 where there is no driver
   report.runtime = version(runtime);
   report.driver = version(driver);
   if (driver == 0) {
@@ -28,7 +30,9 @@ CudaReport ask() {
   }
   const cudaError_t error = cudaGetDeviceCount(&devices);
   if (error == cudaErrorInsufficientDriver) {
-    report.reason = fmt::format("the NVIDIA driver is too old: it knows CUDA {}, this program needs {}", report.driver, report.runtime);
+    report.reason =
+        fmt::format("the NVIDIA driver is too old: it knows CUDA {}, this program needs {}",
+                    report.driver, report.runtime);
   } else if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0)) {
     report.reason = "a driver is installed, but it shows no GPU (CUDA_VISIBLE_DEVICES may hide it)";
   } else if (error != cudaSuccess) {
@@ -42,10 +46,13 @@ CudaReport ask() {
       report.compute_capability = properties.major * 10 + properties.minor;
       report.memory_bytes = properties.totalGlobalMem;
       report.available = report.compute_capability >= 75;
-      if (!report.available) report.reason = fmt::format("{} has compute capability {}.{}; 7.5 is the oldest this program supports", properties.name, properties.major, properties.minor);
+      if (!report.available)
+        report.reason =
+            fmt::format("{} has compute capability {}.{}; 7.5 is the oldest this program supports",
+                        properties.name, properties.major, properties.minor);
     }
   }
-  cudaGetLastError();   // what the probe met is no later call's fault
+  cudaGetLastError();  // what the probe met is no later call's fault
   return report;
 }
 
@@ -72,7 +79,10 @@ bool capturing(void* stream) {
   return status != cudaStreamCaptureStatusNone;
 }
 
-void begin_capture(void* stream) { check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal), "beginning a graph capture"); }
+void begin_capture(void* stream) {
+  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal),
+        "beginning a graph capture");
+}
 
 void* end_capture(void* stream, std::size_t& nodes) {
   cudaGraph_t graph = nullptr;
@@ -93,17 +103,21 @@ void abandon_capture(void* stream) noexcept {
   cudaGetLastError();
 }
 
-void launch_graph(void* graph, void* stream) { check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), raw(stream)), "launching a graph"); }
-void destroy_graph(void* graph) noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+void launch_graph(void* graph, void* stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), raw(stream)), "launching a graph");
+}
+void destroy_graph(void* graph) noexcept {
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
 
 // --- memory and copies
 
 void* allocate(std::size_t bytes) {
-  Stream::of(Device::cuda);   // throws with the reason where there is no GPU
+  Stream::of(Device::cuda);  // throws with the reason where there is no GPU
   void* block = nullptr;
   const cudaError_t error = cudaMalloc(&block, bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();   // the caller frees what it can and asks again
+    cudaGetLastError();  // the caller frees what it can and asks again
     return nullptr;
   }
   check(error, "cudaMalloc");
@@ -114,7 +128,7 @@ void* allocate(std::size_t bytes) {
 void free(void* block) noexcept { cudaFree(block); }
 
 std::size_t free_memory() {
-  Stream::of(Device::cuda);   // the context takes its part first
+  Stream::of(Device::cuda);  // the context takes its part first
   std::size_t free_bytes = 0, total = 0;
   check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
   return free_bytes;
@@ -123,7 +137,8 @@ std::size_t free_memory() {
 void* allocate_pinned(std::size_t bytes) {
   Stream::of(Device::cuda);
   void* block = nullptr;
-  const cudaError_t error = cudaHostAlloc(&block, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
+  const cudaError_t error =
+      cudaHostAlloc(&block, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     return nullptr;
@@ -136,8 +151,10 @@ void free_pinned(void* block) noexcept { cudaFreeHost(block); }
 void copy(void* destination, const void* source, std::size_t bytes, Direction direction) {
   Stream& stream = Stream::of(Device::cuda);
   const cudaMemcpyKind kind = direction == Direction::to_device ? cudaMemcpyHostToDevice
-                              : direction == Direction::to_host ? cudaMemcpyDeviceToHost : cudaMemcpyDeviceToDevice;
-  check(cudaMemcpyAsync(destination, source, bytes, kind, static_cast<cudaStream_t>(stream.raw())), "cudaMemcpyAsync");
+                              : direction == Direction::to_host ? cudaMemcpyDeviceToHost
+                                                                : cudaMemcpyDeviceToDevice;
+  check(cudaMemcpyAsync(destination, source, bytes, kind, static_cast<cudaStream_t>(stream.raw())),
+        "cudaMemcpyAsync");
   if (direction == Direction::to_host) stream.synchronize();
 }
 
@@ -152,8 +169,10 @@ namespace simt::runtime {
 void check_launch(const char* kernel, dim3 grid, dim3 block) {
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return;
-  throw kernels::Error(kernels::ErrorKind::failure, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x, grid.y, grid.z,
-                                                                block.x, block.y, block.z, cudaGetErrorString(error)));
+  throw kernels::Error(
+      kernels::ErrorKind::failure,
+      fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x,
+                  grid.y, grid.z, block.x, block.y, block.z, cudaGetErrorString(error)));
 }
 
 }  // namespace simt::runtime

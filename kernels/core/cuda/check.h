@@ -10,8 +10,10 @@ namespace kernels::cuda {
 
 inline void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
-  const ErrorKind kind = error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
-  throw Error(kind, std::string(what) + " failed: " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
+  const ErrorKind kind =
+      error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
+  throw Error(kind, std::string(what) + " failed: " + cudaGetErrorString(error) + " (" +
+                        cudaGetErrorName(error) + ")");
 }
 
 }  // namespace kernels::cuda

@@ -4,7 +4,8 @@
 namespace kernels::cuda {
 
 namespace {
-constexpr const char* reason = "this build of doppel has no GPU code (it was compiled without nvcc)";
+constexpr const char* reason =
+    "this build of doppel has no GPU code (it was compiled without nvcc)";
 [[noreturn]] void refuse() { throw Error(ErrorKind::device, reason); }
 }  // namespace
 

@@ -1,13 +1,13 @@
 // Two programs in turn: the statistics against definitions and made-up noise, the protocol against programs of a few lines of shell.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <unistd.h>
 
 #include "bench/ab/ab.h"
 #include "kernels/core/error.h"
@@ -22,7 +22,7 @@ using namespace bench;
 TEST(Centre, IsTheMedianOfAllMeans) {
   const Centre c = centre({1, 2, 4}, 1);  // means 1 1.5 2 2.5 3 4
   EXPECT_DOUBLE_EQ(c.middle, 2.25);
-  EXPECT_DOUBLE_EQ(c.low, 1.5);           // 3 - 1 x 1.87 means beyond each bound: one
+  EXPECT_DOUBLE_EQ(c.low, 1.5);  // 3 - 1 x 1.87 means beyond each bound: one
   EXPECT_DOUBLE_EQ(c.high, 3);
   EXPECT_TRUE(std::isinf(centre({1, 2, 4}, 2).low));
   EXPECT_TRUE(std::isinf(centre({}, 1).high));
@@ -32,9 +32,11 @@ TEST(Centre, IsTheMedianOfAllMeans) {
 // Wilcoxon's statistic as the books have it: |values - c| are ranked, and the ranks of those above c are added.
 double signed_rank_sum(std::vector<double> values, double c) {
   for (double& v : values) v -= c;
-  std::sort(values.begin(), values.end(), [](double a, double b) { return std::fabs(a) < std::fabs(b); });
+  std::sort(values.begin(), values.end(),
+            [](double a, double b) { return std::fabs(a) < std::fabs(b); });
   double sum = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) sum += values[i] > 0 ? static_cast<double>(i + 1) : 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    sum += values[i] > 0 ? static_cast<double>(i + 1) : 0.0;
   return sum;
 }
 
@@ -43,10 +45,13 @@ TEST(Centre, BoundsAreWhereTheSignedRanksChangeTheirMind) {
   std::normal_distribution<double> normal;
   std::vector<double> values(20);
   for (double& v : values) v = normal(random);
-  const double n = 20, expected = n * (n + 1) / 4, deviation = std::sqrt(n * (n + 1) * (2 * n + 1) / 24);
+  const double n = 20, expected = n * (n + 1) / 4,
+               deviation = std::sqrt(n * (n + 1) * (2 * n + 1) / 24);
   for (const double z : {1.0, 2.0, 3.0}) {
     const Centre c = centre(values, z);
-    const auto surprise = [&](double at) { return std::fabs(signed_rank_sum(values, at) - expected) / deviation; };
+    const auto surprise = [&](double at) {
+      return std::fabs(signed_rank_sum(values, at) - expected) / deviation;
+    };
     EXPECT_GE(surprise(c.low - 1e-9), z);
     EXPECT_LT(surprise(c.low + 1e-9), z);
     EXPECT_GE(surprise(c.high + 1e-9), z);
@@ -75,7 +80,10 @@ TEST(Centre, NormalQuantiles) {
 
 // Pairs like those of a shared machine: ratios of neighbours scatter by 10 %, some rows far more; one timing in twenty is up to four times as
 // long, on either side; and each life of a process is 1.5 % lucky or unlucky.
-struct Verdicts { int slower = 0, faster = 0, equal = 0, open = 0, changed_found = 0; double pairs = 0; };
+struct Verdicts {
+  int slower = 0, faster = 0, equal = 0, open = 0, changed_found = 0;
+  double pairs = 0;
+};
 Verdicts made_up_turns(std::mt19937& random, int rows, int changed, double factor) {
   const JudgeOptions options;
   std::normal_distribution<double> normal;
@@ -83,10 +91,12 @@ Verdicts made_up_turns(std::mt19937& random, int rows, int changed, double facto
   std::mt19937 of_row(99);
   Verdicts count;
   for (int r = 0; r < rows; ++r) {
-    const double scatter = 0.1 * std::exp(0.4 * normal(of_row)), effect = r == changed ? std::log(factor) : 0;
+    const double scatter = 0.1 * std::exp(0.4 * normal(of_row)),
+                 effect = r == changed ? std::log(factor) : 0;
     std::vector<double> log_ratios;
     Judgement j;
-    for (int processes = 1; processes <= options.most_processes && j.verdict == Verdict::undecided; ++processes) {
+    for (int processes = 1; processes <= options.most_processes && j.verdict == Verdict::undecided;
+         ++processes) {
       const double luck = 0.015 * std::sqrt(2.0) * normal(random);
       for (int k = 0; k < TurnOptions{}.pairs; ++k) {
         double value = effect + luck + scatter * normal(random);
@@ -98,7 +108,8 @@ Verdicts made_up_turns(std::mt19937& random, int rows, int changed, double facto
     }
     count.slower += j.verdict == Verdict::slower, count.faster += j.verdict == Verdict::faster;
     count.equal += j.verdict == Verdict::equal, count.open += j.verdict == Verdict::undecided;
-    count.changed_found += r == changed && j.verdict == (factor > 1 ? Verdict::slower : Verdict::faster);
+    count.changed_found +=
+        r == changed && j.verdict == (factor > 1 ? Verdict::slower : Verdict::faster);
     count.pairs += static_cast<double>(log_ratios.size()) / rows;
   }
   return count;
@@ -167,16 +178,22 @@ TEST(Judge, OneLifeIsNotEnough) {
 // ---- the protocol
 
 // A program that has these rows and answers so.
-std::vector<std::string> fake(const std::string& rows, const std::string& on_check, const std::string& on_time) {
+std::vector<std::string> fake(const std::string& rows, const std::string& on_check,
+                              const std::string& on_time) {
   return {"/bin/sh", "-c",
-          "set -- " + rows + "; echo doppel-bench-turns-1 abc $#; for r; do echo $r; done; "
-          "while read what i; do shift $#; set -- " + rows + "; shift $i; case $what in check) " + on_check + ";; time) " + on_time + ";; esac; done"};
+          "set -- " + rows +
+              "; echo doppel-bench-turns-1 abc $#; for r; do echo $r; done; "
+              "while read what i; do shift $#; set -- " +
+              rows + "; shift $i; case $what in check) " + on_check + ";; time) " + on_time +
+              ";; esac; done"};
 }
 
 bool always(const TurnState&) { return true; }
 
 TEST(Turns, TellsSlowerFromEqual) {
-  const Turns turns = take_turns(fake("x gone y", "echo ok", "echo 1e-3"), fake("y x added", "echo ok", "[ $1 = x ] && echo 1.2e-3 || echo 1.01e-3"), {}, always);
+  const Turns turns = take_turns(
+      fake("x gone y", "echo ok", "echo 1e-3"),
+      fake("y x added", "echo ok", "[ $1 = x ] && echo 1.2e-3 || echo 1.01e-3"), {}, always);
   ASSERT_EQ(turns.rows.size(), 2u);
   EXPECT_EQ(turns.rows[0].name, "y");
   EXPECT_EQ(turns.rows[0].judgement.verdict, Verdict::equal);
@@ -196,9 +213,12 @@ TEST(Turns, TellsSlowerFromEqual) {
 
 // A machine that gets slower by 1 % with every timing: who is always second would look slower.
 TEST(Turns, AMachineThatSlowsDownFavoursNobody) {
-  const std::string count = (std::filesystem::temp_directory_path() / ("doppel_turns_" + std::to_string(::getpid()))).string();
+  const std::string count =
+      (std::filesystem::temp_directory_path() / ("doppel_turns_" + std::to_string(::getpid())))
+          .string();
   std::ofstream(count) << "100\n";
-  const auto tired = fake("x", "echo ok", "read n < " + count + "; echo $((n + 1)) > " + count + "; echo ${n}e-5");
+  const auto tired =
+      fake("x", "echo ok", "read n < " + count + "; echo $((n + 1)) > " + count + "; echo ${n}e-5");
   TurnOptions once;
   once.seconds = 1e-9;
   const Turns turns = take_turns(tired, tired, once, always);
@@ -210,7 +230,9 @@ TEST(Turns, AMachineThatSlowsDownFavoursNobody) {
 }
 
 TEST(Turns, AWrongRowHasNoNumberOnEitherSide) {
-  const auto wrong_x = [](const char* rows) { return fake(rows, "[ $1 = x ] && echo \"out[3] is off\" || echo ok", "echo 1e-3"); };
+  const auto wrong_x = [](const char* rows) {
+    return fake(rows, "[ $1 = x ] && echo \"out[3] is off\" || echo ok", "echo 1e-3");
+  };
   const Turns ours = take_turns(fake("x y", "echo ok", "echo 1e-3"), wrong_x("x y"), {}, always);
   EXPECT_EQ(ours.rows[0].error, "out[3] is off");
   EXPECT_TRUE(ours.rows[0].seconds.empty());
@@ -218,7 +240,8 @@ TEST(Turns, AWrongRowHasNoNumberOnEitherSide) {
   EXPECT_NE(describe(ours, {}).find("no number: x: out[3] is off"), std::string::npos);
   const Turns theirs = take_turns(wrong_x("x"), fake("x", "echo ok", "echo 1e-3"), {}, always);
   EXPECT_NE(theirs.rows[0].error.find("old program's"), std::string::npos) << theirs.rows[0].error;
-  const Turns failing = take_turns(fake("x", "echo ok", "echo error no memory"), fake("x", "echo ok", "echo 1e-3"), {}, always);
+  const Turns failing = take_turns(fake("x", "echo ok", "echo error no memory"),
+                                   fake("x", "echo ok", "echo 1e-3"), {}, always);
   EXPECT_NE(failing.rows[0].error.find("no memory"), std::string::npos);
   EXPECT_TRUE(to_json(failing).at("rows").at(0).contains("error"));
 }
@@ -231,29 +254,36 @@ TEST(Turns, ThoseThatDoNotPlayAreNamed) {
     ADD_FAILURE();
   } catch (const kernels::Error& error) {
     EXPECT_EQ(error.kind(), kernels::ErrorKind::input);
-    EXPECT_NE(std::string(error.what()).find("/bin/echo cannot take turns (it says 'hello')"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("/bin/echo cannot take turns (it says 'hello')"),
+              std::string::npos)
+        << error.what();
   }
-  EXPECT_THROW(take_turns(good, fake("x", "echo ok", "exit 1"), {}, always), kernels::Error) << "one that dies is not one with a bad row";
+  EXPECT_THROW(take_turns(good, fake("x", "echo ok", "exit 1"), {}, always), kernels::Error)
+      << "one that dies is not one with a bad row";
 }
 
 TEST(Turns, EndsWhenTimeIsUpOrSomebodyStopsIt) {
-  const auto steady = fake("x y", "echo ok", "echo 1e-3"), slow = fake("x y", "echo ok", "echo 1.2e-3");
+  const auto steady = fake("x y", "echo ok", "echo 1e-3"),
+             slow = fake("x y", "echo ok", "echo 1.2e-3");
   TurnOptions none;
   none.seconds = 1e-9;
   const Turns first_only = take_turns(steady, slow, none, always);
   EXPECT_EQ(first_only.rows[1].seconds.size(), 8u);
   EXPECT_EQ(first_only.rows[1].judgement.verdict, Verdict::undecided);
-  const Turns stopped = take_turns(steady, slow, {}, [](const TurnState& at) { return at.row == 0; });
+  const Turns stopped =
+      take_turns(steady, slow, {}, [](const TurnState& at) { return at.row == 0; });
   EXPECT_EQ(stopped.rows[0].seconds.size(), 8u);
   EXPECT_TRUE(stopped.rows[1].seconds.empty());
-  EXPECT_TRUE(to_json(stopped).at("rows").at(1).at("time_ratio").is_null()) << "not measured is not equal";
+  EXPECT_TRUE(to_json(stopped).at("rows").at(1).at("time_ratio").is_null())
+      << "not measured is not equal";
   EXPECT_NE(describe(stopped, {}).find("2 open"), std::string::npos) << describe(stopped, {});
 }
 
 // The child's side: a suite of one right and one wrong row, asked by a file.
 TEST(Turns, TheChildChecksAndTimes) {
   SuiteOptions options;
-  options.device = "cpu", options.filter = "/cold$", options.every_case = true, options.peers = false, options.shortest_sample = 1e-5;
+  options.device = "cpu", options.filter = "/cold$", options.every_case = true,
+  options.peers = false, options.shortest_sample = 1e-5;
   Suite suite({twice("right", false), twice("wrong", true)}, options);
   std::FILE* in = std::tmpfile();
   std::FILE* out = std::tmpfile();

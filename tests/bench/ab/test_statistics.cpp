@@ -22,8 +22,11 @@ TEST(Statistics, QuantilesInterpolate) {
 // A run of `rows` kernels over `rounds` rounds, with the noise of real records of a shared machine: time is added, never taken away
 // (1.5 degrees of freedom: the shortest of a few is close to the floor, the median is not); some rows are much wilder than others; one value in
 // ten is up to twice as long; in one round of ten everything is slower; and the whole run may be.
-struct Noise { double typical = 0.06, spikes = 0.1, bad_rounds = 0.1, run = 0.05; };
-std::vector<Series> made_up_run(std::mt19937& random, int rows, int rounds, const std::vector<double>& factors = {}, const Noise& noise = {}) {
+struct Noise {
+  double typical = 0.06, spikes = 0.1, bad_rounds = 0.1, run = 0.05;
+};
+std::vector<Series> made_up_run(std::mt19937& random, int rows, int rounds,
+                                const std::vector<double>& factors = {}, const Noise& noise = {}) {
   std::normal_distribution<double> normal;
   std::uniform_real_distribution<double> uniform(0, 1);
   std::gamma_distribution<double> added(1.5);
@@ -61,7 +64,8 @@ int quiet_pairs(unsigned seed, int rounds_before, int rounds_after, const Noise&
   int quiet = 0;
   for (int trial = 0; trial < 100; ++trial) {
     const std::vector<Series> before = made_up_run(random, 120, rounds_before, {}, noise);
-    quiet += alarms(compare_runs(before, made_up_run(random, 120, rounds_after, {}, noise), quick())) == 0;
+    quiet += alarms(compare_runs(before, made_up_run(random, 120, rounds_after, {}, noise),
+                                 quick())) == 0;
   }
   return quiet;
 }
@@ -77,14 +81,17 @@ TEST(Compare, RowsWithAnotherSpeedForAWholeRunAreForgiven) {
   for (int trial = 0; trial < 100; ++trial) {
     std::vector<double> factors[2] = {std::vector<double>(120, 1.0), std::vector<double>(120, 1.0)};
     for (std::vector<double>& of_run : factors)
-      for (double& factor : of_run) factor = std::exp(random() % 20 == 0 ? uniform(random) : 0.2 * uniform(random));
+      for (double& factor : of_run)
+        factor = std::exp(random() % 20 == 0 ? uniform(random) : 0.2 * uniform(random));
     const std::vector<Series> before = made_up_run(random, 120, 16, factors[0]);
     quiet += alarms(compare_runs(before, made_up_run(random, 120, 16, factors[1]), quick())) == 0;
   }
   EXPECT_GE(quiet, 95);
 }
 
-TEST(Compare, EqualRunsAreEqualUnderHeavyTails) { EXPECT_GE(quiet_pairs(13, 10, 10, {0.2, 0.4, 0.3, 0.2}), 94); }
+TEST(Compare, EqualRunsAreEqualUnderHeavyTails) {
+  EXPECT_GE(quiet_pairs(13, 10, 10, {0.2, 0.4, 0.3, 0.2}), 94);
+}
 TEST(Compare, EqualRunsOfDifferentLengthAreEqual) { EXPECT_GE(quiet_pairs(14, 8, 20, {}), 95); }
 
 // The counts are what docs/benchmarks.md quotes.
@@ -113,7 +120,8 @@ TEST(Compare, FindsOneKernelSlowedByTenPercent) {
 
 TEST(Compare, FindsAFasterKernel) {
   std::mt19937 random(14);
-  const Comparison c = compare_runs(made_up_run(random, 20, 12), made_up_run(random, 20, 12, {0.8}), quick());
+  const Comparison c =
+      compare_runs(made_up_run(random, 20, 12), made_up_run(random, 20, 12, {0.8}), quick());
   EXPECT_EQ(c.changes[0].verdict, Verdict::faster);
   EXPECT_EQ(alarms(c), 1);
 }
@@ -121,15 +129,20 @@ TEST(Compare, FindsAFasterKernel) {
 TEST(Compare, AChangeTooSmallToMatterIsEqualHoweverSure) {
   std::mt19937 random(15);
   const Noise none{0.001, 0, 0, 0};
-  EXPECT_EQ(alarms(compare_runs(made_up_run(random, 20, 15, {}, none), made_up_run(random, 20, 15, {1.02, 0.985}, none))), 0);
-  EXPECT_EQ(alarms(compare_runs(made_up_run(random, 20, 15, {}, none), made_up_run(random, 20, 15, {1.06}, none))), 1);
+  EXPECT_EQ(alarms(compare_runs(made_up_run(random, 20, 15, {}, none),
+                                made_up_run(random, 20, 15, {1.02, 0.985}, none))),
+            0);
+  EXPECT_EQ(alarms(compare_runs(made_up_run(random, 20, 15, {}, none),
+                                made_up_run(random, 20, 15, {1.06}, none))),
+            1);
 }
 
 TEST(Compare, AMachineThatSlowedDownAsAWholeIsNamedAndTakenOff) {
   std::mt19937 random(16);
   std::vector<double> factors(30, 1.25);
   factors[3] = 1.25 * 1.15;
-  const Comparison c = compare_runs(made_up_run(random, 30, 20), made_up_run(random, 30, 20, factors));
+  const Comparison c =
+      compare_runs(made_up_run(random, 30, 20), made_up_run(random, 30, 20, factors));
   ASSERT_EQ(c.shifts.size(), 1u);
   EXPECT_NEAR(c.shifts[0].ratio, 1.25, 0.02);
   EXPECT_EQ(alarms(c), 1);
@@ -139,12 +152,14 @@ TEST(Compare, AMachineThatSlowedDownAsAWholeIsNamedAndTakenOff) {
 
 TEST(Compare, FewSamplesGiveNoVerdict) {
   std::mt19937 random(17);
-  const Comparison c = compare_runs(made_up_run(random, 3, 4), made_up_run(random, 3, 4, {2, 2, 2}));
+  const Comparison c =
+      compare_runs(made_up_run(random, 3, 4), made_up_run(random, 3, 4, {2, 2, 2}));
   for (const Change& change : c.changes) EXPECT_EQ(change.verdict, Verdict::undecided);
 }
 
 TEST(Compare, RowsOfOneSideAreListed) {
-  const Comparison c = compare_runs({{"a", "g", {1, 1}}, {"b", "g", {1, 1}}}, {{"b", "g", {1, 1}}, {"c", "g", {1, 1}}});
+  const Comparison c = compare_runs({{"a", "g", {1, 1}}, {"b", "g", {1, 1}}},
+                                    {{"b", "g", {1, 1}}, {"c", "g", {1, 1}}});
   EXPECT_EQ(c.only_old, std::vector<std::string>{"a"});
   EXPECT_EQ(c.only_new, std::vector<std::string>{"c"});
   ASSERT_EQ(c.changes.size(), 1u);

@@ -1,13 +1,13 @@
 // The kernel suite: complete, silent about what is wrong, and honest about what is missing. No test looks at how long anything took.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <unistd.h>
 
-#include "bench/suite/machine.h"
 #include "bench/report/report.h"
+#include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
 #include "bench/suite/table.h"
 #include "tests/bench/suite/twice.h"
@@ -33,8 +33,10 @@ TEST(Suite, EveryCaseHasARow) {
   const std::vector<tests::OpCase> table = op_table();
   Suite suite(table, options);
   std::set<std::string> rows;
-  for (const Row& row : suite.rows()) EXPECT_TRUE(rows.insert(row.name).second) << row.name << " is there twice";
-  for (const tests::OpCase& c : table) EXPECT_EQ(rows.count("host/" + c.name + "/cold"), c.host_only ? 0u : 1u) << c.name;
+  for (const Row& row : suite.rows())
+    EXPECT_TRUE(rows.insert(row.name).second) << row.name << " is there twice";
+  for (const tests::OpCase& c : table)
+    EXPECT_EQ(rows.count("host/" + c.name + "/cold"), c.host_only ? 0u : 1u) << c.name;
 }
 
 TEST(Suite, ARoundThatIsStoppedKeepsWhatItHas) {
@@ -52,7 +54,8 @@ TEST(Suite, EveryLauncherHasARowByDefault) {
   Suite suite(table, quick());
   std::set<std::string> measured;
   for (const Row& row : suite.rows()) measured.insert(row.op->launcher);
-  for (const tests::OpCase& c : table) EXPECT_TRUE(c.host_only || measured.count(c.launcher)) << c.launcher << " has no row";
+  for (const tests::OpCase& c : table)
+    EXPECT_TRUE(c.host_only || measured.count(c.launcher)) << c.launcher << " has no row";
 }
 
 TEST(Suite, EveryRowSaysWhatItCosts) {
@@ -83,7 +86,9 @@ TEST(Suite, AWrongPeerPrintsNoNumber) {
   Suite suite({twice("right", false)}, quick("/cold$"));
   Row peer = suite.rows()[0];
   peer.name += "/other";
-  peer.peer = Peer{"other", [](kernels::Stream&, const tests::Pointers& p) { for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = 0; }};
+  peer.peer = Peer{"other", [](kernels::Stream&, const tests::Pointers& p) {
+                     for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = 0;
+                   }};
   suite.measure(peer);
   EXPECT_FALSE(peer.error.empty());
   EXPECT_TRUE(peer.seconds.empty());
@@ -103,10 +108,16 @@ TEST(Ceilings, TheBetterOfTwoMeasurementsCounts) {
 // Elements drawn from a large result: one wrong in a thousand may be missed, a wrong tenth may not.
 TEST(Suite, SampledReferencesCatchWrongResults) {
   tests::OpCase c = twice("sampled", false);
-  c.element = [](const std::vector<tests::Values>& v, std::int64_t i) { return 2 * v[0][static_cast<std::size_t>(i)]; };
+  c.element = [](const std::vector<tests::Values>& v, std::int64_t i) {
+    return 2 * v[0][static_cast<std::size_t>(i)];
+  };
   tests::OpCase unwritten = c, wrong = c;
-  unwritten.run = [](kernels::Stream&, const tests::Pointers& p) { for (int i = 0; i < 999; ++i) p.get<float>(1)[i] = 2 * p.get<float>(0)[i]; };
-  wrong.run = [](kernels::Stream&, const tests::Pointers& p) { for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = (i < 100 ? 2.1f : 2.f) * p.get<float>(0)[i]; };
+  unwritten.run = [](kernels::Stream&, const tests::Pointers& p) {
+    for (int i = 0; i < 999; ++i) p.get<float>(1)[i] = 2 * p.get<float>(0)[i];
+  };
+  wrong.run = [](kernels::Stream&, const tests::Pointers& p) {
+    for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = (i < 100 ? 2.1f : 2.f) * p.get<float>(0)[i];
+  };
   Suite suite({c, unwritten, wrong}, quick("/cold$"));
   EXPECT_TRUE(suite.check(suite.rows()[0])) << suite.rows()[0].error;
   EXPECT_FALSE(suite.check(suite.rows()[1]));
@@ -117,9 +128,11 @@ TEST(Suite, SampledReferencesCatchWrongResults) {
 TEST(Suite, OneElementIsThatOfTheWholeReference) {
   using namespace kernels;
   std::vector<tests::OpCase> rows;
-  for (const ConvShape& s : {same_padding(2, 8, 6, 3, 4, 5, 2), same_padding(1, 5, 4, 2, 3, 3, 1)}) tests::add_conv<float>(rows, s, "small", tests::Use::model);
+  for (const ConvShape& s : {same_padding(2, 8, 6, 3, 4, 5, 2), same_padding(1, 5, 4, 2, 3, 3, 1)})
+    tests::add_conv<float>(rows, s, "small", tests::Use::model);
   for (const Transpose ta : {Transpose::no, Transpose::yes})
-    for (const Transpose tb : {Transpose::no, Transpose::yes}) tests::add_gemm<float>(rows, ta, tb, 5, 4, 7, 0.5f, 0.f, "", tests::Use::model);
+    for (const Transpose tb : {Transpose::no, Transpose::yes})
+      tests::add_gemm<float>(rows, ta, tb, 5, 4, 7, 0.5f, 0.f, "", tests::Use::model);
   ASSERT_EQ(rows.size(), 10u);
   for (const tests::OpCase& c : rows) {
     std::vector<tests::Values> values;
@@ -130,16 +143,20 @@ TEST(Suite, OneElementIsThatOfTheWholeReference) {
     }
     const std::vector<tests::Values> inputs = values;
     c.reference(values);
-    for (std::size_t i = 0; i < values.back().size(); ++i) ASSERT_NEAR(c.element(inputs, static_cast<std::int64_t>(i)), values.back()[i], 1e-9) << c.name << " " << i;
+    for (std::size_t i = 0; i < values.back().size(); ++i)
+      ASSERT_NEAR(c.element(inputs, static_cast<std::int64_t>(i)), values.back()[i], 1e-9)
+          << c.name << " " << i;
   }
 }
 
 TEST(Suite, PeersGiveTheSameAnswer) {
-  Suite suite(op_table(), quick("host/(copy_columns|conv_backward_data|conv_forward)/f32/(65536|original_(up1|out)).*/cold/"));
+  Suite suite(op_table(), quick("host/(copy_columns|conv_backward_data|conv_forward)/f32/"
+                                "(65536|original_(up1|out)).*/cold/"));
   EXPECT_GE(suite.rows().size(), 4u);
   for (Row& row : suite.rows()) {
     suite.check(row);
-    EXPECT_TRUE(row.error.empty() || row.error.find("does not offer") != std::string::npos) << row.name << ": " << row.error;
+    EXPECT_TRUE(row.error.empty() || row.error.find("does not offer") != std::string::npos)
+        << row.name << ": " << row.error;
   }
 }
 
@@ -160,7 +177,10 @@ TEST(Suite, ColdRowsWalkThroughMemoryAndHotOnesStay) {
   for (const bool is_cold : {true, false}) {
     tests::OpCase c = twice("places", false);
     std::set<void*>& places = is_cold ? cold : hot;
-    c.run = [&places, run = c.run](kernels::Stream& s, const tests::Pointers& p) { places.insert(p.at[0]); run(s, p); };
+    c.run = [&places, run = c.run](kernels::Stream& s, const tests::Pointers& p) {
+      places.insert(p.at[0]);
+      run(s, p);
+    };
     Suite suite({c}, quick(is_cold ? "/cold$" : "/hot$"));
     suite.round([](std::size_t) { return true; });
     ASSERT_EQ(suite.rows().size(), 1u);
@@ -174,10 +194,14 @@ TEST(Suite, ARecordSaysWhereItComesFrom) {
   Suite suite({twice("right", false)}, quick());
   suite.round([](std::size_t) { return true; });
   const ordered_json record = to_json(suite, machine_state(), machine_state());
-  for (const char* key : {"date", "commit", "cpu", "gpu", "compiler"}) EXPECT_TRUE(record.at("machine").contains(key)) << key;
+  for (const char* key : {"date", "commit", "cpu", "gpu", "compiler"})
+    EXPECT_TRUE(record.at("machine").contains(key)) << key;
   EXPECT_FALSE(record.at("machine").at("cpu").at("model").get<std::string>().empty());
-  for (const char* state : {"before", "after"}) EXPECT_TRUE(record.at(state).contains("load_average"));
-  for (const char* key : {"copy_bytes_per_s", "read_bytes_per_s", "write_bytes_per_s", "f32_flop_per_s", "launch_s"}) EXPECT_GT(record.at("ceilings").at("host").at(key).get<double>(), 0) << key;
+  for (const char* state : {"before", "after"})
+    EXPECT_TRUE(record.at(state).contains("load_average"));
+  for (const char* key :
+       {"copy_bytes_per_s", "read_bytes_per_s", "write_bytes_per_s", "f32_flop_per_s", "launch_s"})
+    EXPECT_GT(record.at("ceilings").at("host").at(key).get<double>(), 0) << key;
   const ordered_json& row = record.at("rows").at(0);
   EXPECT_EQ(row.at("bytes").get<double>(), 8000) << "the op case's";
   EXPECT_GT(row.at("share_of_ceiling").get<double>(), 0);
@@ -185,8 +209,10 @@ TEST(Suite, ARecordSaysWhereItComesFrom) {
 }
 
 TEST(Report, RefusesWhatIsNoRecord) {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("doppel_record_" + std::to_string(::getpid()));
-  for (const char* text : {"", "[]", "{}", "{\"format\": \"other\", \"rows\": []}", "{\"format\": \"doppel-bench-1\"}"}) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("doppel_record_" + std::to_string(::getpid()));
+  for (const char* text : {"", "[]", "{}", "{\"format\": \"other\", \"rows\": []}",
+                           "{\"format\": \"doppel-bench-1\"}"}) {
     std::ofstream(path) << text;
     EXPECT_THROW(read_record(path), kernels::Error) << text;
   }

@@ -14,7 +14,10 @@ inline tests::OpCase twice(const std::string& name, bool wrong) {
     for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = 2 * p.get<float>(0)[i];
     if (wrong) p.get<float>(1)[700] *= 1.01f;
   };
-  c.reference = [](std::vector<tests::Values>& v) { v[1] = v[0]; for (double& x : v[1]) x *= 2; };
+  c.reference = [](std::vector<tests::Values>& v) {
+    v[1] = v[0];
+    for (double& x : v[1]) x *= 2;
+  };
   c.bytes = 8000;
   c.flops = 1000;
   c.bench = true;

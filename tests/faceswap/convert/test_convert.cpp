@@ -110,9 +110,7 @@ TEST_F(Converting, RefusesToOverwriteAndKeepsWhatWasThere) {
   try {
     convert(options);
     FAIL() << "should refuse";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::usage);
-  }
+  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::usage); }
   std::ifstream file(options.out);
   std::string text;
   file >> text;
@@ -121,16 +119,15 @@ TEST_F(Converting, RefusesToOverwriteAndKeepsWhatWasThere) {
 
 TEST_F(Converting, NoFaceIsAnError) {
   Image wall(320, 240);
-  for (std::size_t i = 0; i < wall.pixels.size(); ++i) wall.pixels[i] = static_cast<std::uint8_t>(100 + i % 3);
+  for (std::size_t i = 0; i < wall.pixels.size(); ++i)
+    wall.pixels[i] = static_cast<std::uint8_t>(100 + i % 3);
   write_png(scratch / "wall.png", wall);
   options.input = scratch / "wall.png";
   options.out = scratch / "wall_out.png";
   try {
     convert(options);
     FAIL() << "should find nothing";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::nothing_found);
-  }
+  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::nothing_found); }
   EXPECT_FALSE(std::filesystem::exists(options.out));
 }
 
@@ -152,7 +149,9 @@ TEST_F(Converting, RealClip) {
   GTEST_SKIP() << "too slow under the sanitizer";
 #endif
   const char* folder = std::getenv("DOPPEL_MEDIA_DIR");
-  const std::filesystem::path clip = std::filesystem::path(folder ? folder : DOPPEL_SOURCE_DIR "/../shared/media") / "speaker_a.mp4";
+  const std::filesystem::path clip =
+      std::filesystem::path(folder ? folder : DOPPEL_SOURCE_DIR "/../shared/media") /
+      "speaker_a.mp4";
   if (!std::filesystem::exists(clip)) GTEST_SKIP() << clip << " is not here: set DOPPEL_MEDIA_DIR";
   options.input = clip;
   const ConvertReport report = convert(options);
@@ -170,7 +169,11 @@ TEST_F(Converting, RealClip) {
 TEST(TakeView, CentreOfTheViewIsWhereTheSimilaritySays) {
   Image frame(200, 150);
   for (int y = 0; y < 150; ++y)
-    for (int x = 0; x < 200; ++x) { frame.at(x, y)[0] = static_cast<std::uint8_t>(x); frame.at(x, y)[1] = static_cast<std::uint8_t>(y); frame.at(x, y)[2] = 7; }
+    for (int x = 0; x < 200; ++x) {
+      frame.at(x, y)[0] = static_cast<std::uint8_t>(x);
+      frame.at(x, y)[1] = static_cast<std::uint8_t>(y);
+      frame.at(x, y)[2] = 7;
+    }
   const Similarity align = similarity_from_eyes({80, 60}, {120, 65});
   const FloatImage view = take_view(frame, align, kModelView, 64);
   const Similarity back = view_to_canonical(kModelView, 64).then(align.inverse());

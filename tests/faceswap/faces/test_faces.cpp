@@ -18,12 +18,15 @@ namespace {
 
 using namespace faceswap;
 
-struct Matrix { double m[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}; };
+struct Matrix {
+  double m[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};
+};
 Matrix matrix(const Similarity& s) { return {{{s.a, -s.b, s.tx}, {s.b, s.a, s.ty}, {0, 0, 1}}}; }
 Matrix product(const Matrix& p, const Matrix& q) {
   Matrix r;
   for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < 3; ++j) r.m[i][j] = p.m[i][0] * q.m[0][j] + p.m[i][1] * q.m[1][j] + p.m[i][2] * q.m[2][j];
+    for (int j = 0; j < 3; ++j)
+      r.m[i][j] = p.m[i][0] * q.m[0][j] + p.m[i][1] * q.m[1][j] + p.m[i][2] * q.m[2][j];
   return r;
 }
 double difference(const Matrix& p, const Matrix& q) {
@@ -92,7 +95,8 @@ TEST(FitSimilarity, FindsTheExactOneWithoutNoise) {
   for (int i = 0; i < 100; ++i) {
     const Similarity truth = random_similarity(random);
     std::vector<Point> from, to;
-    for (int k = 0; k < 2 + i % 5; ++k) from.push_back({place(random), place(random)}), to.push_back(truth(from.back()));
+    for (int k = 0; k < 2 + i % 5; ++k)
+      from.push_back({place(random), place(random)}), to.push_back(truth(from.back()));
     EXPECT_LT(difference(matrix(fit_similarity(from, to)), matrix(truth)), 1e-7);
   }
 }
@@ -109,7 +113,8 @@ TEST(FitSimilarity, NoOtherSimilarityFitsNoisyPointsBetter) {
   }
   const auto error = [&](const Similarity& s) {
     double sum = 0;
-    for (std::size_t k = 0; k < from.size(); ++k) sum += std::pow(s(from[k]).x - to[k].x, 2) + std::pow(s(from[k]).y - to[k].y, 2);
+    for (std::size_t k = 0; k < from.size(); ++k)
+      sum += std::pow(s(from[k]).x - to[k].x, 2) + std::pow(s(from[k]).y - to[k].y, 2);
     return sum;
   };
   const Similarity best = fit_similarity(from, to);
@@ -146,7 +151,8 @@ void expect_equal(const Face& a, const Face& b) {
   EXPECT_EQ(a.pts, b.pts);
   EXPECT_EQ(a.seconds, b.seconds);
   EXPECT_EQ(a.track, b.track);
-  EXPECT_EQ(difference(matrix(a.to_canonical), matrix(b.to_canonical)), 0) << "every bit of the similarity travels";
+  EXPECT_EQ(difference(matrix(a.to_canonical), matrix(b.to_canonical)), 0)
+      << "every bit of the similarity travels";
   for (int k = 0; k < 2; ++k) {
     EXPECT_EQ(a.eyes[k].x, b.eyes[k].x);
     EXPECT_EQ(a.eyes[k].y, b.eyes[k].y);
@@ -172,7 +178,8 @@ TEST(FaceJson, RefusesWhatIsNotAFace) {
   const nlohmann::json good = nlohmann::json::parse(to_json(some_face()));
   const auto refused = [](const std::string& text, const std::string& word) {
     std::string message;
-    EXPECT_EQ(kind_of([&] { face_from_json(text); }, &message), ErrorKind::damaged) << text.substr(0, 200);
+    EXPECT_EQ(kind_of([&] { face_from_json(text); }, &message), ErrorKind::damaged)
+        << text.substr(0, 200);
     EXPECT_NE(message.find(word), std::string::npos) << message;
   };
   for (const auto& item : good.items()) {  // every field is needed, and of one type
@@ -193,7 +200,8 @@ TEST(FaceJson, RefusesWhatIsNotAFace) {
     std::string dump = bad.dump();
     return dump.replace(dump.find("\"@\""), 3, text);
   };
-  for (const std::string number : {"NaN", "Infinity", "-Infinity", "1e999", "nan"}) refused(replaced("sharpness", number), "not JSON");
+  for (const std::string number : {"NaN", "Infinity", "-Infinity", "1e999", "nan"})
+    refused(replaced("sharpness", number), "not JSON");
   refused(replaced("frame", "-1"), "frame");
   refused(replaced("frame", "1.5"), "frame");
   refused(replaced("frame", "18446744073709551615"), "frame");
@@ -212,12 +220,14 @@ TEST(FaceJson, RefusesWhatIsNotAFace) {
   refused("", "not JSON");
   refused("[]", "object");
   const std::string text = good.dump();
-  for (std::size_t cut = 0; cut < text.size(); cut += 7) EXPECT_EQ(kind_of([&] { face_from_json(text.substr(0, cut)); }), ErrorKind::damaged);
+  for (std::size_t cut = 0; cut < text.size(); cut += 7)
+    EXPECT_EQ(kind_of([&] { face_from_json(text.substr(0, cut)); }), ErrorKind::damaged);
 }
 
 Image some_crop(int size) {
   Image crop(size, size);
-  for (std::size_t i = 0; i < crop.pixels.size(); ++i) crop.pixels[i] = static_cast<std::uint8_t>((i * 7 + i / 31) & 0xff);
+  for (std::size_t i = 0; i < crop.pixels.size(); ++i)
+    crop.pixels[i] = static_cast<std::uint8_t>((i * 7 + i / 31) & 0xff);
   return crop;
 }
 
@@ -248,9 +258,11 @@ TEST(FaceFile, OtherPicturesAreRefused) {
   std::string message;
   EXPECT_EQ(kind_of([&] { read_face(scratch / "plain.png"); }, &message), ErrorKind::input);
   EXPECT_NE(message.find("plain.png"), std::string::npos);
-  write_png(scratch / "lies.png", some_crop(32), {{"doppel-face", to_json(some_face())}});  // says 64
+  write_png(scratch / "lies.png", some_crop(32),
+            {{"doppel-face", to_json(some_face())}});  // says 64
   EXPECT_EQ(kind_of([&] { read_face(scratch / "lies.png"); }), ErrorKind::damaged);
-  EXPECT_EQ(kind_of([&] { write_face(scratch / "x.png", some_crop(32), some_face()); }), ErrorKind::failure);
+  EXPECT_EQ(kind_of([&] { write_face(scratch / "x.png", some_crop(32), some_face()); }),
+            ErrorKind::failure);
 }
 
 TEST(ListFaces, SortedAndWithoutTheSheet) {
@@ -259,7 +271,8 @@ TEST(ListFaces, SortedAndWithoutTheSheet) {
   EXPECT_EQ(kind_of([&] { list_faces(scratch.path); }), ErrorKind::nothing_found);
   write_png(scratch / "sheet.png", some_crop(8));
   EXPECT_EQ(kind_of([&] { list_faces(scratch.path); }), ErrorKind::nothing_found);
-  for (const char* name : {"b_000001_0.png", "a_000012_1.png", "a_000002_0.png"}) write_face(scratch / name, some_crop(64), some_face());
+  for (const char* name : {"b_000001_0.png", "a_000012_1.png", "a_000002_0.png"})
+    write_face(scratch / name, some_crop(64), some_face());
   std::ofstream(scratch / "notes.txt") << "x";
   const auto faces = list_faces(scratch.path);
   ASSERT_EQ(faces.size(), 3u);
@@ -297,20 +310,22 @@ TEST(EggMask, HasItsMeasuresAndASmoothEdge) {
   const FloatImage egg = egg_mask(256, 1.0);
   const auto at = [&egg](int x, int y) { return *egg.at(x, y); };
   EXPECT_EQ(at(128, 128), 1);
-  EXPECT_EQ(at(128, 128 - 60), 1);   // 62 up
+  EXPECT_EQ(at(128, 128 - 60), 1);  // 62 up
   EXPECT_EQ(at(128, 128 - 64), 0);
-  EXPECT_EQ(at(128, 128 + 90), 1);   // 92 down
+  EXPECT_EQ(at(128, 128 + 90), 1);  // 92 down
   EXPECT_EQ(at(128, 128 + 94), 0);
-  EXPECT_EQ(at(128 - 72, 128), 1);   // 74 to each side
+  EXPECT_EQ(at(128 - 72, 128), 1);  // 74 to each side
   EXPECT_EQ(at(128 + 76, 128), 0);
-  for (const Point eye : kCanonicalEyes) EXPECT_EQ(at(static_cast<int>(eye.x), static_cast<int>(eye.y)), 1);
+  for (const Point eye : kCanonicalEyes)
+    EXPECT_EQ(at(static_cast<int>(eye.x), static_cast<int>(eye.y)), 1);
   double up = 0, down = 0, all = 0, partial = 0;
   for (int y = 0; y < 256; ++y)
     for (int x = 0; x < 256; ++x) {
       if (x > 0) { EXPECT_NEAR(at(x, y), at(256 - x, y), 1e-6) << "the same on both sides of 128"; }
       all += at(x, y);
       partial += at(x, y) > 0 && at(x, y) < 1;
-      if (y == 128 - 31) up += at(x, y);    // half way up and half way down: narrower towards the chin
+      if (y == 128 - 31)
+        up += at(x, y);  // half way up and half way down: narrower towards the chin
       if (y == 128 + 46) down += at(x, y);
     }
   EXPECT_LT(down, up - 4);
@@ -335,7 +350,9 @@ TEST(Gray, PatchesAndSharpness) {
       for (int x = 0; x < 24; ++x) {
         const Point p = back({static_cast<double>(x), static_cast<double>(y)});
         const double reach = 1 / scale + 1;
-        if (p.x > reach && p.y > reach && p.x < 89 - reach && p.y < 59 - reach) { EXPECT_NEAR(*patch.at(x, y), p.x + 2 * p.y, 0.8); }
+        if (p.x > reach && p.y > reach && p.x < 89 - reach && p.y < 59 - reach) {
+          EXPECT_NEAR(*patch.at(x, y), p.x + 2 * p.y, 0.8);
+        }
       }
   }
   const Image half = shrink_gray(gray, 2);
@@ -345,7 +362,8 @@ TEST(Gray, PatchesAndSharpness) {
   EXPECT_NEAR(*small.at(4, 3), 44.5 + 2 * 34.5, 0.6);
 
   const HeadPicture head = draw_head(head_identity('a'), {}, 160, 120, 0, 1);
-  const Image sharp = to_gray(head.rgb), blurred = gray_patch(shrink_gray(sharp, 2), {2, 0, 0.5, 0.5}, 160, 120);
+  const Image sharp = to_gray(head.rgb),
+              blurred = gray_patch(shrink_gray(sharp, 2), {2, 0, 0.5, 0.5}, 160, 120);
   EXPECT_GT(laplacian_variance(sharp), 3 * laplacian_variance(blurred));
 }
 

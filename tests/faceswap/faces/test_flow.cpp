@@ -4,9 +4,9 @@
 #include <cmath>
 #include <random>
 
-#include "faceswap/faces/trajectory.h"
 #include "faceswap/faces/flow.h"
 #include "faceswap/faces/gray.h"
+#include "faceswap/faces/trajectory.h"
 #include "faceswap/synthetic/head.h"
 
 namespace {
@@ -16,14 +16,19 @@ using namespace faceswap;
 // Smooth random texture as a function of place, so that a moved picture is exact and not resampled: waves of all lengths
 // from 8 to 150 pixels in all directions, the long ones strongest, as in pictures of the world.
 double texture(double x, double y) {
-  struct Wave { double kx, ky, phase, height; };
+  struct Wave {
+    double kx, ky, phase, height;
+  };
   static const std::vector<Wave> waves = [] {
     std::vector<Wave> made;
     std::mt19937 random(11);
-    std::uniform_real_distribution<double> turn(0, 2 * M_PI), octave(std::log(8.0), std::log(150.0));
+    std::uniform_real_distribution<double> turn(0, 2 * M_PI),
+        octave(std::log(8.0), std::log(150.0));
     for (int i = 0; i < 48; ++i) {
-      const double length = std::exp(octave(random)), direction = turn(random), k = 2 * M_PI / length;
-      made.push_back({k * std::cos(direction), k * std::sin(direction), turn(random), 2.2 * std::sqrt(length / 8)});
+      const double length = std::exp(octave(random)), direction = turn(random),
+                   k = 2 * M_PI / length;
+      made.push_back({k * std::cos(direction), k * std::sin(direction), turn(random),
+                      2.2 * std::sqrt(length / 8)});
     }
     return made;
   }();
@@ -39,13 +44,15 @@ Image moved_texture(const Similarity& motion, int width, int height) {
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
       const Point p = back({static_cast<double>(x), static_cast<double>(y)});
-      *picture.at(x, y) = static_cast<std::uint8_t>(std::lround(std::clamp(texture(p.x, p.y), 0.0, 255.0)));
+      *picture.at(x, y) =
+          static_cast<std::uint8_t>(std::lround(std::clamp(texture(p.x, p.y), 0.0, 255.0)));
     }
   return picture;
 }
 
 Similarity turn_about(Point c, double degrees, double scale, double dx, double dy) {
-  const double a = scale * std::cos(degrees * M_PI / 180), b = scale * std::sin(degrees * M_PI / 180);
+  const double a = scale * std::cos(degrees * M_PI / 180),
+               b = scale * std::sin(degrees * M_PI / 180);
   return {a, b, c.x - a * c.x + b * c.y + dx, c.y - b * c.x - a * c.y + dy};
 }
 
@@ -56,7 +63,8 @@ TEST(Flow, FollowsShiftsBelowAndAboveAPixel) {
   const Image first = moved_texture({}, kSize, kSize);
   const std::vector<Point> corners = find_corners(first, kMiddle, 80);
   ASSERT_GE(corners.size(), 40u);
-  for (const Point shift : {Point{0.3, -0.6}, Point{2.25, 1.5}, Point{-7.4, 5.8}, Point{14.5, -11.25}}) {
+  for (const Point shift :
+       {Point{0.3, -0.6}, Point{2.25, 1.5}, Point{-7.4, 5.8}, Point{14.5, -11.25}}) {
     const Image second = moved_texture({1, 0, shift.x, shift.y}, kSize, kSize);
     const auto found = follow_points(first, second, corners);
     double sum = 0;
@@ -76,7 +84,8 @@ TEST(Flow, CornersStayInsideAndApart) {
   ASSERT_EQ(corners.size(), 50u);
   for (std::size_t i = 0; i < corners.size(); ++i) {
     EXPECT_LE(std::pow((corners[i].x - 99.5) / 62, 2) + std::pow((corners[i].y - 99.5) / 68, 2), 1);
-    for (std::size_t j = 0; j < i; ++j) EXPECT_GE(std::hypot(corners[i].x - corners[j].x, corners[i].y - corners[j].y), 4);
+    for (std::size_t j = 0; j < i; ++j)
+      EXPECT_GE(std::hypot(corners[i].x - corners[j].x, corners[i].y - corners[j].y), 4);
   }
   EXPECT_TRUE(find_corners(Image(64, 64, 1), kMiddle, 50).empty()) << "a flat picture has none";
 }
@@ -84,7 +93,8 @@ TEST(Flow, CornersStayInsideAndApart) {
 TEST(Flow, MotionOfATurnedAndZoomedTexture) {
   const Image first = moved_texture({}, kSize, kSize);
   const Point c{99.5, 99.5};
-  for (const Similarity& truth : {turn_about(c, 3, 1.0, 1.3, -0.7), turn_about(c, -6, 1.04, -3, 2), turn_about(c, 1, 0.95, 6.5, 4.5)}) {
+  for (const Similarity& truth : {turn_about(c, 3, 1.0, 1.3, -0.7), turn_about(c, -6, 1.04, -3, 2),
+                                  turn_about(c, 1, 0.95, 6.5, 4.5)}) {
     const auto motion = estimate_motion(first, moved_texture(truth, kSize, kSize), kMiddle);
     ASSERT_TRUE(motion);
     for (const Point p : {Point{60, 60}, Point{140, 60}, Point{100, 150}}) {
@@ -137,10 +147,12 @@ TEST(RobustSimilarity, NeedsEnoughPointsThatAgree) {
 }
 
 // Normal equations written out in full, solved by Gaussian elimination.
-std::vector<Point> dense_solve(const std::vector<ChainNode>& nodes, const std::vector<ChainLink>& links) {
+std::vector<Point> dense_solve(const std::vector<ChainNode>& nodes,
+                               const std::vector<ChainLink>& links) {
   const std::size_t n = 2 * nodes.size();
   std::vector<std::vector<double>> m(n, std::vector<double>(n + 1));
-  const auto add_row = [&](const std::vector<std::pair<std::size_t, double>>& row, double value, double weight) {
+  const auto add_row = [&](const std::vector<std::pair<std::size_t, double>>& row, double value,
+                           double weight) {
     for (const auto& [i, ci] : row) {
       for (const auto& [j, cj] : row) m[i][j] += weight * ci * cj;
       m[i][n] += weight * ci * value;
@@ -172,13 +184,18 @@ std::vector<Point> dense_solve(const std::vector<ChainNode>& nodes, const std::v
 
 TEST(Chain, EqualsTheDenseSolve) {
   std::mt19937 random(9);
-  std::uniform_real_distribution<double> place(0, 300), weight(0.05, 2), angle(-10, 10), scale(0.9, 1.1);
+  std::uniform_real_distribution<double> place(0, 300), weight(0.05, 2), angle(-10, 10),
+      scale(0.9, 1.1);
   for (int trial = 0; trial < 20; ++trial) {
     std::vector<ChainNode> nodes;
     std::vector<ChainLink> links;
     for (int i = 0; i < 12; ++i) {
-      nodes.push_back({{place(random), place(random)}, i % 4 == 2 ? 0 : weight(random)});  // some frames without a sighting
-      if (i) links.push_back({turn_about({150, 150}, angle(random), scale(random), angle(random), angle(random)), weight(random)});
+      nodes.push_back({{place(random), place(random)},
+                       i % 4 == 2 ? 0 : weight(random)});  // some frames without a sighting
+      if (i)
+        links.push_back(
+            {turn_about({150, 150}, angle(random), scale(random), angle(random), angle(random)),
+             weight(random)});
     }
     const auto path = solve_chain(nodes, links), reference = dense_solve(nodes, links);
     for (std::size_t i = 0; i < path.size(); ++i) {

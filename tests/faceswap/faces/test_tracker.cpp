@@ -24,7 +24,8 @@ DetectorOptions options(const std::string& detector = "cascade") {
 
 std::filesystem::path media_folder() {
   const char* named = std::getenv("DOPPEL_MEDIA_DIR");
-  return named && *named ? std::filesystem::path(named) : std::filesystem::path(DOPPEL_SOURCE_DIR) / ".." / "shared" / "media";
+  return named && *named ? std::filesystem::path(named)
+                         : std::filesystem::path(DOPPEL_SOURCE_DIR) / ".." / "shared" / "media";
 }
 
 SourceInfo info() {
@@ -42,16 +43,22 @@ Frame as_frame(Image rgb, std::int64_t index) {
   return frame;
 }
 
-std::vector<Face> track(const std::vector<Image>& pictures, int stride = 1, const std::string& detector = "cascade") {
+std::vector<Face> track(const std::vector<Image>& pictures, int stride = 1,
+                        const std::string& detector = "cascade") {
   const auto tracker = make_tracker(options(detector), info());
-  for (std::size_t i = 0; i < pictures.size(); ++i) tracker->push(as_frame(pictures[i], static_cast<std::int64_t>(i) * stride));
+  for (std::size_t i = 0; i < pictures.size(); ++i)
+    tracker->push(as_frame(pictures[i], static_cast<std::int64_t>(i) * stride));
   tracker->finish();
   return tracker->take_finished();
 }
 
-struct Talk { std::vector<Image> pictures; std::vector<HeadPicture> heads; };
+struct Talk {
+  std::vector<Image> pictures;
+  std::vector<HeadPicture> heads;
+};
 
-Talk talk(char person, std::uint32_t seed, int frames, int stride = 1, float extra_roll = 0, int background = 0) {
+Talk talk(char person, std::uint32_t seed, int frames, int stride = 1, float extra_roll = 0,
+          int background = 0) {
   Talk t;
   for (int i = 0; i < frames; ++i) {
     HeadPose pose = talking_pose(i * stride / 25.0, seed);
@@ -64,9 +71,13 @@ Talk talk(char person, std::uint32_t seed, int frames, int stride = 1, float ext
 
 // Mean distance of the found eyes from the true ones, share of the eye distance.
 double eye_error(const Face& face, const HeadPicture& head, double shift_x = 0) {
-  const double apart = std::hypot(head.landmarks[1].x - head.landmarks[0].x, head.landmarks[1].y - head.landmarks[0].y);
+  const double apart = std::hypot(head.landmarks[1].x - head.landmarks[0].x,
+                                  head.landmarks[1].y - head.landmarks[0].y);
   double sum = 0;
-  for (int k = 0; k < 2; ++k) sum += std::hypot(face.eyes[k].x - head.landmarks[k].x - shift_x, face.eyes[k].y - head.landmarks[k].y) / apart / 2;
+  for (int k = 0; k < 2; ++k)
+    sum += std::hypot(face.eyes[k].x - head.landmarks[k].x - shift_x,
+                      face.eyes[k].y - head.landmarks[k].y) /
+           apart / 2;
   return sum;
 }
 
@@ -91,7 +102,8 @@ void expect_close(const std::vector<Face>& faces, const Talk& t, int stride, dou
 // How much the true eyes tremble in the crops: rms second difference, share of the eye distance.
 double jitter(const std::vector<Face>& faces, const Talk& t) {
   std::vector<Point> path;
-  for (std::size_t i = 0; i < faces.size(); ++i) path.push_back(faces[i].to_canonical(t.heads[i].landmarks[0]));
+  for (std::size_t i = 0; i < faces.size(); ++i)
+    path.push_back(faces[i].to_canonical(t.heads[i].landmarks[0]));
   double sum = 0;
   for (std::size_t i = 2; i < path.size(); ++i) {
     const Point p = path[i - 2], q = path[i - 1], r = path[i];
@@ -120,7 +132,8 @@ TEST(Tracker, SameFacesForAnyNumberOfThreads) {
   DetectorOptions two = options();
   two.threads = 2;
   const auto tracker = make_tracker(two, info());
-  for (std::size_t i = 0; i < t.pictures.size(); ++i) tracker->push(as_frame(t.pictures[i], static_cast<std::int64_t>(i)));
+  for (std::size_t i = 0; i < t.pictures.size(); ++i)
+    tracker->push(as_frame(t.pictures[i], static_cast<std::int64_t>(i)));
   tracker->finish();
   const std::vector<Face> other = tracker->take_finished();
   ASSERT_EQ(one.size(), other.size());
@@ -146,14 +159,17 @@ Image beside(const Image& left, const Image& right) {
 TEST(Tracker, TwoHeadsAreTwoTracks) {
   const Talk a = talk('a', 5, 14), b = talk('b', 6, 14);
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < a.pictures.size(); ++i) pictures.push_back(beside(a.pictures[i], b.pictures[i]));
+  for (std::size_t i = 0; i < a.pictures.size(); ++i)
+    pictures.push_back(beside(a.pictures[i], b.pictures[i]));
   const std::vector<Face> faces = track(pictures);
   ASSERT_EQ(faces.size(), 28u);
   std::set<int> on_the_left, on_the_right;
   for (const Face& face : faces) {
     const bool left = face.eyes[0].x < 320;
     (left ? on_the_left : on_the_right).insert(face.track);
-    EXPECT_LT(eye_error(face, (left ? a : b).heads[static_cast<std::size_t>(face.frame)], left ? 0 : 320), 0.06);
+    EXPECT_LT(
+        eye_error(face, (left ? a : b).heads[static_cast<std::size_t>(face.frame)], left ? 0 : 320),
+        0.06);
   }
   EXPECT_EQ(on_the_left.size(), 1u);
   EXPECT_EQ(on_the_right.size(), 1u);
@@ -165,7 +181,8 @@ TEST(Tracker, ACutEndsTheTrackAndDeliversTheShot) {
   for (HeadPicture& head : b.heads)  // another place: darker, and the head elsewhere
     for (auto& p : head.rgb.pixels) p = static_cast<std::uint8_t>(p / 2);
   const auto tracker = make_tracker(options(), info());
-  for (std::size_t i = 0; i < 13; ++i) tracker->push(as_frame(a.heads[i].rgb, static_cast<std::int64_t>(i)));
+  for (std::size_t i = 0; i < 13; ++i)
+    tracker->push(as_frame(a.heads[i].rgb, static_cast<std::int64_t>(i)));
   EXPECT_TRUE(tracker->take_finished().empty()) << "the shot goes on";
   for (std::size_t i = 0; i < 13; ++i) {
     tracker->push(as_frame(b.heads[i].rgb, static_cast<std::int64_t>(13 + i)));
@@ -180,7 +197,8 @@ TEST(Tracker, ACutEndsTheTrackAndDeliversTheShot) {
   ASSERT_EQ(second.size(), 13u);
   for (const Face& face : second) {
     EXPECT_EQ(face.track, 1);
-    EXPECT_LT(eye_error(face, b.heads[static_cast<std::size_t>(face.frame - 13)]), 0.06) << "nothing is carried across the cut";
+    EXPECT_LT(eye_error(face, b.heads[static_cast<std::size_t>(face.frame - 13)]), 0.06)
+        << "nothing is carried across the cut";
   }
 }
 
@@ -219,7 +237,8 @@ TEST(Tracker, ShelvesAreNotFaces) {
 }
 
 TEST(Tracker, OddPicturesDoNoHarm) {
-  EXPECT_TRUE(track({Image(1, 1), Image(3, 2), Image(40, 5), Image(5, 700), Image(64, 64)}).empty());
+  EXPECT_TRUE(
+      track({Image(1, 1), Image(3, 2), Image(40, 5), Image(5, 700), Image(64, 64)}).empty());
   const auto tracker = make_tracker(options(), info());
   EXPECT_THROW(tracker->push(Frame{}), Error);
   tracker->finish();
@@ -249,7 +268,8 @@ TEST(MakeTracker, SaysWhatIsWrong) {
   EXPECT_NE(message.find("/nowhere/model.onnx"), std::string::npos);
   const Scratch scratch;
   std::ofstream(scratch / "model.onnx") << "this is no network";
-  EXPECT_EQ(refusal(options("yunet=" + (scratch / "model.onnx").string()), message), ErrorKind::input);
+  EXPECT_EQ(refusal(options("yunet=" + (scratch / "model.onnx").string()), message),
+            ErrorKind::input);
   DetectorOptions bad = options();
   bad.min_face = 0;
   EXPECT_EQ(refusal(bad, message), ErrorKind::usage);
@@ -272,7 +292,8 @@ std::vector<Image> real_clip(const std::string& name, int stride, int most) {
 
 #if DOPPEL_MEDIA
 TEST(RealClips, OneTrackCoversEachSpeaker) {
-  if (!std::filesystem::exists(media_folder() / "speaker_a.mp4")) GTEST_SKIP() << "no clips in " << media_folder() << " (DOPPEL_MEDIA_DIR)";
+  if (!std::filesystem::exists(media_folder() / "speaker_a.mp4"))
+    GTEST_SKIP() << "no clips in " << media_folder() << " (DOPPEL_MEDIA_DIR)";
   for (const char* name : {"speaker_a.mp4", "speaker_b.mp4"}) {
     const std::vector<Image> pictures = real_clip(name, 3, 24);
     const std::vector<Face> faces = track(pictures, 3);
@@ -286,18 +307,25 @@ TEST(RealClips, OneTrackCoversEachSpeaker) {
 
 TEST(RealClips, YunetAndCascadesAgreeOnTheEyes) {
   const auto model = media_folder() / "face_detection_yunet_2023mar.onnx";
-  if (!std::filesystem::exists(model)) GTEST_SKIP() << "no model in " << media_folder() << " (DOPPEL_MEDIA_DIR)";
+  if (!std::filesystem::exists(model))
+    GTEST_SKIP() << "no model in " << media_folder() << " (DOPPEL_MEDIA_DIR)";
   const std::vector<Image> pictures = real_clip("speaker_a.mp4", 3, 8);
-  const std::vector<Face> cascade = track(pictures, 3), yunet = track(pictures, 3, "yunet=" + model.string());
+  const std::vector<Face> cascade = track(pictures, 3),
+                          yunet = track(pictures, 3, "yunet=" + model.string());
   ASSERT_EQ(cascade.size(), pictures.size());
   ASSERT_EQ(yunet.size(), pictures.size());
   for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const double apart = std::hypot(yunet[i].eyes[1].x - yunet[i].eyes[0].x, yunet[i].eyes[1].y - yunet[i].eyes[0].y);
-    for (int k = 0; k < 2; ++k) EXPECT_LT(std::hypot(yunet[i].eyes[k].x - cascade[i].eyes[k].x, yunet[i].eyes[k].y - cascade[i].eyes[k].y), 0.1 * apart);
+    const double apart = std::hypot(yunet[i].eyes[1].x - yunet[i].eyes[0].x,
+                                    yunet[i].eyes[1].y - yunet[i].eyes[0].y);
+    for (int k = 0; k < 2; ++k)
+      EXPECT_LT(std::hypot(yunet[i].eyes[k].x - cascade[i].eyes[k].x,
+                           yunet[i].eyes[k].y - cascade[i].eyes[k].y),
+                0.1 * apart);
     EXPECT_GT(yunet[i].confidence, 0.7);
   }
   const Talk t = talk('a', 5, 20);
-  expect_close(track(t.pictures, 1, "yunet=" + model.string()), t, 1, 0.1);  // it has its own idea of where a drawn eye is
+  expect_close(track(t.pictures, 1, "yunet=" + model.string()), t, 1,
+               0.1);  // it has its own idea of where a drawn eye is
 }
 #endif
 

@@ -50,12 +50,16 @@ FramePtr picture(int width, int height, AVPixelFormat format, int index) {
   const bool deep = d->comp[0].depth > 8;
   for (int plane = 0; plane < av_pix_fmt_count_planes(format); ++plane) {
     const bool chroma = (plane == 1 || plane == 2) && !(d->flags & AV_PIX_FMT_FLAG_RGB);
-    const int w = chroma ? AV_CEIL_RSHIFT(width, d->log2_chroma_w) : width, h = chroma ? AV_CEIL_RSHIFT(height, d->log2_chroma_h) : height;
+    const int w = chroma ? AV_CEIL_RSHIFT(width, d->log2_chroma_w) : width,
+              h = chroma ? AV_CEIL_RSHIFT(height, d->log2_chroma_h) : height;
     const int samples = w * d->comp[plane < d->nb_components ? plane : 0].step / (deep ? 2 : 1);
     for (int y = 0; y < h; ++y)
       for (int x = 0; x < samples; ++x) {
-        const int value = 40 + (plane == 0 ? (3 * x + 2 * y + 5 * index) % 160 : 60 + (plane * 2 * x + 3 * y + 2 * index) % 60);
-        if (deep) reinterpret_cast<std::uint16_t*>(frame->data[plane] + y * frame->linesize[plane])[x] = static_cast<std::uint16_t>(value * 4 + (x + y) % 4);
+        const int value = 40 + (plane == 0 ? (3 * x + 2 * y + 5 * index) % 160
+                                           : 60 + (plane * 2 * x + 3 * y + 2 * index) % 60);
+        if (deep)
+          reinterpret_cast<std::uint16_t*>(frame->data[plane] + y * frame->linesize[plane])[x] =
+              static_cast<std::uint16_t>(value * 4 + (x + y) % 4);
         else frame->data[plane][y * frame->linesize[plane] + x] = static_cast<std::uint8_t>(value);
       }
   }
@@ -67,7 +71,9 @@ CodecPtr open_encoder(const ClipOptions& o, int width, int height, bool global_h
   if (!codec) throw std::runtime_error("no encoder " + o.codec);
   CodecPtr encoder(avcodec_alloc_context3(codec));
   encoder->width = width, encoder->height = height, encoder->pix_fmt = o.pixel_format;
-  encoder->time_base = o.codec == "mpeg4" ? av_inv_q(o.frame_rate) : o.time_base;  // MPEG-4 has room for 16 bits of time base
+  encoder->time_base = o.codec == "mpeg4"
+                           ? av_inv_q(o.frame_rate)
+                           : o.time_base;  // MPEG-4 has room for 16 bits of time base
   encoder->framerate = o.frame_rate;
   encoder->max_b_frames = o.b_frames;
   encoder->gop_size = 12;
@@ -79,7 +85,8 @@ CodecPtr open_encoder(const ClipOptions& o, int width, int height, bool global_h
   encoder->sample_aspect_ratio = o.sample_aspect;
   if (global_header) encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   AVDictionary* settings = nullptr;
-  if (o.codec == "libx264") av_dict_set(&settings, "preset", "veryfast", 0), av_dict_set(&settings, "crf", "18", 0);
+  if (o.codec == "libx264")
+    av_dict_set(&settings, "preset", "veryfast", 0), av_dict_set(&settings, "crf", "18", 0);
   const int opened = avcodec_open2(encoder.get(), codec, &settings);
   av_dict_free(&settings);
   check(opened, "open encoder");
@@ -92,7 +99,8 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
   quiet_log();
   Muxer muxer;
   check(avformat_alloc_output_context2(&muxer.context, nullptr, nullptr, out.c_str()), "container");
-  for (const auto& [key, value] : o.metadata) av_dict_set(&muxer.context->metadata, key.c_str(), value.c_str(), 0);
+  for (const auto& [key, value] : o.metadata)
+    av_dict_set(&muxer.context->metadata, key.c_str(), value.c_str(), 0);
   const bool global = (muxer.context->oformat->flags & AVFMT_GLOBALHEADER) && o.resize_at < 0;
   std::vector<Sent> packets;
   const auto drain = [&](AVCodecContext* encoder, AVStream* stream, AVRational time_base) {
@@ -111,14 +119,19 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
   video->sample_aspect_ratio = o.sample_aspect;
   if (!o.matrix.empty()) {
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
-    AVPacketSideData* data = av_packet_side_data_new(&video->codecpar->coded_side_data, &video->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX, 36, 0);
+    AVPacketSideData* data = av_packet_side_data_new(&video->codecpar->coded_side_data,
+                                                     &video->codecpar->nb_coded_side_data,
+                                                     AV_PKT_DATA_DISPLAYMATRIX, 36, 0);
     std::copy(o.matrix.begin(), o.matrix.end(), reinterpret_cast<std::int32_t*>(data->data));
 #else
-    std::copy(o.matrix.begin(), o.matrix.end(), reinterpret_cast<std::int32_t*>(av_stream_new_side_data(video, AV_PKT_DATA_DISPLAYMATRIX, 36)));
+    std::copy(o.matrix.begin(), o.matrix.end(),
+              reinterpret_cast<std::int32_t*>(
+                  av_stream_new_side_data(video, AV_PKT_DATA_DISPLAYMATRIX, 36)));
 #endif
   }
   std::vector<std::int64_t> pts = o.pts;
-  for (int i = 0; pts.size() < 24 && o.pts.empty(); ++i) pts.push_back(av_rescale_q(i, av_inv_q(o.frame_rate), o.time_base));
+  for (int i = 0; pts.size() < 24 && o.pts.empty(); ++i)
+    pts.push_back(av_rescale_q(i, av_inv_q(o.frame_rate), o.time_base));
   for (std::size_t i = 0; i < pts.size(); ++i) {
     const bool small = o.resize_at >= 0 && static_cast<int>(i) >= o.resize_at;
     if (static_cast<int>(i) == o.resize_at) {
@@ -126,7 +139,8 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
       drain(encoder.get(), video, encoder->time_base);
       encoder = open_encoder(o, o.width / 2, o.height / 2, global);
     }
-    const FramePtr frame = picture(small ? o.width / 2 : o.width, small ? o.height / 2 : o.height, o.pixel_format, static_cast<int>(i));
+    const FramePtr frame = picture(small ? o.width / 2 : o.width, small ? o.height / 2 : o.height,
+                                   o.pixel_format, static_cast<int>(i));
     frame->pts = av_rescale_q(pts[i], o.time_base, encoder->time_base);
     frame->color_range = encoder->color_range;
     check(avcodec_send_frame(encoder.get(), frame.get()), "encode");
@@ -144,7 +158,8 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
     sound->bit_rate = 64000;
     sound->time_base = {1, 48000};
     av_channel_layout_default(&sound->ch_layout, 1);
-    if (muxer.context->oformat->flags & AVFMT_GLOBALHEADER) sound->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    if (muxer.context->oformat->flags & AVFMT_GLOBALHEADER)
+      sound->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     check(avcodec_open2(sound.get(), codec, nullptr), "sound encoder");
     AVStream* stream = avformat_new_stream(muxer.context, nullptr);
     check(avcodec_parameters_from_context(stream->codecpar, sound.get()), "parameters");
@@ -157,8 +172,11 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
       check(av_frame_get_buffer(frame.get(), 0), "sound frame");
       for (int i = 0; i < block; ++i) {
         const double value = 0.3 * std::sin(static_cast<double>(at + i) * 0.04 * (a + 1));
-        if (sound->sample_fmt == AV_SAMPLE_FMT_FLTP) reinterpret_cast<float*>(frame->data[0])[i] = static_cast<float>(value);
-        else reinterpret_cast<std::int16_t*>(frame->data[0])[i] = static_cast<std::int16_t>(value * 32000);
+        if (sound->sample_fmt == AV_SAMPLE_FMT_FLTP)
+          reinterpret_cast<float*>(frame->data[0])[i] = static_cast<float>(value);
+        else
+          reinterpret_cast<std::int16_t*>(frame->data[0])[i] =
+              static_cast<std::int16_t>(value * 32000);
       }
       frame->pts = at + o.audio_start;
       check(avcodec_send_frame(sound.get(), frame.get()), "sound");
@@ -172,12 +190,14 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
   AVDictionary* settings = nullptr;
   av_dict_parse_string(&settings, o.options.c_str(), "=", ":", 0);
   if (o.time_base.num == 1) av_dict_set_int(&settings, "video_track_timescale", o.time_base.den, 0);
-  av_dict_set_int(&settings, "movie_timescale", 48000, 0);  // so that starts are exact in the source too
+  av_dict_set_int(&settings, "movie_timescale", 48000,
+                  0);  // so that starts are exact in the source too
   const int written = avformat_write_header(muxer.context, &settings);
   av_dict_free(&settings);
   check(written, "header");
-  std::stable_sort(packets.begin(), packets.end(),
-                   [](const Sent& a, const Sent& b) { return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0; });
+  std::stable_sort(packets.begin(), packets.end(), [](const Sent& a, const Sent& b) {
+    return av_compare_ts(a.packet->dts, a.time_base, b.packet->dts, b.time_base) < 0;
+  });
   for (Sent& s : packets) {
     s.packet->stream_index = s.stream->index;
     av_packet_rescale_ts(s.packet.get(), s.time_base, s.stream->time_base);
@@ -187,7 +207,12 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
 }
 
 std::vector<std::int32_t> turn(int degrees, bool mirrored) {
-  const int c = degrees == 0 ? 1 : degrees == 180 ? -1 : 0, s = degrees == 90 ? 1 : degrees == 270 ? -1 : 0;
+  const int c = degrees == 0     ? 1
+                : degrees == 180 ? -1
+                                 : 0,
+            s = degrees == 90    ? 1
+                : degrees == 270 ? -1
+                                 : 0;
   const int one = 1 << 16, sign = mirrored ? -1 : 1;
   // Stored x goes to (c, s), stored y to (-s, c): a clockwise turn where y points down. Mirroring negates the image of x.
   return {c * one * sign, s * one * sign, 0, -s * one, c * one, 0, 0, 0, 1 << 30};
@@ -208,7 +233,10 @@ std::vector<const ProbedStream*> Probed::audio() const {
 
 std::string Probed::tag(const std::string& key) const {
   for (const auto& [k, v] : metadata)
-    if (k == key || (k.size() == key.size() && std::equal(k.begin(), k.end(), key.begin(), [](char a, char b) { return std::tolower(a) == std::tolower(b); })))
+    if (k == key ||
+        (k.size() == key.size() && std::equal(k.begin(), k.end(), key.begin(), [](char a, char b) {
+           return std::tolower(a) == std::tolower(b);
+         })))
       return v;
   return "";
 }
@@ -220,7 +248,8 @@ Probed probe(const std::filesystem::path& path) {
     const AVStream* s = demuxer.context->streams[i];
     const AVCodecParameters* p = s->codecpar;
     const std::int32_t* m = display_matrix(s);
-    const AVRational aspect = s->sample_aspect_ratio.num ? s->sample_aspect_ratio : p->sample_aspect_ratio;
+    const AVRational aspect =
+        s->sample_aspect_ratio.num ? s->sample_aspect_ratio : p->sample_aspect_ratio;
     out.streams.push_back({p->codec_type,
                            s->time_base,
                            {},
@@ -235,7 +264,8 @@ Probed probe(const std::filesystem::path& path) {
                            p->color_primaries,
                            p->color_trc});
   }
-  for (const AVDictionaryEntry* e = nullptr; (e = av_dict_get(demuxer.context->metadata, "", e, AV_DICT_IGNORE_SUFFIX));)
+  for (const AVDictionaryEntry* e = nullptr;
+       (e = av_dict_get(demuxer.context->metadata, "", e, AV_DICT_IGNORE_SUFFIX));)
     out.metadata.emplace_back(e->key, e->value);
   const PacketPtr packet = new_packet();
   while (av_read_frame(demuxer.context, packet.get()) >= 0) {
@@ -268,7 +298,8 @@ std::vector<FramePtr> decode_planes(const std::filesystem::path& path) {
   };
   const PacketPtr packet = new_packet();
   while (av_read_frame(demuxer.context, packet.get()) >= 0) {
-    if (packet->stream_index == index) check(avcodec_send_packet(decoder.get(), packet.get()), "decode");
+    if (packet->stream_index == index)
+      check(avcodec_send_packet(decoder.get(), packet.get()), "decode");
     av_packet_unref(packet.get());
     drain();
   }
@@ -281,7 +312,8 @@ bool same_times(const ProbedStream& a, const ProbedStream& b, double slack) {
   if (a.pts.size() != b.pts.size()) return false;
   for (std::size_t i = 0; i < a.pts.size(); ++i) {
     if (slack == 0 ? av_compare_ts(a.pts[i], a.time_base, b.pts[i], b.time_base) != 0
-                   : std::abs(static_cast<double>(a.pts[i]) * av_q2d(a.time_base) - static_cast<double>(b.pts[i]) * av_q2d(b.time_base)) > slack)
+                   : std::abs(static_cast<double>(a.pts[i]) * av_q2d(a.time_base) -
+                              static_cast<double>(b.pts[i]) * av_q2d(b.time_base)) > slack)
       return false;
   }
   return true;

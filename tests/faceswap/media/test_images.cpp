@@ -20,15 +20,17 @@ using namespace faceswap;
 
 namespace {
 
-std::vector<std::byte> read_bytes(const std::filesystem::path& path) { return read_whole_file(path, 1u << 30); }
-void write_bytes(const std::filesystem::path& path, std::span<const std::byte> bytes) { write_whole_file(path, bytes, true, false); }
+std::vector<std::byte> read_bytes(const std::filesystem::path& path) {
+  return read_whole_file(path, 1u << 30);
+}
+void write_bytes(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  write_whole_file(path, bytes, true, false);
+}
 
 std::optional<ErrorKind> refused(const std::function<void()>& action) {
   try {
     action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
+  } catch (const Error& error) { return error.kind(); }
   return std::nullopt;
 }
 
@@ -46,7 +48,8 @@ Image smooth(int width, int height) {
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x)
       for (int c = 0; c < 3; ++c)
-        image.at(x, y)[c] = static_cast<std::uint8_t>(60 + c * 30 + 80 * y / height + (x * y / 50) % 20 + static_cast<int>(random() % 3));
+        image.at(x, y)[c] = static_cast<std::uint8_t>(
+            60 + c * 30 + 80 * y / height + (x * y / 50) % 20 + static_cast<int>(random() % 3));
   return image;
 }
 
@@ -60,8 +63,8 @@ Image as_rgb(const Image& image) {
 }
 
 std::uint32_t big32(const std::byte* p) {
-  return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 | static_cast<std::uint32_t>(p[2]) << 8 |
-         static_cast<std::uint32_t>(p[3]);
+  return static_cast<std::uint32_t>(p[0]) << 24 | static_cast<std::uint32_t>(p[1]) << 16 |
+         static_cast<std::uint32_t>(p[2]) << 8 | static_cast<std::uint32_t>(p[3]);
 }
 void put32(std::byte* p, std::uint32_t v) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<std::byte>(v >> (24 - 8 * i) & 0xff);
@@ -78,13 +81,16 @@ void repair_crcs(std::vector<std::byte>& png) {
 }
 
 // A JPEG with an EXIF block of one directory with the orientation tag.
-std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int orientation, bool little) {
-  std::string tiff =
-      little ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18) : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01", 18);
-  tiff += little ? std::string{static_cast<char>(orientation), 0, 0, 0} : std::string{0, static_cast<char>(orientation), 0, 0};
+std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int orientation,
+                                        bool little) {
+  std::string tiff = little ? std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 18)
+                            : std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01", 18);
+  tiff += little ? std::string{static_cast<char>(orientation), 0, 0, 0}
+                 : std::string{0, static_cast<char>(orientation), 0, 0};
   tiff += std::string(4, '\0');
   std::string segment = std::string("Exif\0\0", 6) + tiff;
-  segment = std::string("\xff\xe1") + static_cast<char>((segment.size() + 2) >> 8) + static_cast<char>((segment.size() + 2) & 0xff) + segment;
+  segment = std::string("\xff\xe1") + static_cast<char>((segment.size() + 2) >> 8) +
+            static_cast<char>((segment.size() + 2) & 0xff) + segment;
   std::vector<std::byte> out = jpeg;
   const auto* bytes = reinterpret_cast<const std::byte*>(segment.data());
   out.insert(out.begin() + 2, bytes, bytes + segment.size());
@@ -95,15 +101,18 @@ std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int 
 
 TEST(Png, RoundTripsExactly) {
   const Scratch scratch;
-  std::vector<Image> images{Image(1, 1),         noise(1, 50, 3, 1),        noise(50, 1, 3, 2), noise(33, 21, 1, 3), noise(33, 21, 3, 4),
-                            noise(33, 21, 4, 5), noise(300, 200, 3, 6, 64), smooth(257, 129),   Image(500, 400),     Image(70, 60, 4)};
+  std::vector<Image> images{
+      Image(1, 1),         noise(1, 50, 3, 1),  noise(50, 1, 3, 2),        noise(33, 21, 1, 3),
+      noise(33, 21, 3, 4), noise(33, 21, 4, 5), noise(300, 200, 3, 6, 64), smooth(257, 129),
+      Image(500, 400),     Image(70, 60, 4)};
   for (std::uint8_t& p : images.back().pixels) p = 255;
   for (const Image& image : images) {
     write_png(scratch / "a.png", image);
     const Image back = read_image(scratch / "a.png");
     EXPECT_EQ(back.width, image.width);
     EXPECT_EQ(back.height, image.height);
-    EXPECT_TRUE(back.pixels == as_rgb(image).pixels) << image.width << "x" << image.height << "x" << image.channels;
+    EXPECT_TRUE(back.pixels == as_rgb(image).pixels)
+        << image.width << "x" << image.height << "x" << image.channels;
   }
 }
 
@@ -115,8 +124,10 @@ TEST(Png, SkewedHistogramsStayWithinFifteenBits) {
   for (std::uint32_t symbol = 19, a = 1, b = 1; symbol > 0; --symbol, std::swap(a, b), b += a)
     sorted.insert(sorted.end(), a, static_cast<std::uint8_t>(symbol - 1));
   Image image(static_cast<int>(sorted.size()), 1, 1);
-  for (std::size_t i = 0, at = 0; i < sorted.size(); ++i, at = (at + 1597) % sorted.size()) image.pixels[at] = sorted[i];
-  ASSERT_EQ(std::accumulate(image.pixels.begin(), image.pixels.end(), 0u), std::accumulate(sorted.begin(), sorted.end(), 0u));
+  for (std::size_t i = 0, at = 0; i < sorted.size(); ++i, at = (at + 1597) % sorted.size())
+    image.pixels[at] = sorted[i];
+  ASSERT_EQ(std::accumulate(image.pixels.begin(), image.pixels.end(), 0u),
+            std::accumulate(sorted.begin(), sorted.end(), 0u));
   write_png(scratch / "a.png", image);
   EXPECT_TRUE(read_image(scratch / "a.png").pixels == as_rgb(image).pixels);
 }
@@ -130,8 +141,10 @@ TEST(Png, CompressesLikeThePeers) {
 
 TEST(Png, TextTravelsWithThePicture) {
   const Scratch scratch;
-  const std::string unicode = "{\"name\": \"Zo\xc3\xab \xe2\x9c\x93\"}", packet = xmp_packet("doppel test");
-  write_png(scratch / "a.png", smooth(40, 30), {{"doppel", unicode}, {kXmpKeyword, packet}, {"empty", ""}});
+  const std::string unicode = "{\"name\": \"Zo\xc3\xab \xe2\x9c\x93\"}",
+                    packet = xmp_packet("doppel test");
+  write_png(scratch / "a.png", smooth(40, 30),
+            {{"doppel", unicode}, {kXmpKeyword, packet}, {"empty", ""}});
   EXPECT_EQ(read_png_text(scratch / "a.png", "doppel"), unicode);
   EXPECT_EQ(read_png_text(scratch / "a.png", kXmpKeyword), packet);
   EXPECT_EQ(read_png_text(scratch / "a.png", "empty"), "");
@@ -140,7 +153,10 @@ TEST(Png, TextTravelsWithThePicture) {
   const std::vector<std::byte> file = read_bytes(scratch / "a.png");
   EXPECT_EQ(parse_png(file).chunks.at(1).type, "iTXt");  // before the pixels, where readers look
   EXPECT_EQ(refused([&] { encode_png(smooth(4, 4), {{"", "no keyword"}}); }), ErrorKind::failure);
-  EXPECT_EQ(refused([&] { encode_png(smooth(4, 4), {{std::string(80, 'k'), "too long"}}); }), ErrorKind::failure);
+  EXPECT_EQ(refused([&] {
+              encode_png(smooth(4, 4), {{std::string(80, 'k'), "too long"}});
+            }),
+            ErrorKind::failure);
 }
 
 TEST(Png, EveryFlippedBitAndEveryCutIsNoticed) {
@@ -153,7 +169,8 @@ TEST(Png, EveryFlippedBitAndEveryCutIsNoticed) {
     bad[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
     accepted += parse_png(bad).problem.empty();
   }
-  for (std::size_t size = 0; size < good.size(); ++size) accepted += parse_png(std::span(good).first(size)).problem.empty();
+  for (std::size_t size = 0; size < good.size(); ++size)
+    accepted += parse_png(std::span(good).first(size)).problem.empty();
   EXPECT_EQ(accepted, 0);
   std::vector<std::byte> bad = good;
   bad[good.size() / 2] ^= std::byte{1};
@@ -170,13 +187,19 @@ TEST(Png, Crc32IsTheStandardOne) {
 TEST(Png, SizesThatAreAttacksAreRefused) {
   const Scratch scratch;
   write_png(scratch / "a.png", smooth(8, 8));
-  for (const auto& [width, height] : {std::pair<std::uint32_t, std::uint32_t>{65535, 65535}, {16384, 16384}, {8, 0x7fffffff}, {0, 8}, {8, 0}, {16000, 16000}}) {
+  for (const auto& [width, height] : {std::pair<std::uint32_t, std::uint32_t>{65535, 65535},
+                                      {16384, 16384},
+                                      {8, 0x7fffffff},
+                                      {0, 8},
+                                      {8, 0},
+                                      {16000, 16000}}) {
     std::vector<std::byte> bad = read_bytes(scratch / "a.png");
     put32(&bad[16], width);
     put32(&bad[20], height);
     repair_crcs(bad);
     write_bytes(scratch / "bad.png", bad);
-    EXPECT_EQ(refused([&] { read_image(scratch / "bad.png"); }), ErrorKind::input) << width << "x" << height;
+    EXPECT_EQ(refused([&] { read_image(scratch / "bad.png"); }), ErrorKind::input)
+        << width << "x" << height;
   }
   // 8x8 pixels said, 100 MB of zeros packed: the limit on allocations stops it.
   std::vector<std::byte> bomb = read_bytes(scratch / "a.png");
@@ -199,12 +222,18 @@ TEST(Png, SizesThatAreAttacksAreRefused) {
 TEST(Jpeg, ExifOrientationIsApplied) {
   const Scratch scratch;
   Image stored(48, 32);
-  const std::uint8_t corners[4][3] = {{220, 40, 40}, {40, 200, 40}, {40, 40, 220}, {230, 230, 230}};  // top left, top right, bottom left, bottom right
+  const std::uint8_t corners[4][3] = {
+      {220, 40, 40},
+      {40, 200, 40},
+      {40, 40, 220},
+      {230, 230, 230}};  // top left, top right, bottom left, bottom right
   for (int y = 0; y < 32; ++y)
-    for (int x = 0; x < 48; ++x) std::copy_n(corners[(y >= 16) * 2 + (x >= 24)], 3, stored.at(x, y));
+    for (int x = 0; x < 48; ++x)
+      std::copy_n(corners[(y >= 16) * 2 + (x >= 24)], 3, stored.at(x, y));
   const std::vector<std::byte> jpeg = encode_jpeg(stored, 95);
   // Which stored corner is seen at the upright top left, top right, bottom left, bottom right.
-  const int seen[9][4] = {{}, {0, 1, 2, 3}, {1, 0, 3, 2}, {3, 2, 1, 0}, {2, 3, 0, 1}, {0, 2, 1, 3}, {2, 0, 3, 1}, {3, 1, 2, 0}, {1, 3, 0, 2}};
+  const int seen[9][4] = {{},           {0, 1, 2, 3}, {1, 0, 3, 2}, {3, 2, 1, 0}, {2, 3, 0, 1},
+                          {0, 2, 1, 3}, {2, 0, 3, 1}, {3, 1, 2, 0}, {1, 3, 0, 2}};
   for (int orientation = 1; orientation <= 8; ++orientation)
     for (const bool little : {true, false}) {
       write_bytes(scratch / "a.jpg", with_orientation(jpeg, orientation, little));
@@ -212,8 +241,11 @@ TEST(Jpeg, ExifOrientationIsApplied) {
       ASSERT_EQ(image.width, orientation >= 5 ? 32 : 48) << orientation;
       ASSERT_EQ(image.height, orientation >= 5 ? 48 : 32) << orientation;
       for (int corner = 0; corner < 4; ++corner) {
-        const std::uint8_t* pixel = image.at(corner % 2 ? image.width - 6 : 5, corner / 2 ? image.height - 6 : 5);
-        for (int c = 0; c < 3; ++c) EXPECT_NEAR(pixel[c], corners[seen[orientation][corner]][c], 12) << "orientation " << orientation << " corner " << corner;
+        const std::uint8_t* pixel =
+            image.at(corner % 2 ? image.width - 6 : 5, corner / 2 ? image.height - 6 : 5);
+        for (int c = 0; c < 3; ++c)
+          EXPECT_NEAR(pixel[c], corners[seen[orientation][corner]][c], 12)
+              << "orientation " << orientation << " corner " << corner;
       }
     }
 }
@@ -243,8 +275,9 @@ TEST(Jpeg, DamagedExifIsIgnoredAndBadHuffmanTablesRefused) {
 // Damage of every kind behind the checksums. No crash, no hang, no exception but ours.
 TEST(Images, MutationsAreSurvived) {
   const Scratch scratch;
-  const std::vector<std::byte> seeds[3] = {encode_png(smooth(40, 30), {{"doppel", "text"}}), encode_jpeg(smooth(40, 30), 90),
-                                           with_orientation(encode_jpeg(noise(40, 30, 3, 8), 40), 6, true)};
+  const std::vector<std::byte> seeds[3] = {
+      encode_png(smooth(40, 30), {{"doppel", "text"}}), encode_jpeg(smooth(40, 30), 90),
+      with_orientation(encode_jpeg(noise(40, 30, 3, 8), 40), 6, true)};
   std::mt19937 random(11);
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   int read = 0, refusals = 0;
@@ -253,16 +286,19 @@ TEST(Images, MutationsAreSurvived) {
     switch (trial / 3 % 4) {
       case 0: bad.resize(1 + below(bad.size())); break;
       case 1:
-        for (std::size_t i = 0, n = 1 + below(12); i < n; ++i) bad[8 + below(bad.size() - 8)] ^= static_cast<std::byte>(1u << below(8));
+        for (std::size_t i = 0, n = 1 + below(12); i < n; ++i)
+          bad[8 + below(bad.size() - 8)] ^= static_cast<std::byte>(1u << below(8));
         break;
       case 2: {
         const std::size_t at = 8 + below(bad.size() - 8);
-        for (std::size_t i = at; i < std::min(bad.size(), at + 8); ++i) bad[i] = static_cast<std::byte>(random() % 2 ? 0xff : random());
+        for (std::size_t i = at; i < std::min(bad.size(), at + 8); ++i)
+          bad[i] = static_cast<std::byte>(random() % 2 ? 0xff : random());
         break;
       }
       default: {
         const std::size_t first = 8 + below(bad.size() - 8);
-        bad.erase(bad.begin() + static_cast<std::ptrdiff_t>(first), bad.begin() + static_cast<std::ptrdiff_t>(first + 1 + below(bad.size() - first)));
+        bad.erase(bad.begin() + static_cast<std::ptrdiff_t>(first),
+                  bad.begin() + static_cast<std::ptrdiff_t>(first + 1 + below(bad.size() - first)));
       }
     }
     if (trial % 3 == 0) repair_crcs(bad);
@@ -292,22 +328,26 @@ TEST(Images, WhatIsNoPictureIsRefused) {
   write_png(scratch / "good.png", smooth(8, 8));
   const std::string gif = "GIF89a\x01\x00\x01\x00", text = "hello";
   for (const std::string& content : {gif, text, std::string()}) {
-    write_bytes(scratch / "a.png", {reinterpret_cast<const std::byte*>(content.data()), content.size()});
+    write_bytes(scratch / "a.png",
+                {reinterpret_cast<const std::byte*>(content.data()), content.size()});
     EXPECT_EQ(refused([&] { read_image(scratch / "a.png"); }), ErrorKind::input);
   }
   EXPECT_EQ(refused([&] { read_image(scratch / "none.png"); }), ErrorKind::input);
   EXPECT_EQ(refused([&] { read_image(scratch.path); }), ErrorKind::input);
   EXPECT_EQ(refused([&] { write_png(scratch / "no" / "a.png", smooth(8, 8)); }), ErrorKind::disk);
-  EXPECT_EQ(refused([&] { write_png(scratch / "good.png", smooth(8, 8), {}, false); }), ErrorKind::usage);
+  EXPECT_EQ(refused([&] { write_png(scratch / "good.png", smooth(8, 8), {}, false); }),
+            ErrorKind::usage);
   EXPECT_TRUE(is_image_file("A.JPG") && is_image_file("b.jpeg") && is_image_file("c.Png"));
   EXPECT_FALSE(is_image_file("a.gif") || is_image_file("png") || is_image_file("a.png.txt"));
 }
 
 TEST(Folder, FramesComeInNaturalOrderWithTheirNames) {
   const Scratch scratch;
-  for (const char* name : {"f10.png", "f9.png", "f1.png", "f01.png", "F2.jpg", "f100.jpeg", "notes.txt", ".hidden.png"}) {
+  for (const char* name : {"f10.png", "f9.png", "f1.png", "f01.png", "F2.jpg", "f100.jpeg",
+                           "notes.txt", ".hidden.png"}) {
     const auto path = scratch / name;
-    if (is_image_file(path) && path.extension() != ".png") write_bytes(path, encode_jpeg(smooth(16, 12), 90));
+    if (is_image_file(path) && path.extension() != ".png")
+      write_bytes(path, encode_jpeg(smooth(16, 12), 90));
     else write_png(path, smooth(16, 12));
   }
   const auto source = open_source(scratch.path);
@@ -321,12 +361,28 @@ TEST(Folder, FramesComeInNaturalOrderWithTheirNames) {
     EXPECT_EQ(frame.native, nullptr);
     names.push_back(frame.name);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"F2.jpg", "f01.png", "f1.png", "f9.png", "f10.png", "f100.jpeg"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"F2.jpg", "f01.png", "f1.png", "f9.png", "f10.png",
+                                             "f100.jpeg"}));
 }
 
 TEST(Folder, NaturalOrderIsAnOrder) {
-  std::vector<std::string> names{
-      "", "a", "a0", "a00", "a1", "a01", "a1b", "a2", "a10", "a9z", "b", "1", "01", "10", "9", "a99999999999999999999999999", "a100000000000000000000000000"};
+  std::vector<std::string> names{"",
+                                 "a",
+                                 "a0",
+                                 "a00",
+                                 "a1",
+                                 "a01",
+                                 "a1b",
+                                 "a2",
+                                 "a10",
+                                 "a9z",
+                                 "b",
+                                 "1",
+                                 "01",
+                                 "10",
+                                 "9",
+                                 "a99999999999999999999999999",
+                                 "a100000000000000000000000000"};
   for (const std::string& a : names)
     for (const std::string& b : names) {
       EXPECT_EQ(natural_less(a, b) + natural_less(b, a), a == b ? 0 : 1) << a << " " << b;
@@ -340,7 +396,8 @@ TEST(Folder, NaturalOrderIsAnOrder) {
 
 TEST(Folder, DamagedPicturesArePassedOverAndCounted) {
   const Scratch scratch;
-  for (int i = 0; i < 4; ++i) write_png(scratch / ("f" + std::to_string(i) + ".png"), smooth(16, 12));
+  for (int i = 0; i < 4; ++i)
+    write_png(scratch / ("f" + std::to_string(i) + ".png"), smooth(16, 12));
   std::vector<std::byte> bad = read_bytes(scratch / "f2.png");
   bad.resize(bad.size() / 2);
   write_bytes(scratch / "f2.png", bad);
@@ -380,13 +437,18 @@ TEST(Folder, WritesUnderTheSameNamesAndMarksOnlyWhatChanged) {
   Image expected = smooth(40, 30);
   expected.at(7, 8)[0] = 255;
   EXPECT_TRUE(read_image(scratch / "out" / "b.png").pixels == expected.pixels);
-  EXPECT_EQ(read_image(scratch / "out" / "d.jpg").width, 30);  // upright now, and not turned a second time
+  EXPECT_EQ(read_image(scratch / "out" / "d.jpg").width,
+            30);  // upright now, and not turned a second time
 
   const auto source = open_source(scratch / "in");
-  EXPECT_EQ(refused([&] { open_sink(scratch / "out", source->info(), options); }), ErrorKind::usage);  // not empty
-  EXPECT_EQ(refused([&] { open_sink(scratch / "in", source->info(), options); }), ErrorKind::usage);   // the input itself
-  EXPECT_EQ(refused([&] { open_sink(scratch / "out.mp4", source->info(), options); }), ErrorKind::usage);
-  EXPECT_EQ(refused([&] { open_sink(scratch / "out.png", source->info(), options); }), ErrorKind::usage);
+  EXPECT_EQ(refused([&] { open_sink(scratch / "out", source->info(), options); }),
+            ErrorKind::usage);  // not empty
+  EXPECT_EQ(refused([&] { open_sink(scratch / "in", source->info(), options); }),
+            ErrorKind::usage);  // the input itself
+  EXPECT_EQ(refused([&] { open_sink(scratch / "out.mp4", source->info(), options); }),
+            ErrorKind::usage);
+  EXPECT_EQ(refused([&] { open_sink(scratch / "out.png", source->info(), options); }),
+            ErrorKind::usage);
   options.force = true;
   EXPECT_EQ(refused([&] { open_sink(scratch / "out", source->info(), options); }), std::nullopt);
 }
@@ -407,7 +469,8 @@ TEST(Folder, ASinglePictureGoesToAPicture) {
   EXPECT_FALSE(source->next(frame));
   const Image back = read_image(scratch / "out.jpg"), expected = smooth(40, 30);
   double difference = 0;
-  for (std::size_t i = 0; i < back.pixels.size(); ++i) difference += std::abs(back.pixels[i] - expected.pixels[i]);
+  for (std::size_t i = 0; i < back.pixels.size(); ++i)
+    difference += std::abs(back.pixels[i] - expected.pixels[i]);
   EXPECT_LT(difference / static_cast<double>(back.pixels.size()), 3);
 }
 
@@ -427,7 +490,8 @@ TEST(Folder, AVideoGoesToAFolderOfPngs) {
   const auto again = open_source(scratch / "frames");
   EXPECT_EQ(again->info().frames, 12);
   std::size_t i = 0;
-  for (Frame frame; again->next(frame); ++i) EXPECT_TRUE(frame.rgb.pixels == seen[i].pixels) << frame.name;
+  for (Frame frame; again->next(frame); ++i)
+    EXPECT_TRUE(frame.rgb.pixels == seen[i].pixels) << frame.name;
   EXPECT_EQ(i, 12u);
   EXPECT_TRUE(std::filesystem::exists(scratch / "frames" / "frame_000011.png"));
 }

@@ -25,7 +25,9 @@ namespace {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void write_bytes(const std::filesystem::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 // The kind of the Error that the action throws, and its text; nothing if it throws none.
 struct Refused {
@@ -35,9 +37,7 @@ struct Refused {
 Refused refused(const std::function<void()>& action) {
   try {
     action();
-  } catch (const Error& error) {
-    return {error.kind(), error.what()};
-  }
+  } catch (const Error& error) { return {error.kind(), error.what()}; }
   return {};
 }
 
@@ -66,7 +66,8 @@ TEST(MediaHostile, WhatIsNotMediaAtAll) {
   write_bytes(scratch / "folder" / "a.png", "not a picture");
   expect_refused(scratch / "folder", "can be read");
   ASSERT_EQ(::mkfifo((scratch / "pipe.mp4").c_str(), 0600), 0);
-  expect_refused(scratch / "pipe.mp4", "neither");  // and does not wait for somebody to write into it
+  expect_refused(scratch / "pipe.mp4",
+                 "neither");  // and does not wait for somebody to write into it
   std::filesystem::create_symlink(scratch / "loop.mp4", scratch / "loop.mp4");
   expect_refused(scratch / "loop.mp4", "no such");
   std::filesystem::create_symlink("/dev/zero", scratch / "zero.mp4");
@@ -81,13 +82,18 @@ TEST(MediaHostile, TextAndPlaylistsNamedAsVideos) {
   expect_refused(scratch / "text.mp4", "video");
   write_bytes(scratch / "concat.mp4", "ffconcat version 1.0\nfile inner.mp4\n");
   expect_refused(scratch / "concat.mp4", "video");
-  write_bytes(scratch / "list.avi", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\ninner.mp4\n#EXT-X-ENDLIST\n");
+  write_bytes(scratch / "list.avi",
+              "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\ninner.mp4\n#EXT-X-ENDLIST\n");
   expect_refused(scratch / "list.avi", "video");
-  write_bytes(scratch / "list.mkv", "#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/inner.ts\n#EXT-X-ENDLIST\n");
+  write_bytes(scratch / "list.mkv",
+              "#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/inner.ts\n#EXT-X-ENDLIST\n");
   expect_refused(scratch / "list.mkv", "video");
   write_bytes(scratch / "dash.mp4",
-              "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><AdaptationSet "
-              "mimeType=\"video/mp4\"><Representation id=\"1\" bandwidth=\"1\"><BaseURL>inner.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>");
+              "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" "
+              "type=\"static\"><Period><AdaptationSet "
+              "mimeType=\"video/mp4\"><Representation id=\"1\" "
+              "bandwidth=\"1\"><BaseURL>inner.mp4</BaseURL></Representation></AdaptationSet></"
+              "Period></MPD>");
   expect_refused(scratch / "dash.mp4", "video");
   std::filesystem::create_directory(scratch / "concat:inner.mp4|inner.mp4");
   expect_refused(scratch / "concat:inner.mp4|inner.mp4", "no pictures");
@@ -110,11 +116,14 @@ TEST(MediaHostile, VideosThatWereCutOff) {
   clip.options = "movflags=faststart";
   make_clip(scratch / "fast.mp4", clip);
   make_clip(scratch / "whole.mkv", clip);
-  const std::string plain = read_bytes(scratch / "plain.mp4"), fast = read_bytes(scratch / "fast.mp4"), whole = read_bytes(scratch / "whole.mkv");
+  const std::string plain = read_bytes(scratch / "plain.mp4"),
+                    fast = read_bytes(scratch / "fast.mp4"),
+                    whole = read_bytes(scratch / "whole.mkv");
 
   write_bytes(scratch / "cut.mp4", plain.substr(0, plain.size() * 6 / 10));
   expect_refused(scratch / "cut.mp4", "moov atom");
-  for (const auto& [name, bytes] : {std::pair<std::string, const std::string&>("cut_fast.mp4", fast), {"cut.mkv", whole}}) {
+  for (const auto& [name, bytes] :
+       {std::pair<std::string, const std::string&>("cut_fast.mp4", fast), {"cut.mkv", whole}}) {
     write_bytes(scratch / name, bytes.substr(0, bytes.size() * 6 / 10));
     const auto source = open_source(scratch / name);
     int frames = 0;
@@ -145,7 +154,8 @@ TEST(MediaHostile, DamageInTheMiddleIsCountedAndSurvived) {
   make_clip(scratch / "in.mkv", clip);
   std::string bytes = read_bytes(scratch / "in.mkv");
   std::mt19937 random(7);
-  for (std::size_t i = bytes.size() / 2; i < bytes.size() / 2 + 600; ++i) bytes[i] = static_cast<char>(random());
+  for (std::size_t i = bytes.size() / 2; i < bytes.size() / 2 + 600; ++i)
+    bytes[i] = static_cast<char>(random());
   write_bytes(scratch / "bad.mkv", bytes);
   const auto source = open_source(scratch / "bad.mkv");
   int frames = 0;
@@ -164,7 +174,9 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
   clip.audio_streams = 1;
   clip.b_frames = 1;
   if (std::string_view(GetParam()) == ".ts") clip.time_base = {1, 90000};
-  if (std::string_view(GetParam()) == ".avi") clip.codec = "mpeg4", clip.time_base = {1, 25}, clip.b_frames = 0, clip.audio_codec = "pcm_s16le";
+  if (std::string_view(GetParam()) == ".avi")
+    clip.codec = "mpeg4", clip.time_base = {1, 25}, clip.b_frames = 0,
+    clip.audio_codec = "pcm_s16le";
   const auto original = scratch / ("in" + std::string(GetParam()));
   make_clip(original, clip);
   const std::string bytes = read_bytes(original);
@@ -172,7 +184,8 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   int whole = 0, damaged = 0, refusals = 0;
   double slowest = 0;
-  const int trials = std::string_view(GetParam()) == ".mp4" || std::string_view(GetParam()) == ".mkv" ? 200 : 80;
+  const int trials =
+      std::string_view(GetParam()) == ".mp4" || std::string_view(GetParam()) == ".mkv" ? 200 : 80;
   for (int trial = 0; trial < trials; ++trial) {
     std::string bad = bytes;
     // Half of the damage hits the first and last 2 KB, where the structure is.
@@ -184,17 +197,20 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
     switch (trial % 5) {
       case 0: bad.resize(1 + below(bad.size())); break;
       case 1:
-        for (std::size_t i = 0, n = 1 + below(20); i < n; ++i) bad[place()] ^= static_cast<char>(1u << below(8));
+        for (std::size_t i = 0, n = 1 + below(20); i < n; ++i)
+          bad[place()] ^= static_cast<char>(1u << below(8));
         break;
       case 2: bad.erase(place(), 1 + below(64)); break;
       case 3: {
         const std::size_t at = place();
-        for (std::size_t i = at; i < std::min(bad.size(), at + 64); ++i) bad[i] = static_cast<char>(random());
+        for (std::size_t i = at; i < std::min(bad.size(), at + 64); ++i)
+          bad[i] = static_cast<char>(random());
         break;
       }
       default: {
         const std::size_t at = place();  // numbers blown up
-        for (std::size_t i = at; i < std::min(bad.size(), at + 4); ++i) bad[i] = static_cast<char>(random() % 2 ? 0xff : 0x7f);
+        for (std::size_t i = at; i < std::min(bad.size(), at + 4); ++i)
+          bad[i] = static_cast<char>(random() % 2 ? 0xff : 0x7f);
       }
     }
     const auto path = scratch / ("bad" + std::string(GetParam())), out = scratch / "out.mkv";
@@ -207,31 +223,36 @@ TEST_P(MutatedVideo, NeverCrashesNorHangs) {
         SinkOptions options;
         options.preset = "ultrafast", options.force = true, options.threads = 1;
         const auto sink = open_sink(out, source->info(), options);
-        for (Frame frame; source->next(frame) && frames < 500; ++frames) sink->write(frame, {8, 8, 16, 16});
+        for (Frame frame; source->next(frame) && frames < 500; ++frames)
+          sink->write(frame, {8, 8, 16, 16});
         sink->finish();
       } else {
         for (Frame frame; source->next(frame) && frames < 500;) ++frames;
       }
       ++(source->info().damaged_frames ? damaged : whole);
     } catch (const Error& error) {
-      EXPECT_TRUE(error.kind() == ErrorKind::input || error.kind() == ErrorKind::disk || error.kind() == ErrorKind::usage ||
-                  error.kind() == ErrorKind::memory || error.kind() == ErrorKind::failure)
+      EXPECT_TRUE(error.kind() == ErrorKind::input || error.kind() == ErrorKind::disk ||
+                  error.kind() == ErrorKind::usage || error.kind() == ErrorKind::memory ||
+                  error.kind() == ErrorKind::failure)
           << "trial " << trial << ": " << error.what();
       ++refusals;
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     slowest = std::max(slowest, seconds);
     EXPECT_LT(seconds, 60) << "trial " << trial;  // a hang, not a slow machine
   }
   EXPECT_EQ(whole + damaged + refusals, trials);
   EXPECT_GT(damaged, 5);
   EXPECT_GT(refusals, 0);
-  std::printf("  %s: %d whole, %d with damage counted, %d refused; slowest %.2f s\n", GetParam(), whole, damaged, refusals, slowest);
+  std::printf("  %s: %d whole, %d with damage counted, %d refused; slowest %.2f s\n", GetParam(),
+              whole, damaged, refusals, slowest);
   for (const auto& entry : std::filesystem::directory_iterator(scratch.path))
     EXPECT_EQ(entry.path().filename().string().find(".part-"), std::string::npos) << entry.path();
 }
 
-INSTANTIATE_TEST_SUITE_P(MediaHostile, MutatedVideo, ::testing::Values(".mp4", ".mkv", ".ts", ".avi"),
+INSTANTIATE_TEST_SUITE_P(MediaHostile, MutatedVideo,
+                         ::testing::Values(".mp4", ".mkv", ".ts", ".avi"),
                          [](const auto& test) { return std::string(test.param + 1); });
 
 TEST(MediaOutput, RefusesTheInputAndWhatExists) {
@@ -257,9 +278,13 @@ TEST(MediaOutput, RefusesTheInputAndWhatExists) {
   EXPECT_EQ(read_bytes(scratch / "there.mp4"), "precious");
   EXPECT_EQ(read_bytes(scratch / "in.mp4"), before);
 
-  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.avi", source->info(), {}); }).kind, ErrorKind::usage);
-  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.png", source->info(), {}); }).kind, ErrorKind::usage);
-  EXPECT_EQ(*refused([&] { open_sink(scratch / "no" / "such" / "out.mp4", source->info(), {}); }).kind, ErrorKind::disk);
+  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.avi", source->info(), {}); }).kind,
+            ErrorKind::usage);
+  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.png", source->info(), {}); }).kind,
+            ErrorKind::usage);
+  EXPECT_EQ(
+      *refused([&] { open_sink(scratch / "no" / "such" / "out.mp4", source->info(), {}); }).kind,
+      ErrorKind::disk);
   SinkOptions nonsense;
   nonsense.preset = "swift";
   r = refused([&] { open_sink(scratch / "out.mp4", source->info(), nonsense); });
@@ -267,8 +292,10 @@ TEST(MediaOutput, RefusesTheInputAndWhatExists) {
   EXPECT_EQ(*r.kind, ErrorKind::usage);
   EXPECT_NE(r.message.find("swift"), std::string::npos);
   nonsense.preset = "fast", nonsense.crf = 52;
-  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.mp4", source->info(), nonsense); }).kind, ErrorKind::usage);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path), {}), 4);  // nothing new
+  EXPECT_EQ(*refused([&] { open_sink(scratch / "out.mp4", source->info(), nonsense); }).kind,
+            ErrorKind::usage);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path), {}),
+            4);  // nothing new
 }
 
 TEST(MediaOutput, SoundThatTheContainerCannotHoldIsRefusedAtOnce) {
@@ -290,7 +317,9 @@ TEST(MediaOutput, AnUnfinishedFileIsRemovedAndTheOldOneStays) {
   write_bytes(scratch / "out.mp4", "precious");
   SinkOptions options;
   options.force = true, options.preset = "ultrafast";
-  const auto count = [&] { return std::distance(std::filesystem::directory_iterator(scratch.path), {}); };
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator(scratch.path), {});
+  };
   {
     const auto source = open_source(scratch / "in.mp4");
     const auto sink = open_sink(scratch / "out.mp4", source->info(), options);
@@ -339,13 +368,17 @@ TEST(MediaOutput, AFullDiskIsSaidAndLeavesNothing) {
   EXPECT_NE(r.message.find("out.mp4"), std::string::npos) << r.message;
   ASSERT_TRUE(png.kind);
   EXPECT_EQ(*png.kind, ErrorKind::disk) << png.message;
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path), {}), 1);  // the input alone
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.path), {}),
+            1);  // the input alone
 }
 #else
 TEST(MediaHostile, ABuildWithoutVideoSaysSo) {
   const Scratch scratch;
   write_bytes(scratch / "film.mp4", "some bytes");
   expect_refused(scratch / "film.mp4", "no video");
-  EXPECT_EQ(*refused([&] { make_video(scratch / "a.mp4", 64, 64, {25, 1}, {}); }).kind, ErrorKind::usage);
+  EXPECT_EQ(*refused([&] {
+               make_video(scratch / "a.mp4", 64, 64, {25, 1}, {});
+             }).kind,
+            ErrorKind::usage);
 }
 #endif

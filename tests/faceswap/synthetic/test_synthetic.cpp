@@ -28,9 +28,7 @@ double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 ErrorKind kind_of(const std::function<void()>& action) {
   try {
     action();
-  } catch (const Error& error) {
-    return error.kind();
-  }
+  } catch (const Error& error) { return error.kind(); }
   ADD_FAILURE() << "no Error was thrown";
   return ErrorKind::failure;
 }
@@ -55,7 +53,8 @@ TEST(DrawHead, IsTheSameEveryTimeOnEveryThread) {
   const HeadPicture first = draw_head(head_identity('b'), pose, 160, 120, 2, 7);
   std::vector<HeadPicture> others(4);
   std::vector<std::thread> threads;
-  for (HeadPicture& other : others) threads.emplace_back([&] { other = draw_head(head_identity('b'), pose, 160, 120, 2, 7); });
+  for (HeadPicture& other : others)
+    threads.emplace_back([&] { other = draw_head(head_identity('b'), pose, 160, 120, 2, 7); });
   for (std::thread& thread : threads) thread.join();
   for (const HeadPicture& other : others) {
     EXPECT_EQ(first.rgb.pixels, other.rgb.pixels);
@@ -65,13 +64,16 @@ TEST(DrawHead, IsTheSameEveryTimeOnEveryThread) {
 
 TEST(DrawHead, PupilsAreWhereTheEyesAre) {
   for (const char person : {'a', 'b'}) {
-    for (const auto& [yaw, pitch, roll] : {std::array{0.f, 0.f, 0.f}, std::array{0.25f, 0.1f, 0.f}, std::array{-0.25f, -0.1f, 0.2f}, std::array{0.f, 0.f, -0.5f}}) {
+    for (const auto& [yaw, pitch, roll] :
+         {std::array{0.f, 0.f, 0.f}, std::array{0.25f, 0.1f, 0.f}, std::array{-0.25f, -0.1f, 0.2f},
+          std::array{0.f, 0.f, -0.5f}}) {
       HeadPose pose;
       pose.yaw = yaw, pose.pitch = pitch, pose.roll = roll;
       const HeadPicture picture = draw_head(head_identity(person), pose, 640, 480, 0, 1);
       for (int eye = 0; eye < 2; ++eye) {
         const Point pupil = dark_centre(picture.rgb, picture.landmarks[eye], 7);
-        EXPECT_LT(distance(pupil, picture.landmarks[eye]), 2) << "person " << person << " eye " << eye << " yaw " << yaw << " roll " << roll;
+        EXPECT_LT(distance(pupil, picture.landmarks[eye]), 2)
+            << "person " << person << " eye " << eye << " yaw " << yaw << " roll " << roll;
       }
     }
   }
@@ -81,7 +83,8 @@ TEST(DrawHead, GazeMovesThePupilAndALidHidesIt) {
   HeadPose pose;
   pose.gaze_x = 0.6f;
   const HeadPicture looking = draw_head(head_identity('a'), pose, 640, 480, 0, 1);
-  const Point pupil = dark_centre(looking.rgb, {looking.landmarks[0].x + 3, looking.landmarks[0].y}, 8);
+  const Point pupil =
+      dark_centre(looking.rgb, {looking.landmarks[0].x + 3, looking.landmarks[0].y}, 8);
   EXPECT_GT(pupil.x, looking.landmarks[0].x + 2);
   pose.gaze_x = 0;
   pose.blink = 1;
@@ -96,9 +99,11 @@ TEST(DrawHead, GazeMovesThePupilAndALidHidesIt) {
 TEST(DrawHead, LandmarksFollowRollPictureSizeAndJaw) {
   HeadPose pose;
   pose.roll = 0.4f;
-  const HeadPicture small = draw_head(head_identity('a'), pose, 320, 240, 0, 1), large = draw_head(head_identity('a'), pose, 640, 480, 0, 1);
+  const HeadPicture small = draw_head(head_identity('a'), pose, 320, 240, 0, 1),
+                    large = draw_head(head_identity('a'), pose, 640, 480, 0, 1);
   const Point left = small.landmarks[0], right = small.landmarks[1];
-  EXPECT_NEAR(std::atan2(right.y - left.y, right.x - left.x), -0.4, 1e-3);  // to the head's left shoulder, counterclockwise in the picture
+  EXPECT_NEAR(std::atan2(right.y - left.y, right.x - left.x), -0.4,
+              1e-3);  // to the head's left shoulder, counterclockwise in the picture
   for (int k = 0; k < 5; ++k) {
     EXPECT_NEAR((small.landmarks[k].x + 0.5) * 2 - 0.5, large.landmarks[k].x, 1e-2);
     EXPECT_NEAR((small.landmarks[k].y + 0.5) * 2 - 0.5, large.landmarks[k].y, 1e-2);
@@ -107,9 +112,10 @@ TEST(DrawHead, LandmarksFollowRollPictureSizeAndJaw) {
   const HeadPicture shut = draw_head(head_identity('a'), pose, 640, 480, 0, 1);
   pose.mouth_open = 1;
   const HeadPicture open = draw_head(head_identity('a'), pose, 640, 480, 0, 1);
-  EXPECT_GT(open.landmarks[3].x, shut.landmarks[3].x + 2);                  // an open mouth is narrower
+  EXPECT_GT(open.landmarks[3].x, shut.landmarks[3].x + 2);  // an open mouth is narrower
   EXPECT_NEAR(open.landmarks[0].y, shut.landmarks[0].y, 1e-3);
-  const int x = static_cast<int>(std::lround(open.landmarks[2].x)), y = static_cast<int>(std::lround(0.5 * (open.landmarks[3].y + open.landmarks[4].y)));
+  const int x = static_cast<int>(std::lround(open.landmarks[2].x)),
+            y = static_cast<int>(std::lround(0.5 * (open.landmarks[3].y + open.landmarks[4].y)));
   double darkest = 255;
   for (int dy = -12; dy <= 12; ++dy) darkest = std::min(darkest, luma(open.rgb, x, y + dy));
   EXPECT_LT(darkest, 40) << "no dark mouth between the corners";
@@ -119,15 +125,20 @@ TEST(DrawHead, MaskCoversTheFaceAndOnlyTheFace) {
   for (const char person : {'a', 'b'}) {
     HeadPose pose;
     const HeadPicture picture = draw_head(head_identity(person), pose, 640, 480, 1, 3);
-    for (const Point& p : picture.landmarks) EXPECT_EQ(*picture.mask.at(static_cast<int>(std::lround(p.x)), static_cast<int>(std::lround(p.y))), 255);
-    const double unit = 0.24 * 480;                                          // pixels
-    const auto mask_at = [&](double x, double y) { return *picture.mask.at(static_cast<int>(320 + unit * x), static_cast<int>(240 - unit * y)); };
+    for (const Point& p : picture.landmarks)
+      EXPECT_EQ(
+          *picture.mask.at(static_cast<int>(std::lround(p.x)), static_cast<int>(std::lround(p.y))),
+          255);
+    const double unit = 0.24 * 480;  // pixels
+    const auto mask_at = [&](double x, double y) {
+      return *picture.mask.at(static_cast<int>(320 + unit * x), static_cast<int>(240 - unit * y));
+    };
     EXPECT_EQ(mask_at(0, 0.95), 0) << "hair";
     EXPECT_EQ(mask_at(0, -1.35), 0) << "neck";
     EXPECT_EQ(mask_at(1.2, 0), 0) << "wall";
     double area = 0;
     for (const std::uint8_t v : picture.mask.pixels) area += v / 255.0;
-    const double ellipse = std::numbers::pi * 0.79 * 1.06 * unit * unit;     // the whole head
+    const double ellipse = std::numbers::pi * 0.79 * 1.06 * unit * unit;  // the whole head
     EXPECT_GT(area, 0.55 * ellipse);
     EXPECT_LT(area, 0.90 * ellipse);
   }
@@ -135,12 +146,14 @@ TEST(DrawHead, MaskCoversTheFaceAndOnlyTheFace) {
 
 TEST(DrawHead, TheRoomChangesNothingOnTheFace) {
   const HeadPose pose = talking_pose(2.0, 6);
-  const HeadPicture plain = draw_head(head_identity('b'), pose, 320, 240, 0, 4), shelves = draw_head(head_identity('b'), pose, 320, 240, 2, 4);
+  const HeadPicture plain = draw_head(head_identity('b'), pose, 320, 240, 0, 4),
+                    shelves = draw_head(head_identity('b'), pose, 320, 240, 2, 4);
   EXPECT_EQ(plain.mask.pixels, shelves.mask.pixels);
   int face = 0, wall_differs = 0;
   for (int y = 0; y < 240; ++y) {
     for (int x = 0; x < 320; ++x) {
-      const bool same = std::equal(plain.rgb.at(x, y), plain.rgb.at(x, y) + 3, shelves.rgb.at(x, y));
+      const bool same =
+          std::equal(plain.rgb.at(x, y), plain.rgb.at(x, y) + 3, shelves.rgb.at(x, y));
       if (*plain.mask.at(x, y) == 255) {
         ++face;
         EXPECT_TRUE(same) << x << ',' << y;
@@ -158,11 +171,15 @@ TEST(DrawHead, TwoPeopleMoveAlikeAndLookDifferent) {
   double difference = 0, furthest = 0;
   for (int i = 0; i < 8; ++i) {
     const HeadPose pose = talking_pose(0.7 * i, 5);
-    const HeadPicture a = draw_head(head_identity('a'), pose, 320, 240, 0, 1), b = draw_head(head_identity('b'), pose, 320, 240, 0, 1);
-    for (int k = 0; k < 5; ++k) furthest = std::max(furthest, distance(a.landmarks[k], b.landmarks[k]));
-    const Image crop_a = crop_face(a.rgb, similarity_from_eyes(a.landmarks[0], a.landmarks[1]), 64), crop_b = crop_face(b.rgb, similarity_from_eyes(b.landmarks[0], b.landmarks[1]), 64);
+    const HeadPicture a = draw_head(head_identity('a'), pose, 320, 240, 0, 1),
+                      b = draw_head(head_identity('b'), pose, 320, 240, 0, 1);
+    for (int k = 0; k < 5; ++k)
+      furthest = std::max(furthest, distance(a.landmarks[k], b.landmarks[k]));
+    const Image crop_a = crop_face(a.rgb, similarity_from_eyes(a.landmarks[0], a.landmarks[1]), 64),
+                crop_b = crop_face(b.rgb, similarity_from_eyes(b.landmarks[0], b.landmarks[1]), 64);
     for (int y = 16; y < 56; ++y) {
-      for (int x = 16; x < 48; ++x) difference += std::fabs(luma(crop_a, x, y) - luma(crop_b, x, y)) / (8 * 40 * 32);
+      for (int x = 16; x < 48; ++x)
+        difference += std::fabs(luma(crop_a, x, y) - luma(crop_b, x, y)) / (8 * 40 * 32);
     }
   }
   EXPECT_LT(furthest, 6) << "pixels between the same landmark of both";
@@ -175,7 +192,9 @@ TEST(DrawHead, OutsideThePictureIsNoTrouble) {
   const HeadPicture half = draw_head(head_identity('a'), pose, 160, 120, 0, 1);
   pose.center_x = 0.5f;
   const HeadPicture whole = draw_head(head_identity('a'), pose, 160, 120, 0, 1);
-  const auto area = [](const HeadPicture& p) { return std::count(p.mask.pixels.begin(), p.mask.pixels.end(), 255); };
+  const auto area = [](const HeadPicture& p) {
+    return std::count(p.mask.pixels.begin(), p.mask.pixels.end(), 255);
+  };
   EXPECT_NEAR(static_cast<double>(area(half)) / static_cast<double>(area(whole)), 0.5, 0.08);
   EXPECT_LT(half.landmarks[0].x, 0);
   pose.center_x = -5;
@@ -212,7 +231,9 @@ TEST(TalkingPose, TalksBlinksAndMovesSmoothly) {
       blink = std::max(blink, pose.blink);
       turn_left = std::min(turn_left, pose.yaw);
       turn_right = std::max(turn_right, pose.yaw);
-      jump = std::max({jump, std::fabs(pose.yaw - before.yaw), std::fabs(pose.pitch - before.pitch), std::fabs(pose.roll - before.roll), std::fabs(pose.center_x - before.center_x)});
+      jump = std::max({jump, std::fabs(pose.yaw - before.yaw), std::fabs(pose.pitch - before.pitch),
+                       std::fabs(pose.roll - before.roll),
+                       std::fabs(pose.center_x - before.center_x)});
       before = pose;
     }
     EXPECT_GT(widest, 0.4f) << seed;
@@ -251,7 +272,8 @@ TEST(RenderClip, ShowsTheHeadAndTellsTheTruth) {
     const HeadPose pose = talking_pose(count / 25.0, 5);
     const HeadPicture drawn = draw_head(head_identity('b'), pose, 160, 120, 0, 1);
     double difference = 0;
-    for (std::size_t i = 0; i < drawn.rgb.pixels.size(); ++i) difference += std::abs(drawn.rgb.pixels[i] - frame.rgb.pixels[i]);
+    for (std::size_t i = 0; i < drawn.rgb.pixels.size(); ++i)
+      difference += std::abs(drawn.rgb.pixels[i] - frame.rgb.pixels[i]);
     EXPECT_LT(difference / static_cast<double>(drawn.rgb.pixels.size()), 4) << "frame " << count;
     const nlohmann::json truth = nlohmann::json::parse(lines[count]);
     EXPECT_EQ(truth["frame"], count);
@@ -269,19 +291,24 @@ TEST(RenderClip, SilentOnDemandAndNeverOverwritesUnasked) {
   if (!DOPPEL_MEDIA) GTEST_SKIP() << "this build has no video";
   const Scratch scratch;
   ClipOptions options;
-  options.width = 64, options.height = 48, options.frames = 3, options.quiet = true, options.sound = false;
+  options.width = 64, options.height = 48, options.frames = 3, options.quiet = true,
+  options.sound = false;
   render_clip(options, scratch / "a.mp4", scratch / "a.jsonl");
   EXPECT_FALSE(open_source(scratch / "a.mp4")->info().has_audio);
   const std::vector<std::string> before = lines_of(scratch / "a.jsonl");
   EXPECT_EQ(kind_of([&] { render_clip(options, scratch / "a.mp4"); }), ErrorKind::usage);
-  EXPECT_EQ(kind_of([&] { render_clip(options, scratch / "new.mp4", scratch / "a.jsonl"); }), ErrorKind::usage);
+  EXPECT_EQ(kind_of([&] { render_clip(options, scratch / "new.mp4", scratch / "a.jsonl"); }),
+            ErrorKind::usage);
   EXPECT_FALSE(std::filesystem::exists(scratch / "new.mp4"));
   EXPECT_EQ(lines_of(scratch / "a.jsonl"), before);
   options.force = true;
   options.pose_seed = 6;
   render_clip(options, scratch / "a.mp4", scratch / "a.jsonl");
   EXPECT_NE(lines_of(scratch / "a.jsonl"), before);
-  EXPECT_EQ(kind_of([&] { render_clip(options, scratch / "b.mp4", scratch / "no_such_folder" / "b.jsonl"); }), ErrorKind::disk);
+  EXPECT_EQ(kind_of([&] {
+              render_clip(options, scratch / "b.mp4", scratch / "no_such_folder" / "b.jsonl");
+            }),
+            ErrorKind::disk);
 }
 
 TEST(RenderClip, RefusesNonsense) {
@@ -304,7 +331,8 @@ TEST(RenderClip, RefusesNonsense) {
 
 Image noise_picture(int width, int height, std::uint32_t seed) {
   Image image(width, height);
-  for (std::uint8_t& v : image.pixels) v = static_cast<std::uint8_t>((seed = seed * 1664525u + 1013904223u) >> 24);
+  for (std::uint8_t& v : image.pixels)
+    v = static_cast<std::uint8_t>((seed = seed * 1664525u + 1013904223u) >> 24);
   return image;
 }
 
@@ -321,7 +349,9 @@ Image box_blurred(const Image& image, int radius) {
       for (int c = 0; c < 3; ++c) {
         int sum = 0, count = 0;
         for (int dy = -radius; dy <= radius; ++dy) {
-          for (int dx = -radius; dx <= radius; ++dx, ++count) sum += image.at(std::clamp(x + dx, 0, image.width - 1), std::clamp(y + dy, 0, image.height - 1))[c];
+          for (int dx = -radius; dx <= radius; ++dx, ++count)
+            sum += image.at(std::clamp(x + dx, 0, image.width - 1),
+                            std::clamp(y + dy, 0, image.height - 1))[c];
         }
         out.at(x, y)[c] = static_cast<std::uint8_t>(sum / count);
       }
@@ -339,28 +369,38 @@ double ssim_at(const Image& a, const Image& b, int x, int y) {
       const double w = std::exp(-(dx * dx + dy * dy) / (2 * 1.5 * 1.5));
       const int px = mirrored(x + dx, a.width), py = mirrored(y + dy, a.height);
       const double va = luma(a, px, py) / 255, vb = luma(b, px, py) / 255;
-      weights += w, ma += w * va, mb += w * vb, aa += w * va * va, bb += w * vb * vb, ab += w * va * vb;
+      weights += w, ma += w * va, mb += w * vb, aa += w * va * va, bb += w * vb * vb,
+          ab += w * va * vb;
     }
   }
   ma /= weights, mb /= weights;
-  const double var_a = aa / weights - ma * ma, var_b = bb / weights - mb * mb, cov = ab / weights - ma * mb, c1 = 1e-4, c2 = 9e-4;
+  const double var_a = aa / weights - ma * ma, var_b = bb / weights - mb * mb,
+               cov = ab / weights - ma * mb, c1 = 1e-4, c2 = 9e-4;
   return (2 * ma * mb + c1) * (2 * cov + c2) / ((ma * ma + mb * mb + c1) * (var_a + var_b + c2));
 }
 
 std::array<double, 3> lab_of(const std::uint8_t* rgb) {
-  const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+  const auto linear = [](double v) {
+    return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4);
+  };
   const double r = linear(rgb[0] / 255.0), g = linear(rgb[1] / 255.0), b = linear(rgb[2] / 255.0);
-  const auto f = [](double t) { return t > std::pow(6.0 / 29, 3) ? std::cbrt(t) : t / (3 * std::pow(6.0 / 29, 2)) + 4.0 / 29; };
-  const double x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505), y = f(0.2126 * r + 0.7152 * g + 0.0722 * b), z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+  const auto f = [](double t) {
+    return t > std::pow(6.0 / 29, 3) ? std::cbrt(t) : t / (3 * std::pow(6.0 / 29, 2)) + 4.0 / 29;
+  };
+  const double x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505),
+               y = f(0.2126 * r + 0.7152 * g + 0.0722 * b),
+               z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
   return {116 * y - 16, 500 * (x - y), 200 * (y - z)};
 }
 
 TEST(SwapMeter, EqualsTheFormulasInDouble) {
   const int width = 20, height = 16;
-  const Image a = box_blurred(noise_picture(width, height, 1), 1), b = box_blurred(noise_picture(width, height, 2), 1);
+  const Image a = box_blurred(noise_picture(width, height, 1), 1),
+              b = box_blurred(noise_picture(width, height, 2), 1);
   Image mask(width, height, 1);
   for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) *mask.at(x, y) = static_cast<std::uint8_t>(x < 3 ? 0 : (37 * x + 11 * y) % 256);
+    for (int x = 0; x < width; ++x)
+      *mask.at(x, y) = static_cast<std::uint8_t>(x < 3 ? 0 : (37 * x + 11 * y) % 256);
   }
   double ssim = 0, delta = 0, weights = 0;
   for (int y = 0; y < height; ++y) {
@@ -368,7 +408,8 @@ TEST(SwapMeter, EqualsTheFormulasInDouble) {
       const double w = *mask.at(x, y);
       const auto p = lab_of(a.at(x, y)), q = lab_of(b.at(x, y));
       ssim += w * ssim_at(a, b, x, y);
-      delta += w * std::sqrt(std::pow(p[0] - q[0], 2) + std::pow(p[1] - q[1], 2) + std::pow(p[2] - q[2], 2));
+      delta += w * std::sqrt(std::pow(p[0] - q[0], 2) + std::pow(p[1] - q[1], 2) +
+                             std::pow(p[2] - q[2], 2));
       weights += w;
     }
   }
@@ -403,7 +444,8 @@ TEST(SwapMeter, LooksOnlyInsideTheFaceAndPoolsFrames) {
   for (int y = 0; y < size; ++y) {
     for (int x = 0; x < size; ++x) {
       if (x >= 20) *left.at(x, y) = 0;
-      if (x >= 26) std::fill(spoiled.at(x, y), spoiled.at(x, y) + 3, 0);    // beyond the reach of the window
+      if (x >= 26)
+        std::fill(spoiled.at(x, y), spoiled.at(x, y) + 3, 0);  // beyond the reach of the window
     }
   }
   SwapMeter meter;
@@ -423,9 +465,11 @@ TEST(SwapMeter, LooksOnlyInsideTheFaceAndPoolsFrames) {
 TEST(SwapMeter, RefusesWhatCannotBeCompared) {
   SwapMeter meter;
   EXPECT_EQ(kind_of([&] { meter.result(); }), ErrorKind::nothing_found);
-  EXPECT_EQ(kind_of([&] { meter.add(Image(20, 20), Image(20, 21), full_mask(20, 20)); }), ErrorKind::failure);
-  EXPECT_EQ(kind_of([&] { meter.add(Image(20, 20), Image(20, 20), Image(20, 20, 3)); }), ErrorKind::failure);
-  meter.add(Image(20, 20), Image(20, 20), Image(20, 20, 1));                 // an empty mask: still nothing
+  EXPECT_EQ(kind_of([&] { meter.add(Image(20, 20), Image(20, 21), full_mask(20, 20)); }),
+            ErrorKind::failure);
+  EXPECT_EQ(kind_of([&] { meter.add(Image(20, 20), Image(20, 20), Image(20, 20, 3)); }),
+            ErrorKind::failure);
+  meter.add(Image(20, 20), Image(20, 20), Image(20, 20, 1));  // an empty mask: still nothing
   EXPECT_EQ(kind_of([&] { meter.result(); }), ErrorKind::nothing_found);
 }
 

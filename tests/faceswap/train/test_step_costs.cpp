@@ -8,7 +8,10 @@ namespace {
 
 using faceswap::FacesOnDevice;
 
-struct Cost { double flops = 0, bytes = 0; int launches = 0; };
+struct Cost {
+  double flops = 0, bytes = 0;
+  int launches = 0;
+};
 
 Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
   constexpr auto meta = nn::Device::meta;
@@ -33,19 +36,24 @@ Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
 
 // Multiply-adds of one picture through `original`: output pixels x output channels x (taps x input channels).
 constexpr double kFirstConv = 32 * 32 * 128 * (25.0 * 3);
-constexpr double kForward = kFirstConv + 16 * 16 * 256 * (25.0 * 128) + 8 * 8 * 512 * (25.0 * 256) + 4 * 4 * 1024 * (25.0 * 512)  // encoder's convs
-                            + 2 * 16384.0 * 1024                                                                                // its dense layers
-                            + 4 * 4 * 2048 * (9.0 * 1024)                                                                       // its upscale
-                            + 8 * 8 * 1024 * (9.0 * 512) + 16 * 16 * 512 * (9.0 * 256) + 32 * 32 * 256 * (9.0 * 128)            // decoder's upscales
-                            + 64 * 64 * 3 * (25.0 * 64);                                                                        // its output
+constexpr double kForward = kFirstConv + 16 * 16 * 256 * (25.0 * 128) + 8 * 8 * 512 * (25.0 * 256) +
+                            4 * 4 * 1024 * (25.0 * 512)    // encoder's convs
+                            + 2 * 16384.0 * 1024           // its dense layers
+                            + 4 * 4 * 2048 * (9.0 * 1024)  // its upscale
+                            + 8 * 8 * 1024 * (9.0 * 512) + 16 * 16 * 512 * (9.0 * 256) +
+                            32 * 32 * 256 * (9.0 * 128)   // decoder's upscales
+                            + 64 * 64 * 3 * (25.0 * 64);  // its output
 
 TEST(StepCost, IsThreeForwardPassesLessTheFirstInputGradient) {
   // Forward, gradient of the input, gradient of the weights; nobody asks for the gradient of the pictures.
-  EXPECT_DOUBLE_EQ(cost_of_a_step("original", nn::DType::f32, 16).flops, 2 * 32 * (3 * kForward - kFirstConv));
+  EXPECT_DOUBLE_EQ(cost_of_a_step("original", nn::DType::f32, 16).flops,
+                   2 * 32 * (3 * kForward - kFirstConv));
 }
 
 TEST(StepCost, ArithmeticGrowsWithTheBatchAndTrafficWithTheType) {
-  const Cost small = cost_of_a_step("tiny", nn::DType::f32, 2), large = cost_of_a_step("tiny", nn::DType::f32, 8), half = cost_of_a_step("tiny", nn::DType::bf16, 8);
+  const Cost small = cost_of_a_step("tiny", nn::DType::f32, 2),
+             large = cost_of_a_step("tiny", nn::DType::f32, 8),
+             half = cost_of_a_step("tiny", nn::DType::bf16, 8);
   EXPECT_DOUBLE_EQ(large.flops, 4 * small.flops);
   EXPECT_LT(large.bytes, 4 * small.bytes);  // the weights are read once, whatever the batch
   EXPECT_DOUBLE_EQ(half.flops, large.flops);
@@ -56,7 +64,8 @@ TEST(StepCost, ArithmeticGrowsWithTheBatchAndTrafficWithTheType) {
 // 44 convolutions and products; 15 passes that undo an activation and add up its bias; 7 shuffles; both biases of the dense layers; the
 // rest is augmentation, losses, the gradient's norm and Adam. An op that adds a launch to every layer shows here.
 TEST(StepCost, LaunchesOfOriginal) {
-  for (const nn::DType dtype : {nn::DType::f32, nn::DType::bf16}) EXPECT_EQ(cost_of_a_step("original", dtype, 16).launches, 84);
+  for (const nn::DType dtype : {nn::DType::f32, nn::DType::bf16})
+    EXPECT_EQ(cost_of_a_step("original", dtype, 16).launches, 84);
 }
 
 }  // namespace

@@ -123,10 +123,14 @@ TEST_F(Training, PartsAddUpToTheWholeBatch) {
     EXPECT_NEAR(whole.history()[i].a, divided.history()[i].a, 2e-5 * whole.history()[i].a) << i;
     EXPECT_NEAR(whole.history()[i].b, divided.history()[i].b, 2e-5 * whole.history()[i].b) << i;
   }
-  const std::vector<float> a = whole.model().arena().moment1().to_host<float>(), b = divided.model().arena().moment1().to_host<float>();
+  const std::vector<float> a = whole.model().arena().moment1().to_host<float>(),
+                           b = divided.model().arena().moment1().to_host<float>();
   double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference += std::pow(double{a[i]} - b[i], 2), norm += std::pow(double{a[i]}, 2);
-  EXPECT_LT(std::sqrt(difference / norm), 1e-2);  // rounding turns a few leaky ReLUs: 1.5e-3 without fused multiply-adds; a wrong share is 0.3 and more
+  for (std::size_t i = 0; i < a.size(); ++i)
+    difference += std::pow(double{a[i]} - b[i], 2), norm += std::pow(double{a[i]}, 2);
+  EXPECT_LT(
+      std::sqrt(difference / norm),
+      1e-2);  // rounding turns a few leaky ReLUs: 1.5e-3 without fused multiply-adds; a wrong share is 0.3 and more
 }
 
 // Every allocation of a step fails once. Training goes on in more parts, and ends where it would have ended.
@@ -165,7 +169,8 @@ TEST_F(Training, HalfPrecisionFindsItsLossScale) {
   const nn::StepState state = trainer.state();
   EXPECT_GT(state.loss_scale, 1.f);
   EXPECT_EQ(state.skipped_in_a_row, 0u);
-  EXPECT_EQ(state.loss_scale, 65536.f / static_cast<float>(1u << state.skipped)) << "halved once for each step that was skipped";
+  EXPECT_EQ(state.loss_scale, 65536.f / static_cast<float>(1u << state.skipped))
+      << "halved once for each step that was skipped";
   EXPECT_EQ(state.good_steps, 6u - state.skipped);
   const std::vector<float> weights = trainer.model().arena().master().to_host<float>();
   for (const float w : weights) ASSERT_TRUE(std::isfinite(w));
@@ -196,12 +201,18 @@ TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
     EXPECT_NE(std::string(error.what()).find("GiB"), std::string::npos) << error.what();
   }
   kernels::fail_allocation_after(0);
-  EXPECT_EQ(load_model(scratch / "model" / kModelFile, nn::Device::host, nn::DType::f32, true).state.step, 1u) << "what was saved is whole";
+  EXPECT_EQ(
+      load_model(scratch / "model" / kModelFile, nn::Device::host, nn::DType::f32, true).state.step,
+      1u)
+      << "what was saved is whole";
 }
 
 // The forecast comes from a step without data; the measurement from the pool that the real step filled.
 TEST_F(Training, ForecastEqualsWhatAStepTakes) {
-  struct Case { const char* model; int batch, parts; };
+  struct Case {
+    const char* model;
+    int batch, parts;
+  };
 #if defined(__SANITIZE_ADDRESS__)
   const std::vector<Case> cases{{"tiny", 2, 1}};
 #else
@@ -217,8 +228,10 @@ TEST_F(Training, ForecastEqualsWhatAStepTakes) {
     Trainer trainer(into(std::string("model_") + c.model + std::to_string(c.batch), 1));
     trainer.run();
     const kernels::PoolStats after = kernels::pool_stats(nn::Device::host);
-    const double taken = static_cast<double>(after.live_bytes + after.cached_bytes - before.live_bytes);
-    EXPECT_NEAR(static_cast<double>(trainer.forecast().total()), taken, 0.1 * taken) << c.model << ", " << c.batch << " faces in " << c.parts << " parts";
+    const double taken =
+        static_cast<double>(after.live_bytes + after.cached_bytes - before.live_bytes);
+    EXPECT_NEAR(static_cast<double>(trainer.forecast().total()), taken, 0.1 * taken)
+        << c.model << ", " << c.batch << " faces in " << c.parts << " parts";
   }
 }
 
@@ -232,7 +245,8 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   EXPECT_EQ(f.optimizer, 2 * f.parameters);
   EXPECT_EQ(f.data_set, 1000u);
   EXPECT_GT(f.activations, std::size_t{100} << 20);
-  const MemoryForecast bf16 = forecast_memory("original", nn::Device::cuda, nn::DType::bf16, plan, 0);
+  const MemoryForecast bf16 =
+      forecast_memory("original", nn::Device::cuda, nn::DType::bf16, plan, 0);
   EXPECT_NEAR(static_cast<double>(bf16.parameters), 6.0 * 82062470, 1e5);
   EXPECT_LT(bf16.activations, f.activations);
 
@@ -246,18 +260,24 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   plan.parts = 1;
   const std::size_t enough = 2 * forecast_memory("original", host, nn::DType::f32, plan, 0).total();
   EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, enough).parts, 1);
-  const MemoryForecast tight = forecast_that_fits("original", host, nn::DType::f32, plan, 0, std::size_t{1850} << 20);
+  const MemoryForecast tight =
+      forecast_that_fits("original", host, nn::DType::f32, plan, 0, std::size_t{1850} << 20);
   EXPECT_GT(tight.parts, 1);
   EXPECT_LT(static_cast<double>(tight.total()), kUsableShare * (1850 << 20));
-  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).parts, 32) << "nothing fits: one face at a time is tried all the same";
+  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).parts, 32)
+      << "nothing fits: one face at a time is tried all the same";
 
-  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{1} << 40), kLargestBatch);
+  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{1} << 40),
+            kLargestBatch);
   EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, 0), 1);
-  const int batch = largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{2000} << 20);
+  const int batch =
+      largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{2000} << 20);
   plan.batch = batch;
-  EXPECT_LE(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()), kUsableShare * 2000 * (1 << 20));
+  EXPECT_LE(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()),
+            kUsableShare * 2000 * (1 << 20));
   plan.batch = batch + 1;
-  EXPECT_GT(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()), kUsableShare * 2000 * (1 << 20));
+  EXPECT_GT(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()),
+            kUsableShare * 2000 * (1 << 20));
   EXPECT_THROW(forecast_memory("originel", host, nn::DType::f32, plan, 0), Error);
 }
 
@@ -305,10 +325,9 @@ TEST_F(Training, NanGuardStopsAndKeepsTheGoodFile) {
   try {
     trainer.run();
     FAIL() << "weights of 1e30 should not train";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::not_finite);
-  }
-  const LoadedModel loaded = load_model(scratch / "model" / kModelFile, nn::Device::host, nn::DType::f32, true);
+  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::not_finite); }
+  const LoadedModel loaded =
+      load_model(scratch / "model" / kModelFile, nn::Device::host, nn::DType::f32, true);
   for (const nn::Parameter& p : loaded.model->arena().parameters())
     for (const float w : p.master.to_host<float>()) ASSERT_TRUE(std::isfinite(w)) << p.name;
   EXPECT_EQ(loaded.state.step, 1u);
@@ -340,7 +359,9 @@ TEST(Models, BeginAsTheirAuthorsHaveThem) {
     if (!found) throw std::runtime_error(std::string(model) + " has no " + parameter);
     return found->init;
   };
-  for (const char* parameter : {"encoder.conv0.weight", "encoder.residual15.conv1.weight", "encoder.separable1.depthwise.weight", "encoder.dense1.weight", "decoder_b.upscale2.conv.weight"}) {
+  for (const char* parameter : {"encoder.conv0.weight", "encoder.residual15.conv1.weight",
+                                "encoder.separable1.depthwise.weight", "encoder.dense1.weight",
+                                "decoder_b.upscale2.conv.weight"}) {
     EXPECT_EQ(init("villain", parameter).kind, nn::Init::normal) << parameter;
     EXPECT_EQ(init("villain", parameter).value, 0.02f) << parameter;
   }
@@ -349,7 +370,10 @@ TEST(Models, BeginAsTheirAuthorsHaveThem) {
   EXPECT_EQ(init("dfl_sae", "encoder.dense0.weight").kind, nn::Init::glorot_uniform);
   EXPECT_EQ(init("dfl_sae", "decoder_a.residual5.conv0.weight").kind, nn::Init::he_uniform);
   EXPECT_EQ(init("dfl_sae", "decoder_a.residual5.conv1.weight").kind, nn::Init::fan_in_uniform);
-  for (const ModelInfo& info : model_list()) EXPECT_EQ(make_model(info.name)->size(), info.name == "villain" || info.name == "dfl_sae" ? 128 : 64) << info.name;
+  for (const ModelInfo& info : model_list())
+    EXPECT_EQ(make_model(info.name)->size(),
+              info.name == "villain" || info.name == "dfl_sae" ? 128 : 64)
+        << info.name;
 }
 
 TEST(Models, FileDoesNotFitAnotherModel) {
@@ -357,21 +381,21 @@ TEST(Models, FileDoesNotFitAnotherModel) {
   const std::unique_ptr<Model> model = make_model("tiny");
   model->arena().allocate(nn::Device::host, nn::DType::f32, 3);
   save_model(scratch / "m.safetensors", *model, {}, {});
-  const LoadedModel loaded = load_model(scratch / "m.safetensors", nn::Device::host, nn::DType::f32, true);
+  const LoadedModel loaded =
+      load_model(scratch / "m.safetensors", nn::Device::host, nn::DType::f32, true);
   EXPECT_EQ(loaded.model->name(), "tiny");
   // The same file with another model's name must be refused, not half loaded.
   const nn::SafetensorsFile file(scratch / "m.safetensors");
   auto metadata = file.metadata();
   metadata["model"] = "original";
   std::vector<nn::TensorRecord> tensors;
-  for (const nn::TensorRecord& t : file.tensors()) if (t.name != "__crc32c__") tensors.push_back(t);
+  for (const nn::TensorRecord& t : file.tensors())
+    if (t.name != "__crc32c__") tensors.push_back(t);
   nn::save_safetensors(scratch / "wrong.safetensors", metadata, tensors);
   try {
     load_model(scratch / "wrong.safetensors", nn::Device::host, nn::DType::f32, true);
     FAIL() << "should refuse";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::damaged);
-  }
+  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::damaged); }
 }
 
 }  // namespace

@@ -22,33 +22,57 @@ template <class D_, class T_> struct Seam {
   using D = D_;
   using T = T_;
   static kernels::Stream& stream() { return kernels::Stream::of(seam::device_of<D>); }
-  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& e) { return kernels::conv_forward<D, T>(stream(), s, x, w, bias, y, e), true; }
-  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) { return kernels::conv_backward_data<D, T>(stream(), s, dy, w, dx), true; }
-  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) { return kernels::conv_backward_filter<D, T>(stream(), s, x, dy, dw), true; }
+  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                      const ConvEpilogue& e) {
+    return kernels::conv_forward<D, T>(stream(), s, x, w, bias, y, e), true;
+  }
+  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) {
+    return kernels::conv_backward_data<D, T>(stream(), s, dy, w, dx), true;
+  }
+  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+    return kernels::conv_backward_filter<D, T>(stream(), s, x, dy, dw), true;
+  }
 };
 struct Thin {
   using D = kernels::Host;
   using T = float;
-  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& e) {
+  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                      const ConvEpilogue& e) {
     return kernels::thin::offers(s) && (kernels::thin::conv_forward(s, x, w, bias, y, e), true);
   }
   static bool data(const ConvShape&, const T*, const T*, T*) { return false; }
-  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) { return kernels::thin::offers(s) && (kernels::thin::conv_backward_filter(s, x, dy, dw), true); }
+  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+    return kernels::thin::offers(s) && (kernels::thin::conv_backward_filter(s, x, dy, dw), true);
+  }
 };
 template <class T_> struct Im2col {
   using D = kernels::Host;
   using T = T_;
-  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& e) { return kernels::im2col::conv_forward(s, x, w, bias, y, e), true; }
-  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) { return kernels::im2col::conv_backward_data(s, dy, w, dx), true; }
-  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) { return kernels::im2col::conv_backward_filter(s, x, dy, dw), true; }
+  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                      const ConvEpilogue& e) {
+    return kernels::im2col::conv_forward(s, x, w, bias, y, e), true;
+  }
+  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) {
+    return kernels::im2col::conv_backward_data(s, dy, w, dx), true;
+  }
+  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+    return kernels::im2col::conv_backward_filter(s, x, dy, dw), true;
+  }
 };
 #if DOPPEL_HAS_ONEDNN
 template <class T_> struct OneDnn {
   using D = kernels::Host;
   using T = T_;
-  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y, const ConvEpilogue& e) { return kernels::onednn::conv_forward(s, x, w, bias, y, e); }
-  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) { return kernels::onednn::conv_backward_data(s, dy, w, dx); }
-  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) { return kernels::onednn::conv_backward_filter(s, x, dy, dw); }
+  static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
+                      const ConvEpilogue& e) {
+    return kernels::onednn::conv_forward(s, x, w, bias, y, e);
+  }
+  static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) {
+    return kernels::onednn::conv_backward_data(s, dy, w, dx);
+  }
+  static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
+    return kernels::onednn::conv_backward_filter(s, x, dy, dw);
+  }
 };
 #endif
 
@@ -64,7 +88,7 @@ std::vector<ConvShape> shapes() {
       same_padding(1, 6, 9, 7, 11, 1, 1),      // 1x1
       same_padding(2, 5, 5, 1, 1, 3, 1),       // one channel
       same_padding(1, 1, 1, 8, 8, 3, 1),       // one pixel
-      ConvShape{1, 9, 9, 4, 6, 1, 2, 0, 0},    // stride beyond the kernel: pixels that no output sees
+      ConvShape{1, 9, 9, 4, 6, 1, 2, 0, 0},  // stride beyond the kernel: pixels that no output sees
       ConvShape{2, 11, 11, 6, 5, 3, 3, 1, 1},  // stride 3
       ConvShape{1, 10, 8, 3, 4, 4, 2, 0, 3},   // an even kernel, padding at the end only
       same_padding(1, 20, 20, 18, 300, 3, 1),  // more than one tile of every side
@@ -73,37 +97,52 @@ std::vector<ConvShape> shapes() {
 
 template <class Implementation> struct Conv : testing::Test {
   void SetUp() override {
-    if (std::is_same_v<typename Implementation::D, kernels::Cuda> && !kernels::probe_cuda().available) GTEST_SKIP() << kernels::probe_cuda().reason;
+    if (std::is_same_v<typename Implementation::D, kernels::Cuda> &&
+        !kernels::probe_cuda().available)
+      GTEST_SKIP() << kernels::probe_cuda().reason;
 #if DOPPEL_HAS_ONEDNN
-    if (std::is_same_v<Implementation, OneDnn<kernels::bf16>> && !kernels::onednn::native_bf16()) GTEST_SKIP() << "this CPU has no bf16 arithmetic";
+    if (std::is_same_v<Implementation, OneDnn<kernels::bf16>> && !kernels::onednn::native_bf16())
+      GTEST_SKIP() << "this CPU has no bf16 arithmetic";
 #endif
   }
 };
 
-using Implementations = testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>, Seam<kernels::Host, kernels::f16>, Seam<kernels::Host, double>, Im2col<float>, Im2col<kernels::bf16>, Thin
+using Implementations =
+    testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>,
+                   Seam<kernels::Host, kernels::f16>, Seam<kernels::Host, double>, Im2col<float>,
+                   Im2col<kernels::bf16>, Thin
 #if DOPPEL_HAS_ONEDNN
-                                       , OneDnn<float>, OneDnn<kernels::bf16>
+                   ,
+                   OneDnn<float>, OneDnn<kernels::bf16>
 #endif
 #if DOPPEL_HAS_CUDA
-                                       , Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>, Seam<kernels::Cuda, kernels::f16>
+                   ,
+                   Seam<kernels::Cuda, float>, Seam<kernels::Cuda, kernels::bf16>,
+                   Seam<kernels::Cuda, kernels::f16>
 #endif
-                                       >;
+                   >;
 TYPED_TEST_SUITE(Conv, Implementations);
 
 TYPED_TEST(Conv, ForwardMatchesTheDefinition) {
   using D = typename TypeParam::D;
   using T = typename TypeParam::T;
-  const ConvEpilogue epilogues[] = {{Activation::none, 0}, {Activation::leaky_relu, 0.1f}, {Activation::leaky_relu, 0.2f}, {Activation::sigmoid, 0}};
+  const ConvEpilogue epilogues[] = {{Activation::none, 0},
+                                    {Activation::leaky_relu, 0.1f},
+                                    {Activation::leaky_relu, 0.2f},
+                                    {Activation::sigmoid, 0}};
   unsigned computed = 0, seed = 1;
   for (const ConvShape& s : shapes()) {
-    const auto x = seam::random_values<T>(reference::x_size(s), seed++), w = seam::random_values<T>(reference::w_size(s), seed++);
+    const auto x = seam::random_values<T>(reference::x_size(s), seed++),
+               w = seam::random_values<T>(reference::w_size(s), seed++);
     const auto bias = seam::random_values<T>(static_cast<std::size_t>(s.out_channels), seed++);
     const Array<D, T> device_x(x), device_w(w), device_bias(bias);
     for (const bool with_bias : {false, true}) {
       const reference::Sums linear = reference::conv_forward(s, x, w, with_bias ? &bias : nullptr);
       for (const ConvEpilogue& epilogue : epilogues) {
         const Array<D, T> y(reference::y_size(s));
-        if (!TypeParam::forward(s, device_x.data(), device_w.data(), with_bias ? device_bias.data() : nullptr, y.data(), epilogue)) continue;
+        if (!TypeParam::forward(s, device_x.data(), device_w.data(),
+                                with_bias ? device_bias.data() : nullptr, y.data(), epilogue))
+          continue;
         ++computed;
         seam::expect_close(y, reference::activate(linear, epilogue), s.str());
       }
@@ -117,7 +156,8 @@ TYPED_TEST(Conv, BackwardDataMatchesTheDefinition) {
   using T = typename TypeParam::T;
   unsigned computed = 0, seed = 100;
   for (const ConvShape& s : shapes()) {
-    const auto dy = seam::random_values<T>(reference::y_size(s), seed++), w = seam::random_values<T>(reference::w_size(s), seed++);
+    const auto dy = seam::random_values<T>(reference::y_size(s), seed++),
+               w = seam::random_values<T>(reference::w_size(s), seed++);
     const Array<D, T> device_dy(dy), device_w(w), dx(reference::x_size(s));
     if (!TypeParam::data(s, device_dy.data(), device_w.data(), dx.data())) continue;
     ++computed;
@@ -133,7 +173,8 @@ TYPED_TEST(Conv, BackwardFilterMatchesTheDefinition) {
   using T = typename TypeParam::T;
   unsigned computed = 0, seed = 200;
   for (const ConvShape& s : shapes()) {
-    const auto x = seam::random_values<T>(reference::x_size(s), seed++), dy = seam::random_values<T>(reference::y_size(s), seed++);
+    const auto x = seam::random_values<T>(reference::x_size(s), seed++),
+               dy = seam::random_values<T>(reference::y_size(s), seed++);
     const Array<D, T> device_x(x), device_dy(dy), dw(reference::w_size(s));
     if (!TypeParam::filter(s, device_x.data(), device_dy.data(), dw.data())) continue;
     ++computed;
@@ -146,8 +187,11 @@ TYPED_TEST(Conv, BackwardFilterMatchesTheDefinition) {
 TYPED_TEST(Conv, SameBitsFromRunToRun) {
   using D = typename TypeParam::D;
   using T = typename TypeParam::T;
-  const ConvShape s = std::is_same_v<TypeParam, Thin> ? same_padding(4, 16, 16, 64, 3, 5, 1) : same_padding(4, 16, 16, 32, 64, 5, 2);
-  const Array<D, T> x(seam::random_values<T>(reference::x_size(s), 1)), w(seam::random_values<T>(reference::w_size(s), 2)), dy(seam::random_values<T>(reference::y_size(s), 3));
+  const ConvShape s = std::is_same_v<TypeParam, Thin> ? same_padding(4, 16, 16, 64, 3, 5, 1)
+                                                      : same_padding(4, 16, 16, 32, 64, 5, 2);
+  const Array<D, T> x(seam::random_values<T>(reference::x_size(s), 1)),
+      w(seam::random_values<T>(reference::w_size(s), 2)),
+      dy(seam::random_values<T>(reference::y_size(s), 3));
   const auto run = [&] {
     const Array<D, T> y(reference::y_size(s)), dx(reference::x_size(s)), dw(reference::w_size(s));
     TypeParam::forward(s, x.data(), w.data(), nullptr, y.data(), {});
@@ -155,7 +199,9 @@ TYPED_TEST(Conv, SameBitsFromRunToRun) {
     TypeParam::filter(s, x.data(), dy.data(), dw.data());
     return std::tuple{y.values(), dx.values(), dw.values()};
   };
-  const auto same = [](const std::vector<T>& a, const std::vector<T>& b) { return std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0; };
+  const auto same = [](const std::vector<T>& a, const std::vector<T>& b) {
+    return std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  };
   const auto first = run();
   for (int repeat = 0; repeat < 3; ++repeat) {
     const auto again = run();
@@ -169,7 +215,8 @@ template <class T> void expect_empty_batch_is_fine() {
   using Host = Seam<kernels::Host, T>;
   ConvShape s = same_padding(1, 4, 4, 3, 5, 3, 1);
   s.n = 0;
-  const Array<kernels::Host, T> x(0), w(seam::random_values<T>(reference::w_size(s), 1)), y(0), dw(reference::w_size(s));
+  const Array<kernels::Host, T> x(0), w(seam::random_values<T>(reference::w_size(s), 1)), y(0),
+      dw(reference::w_size(s));
   Host::forward(s, x.data(), w.data(), nullptr, y.data(), {});
   Host::data(s, y.data(), w.data(), x.data());
   Host::filter(s, x.data(), y.data(), dw.data());
@@ -186,18 +233,26 @@ TEST(ConvHost, OursGiveTheSameBitsForAnyNumberOfThreads) {
   const auto run = [](unsigned workers) {
     const unsigned before = std::exchange(simt::config().workers, workers);
     std::vector<std::vector<float>> results;
-    for (const ConvShape& s : {same_padding(3, 12, 12, 24, 70, 5, 2), same_padding(3, 12, 12, 64, 3, 5, 1)}) {
-      const Array<kernels::Host, float> x(seam::random_values<float>(reference::x_size(s), 1)), w(seam::random_values<float>(reference::w_size(s), 2));
+    for (const ConvShape& s :
+         {same_padding(3, 12, 12, 24, 70, 5, 2), same_padding(3, 12, 12, 64, 3, 5, 1)}) {
+      const Array<kernels::Host, float> x(seam::random_values<float>(reference::x_size(s), 1)),
+          w(seam::random_values<float>(reference::w_size(s), 2));
       const Array<kernels::Host, float> dy(seam::random_values<float>(reference::y_size(s), 3));
       const auto record = [&](auto&& compute, std::size_t n) {
         const Array<kernels::Host, float> out(n);
         if (compute(out.data())) results.push_back(out.values());
       };
-      record([&](float* y) { return Im2col<float>::forward(s, x.data(), w.data(), nullptr, y, {}); }, reference::y_size(s));
-      record([&](float* dx) { return Im2col<float>::data(s, dy.data(), w.data(), dx); }, reference::x_size(s));
-      record([&](float* dw) { return Im2col<float>::filter(s, x.data(), dy.data(), dw); }, reference::w_size(s));
-      record([&](float* y) { return Thin::forward(s, x.data(), w.data(), nullptr, y, {}); }, reference::y_size(s));
-      record([&](float* dw) { return Thin::filter(s, x.data(), dy.data(), dw); }, reference::w_size(s));
+      record(
+          [&](float* y) { return Im2col<float>::forward(s, x.data(), w.data(), nullptr, y, {}); },
+          reference::y_size(s));
+      record([&](float* dx) { return Im2col<float>::data(s, dy.data(), w.data(), dx); },
+             reference::x_size(s));
+      record([&](float* dw) { return Im2col<float>::filter(s, x.data(), dy.data(), dw); },
+             reference::w_size(s));
+      record([&](float* y) { return Thin::forward(s, x.data(), w.data(), nullptr, y, {}); },
+             reference::y_size(s));
+      record([&](float* dw) { return Thin::filter(s, x.data(), dy.data(), dw); },
+             reference::w_size(s));
     }
     simt::config().workers = before;
     return results;
@@ -222,9 +277,13 @@ TEST(ConvShapeTest, SamePaddingIsKeras) {
   EXPECT_EQ(unit.pad_end, 1);
   EXPECT_EQ(unit.out_w(), 12);
   EXPECT_EQ(same_padding(1, 9, 9, 3, 8, 1, 2).pad_begin, 0);
-  EXPECT_THROW(same_padding(1, 7, 8, 3, 8, 5, 2), kernels::Error);  // rows and columns would need different pads
+  EXPECT_THROW(same_padding(1, 7, 8, 3, 8, 5, 2),
+               kernels::Error);  // rows and columns would need different pads
 }
 
-TEST(ConvShapeTest, SaysItself) { EXPECT_EQ(same_padding(16, 8, 8, 512, 1024, 5, 2).str(), "conv 5x5 stride 2 pad 1,2: [16,8,8,512] -> [16,4,4,1024]"); }
+TEST(ConvShapeTest, SaysItself) {
+  EXPECT_EQ(same_padding(16, 8, 8, 512, 1024, 5, 2).str(),
+            "conv 5x5 stride 2 pad 1,2: [16,8,8,512] -> [16,4,4,1024]");
+}
 
 }  // namespace

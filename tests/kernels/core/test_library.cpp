@@ -23,7 +23,9 @@ TEST(LibraryTest, MissingLibraryIsADeviceErrorThatSaysWhatToDo) {
     FAIL() << "opened a library that does not exist";
   } catch (const kernels::Error& e) {
     EXPECT_EQ(e.kind(), kernels::ErrorKind::device);
-    EXPECT_NE(std::string(e.what()).find("cuExample (libcuexample.so.7) was not found"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("cuExample (libcuexample.so.7) was not found"),
+              std::string::npos)
+        << e.what();
     EXPECT_NE(std::string(e.what()).find("CUDA_HOME"), std::string::npos) << e.what();
   }
 }

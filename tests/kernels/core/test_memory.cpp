@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/core/graph.h"
 #include "kernels/core/dispatch.h"
+#include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
 #include "kernels/simt/config.h"
 
@@ -27,7 +27,8 @@ class Memory : public testing::Test {
 };
 
 TEST_F(Memory, BlocksAreAlignedAndReused) {
-  for (const std::size_t bytes : {std::size_t{1}, std::size_t{511}, std::size_t{513}, std::size_t{1} << 20, (std::size_t{1} << 20) + 1}) {
+  for (const std::size_t bytes : {std::size_t{1}, std::size_t{511}, std::size_t{513},
+                                  std::size_t{1} << 20, (std::size_t{1} << 20) + 1}) {
     void* const first = allocate(host, bytes);
     ASSERT_NE(first, nullptr);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first) % 256, 0u);
@@ -87,7 +88,8 @@ TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
     GraphMemory memory(host);
     inside = block_of(3000);
     again = block_of(3000);
-    EXPECT_EQ(inside, again) << "inside a capture blocks are used again, as the launches are in order";
+    EXPECT_EQ(inside, again)
+        << "inside a capture blocks are used again, as the launches are in order";
     kept = Buffer(host, 5000);  // a result that outlives the capture
     memory.close();
 
@@ -98,7 +100,8 @@ TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
     EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u);
     release_cached(host);
     EXPECT_EQ(pool_stats(host).cached_bytes, 0u);
-    EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u) << "the graph would write to memory that is gone";
+    EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u)
+        << "the graph would write to memory that is gone";
     kept = Buffer(host, 3000);
     EXPECT_NE(kept.data(), inside);
   }
@@ -119,14 +122,13 @@ TEST_F(Memory, TheNthRequestFailsOnceWhenAsked) {
 TEST_F(Memory, ImpossibleSizesAreRefusedInWords) {
   for (const std::size_t bytes : {~std::size_t{0}, ~std::size_t{0} / 2, std::size_t{1} << 60}) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    if (bytes != ~std::size_t{0}) continue;   // the sanitizer's allocator ends the program instead of answering null
+    if (bytes != ~std::size_t{0})
+      continue;  // the sanitizer's allocator ends the program instead of answering null
 #endif
     try {
       allocate(host, bytes);
       FAIL() << bytes;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::memory);
-    }
+    } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::memory); }
   }
 }
 
@@ -163,7 +165,10 @@ TEST_F(Memory, BuffersMove) {
 }
 
 TEST_F(Memory, PoisonedBlocksAreNaN) {
-  { Buffer warm(host, 40); std::memset(warm.data(), 0, 40); }
+  {
+    Buffer warm(host, 40);
+    std::memset(warm.data(), 0, 40);
+  }
   simt::config().poison = true;
   const Buffer block(host, 40);
   simt::config().poison = false;
@@ -187,8 +192,22 @@ TEST_F(Memory, CopyAndFill) {
 #if defined(__SANITIZE_ADDRESS__)
 TEST_F(Memory, AsanSeesThePoolsEdges) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
-  EXPECT_DEATH({ const Buffer b(host, 100); b.as<volatile char>()[100] = 1; }, "use-after-poison");           // rounded up to 512, still out of bounds
-  EXPECT_DEATH({ char* p; { const Buffer b(host, 100); p = b.as<char>(); } *static_cast<volatile char*>(p) = 1; }, "use-after-poison");   // in the cache
+  EXPECT_DEATH(
+      {
+        const Buffer b(host, 100);
+        b.as<volatile char>()[100] = 1;
+      },
+      "use-after-poison");  // rounded up to 512, still out of bounds
+  EXPECT_DEATH(
+      {
+        char* p;
+        {
+          const Buffer b(host, 100);
+          p = b.as<char>();
+        }
+        *static_cast<volatile char*>(p) = 1;
+      },
+      "use-after-poison");  // in the cache
 }
 #endif
 
@@ -225,7 +244,7 @@ TEST(Streams, TheProbeGivesAReason) {
     EXPECT_NE(std::string(error.what()).find(report.reason), std::string::npos);
   }
   EXPECT_THROW(Stream::of(Device::cuda), Error);
-  EXPECT_THROW(Stream::of(Device::cuda), Error);   // and again
+  EXPECT_THROW(Stream::of(Device::cuda), Error);  // and again
   EXPECT_THROW(allocate(Device::cuda, 100), Error);
 }
 
@@ -236,13 +255,12 @@ TEST(Streams, DeviceNames) {
   try {
     choose_device("tpu");
     FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::usage);
-  }
+  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::usage); }
 }
 
 TEST(Dispatch, CallsTheDeviceOfTheStream) {
-  const bool on_host = on_device(Stream::of(host), []<class D>() { return std::is_same_v<D, Host>; });
+  const bool on_host =
+      on_device(Stream::of(host), []<class D>() { return std::is_same_v<D, Host>; });
   EXPECT_TRUE(on_host);
 #if !DOPPEL_HAS_CUDA
   EXPECT_THROW(on_device(Device::cuda, []<class D>() { return 0; }), Error);

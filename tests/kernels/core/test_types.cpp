@@ -20,8 +20,11 @@ f16 from_bits(unsigned bits) {
 double value_of(unsigned bits) {
   const double sign = bits & 0x8000u ? -1 : 1, mantissa = bits & 0x3ffu;
   const int exponent = static_cast<int>(bits >> 10 & 31u);
-  if (exponent == 31) return mantissa == 0 ? sign * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
-  return exponent == 0 ? sign * mantissa * std::ldexp(1.0, -24) : sign * (1024 + mantissa) * std::ldexp(1.0, exponent - 25);
+  if (exponent == 31)
+    return mantissa == 0 ? sign * std::numeric_limits<double>::infinity()
+                         : std::numeric_limits<double>::quiet_NaN();
+  return exponent == 0 ? sign * mantissa * std::ldexp(1.0, -24)
+                       : sign * (1024 + mantissa) * std::ldexp(1.0, exponent - 25);
 }
 
 TEST(F16, EveryValueIsReadAndWrittenBack) {

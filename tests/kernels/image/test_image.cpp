@@ -28,7 +28,8 @@ Floats random_image(std::size_t n, unsigned seed) {
 // ---- colour. Published L*a*b* of the sRGB primaries (D65).
 TEST(Color, PublishedValues) {
   const Floats rgb{1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0.5f, 0.5f, 0.5f};
-  const Floats want{100, 0, 0, 0, 0, 0, 53.24f, 80.09f, 67.20f, 87.73f, -86.18f, 83.18f, 32.30f, 79.19f, -107.86f, 53.39f, 0, 0};
+  const Floats want{100,    0,       0,      0,      0,      0,        53.24f, 80.09f, 67.20f,
+                    87.73f, -86.18f, 83.18f, 32.30f, 79.19f, -107.86f, 53.39f, 0,      0};
   Floats lab(rgb.size());
   rgb_to_lab<Host>(host(), rgb.data(), lab.data(), 6);
   for (std::size_t i = 0; i < lab.size(); ++i) EXPECT_NEAR(lab[i], want[i], 0.012) << i;
@@ -38,12 +39,15 @@ TEST(Color, RoundTripOfEveryByteAndManyColours) {
   Floats rgb;
   for (int i = 0; i < 256; ++i)
     for (const int j : {0, 1, 17, 128, 254, 255})
-      for (const int k : {0, 3, 100, 255}) rgb.insert(rgb.end(), {static_cast<float>(i) / 255, static_cast<float>(j) / 255, static_cast<float>(k) / 255});
+      for (const int k : {0, 3, 100, 255})
+        rgb.insert(rgb.end(), {static_cast<float>(i) / 255, static_cast<float>(j) / 255,
+                               static_cast<float>(k) / 255});
   const std::int64_t n = static_cast<std::int64_t>(rgb.size() / 3);
   Floats lab(rgb.size()), back(rgb.size());
   rgb_to_lab<Host>(host(), rgb.data(), lab.data(), n);
   lab_to_rgb<Host>(host(), lab.data(), back.data(), n);
-  for (std::size_t i = 0; i < rgb.size(); ++i) ASSERT_NEAR(back[i], rgb[i], 4e-5) << "value " << i << ", a byte is 4e-3";
+  for (std::size_t i = 0; i < rgb.size(); ++i)
+    ASSERT_NEAR(back[i], rgb[i], 4e-5) << "value " << i << ", a byte is 4e-3";
 }
 
 TEST(Color, TransferGivesTheTargetsStatistics) {
@@ -54,7 +58,9 @@ TEST(Color, TransferGivesTheTargetsStatistics) {
   transfer_stats<Host>(host(), image.data(), out.data(), n, stats.data(), to.data(), true, 10.f);
   channel_stats<Host>(host(), out.data(), nullptr, got.data(), n);
   for (std::size_t c = 0; c < 6; ++c) EXPECT_NEAR(got[c], to[c], 1e-5) << c;
-  EXPECT_THROW(transfer_stats<Host>(host(), image.data(), out.data(), n, stats.data(), to.data(), true, 0.5f), Error);
+  EXPECT_THROW(transfer_stats<Host>(host(), image.data(), out.data(), n, stats.data(), to.data(),
+                                    true, 0.5f),
+               Error);
 }
 
 TEST(Color, StatsOfNoWeightAreZero) {
@@ -91,7 +97,8 @@ TEST(Blend, RefusesWhatItCannotDo) {
   EXPECT_THROW(gaussian_blur<Host>(host(), image.data(), out.data(), 2, 10, 5, 1.f), Error);
   EXPECT_THROW(erode<Host>(host(), image.data(), out.data(), 10, 10, 300.f), Error);
   EXPECT_THROW(erode<Host>(host(), image.data(), out.data(), 10, 10, std::nanf("")), Error);
-  EXPECT_THROW(blend<Host>(host(), image.data(), image.data(), image.data(), out.data(), 2, 10, 5), Error);
+  EXPECT_THROW(blend<Host>(host(), image.data(), image.data(), image.data(), out.data(), 2, 10, 5),
+               Error);
 }
 
 // ---- warps
@@ -100,9 +107,13 @@ TEST(Warp, IdentityAndWholeShiftsCopyBits) {
   Floats out(image.size());
   affine_warp<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3, Affine{}, 1);
   EXPECT_EQ(out, image);
-  affine_warp<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3, Affine{1, 0, 4, 0, 1, -2}, 1);
+  affine_warp<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3,
+                           Affine{1, 0, 4, 0, 1, -2}, 1);
   for (int y = 0; y < 20; ++y)
-    for (int x = 0; x < 30; ++x) ASSERT_EQ(out[static_cast<std::size_t>((y * 30 + x) * 3 + 1)], image[static_cast<std::size_t>((std::max(y - 2, 0) * 30 + std::min(x + 4, 29)) * 3 + 1)]);
+    for (int x = 0; x < 30; ++x)
+      ASSERT_EQ(
+          out[static_cast<std::size_t>((y * 30 + x) * 3 + 1)],
+          image[static_cast<std::size_t>((std::max(y - 2, 0) * 30 + std::min(x + 4, 29)) * 3 + 1)]);
   resize<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3);
   EXPECT_EQ(out, image);
 }
@@ -111,7 +122,8 @@ TEST(Warp, PositionsThatAreNotNumbersReadTheEdge) {
   const Floats image = random_image(16, 5);
   Floats out(16);
   const float nan = std::nanf("");
-  affine_warp<Host, float>(host(), image.data(), 4, 4, out.data(), 4, 4, 1, Affine{nan, 0, 0, 0, nan, 1e30f}, 1);
+  affine_warp<Host, float>(host(), image.data(), 4, 4, out.data(), 4, 4, 1,
+                           Affine{nan, 0, 0, 0, nan, 1e30f}, 1);
   for (float v : out) EXPECT_EQ(v, image[0]);
 }
 
@@ -119,14 +131,16 @@ TEST(Warp, ResizeKeepsTheMean) {
   const Floats image = random_image(60 * 48, 6);
   Floats out(20 * 12);
   resize<Host, float>(host(), image.data(), 60, 48, out.data(), 20, 12, 1);
-  EXPECT_NEAR(std::accumulate(out.begin(), out.end(), 0.0) / 240, std::accumulate(image.begin(), image.end(), 0.0) / 2880, 1e-6);
+  EXPECT_NEAR(std::accumulate(out.begin(), out.end(), 0.0) / 240,
+              std::accumulate(image.begin(), image.end(), 0.0) / 2880, 1e-6);
 }
 
 TEST(Warp, GridOfStraightLinesIsAResample) {
   const Floats image = random_image(17 * 17, 7);
   Floats out(image.size());
   WarpGrid grid;
-  for (int i = 0; i < 25; ++i) grid.x[i] = static_cast<float>(i % 5) * 4, grid.y[i] = static_cast<float>(i / 5) * 4;
+  for (int i = 0; i < 25; ++i)
+    grid.x[i] = static_cast<float>(i % 5) * 4, grid.y[i] = static_cast<float>(i / 5) * 4;
   grid_warp<Host, float>(host(), image.data(), 17, 17, out.data(), 17, 17, 1, grid);
   for (std::size_t i = 0; i < image.size(); ++i) EXPECT_NEAR(out[i], image[i], 1e-5);
 }
@@ -134,20 +148,29 @@ TEST(Warp, GridOfStraightLinesIsAResample) {
 TEST(Warp, RefusesWhatItCannotDo) {
   const Floats image(100);
   Floats out(100);
-  EXPECT_THROW((affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 5, Affine{}, 1)), Error);
-  EXPECT_THROW((affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 1, Affine{}, 0)), Error);
+  EXPECT_THROW(
+      (affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 5, Affine{}, 1)),
+      Error);
+  EXPECT_THROW(
+      (affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 1, Affine{}, 0)),
+      Error);
   EXPECT_THROW((resize<Host, float>(host(), image.data(), 0, 10, out.data(), 2, 2, 1)), Error);
 }
 
 // ---- augmentation
 
-struct Batch { Floats input, target, mask; };
+struct Batch {
+  Floats input, target, mask;
+};
 
 // Faces whose red grows along x, green along y, blue is constant, and whose mask holds the face's number.
 struct FaceSet {
   int count, stored;
   std::vector<std::uint8_t> bytes;
-  FaceSet(int count_, int stored_) : count(count_), stored(stored_), bytes(static_cast<std::size_t>(count_ * stored_ * stored_ * 4)) {
+  FaceSet(int count_, int stored_)
+      : count(count_),
+        stored(stored_),
+        bytes(static_cast<std::size_t>(count_ * stored_ * stored_ * 4)) {
     for (std::size_t i = 0; i < bytes.size(); i += 4) {
       const std::size_t pixel = i / 4 % static_cast<std::size_t>(stored * stored);
       bytes[i] = static_cast<std::uint8_t>(4 * (pixel % static_cast<std::size_t>(stored)));
@@ -157,18 +180,22 @@ struct FaceSet {
     }
   }
   FaceSource source(std::uint32_t side) const { return {bytes.data(), count, stored, side}; }
-  Batch draw(std::uint64_t step, int batch, int size, const AugmentOptions& options, std::uint32_t side = 0, std::uint64_t seed = 1, View view = {0.5f, 0.5f, 0.6f}) const {
+  Batch draw(std::uint64_t step, int batch, int size, const AugmentOptions& options,
+             std::uint32_t side = 0, std::uint64_t seed = 1, View view = {0.5f, 0.5f, 0.6f}) const {
     StepState state;
     state.step = step;
     state.seed = seed;
     const std::size_t pixels = static_cast<std::size_t>(batch * size * size);
     Batch out{Floats(3 * pixels), Floats(3 * pixels), Floats(pixels)};
-    augment<Host, float>(host(), std::array{source(side)}, view, &state, batch, size, out.input.data(), out.target.data(), out.mask.data(), options);
+    augment<Host, float>(host(), std::array{source(side)}, view, &state, batch, size,
+                         out.input.data(), out.target.data(), out.mask.data(), options);
     return out;
   }
 };
 
-int face_number(const Batch& b, std::size_t sample, std::size_t pixels) { return static_cast<int>(std::lround(b.mask[sample * pixels + pixels / 2] * 255)); }
+int face_number(const Batch& b, std::size_t sample, std::size_t pixels) {
+  return static_cast<int>(std::lround(b.mask[sample * pixels + pixels / 2] * 255));
+}
 
 TEST(Augment, ShowsEveryFaceOncePerEpochInOrdersOfItsOwn) {
   const FaceSet faces(13, 16);
@@ -180,12 +207,14 @@ TEST(Augment, ShowsEveryFaceOncePerEpochInOrdersOfItsOwn) {
       for (std::size_t i = 0; i < 4; ++i) seen.push_back(face_number(b, i, 64));
     }
     for (std::size_t epoch = 0; epoch < 8; ++epoch) {
-      const std::vector<int> order(seen.begin() + static_cast<std::ptrdiff_t>(13 * epoch), seen.begin() + static_cast<std::ptrdiff_t>(13 * (epoch + 1)));
+      const std::vector<int> order(seen.begin() + static_cast<std::ptrdiff_t>(13 * epoch),
+                                   seen.begin() + static_cast<std::ptrdiff_t>(13 * (epoch + 1)));
       EXPECT_EQ(std::set<int>(order.begin(), order.end()).size(), 13u) << "epoch " << epoch;
       epochs.push_back(order);
     }
   }
-  EXPECT_EQ(std::set<std::vector<int>>(epochs.begin(), epochs.end()).size(), 16u) << "orders repeat";
+  EXPECT_EQ(std::set<std::vector<int>>(epochs.begin(), epochs.end()).size(), 16u)
+      << "orders repeat";
 }
 
 TEST(Augment, OneFaceAndManyFaces) {
@@ -202,7 +231,9 @@ TEST(Augment, OneFaceAndManyFaces) {
 
 TEST(Augment, DependsOnStepAndSeedAlone) {
   const FaceSet faces(5, 32);
-  const Batch straight = faces.draw(17, 4, 16, {}), again = faces.draw(17, 4, 16, {}), next = faces.draw(18, 4, 16, {}), other_seed = faces.draw(17, 4, 16, {}, 0, 2), other_side = faces.draw(17, 4, 16, {}, 1);
+  const Batch straight = faces.draw(17, 4, 16, {}), again = faces.draw(17, 4, 16, {}),
+              next = faces.draw(18, 4, 16, {}), other_seed = faces.draw(17, 4, 16, {}, 0, 2),
+              other_side = faces.draw(17, 4, 16, {}, 1);
   EXPECT_EQ(straight.input, again.input);
   EXPECT_EQ(straight.target, again.target);
   EXPECT_EQ(straight.mask, again.mask);
@@ -219,7 +250,8 @@ TEST(Augment, WithoutRandomnessIsTheStoredFacesInOrder) {
   EXPECT_EQ(b.input, b.target);
   for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(face_number(b, i, 1024), static_cast<int>(i));
   for (std::size_t i = 0; i < 1024 * 6; ++i)
-    for (std::size_t c = 0; c < 3; ++c) ASSERT_NEAR(b.target[3 * i + c], static_cast<float>(faces.bytes[4 * i + c]) / 255, 1e-6);
+    for (std::size_t c = 0; c < 3; ++c)
+      ASSERT_NEAR(b.target[3 * i + c], static_cast<float>(faces.bytes[4 * i + c]) / 255, 1e-6);
 }
 
 TEST(Augment, InputIsTheTargetWithoutTheWarp) {
@@ -246,18 +278,21 @@ TEST(Augment, DrawsWhatTheOptionsSay) {
     for (int i = 0; i < batch; ++i) {
       const auto place = [&](const Floats& image, int x, int y) {
         const std::size_t at = static_cast<std::size_t>((i * size + y) * size + x) * 3;
-        return std::pair(double{image[at]} * pixels_per_value, double{image[at + 1]} * pixels_per_value);
+        return std::pair(double{image[at]} * pixels_per_value,
+                         double{image[at + 1]} * pixels_per_value);
       };
       const auto [cx, cy] = place(b.target, 16, 16);
       const auto [rx, ry] = place(b.target, 28, 16);
-      double dx = (rx - cx) / 12, dy = (ry - cy) / 12;  // stored pixels per output pixel to the right
+      double dx = (rx - cx) / 12,
+             dy = (ry - cy) / 12;  // stored pixels per output pixel to the right
       const bool flip = dx < 0;
       flipped += flip;
       if (flip) dx = -dx, dy = -dy;
       zoom.push_back(view * 64 / size / std::hypot(dx, dy) - 1);
       angle.push_back(std::atan2(-dy, dx) * 180 / 3.14159265358979);  // q = R(-angle) p
       // The centre (1/2, 1/2) shows the stored centre moved by -R(-angle) shift / zoom.
-      const double moved_x = (31.5 - cx) / (view * 64), moved_y = (31.5 - cy) / (view * 64), a = angle.back() * 3.14159265358979 / 180, z = 1 + zoom.back();
+      const double moved_x = (31.5 - cx) / (view * 64), moved_y = (31.5 - cy) / (view * 64),
+                   a = angle.back() * 3.14159265358979 / 180, z = 1 + zoom.back();
       shift.push_back(z * (std::cos(a) * moved_x - std::sin(a) * moved_y));
       shift.push_back(z * (std::sin(a) * moved_x + std::cos(a) * moved_y));
       // The middle node of the grid lies on the middle pixel.
@@ -266,12 +301,13 @@ TEST(Augment, DrawsWhatTheOptionsSay) {
     }
   }
   const auto check_range = [](const char* name, const std::vector<double>& v, double range) {
-    const double n = static_cast<double>(v.size()), mean = std::accumulate(v.begin(), v.end(), 0.0) / n;
+    const double n = static_cast<double>(v.size()),
+                 mean = std::accumulate(v.begin(), v.end(), 0.0) / n;
     double variance = 0;
     for (double x : v) variance += (x - mean) * (x - mean) / n;
     EXPECT_LE(*std::max_element(v.begin(), v.end()), range * 1.02) << name;
     EXPECT_GE(*std::min_element(v.begin(), v.end()), -range * 1.02) << name;
-    EXPECT_NEAR(mean, 0, 0.1 * range) << name;                                // five standard errors
+    EXPECT_NEAR(mean, 0, 0.1 * range) << name;  // five standard errors
     EXPECT_NEAR(std::sqrt(variance), range / std::sqrt(3.0), 0.05 * range) << name;
   };
   check_range("zoom", zoom, 0.05);
@@ -280,7 +316,8 @@ TEST(Augment, DrawsWhatTheOptionsSay) {
   EXPECT_NEAR(flipped / 800.0, 0.5, 0.09);
   double squares = 0;
   for (double w : warp) squares += w * w / static_cast<double>(warp.size());
-  EXPECT_NEAR(std::sqrt(squares / 2), options.warp, 0.1 * options.warp) << "deviation of a grid node on each axis";
+  EXPECT_NEAR(std::sqrt(squares / 2), options.warp, 0.1 * options.warp)
+      << "deviation of a grid node on each axis";
 }
 
 // A grey face: with chroma off, L* moves towards 100 by up to 30 % of the way, or shrinks by up to 30 %.
@@ -292,7 +329,8 @@ TEST(Augment, MovesColourAsFaceswapDoes) {
   StepState state;
   Floats input(64 * 3 * 64), target(input.size()), mask(64 * 64), lightness;
   for (state.step = 1; state.step <= 8; ++state.step) {
-    augment<Host, float>(host(), std::array{FaceSource{grey.data(), 1, 8, 0}}, {}, &state, 64, 8, input.data(), target.data(), mask.data(), options);
+    augment<Host, float>(host(), std::array{FaceSource{grey.data(), 1, 8, 0}}, {}, &state, 64, 8,
+                         input.data(), target.data(), mask.data(), options);
     Floats lab(target.size());
     rgb_to_lab<Host>(host(), target.data(), lab.data(), 64 * 64);
     for (std::size_t i = 0; i < 64; ++i) {
@@ -315,20 +353,30 @@ TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
   const AugmentOptions options;
   const BatchPart part(4, 1, 2);
   const int size = 8, pixels = 2 * size * size;
-  Floats input(6 * pixels), target(6 * pixels), mask(2 * pixels), input_apart(6 * pixels), target_apart(6 * pixels), mask_apart(2 * pixels);
-  augment<Host, float>(host(), std::array{a.source(0), b.source(1)}, {}, &state, part, size, input.data(), target.data(), mask.data(), options);
-  augment<Host, float>(host(), std::array{a.source(0)}, {}, &state, part, size, input_apart.data(), target_apart.data(), mask_apart.data(), options);
-  augment<Host, float>(host(), std::array{b.source(1)}, {}, &state, part, size, &input_apart[3 * pixels], &target_apart[3 * pixels], &mask_apart[pixels], options);
+  Floats input(6 * pixels), target(6 * pixels), mask(2 * pixels), input_apart(6 * pixels),
+      target_apart(6 * pixels), mask_apart(2 * pixels);
+  augment<Host, float>(host(), std::array{a.source(0), b.source(1)}, {}, &state, part, size,
+                       input.data(), target.data(), mask.data(), options);
+  augment<Host, float>(host(), std::array{a.source(0)}, {}, &state, part, size, input_apart.data(),
+                       target_apart.data(), mask_apart.data(), options);
+  augment<Host, float>(host(), std::array{b.source(1)}, {}, &state, part, size,
+                       &input_apart[3 * pixels], &target_apart[3 * pixels], &mask_apart[pixels],
+                       options);
   EXPECT_EQ(input, input_apart);
   EXPECT_EQ(target, target_apart);
   EXPECT_EQ(mask, mask_apart);
-  EXPECT_THROW((augment<Host, float>(host(), std::array{a.source(0), b.source(1), a.source(2)}, {}, &state, part, size, input.data(), target.data(), mask.data(), options)), Error);
+  EXPECT_THROW(
+      (augment<Host, float>(host(), std::array{a.source(0), b.source(1), a.source(2)}, {}, &state,
+                            part, size, input.data(), target.data(), mask.data(), options)),
+      Error);
 }
 
 TEST(Augment, RefusesAnEmptyFaceSet) {
   StepState state;
   float unused[3];
-  EXPECT_THROW((augment<Host, float>(host(), std::array{FaceSource{nullptr, 0, 8, 0}}, {}, &state, 1, 1, unused, unused, unused, {})), Error);
+  EXPECT_THROW((augment<Host, float>(host(), std::array{FaceSource{nullptr, 0, 8, 0}}, {}, &state,
+                                     1, 1, unused, unused, unused, {})),
+               Error);
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 namespace {
 
 // ---- range
-__global__ void smooth_step(const float* __restrict__ x, float* __restrict__ y, std::int64_t n, float slope) {
+__global__ void smooth_step(const float* __restrict__ x, float* __restrict__ y, std::int64_t n,
+                            float slope) {
   for (const std::int64_t i : simt::grid_range(n)) {
     const float v = x[i] * 1.25f + 0.1f;
     y[i] = (v > 0.f ? v : v * slope) / (1.f + sqrtf(fabsf(v) * 0.3f + v * v));
@@ -54,9 +55,9 @@ __global__ void tree_sum(const float* __restrict__ x, float* __restrict__ out) {
 // ---- block: sums, a tile, a halo
 template <class T> struct RowStatistics {
   static constexpr int kx = 128, ky = 1;
-  const float* x;   // [rows,columns]
-  T* mean;          // [rows]
-  T* deviation;     // [rows]
+  const float* x;  // [rows,columns]
+  T* mean;         // [rows]
+  T* deviation;    // [rows]
   int columns;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const float* row = x + std::int64_t{b.block_x()} * columns;
@@ -81,8 +82,8 @@ template <class T> struct RowStatistics {
 
 struct Transpose {
   static constexpr int kx = 32, ky = 8;
-  const float* in;   // [depth,h,w]
-  float* out;        // [depth,w,h]
+  const float* in;  // [depth,h,w]
+  float* out;       // [depth,w,h]
   int h, w;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, tile, [32][33]);
@@ -94,15 +95,16 @@ struct Transpose {
     });
     b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
       for (int j = ty; j < 32; j += 8)
-        if (y0 + tx < h && x0 + j < w) out[plane + std::int64_t{x0 + j} * h + y0 + tx] = tile[tx][j];
+        if (y0 + tx < h && x0 + j < w)
+          out[plane + std::int64_t{x0 + j} * h + y0 + tx] = tile[tx][j];
     });
   }
 };
 
-struct Blur5 {   // five taps, both directions, clamped edges
+struct Blur5 {  // five taps, both directions, clamped edges
   static constexpr int kx = 32, ky = 4, halo = 2;
-  const float* in;   // [h,w]
-  float* out;        // [h,w]
+  const float* in;  // [h,w]
+  float* out;       // [h,w]
   int h, w;
   float taps[5];
   template <class B> SIMT_DEVICE void operator()(B& b) const {
@@ -129,16 +131,24 @@ struct Blur5 {   // five taps, both directions, clamped edges
 
 }  // namespace
 
-template <class D> void run_samples(kernels::Stream& stream, const SampleShape& s, const float* x, const SampleOutputs& out) {
+template <class D>
+void run_samples(kernels::Stream& stream, const SampleShape& s, const float* x,
+                 const SampleOutputs& out) {
   simt::launch_range<smooth_step>(stream, s.n, x, out.range, s.n, 0.1f);
   simt::launch_with_barriers<reverse64>(stream, dim3(4), dim3(64), x, out.reversed);
   simt::launch_with_barriers<mix>(stream, dim3(4), dim3(96), x, out.mixed, 6);
   simt::launch_with_shared<tree_sum>(stream, dim3(6), dim3(64), 64 * sizeof(float), x, out.tree);
   const dim3 rows(static_cast<unsigned>(s.rows));
   simt::launch_block(stream, rows, RowStatistics<float>{x, out.mean, out.deviation, s.columns});
-  simt::launch_block(stream, rows, RowStatistics<double>{x, out.mean64, out.deviation64, s.columns});
-  const auto tiles = [](int size, int tile) { return static_cast<unsigned>((size + tile - 1) / tile); };
-  simt::launch_block(stream, dim3(tiles(s.w, 32), tiles(s.h, 32), static_cast<unsigned>(s.depth)), Transpose{x, out.transposed, s.h, s.w});
-  simt::launch_block(stream, dim3(tiles(s.w, Blur5::kx), tiles(s.h, Blur5::ky)), Blur5{x, out.blurred, s.h, s.w, {0.1f, 0.2f, 0.4f, 0.2f, 0.1f}});
+  simt::launch_block(stream, rows,
+                     RowStatistics<double>{x, out.mean64, out.deviation64, s.columns});
+  const auto tiles = [](int size, int tile) {
+    return static_cast<unsigned>((size + tile - 1) / tile);
+  };
+  simt::launch_block(stream, dim3(tiles(s.w, 32), tiles(s.h, 32), static_cast<unsigned>(s.depth)),
+                     Transpose{x, out.transposed, s.h, s.w});
+  simt::launch_block(stream, dim3(tiles(s.w, Blur5::kx), tiles(s.h, Blur5::ky)),
+                     Blur5{x, out.blurred, s.h, s.w, {0.1f, 0.2f, 0.4f, 0.2f, 0.1f}});
 }
-template void run_samples<simt::ThisDevice>(kernels::Stream&, const SampleShape&, const float*, const SampleOutputs&);
+template void run_samples<simt::ThisDevice>(kernels::Stream&, const SampleShape&, const float*,
+                                            const SampleOutputs&);

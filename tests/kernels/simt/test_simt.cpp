@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <thread>
 
-#include "kernels/core/graph.h"
 #include "kernels/core/error.h"
+#include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
 #include "tests/kernels/simt/simt_samples.h"
 #include "tests/kernels/simt/simt_testing.h"
@@ -31,19 +31,25 @@ __global__ void where_am_i(int* hits, unsigned* place, unsigned side) {
   const unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
   const unsigned i = block * blockDim.x * blockDim.y * blockDim.z + thread;
   atomicAdd(&hits[i], 1);
-  place[i] = threadIdx.x + side * (threadIdx.y + side * (threadIdx.z + side * (blockIdx.x + side * (blockIdx.y + side * blockIdx.z))));
+  place[i] =
+      threadIdx.x +
+      side * (threadIdx.y +
+              side * (threadIdx.z + side * (blockIdx.x + side * (blockIdx.y + side * blockIdx.z))));
 }
 
 TEST_F(Simt, EveryThreadOfThreeDimensionalGridsRunsOnceAtItsPlace) {
   const dim3 grid(3, 2, 4), block(5, 3, 2);
   const std::size_t n = 3 * 2 * 4 * 5 * 3 * 2;
   for (const auto order : {simt::Order::forward, simt::Order::reverse, simt::Order::shuffle}) {
-    if (with_tsan && order != simt::Order::shuffle) continue;   // ThreadSanitizer remaps every stack for every block: keep it small
+    if (with_tsan && order != simt::Order::shuffle)
+      continue;  // ThreadSanitizer remaps every stack for every block: keep it small
     simt::config().order = order;
     for (const bool fibers : {false, true}) {
       std::vector<int> hits(n, 0);
       std::vector<unsigned> place(n, 0);
-      if (fibers) simt::launch_with_barriers<where_am_i>(host_stream(), grid, block, hits.data(), place.data(), 10u);
+      if (fibers)
+        simt::launch_with_barriers<where_am_i>(host_stream(), grid, block, hits.data(),
+                                               place.data(), 10u);
       else simt::launch<where_am_i>(host_stream(), grid, block, hits.data(), place.data(), 10u);
       std::size_t i = 0;
       for (unsigned bz = 0; bz < 4; ++bz)
@@ -53,7 +59,8 @@ TEST_F(Simt, EveryThreadOfThreeDimensionalGridsRunsOnceAtItsPlace) {
               for (unsigned y = 0; y < 3; ++y)
                 for (unsigned x = 0; x < 5; ++x, ++i) {
                   ASSERT_EQ(hits[i], 1) << i;
-                  ASSERT_EQ(place[i], x + 10 * (y + 10 * (z + 10 * (bx + 10 * (by + 10 * bz))))) << i;
+                  ASSERT_EQ(place[i], x + 10 * (y + 10 * (z + 10 * (bx + 10 * (by + 10 * bz)))))
+                      << i;
                 }
     }
   }
@@ -72,7 +79,8 @@ TEST_F(Simt, RangesCoverEveryIndexOnce) {
     if (n > 0) simt::launch<count_index>(host_stream(), dim3(3), dim3(33), hits.data() + 1, n);
     EXPECT_EQ(hits.front(), 0);
     EXPECT_EQ(hits.back(), 0);
-    for (std::int64_t i = 1; i <= n; ++i) ASSERT_EQ(hits[static_cast<std::size_t>(i)], 3) << "index " << i - 1 << " of " << n;
+    for (std::int64_t i = 1; i <= n; ++i)
+      ASSERT_EQ(hits[static_cast<std::size_t>(i)], 3) << "index " << i - 1 << " of " << n;
   }
 }
 
@@ -86,10 +94,12 @@ __global__ void votes(unsigned* ballot, int* any, int* all) {
 }
 
 TEST_F(Simt, VotesCountTheLanesOfTheWarp) {
-  for (const unsigned threads : {32u, 28u, 60u}) {   // 28: one partial warp; 60: a full and a partial one
+  for (const unsigned threads :
+       {32u, 28u, 60u}) {  // 28: one partial warp; 60: a full and a partial one
     std::vector<unsigned> ballot(threads);
     std::vector<int> any(threads), all(threads);
-    simt::launch_with_barriers<votes>(host_stream(), dim3(1), dim3(threads), ballot.data(), any.data(), all.data());
+    simt::launch_with_barriers<votes>(host_stream(), dim3(1), dim3(threads), ballot.data(),
+                                      any.data(), all.data());
     for (unsigned t = 0; t < threads; ++t) {
       const unsigned first = t / 32 * 32, last = std::min(first + 32, threads);
       unsigned expected = 0;
@@ -116,10 +126,22 @@ int ptx_shuffle(int kind, int lane, int width, int amount) {
   int j = lane;
   bool inside = false;
   switch (kind) {
-    case 0: j = low | (amount & ~segment & 31); inside = j <= high; break;
-    case 1: j = lane ^ amount; inside = j <= high; break;
-    case 2: j = lane - amount; inside = j >= low; break;
-    case 3: j = lane + amount; inside = j <= high; break;
+    case 0:
+      j = low | (amount & ~segment & 31);
+      inside = j <= high;
+      break;
+    case 1:
+      j = lane ^ amount;
+      inside = j <= high;
+      break;
+    case 2:
+      j = lane - amount;
+      inside = j >= low;
+      break;
+    case 3:
+      j = lane + amount;
+      inside = j <= high;
+      break;
   }
   return inside ? j : lane;
 }
@@ -129,15 +151,20 @@ TEST_F(Simt, ShufflesFollowThePtxManual) {
     for (const int amount : {0, 1, 3, 5, 8, 16, 31}) {
       if (with_tsan && amount % 5 != 0) continue;
       std::vector<int> out(4 * 64);
-      simt::launch_with_barriers<shuffles>(host_stream(), dim3(1), dim3(64), out.data(), width, amount);
+      simt::launch_with_barriers<shuffles>(host_stream(), dim3(1), dim3(64), out.data(), width,
+                                           amount);
       for (int kind = 0; kind < 4; ++kind)
         for (int t = 0; t < 64; ++t)
-          ASSERT_EQ(out[static_cast<std::size_t>(kind * 64 + t)], 100 + t / 32 * 32 + ptx_shuffle(kind, t % 32, width, amount))
+          ASSERT_EQ(out[static_cast<std::size_t>(kind * 64 + t)],
+                    100 + t / 32 * 32 + ptx_shuffle(kind, t % 32, width, amount))
               << "kind " << kind << " thread " << t << " width " << width << " amount " << amount;
     }
 }
 
-struct Wide { double a; int b[5]; };
+struct Wide {
+  double a;
+  int b[5];
+};
 __global__ void shuffle_wide(double* out) {
   const int t = static_cast<int>(threadIdx.x);
   const Wide got = __shfl_sync(all_lanes, Wide{t * 0.5, {t, t + 1, t + 2, t + 3, t + 4}}, 31 - t);
@@ -147,7 +174,8 @@ __global__ void shuffle_wide(double* out) {
 TEST_F(Simt, ShufflesCarryAnyTriviallyCopyableType) {
   std::vector<double> out(32);
   simt::launch_with_barriers<shuffle_wide>(host_stream(), dim3(1), dim3(32), out.data());
-  for (int t = 0; t < 32; ++t) EXPECT_EQ(out[static_cast<std::size_t>(t)], (31 - t) * 0.5 + (31 - t + 4) * 100);
+  for (int t = 0; t < 32; ++t)
+    EXPECT_EQ(out[static_cast<std::size_t>(t)], (31 - t) * 0.5 + (31 - t + 4) * 100);
 }
 
 // The two halves of a warp take different branches, with different masks and different numbers of collectives.
@@ -170,7 +198,11 @@ TEST_F(Simt, LanesOfDifferentMasksDoNotMeet) {
     simt::config().order = order;
     std::vector<int> out(32);
     simt::launch_with_barriers<divergent_halves>(host_stream(), dim3(1), dim3(32), out.data());
-    for (int t = 0; t < 32; ++t) EXPECT_EQ(out[static_cast<std::size_t>(t)], t < 16 ? 120 : t % 2 == 0 ? 0x55400000 : 48) << "lane " << t;
+    for (int t = 0; t < 32; ++t)
+      EXPECT_EQ(out[static_cast<std::size_t>(t)], t < 16       ? 120
+                                                  : t % 2 == 0 ? 0x55400000
+                                                               : 48)
+          << "lane " << t;
   }
 }
 
@@ -179,7 +211,7 @@ TEST_F(Simt, LanesOfDifferentMasksDoNotMeet) {
 __global__ void early_return(int* out, int n) {
   SIMT_SHARED(int, t, [128]);
   const int i = static_cast<int>(threadIdx.x);
-  if (i >= n) return;   // legal: a thread that has left counts at no barrier
+  if (i >= n) return;  // legal: a thread that has left counts at no barrier
   t[i] = i;
   __syncthreads();
   out[i] = t[n - 1 - i];
@@ -197,7 +229,9 @@ TEST_F(Simt, ThreadsThatReturnEarlyCountAtNoBarrier) {
     std::vector<int> out(128, -1);
     simt::launch_with_barriers<early_return>(host_stream(), dim3(1), dim3(128), out.data(), n);
     for (int i = 0; i < 128; ++i)
-      EXPECT_EQ(out[static_cast<std::size_t>(i)], i >= n ? -1 : (n - 1 - i) + (i % 2 == 0 ? 0 : 1000 + ((i + 2) % n | 1))) << i;
+      EXPECT_EQ(out[static_cast<std::size_t>(i)],
+                i >= n ? -1 : (n - 1 - i) + (i % 2 == 0 ? 0 : 1000 + ((i + 2) % n | 1)))
+          << i;
   }
 }
 
@@ -230,21 +264,24 @@ TEST_F(Simt, AFiberHasRoomForLocalArrays) {
 
 // ---- atomics
 
-__global__ void histogram(const int* __restrict__ x, int* __restrict__ bins, int* __restrict__ largest, float* __restrict__ total) {
+__global__ void histogram(const int* __restrict__ x, int* __restrict__ bins,
+                          int* __restrict__ largest, float* __restrict__ total) {
   const int v = x[blockIdx.x * blockDim.x + threadIdx.x];
   atomicAdd(&bins[v], 1);
   atomicMax(largest, v);
-  atomicAdd(total, static_cast<float>(v));   // small integers: exact in any order
+  atomicAdd(total, static_cast<float>(v));  // small integers: exact in any order
 }
 
 TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
   simt::config().workers = 4;
   const int blocks = with_tsan ? 8 : 200;
   std::vector<int> x(static_cast<std::size_t>(blocks) * 64), bins(10), expected(10);
-  for (std::size_t i = 0; i < x.size(); ++i) ++expected[static_cast<std::size_t>(x[i] = static_cast<int>(i * i % 10))];
+  for (std::size_t i = 0; i < x.size(); ++i)
+    ++expected[static_cast<std::size_t>(x[i] = static_cast<int>(i * i % 10))];
   int largest = -1;
   float total = 0.f;
-  simt::launch<histogram>(host_stream(), dim3(static_cast<unsigned>(blocks)), dim3(64), x.data(), bins.data(), &largest, &total);
+  simt::launch<histogram>(host_stream(), dim3(static_cast<unsigned>(blocks)), dim3(64), x.data(),
+                          bins.data(), &largest, &total);
   EXPECT_EQ(bins, expected);
   EXPECT_EQ(largest, 9);
   EXPECT_EQ(total, static_cast<float>(std::accumulate(x.begin(), x.end(), 0)));
@@ -252,21 +289,29 @@ TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
 
 // ---- same bits whatever the order, the workers, the form, the instruction set
 
-constexpr SampleShape shape = with_tsan ? SampleShape{20000, 2, 300, 1, 10, 40} : SampleShape{50001, 7, 300, 2, 45, 70};
+constexpr SampleShape shape =
+    with_tsan ? SampleShape{20000, 2, 300, 1, 10, 40} : SampleShape{50001, 7, 300, 2, 45, 70};
 constexpr std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 struct Results {
-  std::vector<float> range = std::vector<float>(size(shape.n)), reversed = std::vector<float>(4 * 64), mixed = std::vector<float>(4 * 96), tree = std::vector<float>(6);
+  std::vector<float> range = std::vector<float>(size(shape.n)),
+                     reversed = std::vector<float>(4 * 64), mixed = std::vector<float>(4 * 96),
+                     tree = std::vector<float>(6);
   std::vector<float> mean = std::vector<float>(size(shape.rows)), deviation = mean;
   std::vector<double> mean64 = std::vector<double>(size(shape.rows)), deviation64 = mean64;
-  std::vector<float> transposed = std::vector<float>(size(shape.depth * shape.h * shape.w)), blurred = std::vector<float>(size(shape.h * shape.w));
+  std::vector<float> transposed = std::vector<float>(size(shape.depth * shape.h * shape.w)),
+                     blurred = std::vector<float>(size(shape.h * shape.w));
 
   SampleOutputs outputs() {
-    return {range.data(), reversed.data(), mixed.data(), tree.data(), mean.data(), deviation.data(), mean64.data(), deviation64.data(), transposed.data(), blurred.data()};
+    return {range.data(),      reversed.data(),  mixed.data(),  tree.data(),
+            mean.data(),       deviation.data(), mean64.data(), deviation64.data(),
+            transposed.data(), blurred.data()};
   }
   bool operator==(const Results& o) const {
-    return same_bits(range, o.range) && same_bits(reversed, o.reversed) && same_bits(mixed, o.mixed) && same_bits(tree, o.tree) && same_bits(mean, o.mean) &&
-           same_bits(deviation, o.deviation) && same_bits(transposed, o.transposed) && same_bits(blurred, o.blurred) && mean64 == o.mean64 && deviation64 == o.deviation64;
+    return same_bits(range, o.range) && same_bits(reversed, o.reversed) &&
+           same_bits(mixed, o.mixed) && same_bits(tree, o.tree) && same_bits(mean, o.mean) &&
+           same_bits(deviation, o.deviation) && same_bits(transposed, o.transposed) &&
+           same_bits(blurred, o.blurred) && mean64 == o.mean64 && deviation64 == o.deviation64;
   }
 };
 
@@ -287,14 +332,21 @@ TEST_F(Simt, SamplesAreRight) {
   const auto [n, rows, columns, depth, h, w] = shape;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double v = x[i] * 1.25 + 0.1;
-    ASSERT_NEAR(r.range[i], (v > 0 ? v : v * 0.1) / (1 + std::sqrt(std::fabs(v) * 0.3 + v * v)), 1e-6) << i;
+    ASSERT_NEAR(r.range[i], (v > 0 ? v : v * 0.1) / (1 + std::sqrt(std::fabs(v) * 0.3 + v * v)),
+                1e-6)
+        << i;
   }
-  for (std::size_t i = 0; i < r.reversed.size(); ++i) ASSERT_EQ(r.reversed[i], x[i / 64 * 64 + 63 - i % 64]);
-  for (std::size_t b = 0; b < 6; ++b) EXPECT_NEAR(r.tree[b], std::accumulate(&x[b * 64], &x[b * 64 + 64], 0.0), 1e-5);
+  for (std::size_t i = 0; i < r.reversed.size(); ++i)
+    ASSERT_EQ(r.reversed[i], x[i / 64 * 64 + 63 - i % 64]);
+  for (std::size_t b = 0; b < 6; ++b)
+    EXPECT_NEAR(r.tree[b], std::accumulate(&x[b * 64], &x[b * 64 + 64], 0.0), 1e-5);
   for (std::size_t row = 0; row < size(rows); ++row) {
     double mean = 0, variance = 0;
-    for (std::size_t c = 0; c < size(columns); ++c) mean += x[row * size(columns) + c] / double(columns);
-    for (std::size_t c = 0; c < size(columns); ++c) variance += (x[row * size(columns) + c] - mean) * (x[row * size(columns) + c] - mean) / double(columns);
+    for (std::size_t c = 0; c < size(columns); ++c)
+      mean += x[row * size(columns) + c] / double(columns);
+    for (std::size_t c = 0; c < size(columns); ++c)
+      variance += (x[row * size(columns) + c] - mean) * (x[row * size(columns) + c] - mean) /
+                  double(columns);
     EXPECT_NEAR(r.mean[row], mean, 1e-6);
     EXPECT_NEAR(r.deviation[row], std::sqrt(variance), 1e-6);
     EXPECT_NEAR(r.mean64[row], mean, 1e-13);
@@ -302,13 +354,18 @@ TEST_F(Simt, SamplesAreRight) {
   }
   for (std::size_t d = 0; d < size(depth); ++d)
     for (std::size_t i = 0; i < size(h); ++i)
-      for (std::size_t j = 0; j < size(w); ++j) ASSERT_EQ(r.transposed[(d * size(w) + j) * size(h) + i], x[(d * size(h) + i) * size(w) + j]);
+      for (std::size_t j = 0; j < size(w); ++j)
+        ASSERT_EQ(r.transposed[(d * size(w) + j) * size(h) + i],
+                  x[(d * size(h) + i) * size(w) + j]);
   const double taps[5] = {0.1, 0.2, 0.4, 0.2, 0.1};
   for (int i = 0; i < h; ++i)
     for (int j = 0; j < w; ++j) {
       double s = 0;
       for (int p = -2; p <= 2; ++p)
-        for (int q = -2; q <= 2; ++q) s += taps[p + 2] * taps[q + 2] * x[static_cast<std::size_t>(std::clamp(i + p, 0, h - 1) * w + std::clamp(j + q, 0, w - 1))];
+        for (int q = -2; q <= 2; ++q)
+          s += taps[p + 2] * taps[q + 2] *
+               x[static_cast<std::size_t>(std::clamp(i + p, 0, h - 1) * w +
+                                          std::clamp(j + q, 0, w - 1))];
       ASSERT_NEAR(r.blurred[static_cast<std::size_t>(i * w + j)], s, 1e-6) << i << ' ' << j;
     }
 }
@@ -350,8 +407,10 @@ TEST_F(Simt, WorkersChangeNoBit) {
 }
 
 TEST_F(Simt, InstructionSetsGiveTheSameBits) {
-  if (simt::always_fibers) GTEST_SKIP() << "checking builds compile kernels once; run this in the release preset";
-  if (simt::instruction_set() == simt::InstructionSet::baseline) GTEST_SKIP() << "this CPU has no AVX2";
+  if (simt::always_fibers)
+    GTEST_SKIP() << "checking builds compile kernels once; run this in the release preset";
+  if (simt::instruction_set() == simt::InstructionSet::baseline)
+    GTEST_SKIP() << "this CPU has no AVX2";
   const Results best = run_all();
   simt::config().instructions = simt::InstructionSet::baseline;
   EXPECT_EQ(simt::instruction_set(), simt::InstructionSet::baseline);
@@ -384,12 +443,19 @@ TEST_F(Simt, ExceptionsReachWhoeverLaunched) {
     simt::config().workers = workers;
     for (int again = 0; again < 2; ++again) {
       std::vector<int> out(64, 0);
-      EXPECT_THROW(simt::launch<fails_at>(host_stream(), dim3(8), dim3(8), out.data(), 20), std::out_of_range);
-      EXPECT_THROW(simt::launch_with_barriers<fails_at>(host_stream(), dim3(8), dim3(8), out.data(), 20), std::out_of_range);
-      EXPECT_THROW(simt::launch_with_barriers<fails_after_barrier>(host_stream(), dim3(1), dim3(64), out.data(), 20), std::out_of_range);
-      EXPECT_EQ(std::accumulate(out.begin() + 32, out.end(), 0), 32) << "the other threads of the block run on";
+      EXPECT_THROW(simt::launch<fails_at>(host_stream(), dim3(8), dim3(8), out.data(), 20),
+                   std::out_of_range);
+      EXPECT_THROW(
+          simt::launch_with_barriers<fails_at>(host_stream(), dim3(8), dim3(8), out.data(), 20),
+          std::out_of_range);
+      EXPECT_THROW(simt::launch_with_barriers<fails_after_barrier>(host_stream(), dim3(1), dim3(64),
+                                                                   out.data(), 20),
+                   std::out_of_range);
+      EXPECT_EQ(std::accumulate(out.begin() + 32, out.end(), 0), 32)
+          << "the other threads of the block run on";
       EXPECT_THROW(simt::launch_block(host_stream(), dim3(9), FailsInBlock{5}), std::out_of_range);
-      simt::launch_with_barriers<fails_after_barrier>(host_stream(), dim3(1), dim3(64), out.data(), -1);   // and the next launch works
+      simt::launch_with_barriers<fails_after_barrier>(host_stream(), dim3(1), dim3(64), out.data(),
+                                                      -1);  // and the next launch works
       EXPECT_EQ(std::accumulate(out.begin(), out.end(), 0), 64);
     }
   }
@@ -408,7 +474,8 @@ TEST_F(Simt, LaunchesThatNoGpuWouldAcceptAreRefused) {
       simt::launch<nothing>(host_stream(), grid, block, 1);
     } catch (const Error& error) {
       const std::string what = error.what();
-      return what.find("nothing") != std::string::npos && what.find("cannot launch") != std::string::npos;
+      return what.find("nothing") != std::string::npos &&
+             what.find("cannot launch") != std::string::npos;
     }
     return false;
   };
@@ -422,15 +489,19 @@ TEST_F(Simt, LaunchesThatNoGpuWouldAcceptAreRefused) {
   EXPECT_FALSE(refused(dim3(2, 1, 1), dim3(32, 32)));
   EXPECT_THROW(simt::launch_with_shared<nothing>(host_stream(), dim3(1), dim3(1), 50000, 1), Error);
   float x = 0.f;
-  EXPECT_THROW(simt::launch_with_barriers<too_much_shared>(host_stream(), dim3(1), dim3(1), &x), Error);
+  EXPECT_THROW(simt::launch_with_barriers<too_much_shared>(host_stream(), dim3(1), dim3(1), &x),
+               Error);
 }
 
 __global__ void launches_another(int) { simt::launch<nothing>(host_stream(), dim3(1), dim3(1), 1); }
 
 TEST_F(Simt, AKernelCannotLaunchAnother) {
-  if (with_tsan) GTEST_SKIP() << "an exception's reference count is kept inside libstdc++, which ThreadSanitizer does not see: it reports its release";
+  if (with_tsan)
+    GTEST_SKIP() << "an exception's reference count is kept inside libstdc++, which "
+                    "ThreadSanitizer does not see: it reports its release";
   EXPECT_THROW(simt::launch<launches_another>(host_stream(), dim3(2), dim3(1), 1), Error);
-  EXPECT_THROW(simt::launch_with_barriers<launches_another>(host_stream(), dim3(2), dim3(1), 1), Error);
+  EXPECT_THROW(simt::launch_with_barriers<launches_another>(host_stream(), dim3(2), dim3(1), 1),
+               Error);
 }
 
 TEST_F(Simt, TwoThreadsMayLaunchAtOnce) {
@@ -467,10 +538,16 @@ TEST(SimtOnGpu, SamplesEqualTheHostAndAGraphReplaysThem) {
   kernels::copy(x.data(), kernels::Device::cuda, input().data(), kernels::Device::host, x.bytes());
   Results gpu;
   DeviceResults device;
-  const SampleOutputs to{device.take(gpu.range), device.take(gpu.reversed), device.take(gpu.mixed), device.take(gpu.tree), device.take(gpu.mean), device.take(gpu.deviation),
-                         device.take(gpu.mean64), device.take(gpu.deviation64), device.take(gpu.transposed), device.take(gpu.blurred)};
+  const SampleOutputs to{device.take(gpu.range),      device.take(gpu.reversed),
+                         device.take(gpu.mixed),      device.take(gpu.tree),
+                         device.take(gpu.mean),       device.take(gpu.deviation),
+                         device.take(gpu.mean64),     device.take(gpu.deviation64),
+                         device.take(gpu.transposed), device.take(gpu.blurred)};
   ASSERT_LE(device.used, device.block.bytes());
-  const auto fetch = [&](auto& vector, const auto* from) { kernels::copy(vector.data(), kernels::Device::host, from, kernels::Device::cuda, vector.size() * sizeof(vector[0])); };
+  const auto fetch = [&](auto& vector, const auto* from) {
+    kernels::copy(vector.data(), kernels::Device::host, from, kernels::Device::cuda,
+                  vector.size() * sizeof(vector[0]));
+  };
   const auto fetch_all = [&] {
     fetch(gpu.range, to.range);
     fetch(gpu.reversed, to.reversed);
@@ -486,7 +563,8 @@ TEST(SimtOnGpu, SamplesEqualTheHostAndAGraphReplaysThem) {
   run_samples<kernels::Cuda>(stream, shape, x.as<float>(), to);
   fetch_all();
   const auto near = [](const auto& a, const auto& b, double tolerance, const char* what) {
-    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], tolerance * (1 + std::fabs(b[i]))) << what << ' ' << i;
+    for (std::size_t i = 0; i < a.size(); ++i)
+      ASSERT_NEAR(a[i], b[i], tolerance * (1 + std::fabs(b[i]))) << what << ' ' << i;
   };
   near(gpu.range, host.range, 1e-6, "range");
   EXPECT_TRUE(same_bits(gpu.reversed, host.reversed));

@@ -16,7 +16,8 @@ namespace {
 class SimtDefectsDeathTest : public testing::Test {
  protected:
   void SetUp() override {
-    testing::FLAGS_gtest_death_test_style = "threadsafe";   // a fresh process: forking one that has worker threads is not safe
+    testing::FLAGS_gtest_death_test_style =
+        "threadsafe";  // a fresh process: forking one that has worker threads is not safe
     simt::config().workers = 2;
     simt::config().poison = true;
   }
@@ -32,7 +33,12 @@ class SimtDefectsDeathTest : public testing::Test {
 
 // The statement must end with a TSan report. It leaves by _Exit, so that nothing but a report gives exit code 66.
 #define EXPECT_RACE(statement, pattern) \
-  EXPECT_EXIT({ statement; std::_Exit(0); }, testing::ExitedWithCode(66), pattern)
+  EXPECT_EXIT(                          \
+      {                                 \
+        statement;                      \
+        std::_Exit(0);                  \
+      },                                \
+      testing::ExitedWithCode(66), pattern)
 
 // ---- barriers and warps: the scheduler stops the program
 
@@ -46,8 +52,11 @@ __global__ void divergent_barrier(float* out) {
   }
 }
 TEST_F(SimtDefectsDeathTest, BarrierReachedAtTwoLines) {
-  EXPECT_DEATH(simt::launch_with_barriers<divergent_barrier>(host_stream(), dim3(1), dim3(32), result.data()),
-               "wait at .*test_simt_defects.cpp:[0-9]+\n.*divergent barrier: __syncthreads at .*test_simt_defects.cpp:[0-9]+ \\(block 0,0,0 thread 16,0,0\\)\n.*divergent_barrier");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<divergent_barrier>(host_stream(), dim3(1), dim3(32),
+                                                    result.data()),
+      "wait at .*test_simt_defects.cpp:[0-9]+\n.*divergent barrier: __syncthreads at "
+      ".*test_simt_defects.cpp:[0-9]+ \\(block 0,0,0 thread 16,0,0\\)\n.*divergent_barrier");
 }
 
 __global__ void lane_left(float* out) {
@@ -55,19 +64,27 @@ __global__ void lane_left(float* out) {
   out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1.f, 1);
 }
 TEST_F(SimtDefectsDeathTest, MaskNamesALaneThatHasLeft) {
-  EXPECT_DEATH(simt::launch_with_barriers<lane_left>(host_stream(), dim3(1), dim3(32), result.data()), "never completes.*__shfl_xor_sync at .*defects.cpp.*lane_left");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<lane_left>(host_stream(), dim3(1), dim3(32), result.data()),
+      "never completes.*__shfl_xor_sync at .*defects.cpp.*lane_left");
 }
 
 __global__ void divergent_shuffle(float* out) {
   if (threadIdx.x % 2 == 1) out[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1.f, 2);
 }
 TEST_F(SimtDefectsDeathTest, FullMaskInABranch) {
-  EXPECT_DEATH(simt::launch_with_barriers<divergent_shuffle>(host_stream(), dim3(1), dim3(32), result.data()), "never completes");
+  EXPECT_DEATH(simt::launch_with_barriers<divergent_shuffle>(host_stream(), dim3(1), dim3(32),
+                                                             result.data()),
+               "never completes");
 }
 
-__global__ void mask_without_caller(float* out) { out[threadIdx.x] = __shfl_sync(0x0000fffeu, 1.f, 2); }
+__global__ void mask_without_caller(float* out) {
+  out[threadIdx.x] = __shfl_sync(0x0000fffeu, 1.f, 2);
+}
 TEST_F(SimtDefectsDeathTest, MaskWithoutItsCaller) {
-  EXPECT_DEATH(simt::launch_with_barriers<mask_without_caller>(host_stream(), dim3(1), dim3(16), result.data()), "not in its own mask: __shfl_sync at .* thread 0,0,0");
+  EXPECT_DEATH(simt::launch_with_barriers<mask_without_caller>(host_stream(), dim3(1), dim3(16),
+                                                               result.data()),
+               "not in its own mask: __shfl_sync at .* thread 0,0,0");
 }
 
 __global__ void masks_disagree(float* out) {
@@ -76,7 +93,9 @@ __global__ void masks_disagree(float* out) {
 }
 TEST_F(SimtDefectsDeathTest, LanesWithDifferentMasks) {
   simt::config().workers = 1;
-  EXPECT_DEATH(simt::launch_with_barriers<masks_disagree>(host_stream(), dim3(1), dim3(8), result.data()), "different masks|never completes");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<masks_disagree>(host_stream(), dim3(1), dim3(8), result.data()),
+      "different masks|never completes");
 }
 
 __global__ void barrier_for_some(float* out) {
@@ -86,7 +105,9 @@ __global__ void barrier_for_some(float* out) {
   out[threadIdx.x] = 1.f;
 }
 TEST_F(SimtDefectsDeathTest, BarrierForSome) {
-  EXPECT_DEATH(simt::launch_with_barriers<barrier_for_some>(host_stream(), dim3(1), dim3(64), result.data()), "divergent barrier");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<barrier_for_some>(host_stream(), dim3(1), dim3(64), result.data()),
+      "divergent barrier");
 }
 
 __global__ void barrier(float* out) {
@@ -98,12 +119,20 @@ __global__ void shared_variable(float* out) {
   t[threadIdx.x] = 1.f;
   out[threadIdx.x] = t[threadIdx.x];
 }
-__global__ void vote(float* out) { out[threadIdx.x] = static_cast<float>(__any_sync(0xffffffffu, 1)); }
+__global__ void vote(float* out) {
+  out[threadIdx.x] = static_cast<float>(__any_sync(0xffffffffu, 1));
+}
 TEST_F(SimtDefectsDeathTest, BarrierUnderAPlainLaunch) {
-  if (simt::always_fibers) GTEST_SKIP() << "checking builds run every kernel where barriers work; run this in the release preset";
-  EXPECT_DEATH(simt::launch<barrier>(host_stream(), dim3(2), dim3(32), result.data()), "use launch_with_barriers: __syncthreads at .*defects.cpp.* thread 0,0,0.*\n.*barrier");
-  EXPECT_DEATH(simt::launch<shared_variable>(host_stream(), dim3(2), dim3(32), result.data()), "use launch_with_barriers: shared memory");
-  EXPECT_DEATH(simt::launch<vote>(host_stream(), dim3(2), dim3(32), result.data()), "use launch_with_barriers: __ballot_sync");
+  if (simt::always_fibers)
+    GTEST_SKIP()
+        << "checking builds run every kernel where barriers work; run this in the release preset";
+  EXPECT_DEATH(
+      simt::launch<barrier>(host_stream(), dim3(2), dim3(32), result.data()),
+      "use launch_with_barriers: __syncthreads at .*defects.cpp.* thread 0,0,0.*\n.*barrier");
+  EXPECT_DEATH(simt::launch<shared_variable>(host_stream(), dim3(2), dim3(32), result.data()),
+               "use launch_with_barriers: shared memory");
+  EXPECT_DEATH(simt::launch<vote>(host_stream(), dim3(2), dim3(32), result.data()),
+               "use launch_with_barriers: __ballot_sync");
 }
 
 // ---- missing barriers
@@ -124,11 +153,13 @@ std::vector<float> reversed_without_barrier(simt::Order order) {
 }
 TEST_F(SimtDefectsDeathTest, MissingBarrierShowsInTheOtherOrder) {
   if (with_tsan) GTEST_SKIP() << "ThreadSanitizer would stop at the race itself: the next test";
-  EXPECT_FALSE(same_bits(reversed_without_barrier(simt::Order::forward), reversed_without_barrier(simt::Order::reverse)));
+  EXPECT_FALSE(same_bits(reversed_without_barrier(simt::Order::forward),
+                         reversed_without_barrier(simt::Order::reverse)));
 }
 TEST_F(SimtDefectsDeathTest, MissingBarrierIsARace) {
   NEEDS_TSAN();
-  EXPECT_RACE(reversed_without_barrier(simt::Order::forward), "data race[^\n]*(\n[^\n]*)*block\\(.,0,0\\) thread\\(");
+  EXPECT_RACE(reversed_without_barrier(simt::Order::forward),
+              "data race[^\n]*(\n[^\n]*)*block\\(.,0,0\\) thread\\(");
 }
 
 // The loop's second barrier is missing: a thread may overwrite what a slower one has yet to read.
@@ -144,17 +175,21 @@ __global__ void one_barrier_per_round(float* out) {
 }
 TEST_F(SimtDefectsDeathTest, MissingSecondBarrierInALoop) {
   if (with_tsan) {
-    EXPECT_RACE(simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96), result.data()), "data race");
+    EXPECT_RACE(simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96),
+                                                                  result.data()),
+                "data race");
     return;
   }
   std::vector<float> reverse(256, 0.f);
-  simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96), result.data());
+  simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96),
+                                                    result.data());
   simt::config().order = simt::Order::reverse;
-  simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96), reverse.data());
+  simt::launch_with_barriers<one_barrier_per_round>(host_stream(), dim3(1), dim3(96),
+                                                    reverse.data());
   EXPECT_FALSE(same_bits(result, reverse));
 }
 
-__global__ void no_syncwarp(const float* x, float* out) {   // the habit from before Volta
+__global__ void no_syncwarp(const float* x, float* out) {  // the habit from before Volta
   SIMT_SHARED(float, t, [32]);
   t[threadIdx.x] = x[threadIdx.x];
   for (unsigned o = 16; o != 0; o >>= 1)
@@ -163,14 +198,18 @@ __global__ void no_syncwarp(const float* x, float* out) {   // the habit from be
 }
 TEST_F(SimtDefectsDeathTest, MissingSyncwarp) {
   if (with_tsan) {
-    EXPECT_RACE(simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32), buffer.data(), result.data()), "data race");
+    EXPECT_RACE(simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32),
+                                                        buffer.data(), result.data()),
+                "data race");
     return;
   }
   std::vector<float> reverse(256, 0.f);
   const auto x = sample_values(32);
-  simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32), x.data(), result.data());
+  simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32), x.data(),
+                                          result.data());
   simt::config().order = simt::Order::reverse;
-  simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32), x.data(), reverse.data());
+  simt::launch_with_barriers<no_syncwarp>(host_stream(), dim3(1), dim3(32), x.data(),
+                                          reverse.data());
   EXPECT_FALSE(same_bits(result, reverse));
 }
 
@@ -189,7 +228,9 @@ TEST_F(SimtDefectsDeathTest, MissingBarrierInABlockKernel) {
   simt::block_on_fibers = true;
   const auto x = sample_values(64);
   if (with_tsan) {
-    EXPECT_RACE(simt::launch_block(host_stream(), dim3(1), BlockWithoutBarrier{x.data(), result.data()}), "data race");
+    EXPECT_RACE(
+        simt::launch_block(host_stream(), dim3(1), BlockWithoutBarrier{x.data(), result.data()}),
+        "data race");
     return;
   }
   std::vector<float> loops(256, 0.f);
@@ -209,7 +250,9 @@ __global__ void same_value(float* out) {
 }
 TEST_F(SimtDefectsDeathTest, ThreadsWriteTheSameValue) {
   NEEDS_TSAN();
-  EXPECT_RACE(simt::launch_with_barriers<same_value>(host_stream(), dim3(1), dim3(64), result.data()), "data race");
+  EXPECT_RACE(
+      simt::launch_with_barriers<same_value>(host_stream(), dim3(1), dim3(64), result.data()),
+      "data race");
 }
 
 __global__ void blocks_add(float* out) {
@@ -217,12 +260,17 @@ __global__ void blocks_add(float* out) {
 }
 TEST_F(SimtDefectsDeathTest, BlocksAddWithoutAtomics) {
   NEEDS_TSAN();
-  EXPECT_RACE(simt::launch_with_barriers<blocks_add>(host_stream(), dim3(8), dim3(32), result.data()), "data race[^\n]*(\n[^\n]*)*block\\(");
+  EXPECT_RACE(
+      simt::launch_with_barriers<blocks_add>(host_stream(), dim3(8), dim3(32), result.data()),
+      "data race[^\n]*(\n[^\n]*)*block\\(");
 }
 TEST_F(SimtDefectsDeathTest, BlocksAddWithoutAtomicsOnOneWorker) {
   NEEDS_TSAN();
-  simt::config().workers = 1;   // the very same OS thread runs both blocks, and still they are unordered
-  EXPECT_RACE(simt::launch_with_barriers<blocks_add>(host_stream(), dim3(2), dim3(32), result.data()), "data race");
+  simt::config().workers =
+      1;  // the very same OS thread runs both blocks, and still they are unordered
+  EXPECT_RACE(
+      simt::launch_with_barriers<blocks_add>(host_stream(), dim3(2), dim3(32), result.data()),
+      "data race");
 }
 
 // ---- memory
@@ -234,8 +282,11 @@ __global__ void write_global_after_barrier(float* out, int k) {
 }
 TEST_F(SimtDefectsDeathTest, GlobalIndexOutOfBounds) {
   NEEDS_ASAN();
-  EXPECT_DEATH(simt::launch<write_global>(host_stream(), dim3(1), dim3(32), result.data(), 240), "AddressSanitizer: heap-buffer-overflow");
-  EXPECT_DEATH(simt::launch_with_barriers<write_global_after_barrier>(host_stream(), dim3(1), dim3(32), result.data(), 240), "AddressSanitizer: heap-buffer-overflow");
+  EXPECT_DEATH(simt::launch<write_global>(host_stream(), dim3(1), dim3(32), result.data(), 240),
+               "AddressSanitizer: heap-buffer-overflow");
+  EXPECT_DEATH(simt::launch_with_barriers<write_global_after_barrier>(host_stream(), dim3(1),
+                                                                      dim3(32), result.data(), 240),
+               "AddressSanitizer: heap-buffer-overflow");
 }
 
 __global__ void write_shared(float* out, int k) {
@@ -247,15 +298,21 @@ __global__ void write_shared(float* out, int k) {
 }
 __global__ void write_shared_row(float* out, int k) {
   SIMT_SHARED(float, t, [32][8]);
-  t[threadIdx.x][k] = 1.f;   // within the array for most threads, but not within the row
+  t[threadIdx.x][k] = 1.f;  // within the array for most threads, but not within the row
   __syncthreads();
   out[threadIdx.x] = t[threadIdx.x][0];
 }
 TEST_F(SimtDefectsDeathTest, SharedIndexOutOfBounds) {
   NEEDS_ASAN();
-  EXPECT_DEATH(simt::launch_with_barriers<write_shared>(host_stream(), dim3(1), dim3(64), result.data(), 4), "AddressSanitizer: use-after-poison");
-  EXPECT_DEATH(simt::launch_with_barriers<write_shared>(host_stream(), dim3(1), dim3(64), result.data(), -1), "AddressSanitizer: use-after-poison");
-  EXPECT_DEATH(simt::launch_with_barriers<write_shared_row>(host_stream(), dim3(1), dim3(32), result.data(), 8), "index 8 out of bounds");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<write_shared>(host_stream(), dim3(1), dim3(64), result.data(), 4),
+      "AddressSanitizer: use-after-poison");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<write_shared>(host_stream(), dim3(1), dim3(64), result.data(), -1),
+      "AddressSanitizer: use-after-poison");
+  EXPECT_DEATH(simt::launch_with_barriers<write_shared_row>(host_stream(), dim3(1), dim3(32),
+                                                            result.data(), 8),
+               "index 8 out of bounds");
 }
 
 struct WriteTile {
@@ -271,9 +328,11 @@ struct WriteTile {
 };
 TEST_F(SimtDefectsDeathTest, SharedIndexOutOfBoundsInABlockKernel) {
   NEEDS_ASAN();
-  EXPECT_DEATH(simt::launch_block(host_stream(), dim3(1), WriteTile{result.data(), 33}), "AddressSanitizer: stack-buffer-overflow");
+  EXPECT_DEATH(simt::launch_block(host_stream(), dim3(1), WriteTile{result.data(), 33}),
+               "AddressSanitizer: stack-buffer-overflow");
   simt::block_on_fibers = true;
-  EXPECT_DEATH(simt::launch_block(host_stream(), dim3(1), WriteTile{result.data(), 33}), "AddressSanitizer: use-after-poison");
+  EXPECT_DEATH(simt::launch_block(host_stream(), dim3(1), WriteTile{result.data(), 33}),
+               "AddressSanitizer: use-after-poison");
 }
 
 __global__ void write_dynamic(float* out, int k) {
@@ -284,7 +343,9 @@ __global__ void write_dynamic(float* out, int k) {
 }
 TEST_F(SimtDefectsDeathTest, DynamicSharedIndexOutOfBounds) {
   NEEDS_ASAN();
-  EXPECT_DEATH(simt::launch_with_shared<write_dynamic>(host_stream(), dim3(1), dim3(64), 64 * sizeof(float), result.data(), 1), "AddressSanitizer: use-after-poison");
+  EXPECT_DEATH(simt::launch_with_shared<write_dynamic>(host_stream(), dim3(1), dim3(64),
+                                                       64 * sizeof(float), result.data(), 1),
+               "AddressSanitizer: use-after-poison");
 }
 
 __global__ void write_local(float* out, int k) {
@@ -297,7 +358,9 @@ __global__ void write_local(float* out, int k) {
 }
 TEST_F(SimtDefectsDeathTest, LocalArrayOnAFiberOutOfBounds) {
   NEEDS_ASAN();
-  EXPECT_DEATH(simt::launch_with_barriers<write_local>(host_stream(), dim3(1), dim3(32), result.data(), 4), "stack-buffer-overflow|insufficient space|out of bounds");
+  EXPECT_DEATH(
+      simt::launch_with_barriers<write_local>(host_stream(), dim3(1), dim3(32), result.data(), 4),
+      "stack-buffer-overflow|insufficient space|out of bounds");
 }
 
 __global__ void overflow_stack(float* out, int k) {
@@ -308,7 +371,9 @@ __global__ void overflow_stack(float* out, int k) {
 }
 TEST_F(SimtDefectsDeathTest, FiberStackOverflow) {
   if (with_tsan) GTEST_SKIP() << "the other presets show it";
-  EXPECT_DEATH(simt::launch_with_barriers<overflow_stack>(host_stream(), dim3(1), dim3(4), result.data(), 5), "");   // the guard page
+  EXPECT_DEATH(
+      simt::launch_with_barriers<overflow_stack>(host_stream(), dim3(1), dim3(4), result.data(), 5),
+      "");  // the guard page
 }
 
 // ---- reads of what nobody wrote
@@ -324,18 +389,23 @@ struct HalfWritten {
   float* out;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, tile, [64]);
-    b.threads([&](int t, int) SIMT_LAMBDA { if (t < 32) tile[t] = 1.f; });
+    b.threads([&](int t, int) SIMT_LAMBDA {
+      if (t < 32) tile[t] = 1.f;
+    });
     b.threads_last([&](int t, int) SIMT_LAMBDA { out[t] = tile[t]; });
   }
 };
 TEST_F(SimtDefectsDeathTest, UnwrittenSharedMemoryReachesTheResultAsNaN) {
-  if (with_tsan) GTEST_SKIP() << "under ThreadSanitizer the executor does not write into shared memory itself";
+  if (with_tsan)
+    GTEST_SKIP() << "under ThreadSanitizer the executor does not write into shared memory itself";
   for (int form = 0; form < 3; ++form) {
     std::fill(result.begin(), result.end(), 0.f);
     simt::block_on_fibers = form == 2;
-    if (form == 0) simt::launch_with_barriers<half_written>(host_stream(), dim3(1), dim3(64), result.data());
+    if (form == 0)
+      simt::launch_with_barriers<half_written>(host_stream(), dim3(1), dim3(64), result.data());
     else simt::launch_block(host_stream(), dim3(1), HalfWritten{result.data()});
-    for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(std::isnan(result[i]), i >= 32) << "form " << form << " index " << i;
+    for (std::size_t i = 0; i < 64; ++i)
+      EXPECT_EQ(std::isnan(result[i]), i >= 32) << "form " << form << " index " << i;
   }
 }
 

@@ -21,12 +21,16 @@ struct Folder {  // a fresh one, removed at the end
     std::string name = (fs::temp_directory_path() / "doppel_test_XXXXXX").string();
     path = ::mkdtemp(name.data());
   }
-  ~Folder() { std::error_code ignored; fs::remove_all(path, ignored); }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(path)) names.push_back(entry.path().filename().string());
+    for (const auto& entry : fs::directory_iterator(path))
+      names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     return names;
   }
@@ -40,14 +44,21 @@ inline Bytes read_file(const fs::path& path) {
 }
 
 inline void write_file(const fs::path& path, std::span<const std::byte> bytes) {
-  fs::remove(path);  // some file systems wait for the disk when a file is truncated and rewritten, not when it is new
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  fs::remove(
+      path);  // some file systems wait for the disk when a file is truncated and rewritten, not when it is new
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
 }
 
 // A checkpoint that says which step it is of, in its metadata and in every one of its numbers.
 inline void save_step(const fs::path& path, int step, std::size_t numbers) {
   const std::vector<float> values(numbers, static_cast<float>(step));
-  const nn::TensorRecord record{"weights", nn::DType::f32, {static_cast<std::int64_t>(numbers)}, std::as_bytes(std::span(values)).data(), numbers * 4};
+  const nn::TensorRecord record{"weights",
+                                nn::DType::f32,
+                                {static_cast<std::int64_t>(numbers)},
+                                std::as_bytes(std::span(values)).data(),
+                                numbers * 4};
   nn::save_safetensors(path, {{"step", std::to_string(step)}}, std::span(&record, 1));
 }
 

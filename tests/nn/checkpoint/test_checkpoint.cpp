@@ -16,7 +16,9 @@ namespace {
 using namespace nn;
 
 TEST(Crc32c, KnownAnswersOnBothPaths) {
-  const auto of = [](const std::string& text, auto f) { return f(std::as_bytes(std::span(text)), 0u); };
+  const auto of = [](const std::string& text, auto f) {
+    return f(std::as_bytes(std::span(text)), 0u);
+  };
   std::string counting;
   for (int i = 0; i < 32; ++i) counting += static_cast<char>(i);
   for (const auto& f : {crc32c, crc32c_portable}) {  // RFC 3720, appendix B.4
@@ -50,14 +52,22 @@ struct Sample {  // one tensor of every dtype, an empty one and a scalar
   std::vector<kernels::bf16> bf16 = std::vector<kernels::bf16>(6, kernels::bf16(-0.5f));
   std::vector<std::int32_t> i32{-7};
   std::vector<std::uint8_t> u8{1, 2, 3, 4, 5};
-  std::map<std::string, std::string> metadata{{"step", "12"}, {"quote\"\\", "line\nbreak\x01 \xc3\xa4\xf0\x9f\x98\x80"}};
+  std::map<std::string, std::string> metadata{
+      {"step", "12"}, {"quote\"\\", "line\nbreak\x01 \xc3\xa4\xf0\x9f\x98\x80"}};
 
-  template <class T> static TensorRecord record(std::string name, std::vector<std::int64_t> shape, const std::vector<T>& values) {
-    return {std::move(name), dtype_of<T>(), std::move(shape), std::as_bytes(std::span(values)).data(), values.size() * sizeof(T)};
+  template <class T>
+  static TensorRecord record(std::string name, std::vector<std::int64_t> shape,
+                             const std::vector<T>& values) {
+    return {std::move(name), dtype_of<T>(), std::move(shape),
+            std::as_bytes(std::span(values)).data(), values.size() * sizeof(T)};
   }
   std::vector<TensorRecord> records() const {
-    return {record("bytes", {5}, u8), record("encoder.conv0.weight", {3, 1}, f32), record("scalar", {}, i32),
-            record("half", {1, 2, 3}, bf16), record("empty", {4, 0}, std::vector<float>{}), record("double", {2}, f64)};
+    return {record("bytes", {5}, u8),
+            record("encoder.conv0.weight", {3, 1}, f32),
+            record("scalar", {}, i32),
+            record("half", {1, 2, 3}, bf16),
+            record("empty", {4, 0}, std::vector<float>{}),
+            record("double", {2}, f64)};
   }
 };
 
@@ -77,8 +87,10 @@ TEST(Checkpoint, EverythingComesBack) {
     EXPECT_EQ(found->dtype, expected.dtype);
     EXPECT_EQ(found->shape, expected.shape);
     ASSERT_EQ(found->bytes, expected.bytes);
-    EXPECT_TRUE(std::equal(found->data, found->data + found->bytes, expected.data)) << expected.name;
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(found->data) % size_of(found->dtype), 0u) << "misaligned: " << expected.name;
+    EXPECT_TRUE(std::equal(found->data, found->data + found->bytes, expected.data))
+        << expected.name;
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(found->data) % size_of(found->dtype), 0u)
+        << "misaligned: " << expected.name;
   }
   EXPECT_EQ(file.find("nobody"), nullptr);
   EXPECT_EQ(folder.files(), std::vector<std::string>{"model.safetensors"});
@@ -101,7 +113,9 @@ TEST(Checkpoint, OthersUnderstandTheFile) {
   EXPECT_EQ(header.at("__metadata__").at("quote\"\\"), sample.metadata.at("quote\"\\"));
   EXPECT_EQ(header.at("half").at("dtype"), "BF16");
   EXPECT_EQ(header.at("half").at("shape"), nlohmann::json({1, 2, 3}));
-  const auto [begin, end] = header.at("encoder.conv0.weight").at("data_offsets").get<std::pair<std::size_t, std::size_t>>();
+  const auto [begin, end] = header.at("encoder.conv0.weight")
+                                .at("data_offsets")
+                                .get<std::pair<std::size_t, std::size_t>>();
   ASSERT_EQ(end - begin, 12u);
   EXPECT_EQ(std::memcmp(bytes.data() + 8 + length + begin, sample.f32.data(), 12), 0);
   const auto last = header.at("__crc32c__").at("data_offsets").get<std::vector<std::size_t>>();
@@ -122,12 +136,17 @@ TEST(Checkpoint, TwoSavesOfTheSameAreTheSameBytes) {
 TEST(Checkpoint, RefusesToWriteWhatCouldNotBeRead) {
   const Folder folder;
   const std::vector<float> values{1, 2};
-  const auto save = [&](std::vector<TensorRecord> records, std::map<std::string, std::string> metadata = {}) {
+  const auto save = [&](std::vector<TensorRecord> records,
+                        std::map<std::string, std::string> metadata = {}) {
     error_of([&] { save_safetensors(folder.path / "m", metadata, records); }, ErrorKind::usage);
     EXPECT_TRUE(folder.files().empty());
   };
   const TensorRecord good = Sample::record("x", {2}, values);
-  const auto with = [&](auto change) { TensorRecord r = good; change(r); return r; };
+  const auto with = [&](auto change) {
+    TensorRecord r = good;
+    change(r);
+    return r;
+  };
   save({good, good});
   save({with([](auto& r) { r.name = "__crc32c__"; })});
   save({with([](auto& r) { r.name = "__metadata__"; })});
@@ -148,7 +167,9 @@ TEST(Checkpoint, EveryFlippedBitAndEveryTruncationIsRejected) {
   for (int t = 0; t < 12; ++t) {
     values.emplace_back(256 + 32 * t);
     for (float& v : values.back()) v = static_cast<float>(random()) * 0x1p-32f;
-    records.push_back(Sample::record("layer" + std::to_string(t) + ".weight", {static_cast<std::int64_t>(values.back().size())}, values.back()));
+    records.push_back(Sample::record("layer" + std::to_string(t) + ".weight",
+                                     {static_cast<std::int64_t>(values.back().size())},
+                                     values.back()));
   }
   save_safetensors(path, {{"step", "100"}, {"model", "tiny"}}, records);
   const Bytes bytes = read_file(path);
@@ -166,7 +187,9 @@ TEST(Checkpoint, EveryFlippedBitAndEveryTruncationIsRejected) {
   };
   std::size_t flips = 0, flips_accepted = 0, cuts_accepted = 0;
   const int file = ::open(path.c_str(), O_WRONLY);
-  const auto put = [&](std::size_t i, std::byte value) { ASSERT_EQ(::pwrite(file, &value, 1, static_cast<off_t>(i)), 1); };
+  const auto put = [&](std::size_t i, std::byte value) {
+    ASSERT_EQ(::pwrite(file, &value, 1, static_cast<off_t>(i)), 1);
+  };
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit, ++flips) {
       put(i, bytes[i] ^ std::byte(1 << bit));
@@ -198,7 +221,8 @@ struct Header : testing::Test {
   fs::path path = folder.path / "m";
 
   // "" where the file loads, else what was said
-  std::string load(const std::string& json, std::size_t data_bytes, std::optional<std::uint64_t> claimed = {}) {
+  std::string load(const std::string& json, std::size_t data_bytes,
+                   std::optional<std::uint64_t> claimed = {}) {
     const std::uint64_t length = claimed.value_or(json.size());
     Bytes bytes(8 + json.size() + data_bytes);
     std::memcpy(bytes.data(), &length, 8);
@@ -214,86 +238,155 @@ struct Header : testing::Test {
   }
   void expect_refused(const std::string& json, std::size_t data_bytes, const std::string& because) {
     const std::string message = load(json, data_bytes);
-    EXPECT_NE(message.find(because), std::string::npos) << json.substr(0, 200) << "\nsaid: " << message;
+    EXPECT_NE(message.find(because), std::string::npos)
+        << json.substr(0, 200) << "\nsaid: " << message;
   }
 };
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
-  return fmt::format(R"("{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{}]}})", name, dtype, shape, offsets);
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
+                  const std::string& offsets) {
+  return fmt::format(R"("{}":{{"dtype":"{}","shape":[{}],"data_offsets":[{}]}})", name, dtype,
+                     shape, offsets);
 }
 
 TEST_F(Header, PlainFilesOfOthersLoadWithoutChecksumOnlyIfAskedFor) {
-  EXPECT_EQ(load("{" + entry("b", "F32", "2", "0,8") + ", \n\t" + entry("a", "U8", "", "8,9") + " }   ", 9), "");
+  EXPECT_EQ(
+      load("{" + entry("b", "F32", "2", "0,8") + ", \n\t" + entry("a", "U8", "", "8,9") + " }   ",
+           9),
+      "");
   EXPECT_EQ(load("{}", 0), "");
-  EXPECT_EQ(load(R"({"__metadata__":{},"\u0041\uD83D\uDE00":{"data_offsets":[0,0],"shape":[0,7],"dtype":"BF16"}})", 0), "");
-  EXPECT_NE(error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged).find("does not end with the tensor __crc32c__"), std::string::npos);
+  EXPECT_EQ(
+      load(
+          R"({"__metadata__":{},"\u0041\uD83D\uDE00":{"data_offsets":[0,0],"shape":[0,7],"dtype":"BF16"}})",
+          0),
+      "");
+  EXPECT_NE(error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged)
+                .find("does not end with the tensor __crc32c__"),
+            std::string::npos);
 }
 
 TEST_F(Header, LyingLengths) {
   const std::string json = "{" + entry("a", "U8", "4", "0,4") + "}";
   EXPECT_EQ(load(json, 4), "");
-  for (const std::uint64_t claimed : {std::uint64_t{0}, std::uint64_t{1}, json.size() - 1, json.size() + 1, json.size() + 5, std::uint64_t{100'000'001},
-                                      std::uint64_t{1} << 40, std::uint64_t{1} << 63, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
+  for (const std::uint64_t claimed :
+       {std::uint64_t{0}, std::uint64_t{1}, json.size() - 1, json.size() + 1, json.size() + 5,
+        std::uint64_t{100'000'001}, std::uint64_t{1} << 40, std::uint64_t{1} << 63,
+        ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
     EXPECT_NE(load(json, 4, claimed), "") << claimed;
   }
   // a header longer than allowed in a file that is long enough (sparse, so it takes no room): refused before it is read
   ASSERT_EQ(::truncate(path.c_str(), 700'000'000), 0);
   const std::uint64_t claimed = 600'000'000;
-  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out).write(reinterpret_cast<const char*>(&claimed), 8);
-  EXPECT_NE(error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged).find("its header claims 600000000 bytes"), std::string::npos);
+  std::fstream(path, std::ios::binary | std::ios::in | std::ios::out)
+      .write(reinterpret_cast<const char*>(&claimed), 8);
+  EXPECT_NE(error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged)
+                .find("its header claims 600000000 bytes"),
+            std::string::npos);
 }
 
 TEST_F(Header, TenMillionEntries) {
   std::string json = "{";
   json.reserve(100'000'000);
-  for (int i = 0; json.size() < 99'000'000 && i < 10'000'000; ++i) {  // as many as the header's limit lets in
-    json += fmt::format("{}\"{}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", i > 0 ? "," : "", i);
+  for (int i = 0; json.size() < 99'000'000 && i < 10'000'000;
+       ++i) {  // as many as the header's limit lets in
+    json += fmt::format("{}\"{}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+                        i > 0 ? "," : "", i);
   }
   json += "}";
   expect_refused(json, 0, "more than 100000 tensors");
 }
 
 TEST_F(Header, OverlapsHolesAndSizes) {
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "2,6") + "}", 6, "begins at byte 2");
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "0,4") + "}", 4, "begins at byte 0");
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "2", "1,3") + "}", 4, "begins at byte 1");
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "5,9") + "}", 9, "begins at byte 5");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "2,6") + "}", 6,
+                 "begins at byte 2");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "0,4") + "}", 4,
+                 "begins at byte 0");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "2", "1,3") + "}", 4,
+                 "begins at byte 1");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "," + entry("b", "U8", "4", "5,9") + "}", 9,
+                 "begins at byte 5");
   expect_refused("{" + entry("a", "U8", "4", "1,5") + "}", 5, "begins at byte 1");
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "}", 5, "the tensors take 4 bytes, the file has 5");
-  expect_refused("{" + entry("a", "U8", "4", "0,4") + "}", 3, "the tensors take 4 bytes, the file has 3");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "}", 5,
+                 "the tensors take 4 bytes, the file has 5");
+  expect_refused("{" + entry("a", "U8", "4", "0,4") + "}", 3,
+                 "the tensors take 4 bytes, the file has 3");
   expect_refused("{}", 1, "the tensors take 0 bytes, the file has 1");
   expect_refused("{" + entry("a", "F32", "2", "0,4") + "}", 4, "has 8 bytes by its shape");
   expect_refused("{" + entry("a", "U8", "4", "4,0") + "}", 4, "lies at [4, 0)");
-  expect_refused("{" + entry("a", "F32", "4611686018427387904", "0,0") + "}", 0, "too large");        // 2^62 * 4 = 2^64
+  expect_refused("{" + entry("a", "F32", "4611686018427387904", "0,0") + "}", 0,
+                 "too large");  // 2^62 * 4 = 2^64
   expect_refused("{" + entry("a", "F64", "9223372036854775807,2", "0,8") + "}", 8, "too large");
-  expect_refused("{" + entry("a", "U8", "9223372036854775808", "0,8") + "}", 8, "a number is too large");
+  expect_refused("{" + entry("a", "U8", "9223372036854775808", "0,8") + "}", 8,
+                 "a number is too large");
   std::string ones = "1";
   for (int i = 0; i < 40; ++i) ones += ",1";
   expect_refused("{" + entry("a", "U8", ones, "0,1") + "}", 1, "more than 32 numbers");
 }
 
 TEST_F(Header, Duplicates) {
-  expect_refused("{" + entry("a", "U8", "1", "0,1") + "," + entry("a", "U8", "1", "1,2") + "}", 2, "tensor \"a\" is there twice");
-  expect_refused("{" + entry("a", "U8", "1", "0,1") + "," + entry("\\u0061", "U8", "1", "1,2") + "}", 2, "tensor \"a\" is there twice");
+  expect_refused("{" + entry("a", "U8", "1", "0,1") + "," + entry("a", "U8", "1", "1,2") + "}", 2,
+                 "tensor \"a\" is there twice");
+  expect_refused(
+      "{" + entry("a", "U8", "1", "0,1") + "," + entry("\\u0061", "U8", "1", "1,2") + "}", 2,
+      "tensor \"a\" is there twice");
   expect_refused(R"({"__metadata__":{},"__metadata__":{}})", 0, "__metadata__ is there twice");
   expect_refused(R"({"__metadata__":{"k":"1","k":"2"}})", 0, "metadata key \"k\" is there twice");
-  expect_refused(R"({"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 0, "\"dtype\" twice");
+  expect_refused(R"({"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}})", 0,
+                 "\"dtype\" twice");
 }
 
 TEST_F(Header, JsonIsReadStrictly) {
   const std::string good = entry("a", "U8", "1", "0,1");
   for (const std::string& json : std::vector<std::string>{
-           "", " {}", "[]", "{", "{" + good, "{" + good + ",}", "{," + good + "}", "{" + good + "} x", "{" + good + "}}", "{" + good + " " + good + "}",
-           "{'a':1}", "{\"a\"}", "{\"a\":1}", "{\"a\":null}", "{\"a\":[]}", "{\"a\":{}}", "{\"a\":\"x\"}", "// x\n{}", "{}\n#",
-           R"({"__metadata__":[]})", R"({"__metadata__":{"k":1}})", R"({"__metadata__":{"k":{}}})", R"({"__metadata__":"x"})",
-           "{" + entry("a", "U8", "01", "0,1") + "}", "{" + entry("a", "U8", "+1", "0,1") + "}", "{" + entry("a", "U8", "-1", "0,1") + "}",
-           "{" + entry("a", "U8", "1.0", "0,1") + "}", "{" + entry("a", "U8", "1e0", "0,1") + "}", "{" + entry("a", "U8", "1,", "0,1") + "}",
-           "{" + entry("a", "U8", "[1]", "0,1") + "}", "{" + entry("a", "U8", "1", "0,1,1") + "}", "{" + entry("a", "U8", "1", "0") + "}",
-           "{" + entry("a", "u8", "1", "0,1") + "}", "{" + entry("a", "F16", "1", "0,2") + "}",
-           "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"more\":1}}", "{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}",
-           "{" + entry("\x01", "U8", "1", "0,1") + "}", "{" + entry("\xff", "U8", "1", "0,1") + "}", "{" + entry("\xc0\x80", "U8", "1", "0,1") + "}",
-           "{" + entry("\xed\xa0\x80", "U8", "1", "0,1") + "}", "{" + entry("\xf4\x90\x80\x80", "U8", "1", "0,1") + "}", "{" + entry("\xe4\xbd", "U8", "1", "0,1") + "}",
-           "{" + entry("\\x41", "U8", "1", "0,1") + "}", "{" + entry("\\u12g4", "U8", "1", "0,1") + "}", "{" + entry("\\ud800", "U8", "1", "0,1") + "}",
-           "{" + entry("\\udc00", "U8", "1", "0,1") + "}", "{" + entry("\\ud800\\u0041", "U8", "1", "0,1") + "}", "{\"a", "{\"a\\", "{\"a\\u00"}) {
+           "",
+           " {}",
+           "[]",
+           "{",
+           "{" + good,
+           "{" + good + ",}",
+           "{," + good + "}",
+           "{" + good + "} x",
+           "{" + good + "}}",
+           "{" + good + " " + good + "}",
+           "{'a':1}",
+           "{\"a\"}",
+           "{\"a\":1}",
+           "{\"a\":null}",
+           "{\"a\":[]}",
+           "{\"a\":{}}",
+           "{\"a\":\"x\"}",
+           "// x\n{}",
+           "{}\n#",
+           R"({"__metadata__":[]})",
+           R"({"__metadata__":{"k":1}})",
+           R"({"__metadata__":{"k":{}}})",
+           R"({"__metadata__":"x"})",
+           "{" + entry("a", "U8", "01", "0,1") + "}",
+           "{" + entry("a", "U8", "+1", "0,1") + "}",
+           "{" + entry("a", "U8", "-1", "0,1") + "}",
+           "{" + entry("a", "U8", "1.0", "0,1") + "}",
+           "{" + entry("a", "U8", "1e0", "0,1") + "}",
+           "{" + entry("a", "U8", "1,", "0,1") + "}",
+           "{" + entry("a", "U8", "[1]", "0,1") + "}",
+           "{" + entry("a", "U8", "1", "0,1,1") + "}",
+           "{" + entry("a", "U8", "1", "0") + "}",
+           "{" + entry("a", "u8", "1", "0,1") + "}",
+           "{" + entry("a", "F16", "1", "0,2") + "}",
+           "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"more\":1}}",
+           "{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}",
+           "{" + entry("\x01", "U8", "1", "0,1") + "}",
+           "{" + entry("\xff", "U8", "1", "0,1") + "}",
+           "{" + entry("\xc0\x80", "U8", "1", "0,1") + "}",
+           "{" + entry("\xed\xa0\x80", "U8", "1", "0,1") + "}",
+           "{" + entry("\xf4\x90\x80\x80", "U8", "1", "0,1") + "}",
+           "{" + entry("\xe4\xbd", "U8", "1", "0,1") + "}",
+           "{" + entry("\\x41", "U8", "1", "0,1") + "}",
+           "{" + entry("\\u12g4", "U8", "1", "0,1") + "}",
+           "{" + entry("\\ud800", "U8", "1", "0,1") + "}",
+           "{" + entry("\\udc00", "U8", "1", "0,1") + "}",
+           "{" + entry("\\ud800\\u0041", "U8", "1", "0,1") + "}",
+           "{\"a",
+           "{\"a\\",
+           "{\"a\\u00"}) {
     EXPECT_NE(load(json, 1), "") << json;
   }
   EXPECT_EQ(load("{" + good + "}", 1), "");
@@ -306,7 +399,8 @@ TEST_F(Header, JsonIsReadStrictly) {
 }
 
 TEST_F(Header, RandomDamageNeverCrashes) {
-  const std::string json = R"({"__metadata__":{"k":"v\u00e9"},)" + entry("a", "F32", "2,1", "0,8") + "," + entry("b", "U8", "3", "8,11") + "}";
+  const std::string json = R"({"__metadata__":{"k":"v\u00e9"},)" + entry("a", "F32", "2,1", "0,8") +
+                           "," + entry("b", "U8", "3", "8,11") + "}";
   ASSERT_EQ(load(json, 11), "");
   std::mt19937 random(5);
   int refused = 0;

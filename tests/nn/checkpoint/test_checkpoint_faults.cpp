@@ -26,7 +26,8 @@ TEST(CheckpointFaults, KilledAtFiftyRandomMomentsLosesNothing) {
   const fs::path path = folder.path / "model.safetensors";
   constexpr std::size_t numbers = 1 << 20;  // 4 MiB
   // What the child has been told is saved, in memory that outlives it.
-  auto* acknowledged = static_cast<std::atomic<int>*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* acknowledged = static_cast<std::atomic<int>*>(
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(acknowledged, MAP_FAILED);
 
   std::mt19937 random(11);
@@ -42,7 +43,8 @@ TEST(CheckpointFaults, KilledAtFiftyRandomMomentsLosesNothing) {
       }
     }
     // The first checkpoint is awaited, so that each of the 50 moments lies within the saving and not within the start.
-    while (acknowledged->load() == start) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    while (acknowledged->load() == start)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 40000));
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     ASSERT_EQ(::waitpid(child, nullptr, 0), child);
@@ -50,16 +52,19 @@ TEST(CheckpointFaults, KilledAtFiftyRandomMomentsLosesNothing) {
     fs::path used;
     const SafetensorsFile file = load_newest(path, &used);
     const int step = step_of(file);
-    ASSERT_GE(step, acknowledged->load()) << "after kill " << kill << " an acknowledged step is gone";
+    ASSERT_GE(step, acknowledged->load())
+        << "after kill " << kill << " an acknowledged step is gone";
     ASSERT_LE(step, acknowledged->load() + 1);
     from_previous += used != path;
     saved += acknowledged->load() - start;
     acknowledged->store(step);
   }
-  EXPECT_EQ(from_previous, 0) << "the rename puts a whole file in place, so .prev is never needed after a kill";
+  EXPECT_EQ(from_previous, 0)
+      << "the rename puts a whole file in place, so .prev is never needed after a kill";
   RecordProperty("saves", saved);
   save_step(path, 1'000'000, numbers);  // and what the dead left behind is cleared away
-  EXPECT_EQ(folder.files(), (std::vector<std::string>{"model.safetensors", "model.safetensors.prev"}));
+  EXPECT_EQ(folder.files(),
+            (std::vector<std::string>{"model.safetensors", "model.safetensors.prev"}));
   ::munmap(acknowledged, 4096);
 }
 
@@ -83,7 +88,9 @@ TEST(CheckpointFaults, ADamagedOrMissingFileFallsBackToThePreviousOne) {
   EXPECT_EQ(step_of(load_newest(path, &used)), 1);
   EXPECT_EQ(used, previous);
   write_file(previous, {});
-  EXPECT_NE(error_of([&] { load_newest(path); }, ErrorKind::damaged).find("its checksum is"), std::string::npos) << "says what is wrong with the newest";
+  EXPECT_NE(error_of([&] { load_newest(path); }, ErrorKind::damaged).find("its checksum is"),
+            std::string::npos)
+      << "says what is wrong with the newest";
   save_step(previous, 1, 100);
   fs::remove(path);
   EXPECT_EQ(step_of(load_newest(path, &used)), 1);
@@ -106,7 +113,8 @@ TEST(CheckpointFaults, LeftoversAreClearedAndLinksAreNotFollowed) {
   save_step(path, 1, 10);
   EXPECT_EQ(read_file(precious), before);
   EXPECT_EQ(step_of(SafetensorsFile(path)), 1);
-  std::vector<std::string> expected{"m", fmt::format("m.tmp-{}", ::getppid()), "m.tmp-notes", "precious"};
+  std::vector<std::string> expected{"m", fmt::format("m.tmp-{}", ::getppid()), "m.tmp-notes",
+                                    "precious"};
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(folder.files(), expected);
 }
@@ -134,7 +142,8 @@ TEST(CheckpointFaults, ThreadsThatSaveTheSameFileLeaveOneOfTheirs) {
 
 void expect_old_file_intact(const Folder& folder, const fs::path& path, int step) {
   EXPECT_EQ(step_of(SafetensorsFile(path)), step);
-  for (const std::string& name : folder.files()) EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " was left behind";
+  for (const std::string& name : folder.files())
+    EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " was left behind";
 }
 
 // In a child, whose limits and signal handling may be spoiled. Returns what the child said.
@@ -148,9 +157,7 @@ std::string in_child(const std::function<std::string()>& f) {
       said = f();
     } catch (const Error& error) {
       said = fmt::format("{} {}", static_cast<int>(error.kind()), error.what());
-    } catch (const std::exception& error) {
-      said = error.what();
-    }
+    } catch (const std::exception& error) { said = error.what(); }
     [[maybe_unused]] const ssize_t written = ::write(ends[1], said.data(), said.size());
     ::_exit(0);
   }
@@ -176,7 +183,8 @@ TEST(CheckpointFaults, AFileSizeLimitLeavesTheOldFile) {
   });
   EXPECT_EQ(said.substr(0, 2), fmt::format("{} ", static_cast<int>(ErrorKind::disk))) << said;
   EXPECT_NE(said.find("File too large"), std::string::npos) << said;
-  EXPECT_NE(said.find("It needs 41944"), std::string::npos) << "names the bytes needed: " << said;  // 4 MiB and the header
+  EXPECT_NE(said.find("It needs 41944"), std::string::npos)
+      << "names the bytes needed: " << said;  // 4 MiB and the header
   expect_old_file_intact(folder, path, 1);
 }
 
@@ -185,7 +193,8 @@ TEST(CheckpointFaults, AFullDiskLeavesTheOldFile) {
   // a small disk of our own; only possible where the kernel lets us have a mount namespace
   const std::string said = in_child([&]() -> std::string {
     const auto sh = [](const std::string& command) { return std::system(command.c_str()) == 0; };
-    const std::string mount = fmt::format("mount -t tmpfs -o size=1m none {}", folder.path.string());
+    const std::string mount =
+        fmt::format("mount -t tmpfs -o size=1m none {}", folder.path.string());
     if (!sh(fmt::format("unshare -m true 2>/dev/null"))) return "skip";
     if (!sh(mount + " 2>/dev/null")) return "skip";
     const fs::path path = folder.path / "m";
@@ -195,7 +204,8 @@ TEST(CheckpointFaults, AFullDiskLeavesTheOldFile) {
       save_step(path, 2, 1 << 20);
       result = "saved";
     } catch (const Error& error) {
-      result = fmt::format("{} {} old {} files {}", static_cast<int>(error.kind()), error.what(), step_of(SafetensorsFile(path)), folder.files().size());
+      result = fmt::format("{} {} old {} files {}", static_cast<int>(error.kind()), error.what(),
+                           step_of(SafetensorsFile(path)), folder.files().size());
     }
     sh(fmt::format("umount {}", folder.path.string()));
     return result;
@@ -218,7 +228,9 @@ TEST(CheckpointFaults, WritesThatGoToDevFull) {
   const RealCallsAtTheEnd restore;
   const int full = ::open("/dev/full", O_WRONLY);
   if (full < 0) GTEST_SKIP() << "there is no /dev/full here";
-  file_calls().write = [full](int, const void* data, std::size_t bytes) { return ::write(full, data, bytes); };
+  file_calls().write = [full](int, const void* data, std::size_t bytes) {
+    return ::write(full, data, bytes);
+  };
   const std::string said = error_of([&] { save_step(path, 2, 1000); }, ErrorKind::disk);
   EXPECT_NE(said.find("No space left on device. It needs"), std::string::npos) << said;
   ::close(full);
@@ -231,7 +243,8 @@ TEST(CheckpointFaults, UnwritablePlaces) {
   fs::create_directory(folder.path / "m");
   error_of([&] { save_step(folder.path / "m", 1, 10); }, ErrorKind::disk);
   EXPECT_TRUE(fs::is_directory(folder.path / "m"));
-  for (const std::string& name : folder.files()) EXPECT_EQ(name.find(".tmp"), std::string::npos) << name;
+  for (const std::string& name : folder.files())
+    EXPECT_EQ(name.find(".tmp"), std::string::npos) << name;
 }
 
 // Every system call of a save fails once, with every plausible error.
@@ -250,7 +263,8 @@ TEST(CheckpointFaults, EveryCallFailsWithEveryError) {
       save_step(path, 2, 1000);
 
       int calls = 0;
-      bool cleaning = false, injected = false;  // once something failed, the clean-up runs undisturbed
+      bool cleaning = false,
+           injected = false;  // once something failed, the clean-up runs undisturbed
       const auto due = [&](bool may_be_short) {
         if (cleaning || ++calls != n) return false;
         if (error == 0 && !may_be_short) return false;
@@ -260,19 +274,30 @@ TEST(CheckpointFaults, EveryCallFailsWithEveryError) {
         return true;
       };
       file_calls() = {
-          .open = [&](const char* p, int flags, mode_t mode) { return due(false) ? -1 : real.open(p, flags, mode); },
-          .write = [&](int fd, const void* data, std::size_t bytes) {
-            if (!due(true)) return real.write(fd, data, bytes);
-            return error == 0 ? real.write(fd, data, std::max<std::size_t>(bytes / 2, 1)) : ssize_t{-1};
-          },
+          .open = [&](const char* p, int flags,
+                      mode_t mode) { return due(false) ? -1 : real.open(p, flags, mode); },
+          .write =
+              [&](int fd, const void* data, std::size_t bytes) {
+                if (!due(true)) return real.write(fd, data, bytes);
+                return error == 0 ? real.write(fd, data, std::max<std::size_t>(bytes / 2, 1))
+                                  : ssize_t{-1};
+              },
           .fsync = [&](int fd) { return due(false) ? -1 : real.fsync(fd); },
-          .close = [&](int fd) {
-            const int result = real.close(fd);
-            return due(false) ? -1 : result;
-          },
-          .link = [&](const char* from, const char* to) { return error != EINTR && due(false) ? -1 : real.link(from, to); },  // these three are never interrupted
-          .rename = [&](const char* from, const char* to) { return error != EINTR && due(false) ? -1 : real.rename(from, to); },
-          .unlink = [&](const char* p) { return error != EINTR && due(false) ? -1 : real.unlink(p); }};
+          .close =
+              [&](int fd) {
+                const int result = real.close(fd);
+                return due(false) ? -1 : result;
+              },
+          .link =
+              [&](const char* from, const char* to) {
+                return error != EINTR && due(false) ? -1 : real.link(from, to);
+              },  // these three are never interrupted
+          .rename =
+              [&](const char* from, const char* to) {
+                return error != EINTR && due(false) ? -1 : real.rename(from, to);
+              },
+          .unlink =
+              [&](const char* p) { return error != EINTR && due(false) ? -1 : real.unlink(p); }};
       bool threw = false;
       try {
         save_step(path, 3, 1000);
@@ -288,10 +313,14 @@ TEST(CheckpointFaults, EveryCallFailsWithEveryError) {
       reported += threw;
       const SafetensorsFile file = load_newest(path);
       const int step = step_of(file);
-      if (threw) EXPECT_TRUE(step == 2 || step == 3) << "call " << n << ", error " << error << " left step " << step;
+      if (threw)
+        EXPECT_TRUE(step == 2 || step == 3)
+            << "call " << n << ", error " << error << " left step " << step;
       else EXPECT_EQ(step, 3) << "call " << n << ", error " << error << " was not reported";
       hidden += injected && !threw && error != EINTR && error != 0;
-      for (const std::string& name : folder.files()) EXPECT_EQ(name.find(".tmp"), std::string::npos) << "call " << n << ", error " << error << " left " << name;
+      for (const std::string& name : folder.files())
+        EXPECT_EQ(name.find(".tmp"), std::string::npos)
+            << "call " << n << ", error " << error << " left " << name;
     }
   }
   EXPECT_GE(injections, 40);
@@ -304,7 +333,10 @@ TEST(CheckpointFaults, AFileSystemWithoutHardLinksKeepsThePreviousFileByRenaming
   const Folder folder;
   const fs::path path = folder.path / "m";
   const RealCallsAtTheEnd restore;
-  file_calls().link = [](const char*, const char*) { errno = EPERM; return -1; };
+  file_calls().link = [](const char*, const char*) {
+    errno = EPERM;
+    return -1;
+  };
   save_step(path, 1, 100);
   save_step(path, 2, 100);
   EXPECT_EQ(step_of(SafetensorsFile(path)), 2);
@@ -328,7 +360,7 @@ using Disk = std::map<std::string, std::shared_ptr<Bytes>>;  // name -> the file
 
 struct Operation {
   enum Kind { create, write, sync_file, link, rename, unlink, sync_folder, acknowledge } kind;
-  std::string from, to;                // names; of a file for create, write and sync_file
+  std::string from, to;  // names; of a file for create, write and sync_file
   Bytes data;
 };
 
@@ -340,36 +372,46 @@ std::vector<Operation> record_saves(int saves) {
   std::map<int, std::string> open_files;
   const auto base = [](const char* p) { return fs::path(p).filename().string(); };
   file_calls() = {
-      .open = [&](const char* p, int flags, mode_t mode) {
-        const int fd = real.open(p, flags, mode);
-        if (fd >= 0) open_files[fd] = flags & O_DIRECTORY ? "" : base(p);
-        if (fd >= 0 && flags & O_CREAT) log.push_back({Operation::create, base(p), "", {}});
-        return fd;
-      },
-      .write = [&](int fd, const void* data, std::size_t bytes) {
-        const auto* begin = static_cast<const std::byte*>(data);
-        log.push_back({Operation::write, open_files.at(fd), "", Bytes(begin, begin + bytes)});
-        return real.write(fd, data, bytes);
-      },
-      .fsync = [&](int fd) {
-        log.push_back({open_files.at(fd).empty() ? Operation::sync_folder : Operation::sync_file, open_files.at(fd), "", {}});
-        return real.fsync(fd);
-      },
+      .open =
+          [&](const char* p, int flags, mode_t mode) {
+            const int fd = real.open(p, flags, mode);
+            if (fd >= 0) open_files[fd] = flags & O_DIRECTORY ? "" : base(p);
+            if (fd >= 0 && flags & O_CREAT) log.push_back({Operation::create, base(p), "", {}});
+            return fd;
+          },
+      .write =
+          [&](int fd, const void* data, std::size_t bytes) {
+            const auto* begin = static_cast<const std::byte*>(data);
+            log.push_back({Operation::write, open_files.at(fd), "", Bytes(begin, begin + bytes)});
+            return real.write(fd, data, bytes);
+          },
+      .fsync =
+          [&](int fd) {
+            log.push_back(
+                {open_files.at(fd).empty() ? Operation::sync_folder : Operation::sync_file,
+                 open_files.at(fd),
+                 "",
+                 {}});
+            return real.fsync(fd);
+          },
       .close = real.close,
-      .link = [&](const char* from, const char* to) {
-        const int result = real.link(from, to);
-        if (result == 0) log.push_back({Operation::link, base(from), base(to), {}});
-        return result;
-      },
-      .rename = [&](const char* from, const char* to) {
-        log.push_back({Operation::rename, base(from), base(to), {}});
-        return real.rename(from, to);
-      },
-      .unlink = [&](const char* p) {
-        const int result = real.unlink(p);
-        if (result == 0) log.push_back({Operation::unlink, base(p), "", {}});
-        return result;
-      }};
+      .link =
+          [&](const char* from, const char* to) {
+            const int result = real.link(from, to);
+            if (result == 0) log.push_back({Operation::link, base(from), base(to), {}});
+            return result;
+          },
+      .rename =
+          [&](const char* from, const char* to) {
+            log.push_back({Operation::rename, base(from), base(to), {}});
+            return real.rename(from, to);
+          },
+      .unlink =
+          [&](const char* p) {
+            const int result = real.unlink(p);
+            if (result == 0) log.push_back({Operation::unlink, base(p), "", {}});
+            return result;
+          }};
   for (int step = 1; step <= saves; ++step) {
     save_step(folder.path / "m", step, 50);
     log.push_back({Operation::acknowledge, "", std::to_string(step), {}});
@@ -377,10 +419,14 @@ std::vector<Operation> record_saves(int saves) {
   return log;
 }
 
-struct Verdict { int images = 0, lost = 0; };
+struct Verdict {
+  int images = 0, lost = 0;
+};
 
 Verdict cut_power_everywhere(const std::vector<Operation>& log) {
-  struct File { Bytes durable, data; };
+  struct File {
+    Bytes durable, data;
+  };
   const Folder folder;
   Verdict verdict;
   for (std::size_t crash = 0; crash <= log.size(); ++crash) {
@@ -393,12 +439,27 @@ Verdict cut_power_everywhere(const std::vector<Operation>& log) {
     for (std::size_t i = 0; i < crash; ++i) {
       const Operation& o = log[i];
       switch (o.kind) {
-        case Operation::create: now[o.from] = created.emplace_back(std::make_shared<File>()); changes.push_back(o); break;
-        case Operation::write: now[o.from]->data.insert(now[o.from]->data.end(), o.data.begin(), o.data.end()); break;
+        case Operation::create:
+          now[o.from] = created.emplace_back(std::make_shared<File>());
+          changes.push_back(o);
+          break;
+        case Operation::write:
+          now[o.from]->data.insert(now[o.from]->data.end(), o.data.begin(), o.data.end());
+          break;
         case Operation::sync_file: now[o.from]->durable = now[o.from]->data; break;
-        case Operation::link: now[o.to] = now[o.from]; changes.push_back(o); break;
-        case Operation::rename: now[o.to] = now[o.from]; now.erase(o.from); changes.push_back(o); break;
-        case Operation::unlink: now.erase(o.from); changes.push_back(o); break;
+        case Operation::link:
+          now[o.to] = now[o.from];
+          changes.push_back(o);
+          break;
+        case Operation::rename:
+          now[o.to] = now[o.from];
+          now.erase(o.from);
+          changes.push_back(o);
+          break;
+        case Operation::unlink:
+          now.erase(o.from);
+          changes.push_back(o);
+          break;
         case Operation::sync_folder: durable_changes = changes.size(); break;
         case Operation::acknowledge: acknowledged = std::stoi(o.to); break;
       }
@@ -412,24 +473,26 @@ Verdict cut_power_everywhere(const std::vector<Operation>& log) {
           const Operation& o = changes[i];
           if (o.kind == Operation::create) disk[o.from] = created[next++];
           else if (o.kind == Operation::link) disk[o.to] = disk.at(o.from);
-          else if (o.kind == Operation::rename) { disk[o.to] = disk.at(o.from); disk.erase(o.from); }
-          else disk.erase(o.from);
+          else if (o.kind == Operation::rename) {
+            disk[o.to] = disk.at(o.from);
+            disk.erase(o.from);
+          } else disk.erase(o.from);
         }
         for (const auto& entry : fs::directory_iterator(folder.path)) fs::remove(entry.path());
         for (const auto& [name, file] : disk) {
           Bytes content = file->durable;
           const std::size_t more = file->data.size() - content.size();
           if (unsynced == zeros) content.resize(file->data.size());
-          if (unsynced == half) content.assign(file->data.begin(), file->data.end() - static_cast<std::ptrdiff_t>(more / 2));
+          if (unsynced == half)
+            content.assign(file->data.begin(),
+                           file->data.end() - static_cast<std::ptrdiff_t>(more / 2));
           if (unsynced == all) content = file->data;
           write_file(folder.path / name, content);
         }
         ++verdict.images;
         try {
           verdict.lost += step_of(load_newest(folder.path / "m")) < acknowledged;
-        } catch (const Error&) {
-          verdict.lost += acknowledged > 0;
-        }
+        } catch (const Error&) { verdict.lost += acknowledged > 0; }
       }
     }
   }
@@ -448,13 +511,15 @@ TEST(CheckpointFaults, APowerCutAtAnyCallLosesNothing) {
   for (const Operation& o : log) {
     if (o.kind != Operation::sync_file) without_sync.push_back(o);
     if (o.kind == Operation::unlink || o.kind == Operation::link) continue;
-    if (o.kind == Operation::rename && unlinked_first.size() > 8) unlinked_first.push_back({Operation::unlink, "m", "", {}});
+    if (o.kind == Operation::rename && unlinked_first.size() > 8)
+      unlinked_first.push_back({Operation::unlink, "m", "", {}});
     unlinked_first.push_back(o);
   }
   EXPECT_GT(cut_power_everywhere(without_sync).lost, 0) << "rename without fsync went unnoticed";
   EXPECT_GT(cut_power_everywhere(unlinked_first).lost, 0) << "unlink before rename went unnoticed";
   std::vector<Operation> no_folder_sync;
-  for (const Operation& o : log) if (o.kind != Operation::sync_folder) no_folder_sync.push_back(o);
+  for (const Operation& o : log)
+    if (o.kind != Operation::sync_folder) no_folder_sync.push_back(o);
   EXPECT_GT(cut_power_everywhere(no_folder_sync).lost, 0) << "an unsynced folder went unnoticed";
 }
 

@@ -21,9 +21,14 @@ using kernels::cudnn::Direction;
 using kernels::cudnn::Number;
 using kernels::cudnn::Problem;
 
-struct Card { const char* name; int compute_capability; };
+struct Card {
+  const char* name;
+  int compute_capability;
+};
 inline const std::vector<Card>& cards() {
-  static const std::vector<Card> all = {{"t4", 75}, {"a100", 80}, {"rtx3090", 86}, {"rtx4090", 89}, {"h200", 90}, {"b200", 100}, {"rtx5090", 120}};
+  static const std::vector<Card> all = {{"t4", 75},      {"a100", 80}, {"rtx3090", 86},
+                                        {"rtx4090", 89}, {"h200", 90}, {"b200", 100},
+                                        {"rtx5090", 120}};
   return all;
 }
 
@@ -37,7 +42,8 @@ inline std::string description(const std::string& card) {
 
 // The numbers that training uses on a card: strict float and what its tensor cores take.
 inline std::vector<Number> numbers(const Card& card) {
-  return card.compute_capability < 80 ? std::vector{Number::f32, Number::f16} : std::vector{Number::f32, Number::tf32, Number::bf16};
+  return card.compute_capability < 80 ? std::vector{Number::f32, Number::f16}
+                                      : std::vector{Number::f32, Number::tf32, Number::bf16};
 }
 
 inline constexpr Direction directions[] = {Direction::forward, Direction::data, Direction::filter};
@@ -48,9 +54,12 @@ struct WithCudnn : testing::Test {
     static void* const driver = dlopen(DOPPEL_DRIVER_STAND_IN, RTLD_NOW | RTLD_GLOBAL);
     ASSERT_NE(driver, nullptr) << dlerror();
     try {
-      kernels::cudnn::plan_for_described_device({same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::f32}, description("h200"));
+      kernels::cudnn::plan_for_described_device(
+          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::f32},
+          description("h200"));
     } catch (const kernels::Error& e) {
-      if (e.kind() != kernels::ErrorKind::device) throw;  // anything but a missing library is a failure
+      if (e.kind() != kernels::ErrorKind::device)
+        throw;  // anything but a missing library is a failure
       GTEST_SKIP() << e.what();
     }
   }

@@ -18,12 +18,21 @@ namespace {
 
 struct CachedPlans : WithCudnn {};
 
-Number sixteen_bits(const Card& card) { return card.compute_capability < 80 ? Number::f16 : Number::bf16; }
+Number sixteen_bits(const Card& card) {
+  return card.compute_capability < 80 ? Number::f16 : Number::bf16;
+}
 
 TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
-  const std::filesystem::path file = std::filesystem::temp_directory_path() / ("doppel-cached-plans-" + std::to_string(getpid()) + ".txt");
-  const ConvShape shapes[] = {same_padding(32, 32, 32, 128, 256, 5, 2), same_padding(16, 32, 32, 128, 256, 3, 1), same_padding(16, 64, 64, 64, 3, 5, 1), same_padding(16, 64, 64, 126, 126, 3, 1)};
-  struct Made { Problem problem; std::string json, key; PlanReport report; };
+  const std::filesystem::path file = std::filesystem::temp_directory_path() /
+                                     ("doppel-cached-plans-" + std::to_string(getpid()) + ".txt");
+  const ConvShape shapes[] = {
+      same_padding(32, 32, 32, 128, 256, 5, 2), same_padding(16, 32, 32, 128, 256, 3, 1),
+      same_padding(16, 64, 64, 64, 3, 5, 1), same_padding(16, 64, 64, 126, 126, 3, 1)};
+  struct Made {
+    Problem problem;
+    std::string json, key;
+    PlanReport report;
+  };
   std::vector<Made> all;
   {
     PlanCache cache(file);
@@ -33,9 +42,13 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
         for (const Direction direction : directions) {
           const Problem wanted{shape, direction, sixteen_bits(card)};
           const Way way = ways(wanted, card.compute_capability).front();
-          Made made{graph_of(wanted, way), description(card.name), PlanCache::make_key(wanted, machine), {}};
+          Made made{graph_of(wanted, way),
+                    description(card.name),
+                    PlanCache::make_key(wanted, machine),
+                    {}};
           made.report = kernels::cudnn::plan_for_described_device(made.problem, made.json);
-          ASSERT_TRUE(made.report.found) << card.name << " " << made.problem.str() << ": " << made.report.why_not;
+          ASSERT_TRUE(made.report.found)
+              << card.name << " " << made.problem.str() << ": " << made.report.why_not;
           cache.store(made.key, {way, made.report.engine, 1.0});
           all.push_back(std::move(made));
         }
@@ -46,7 +59,8 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
   for (const Made& made : all) {
     const auto cached = cache.find(made.key);
     ASSERT_TRUE(cached) << made.key;
-    const PlanReport again = kernels::cudnn::plan_for_described_device(made.problem, made.json, cached->engine);
+    const PlanReport again =
+        kernels::cudnn::plan_for_described_device(made.problem, made.json, cached->engine);
     EXPECT_TRUE(again.found) << made.key << ": " << again.why_not;
     EXPECT_EQ(again.engine, made.report.engine) << made.key;
     EXPECT_EQ(again.workspace, made.report.workspace) << made.key;
@@ -62,14 +76,18 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
 TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   const std::string json = description("h200");
   const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
-  const auto rounded = kernels::cudnn::plan_for_described_device({shape, Direction::forward, Number::tf32}, json);
+  const auto rounded =
+      kernels::cudnn::plan_for_described_device({shape, Direction::forward, Number::tf32}, json);
   ASSERT_TRUE(rounded.found && rounded.matrix_units);
-  const PlanReport strict = kernels::cudnn::plan_for_described_device({shape, Direction::forward, Number::f32}, json, rounded.engine);
+  const PlanReport strict = kernels::cudnn::plan_for_described_device(
+      {shape, Direction::forward, Number::f32}, json, rounded.engine);
   EXPECT_FALSE(strict.found) << "an engine that rounds, for strict float";
   EXPECT_NE(strict.why_not.find("not exact enough"), std::string::npos) << strict.why_not;
 
   const Problem problem{shape, Direction::forward, Number::bf16};
-  for (const Engine& engine : {Engine{99999, {}}, Engine{-1, {}}, Engine{rounded.engine.index, {{9999, 1}}}, Engine{rounded.engine.index, {{-5, 1}}}, Engine{rounded.engine.index, {{40, 1ll << 60}}}}) {
+  for (const Engine& engine :
+       {Engine{99999, {}}, Engine{-1, {}}, Engine{rounded.engine.index, {{9999, 1}}},
+        Engine{rounded.engine.index, {{-5, 1}}}, Engine{rounded.engine.index, {{40, 1ll << 60}}}}) {
     const PlanReport report = kernels::cudnn::plan_for_described_device(problem, json, engine);
     EXPECT_FALSE(report.found) << engine.index;
     EXPECT_FALSE(report.why_not.empty());
@@ -80,7 +98,13 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
 TEST_F(CachedPlans, FusedForwardOnEveryCard) {
   for (const Card& card : cards()) {
     const std::string json = description(card.name);
-    Problem p{same_padding(16, 32, 32, 128, 256, 3, 1), Direction::forward, sixteen_bits(card), true, true, Activation::leaky_relu, 0.1f};
+    Problem p{same_padding(16, 32, 32, 128, 256, 3, 1),
+              Direction::forward,
+              sixteen_bits(card),
+              true,
+              true,
+              Activation::leaky_relu,
+              0.1f};
     const PlanReport upscale = kernels::cudnn::plan_for_described_device(p, json);
     EXPECT_TRUE(upscale.found) << card.name << " " << p.str() << ": " << upscale.why_not;
     EXPECT_TRUE(upscale.runtime_compiled);

@@ -7,9 +7,9 @@
 #include <mutex>
 #include <thread>
 
+#include "bench/plans/model_shapes.h"
 #include "faceswap/models/model.h"
 #include "tests/kernels/conv/cudnn/described_devices.h"
-#include "bench/plans/model_shapes.h"
 
 using namespace plans;
 using kernels::cudnn::graph_of;
@@ -30,31 +30,39 @@ void add(std::vector<ConvShape>& shapes, const std::vector<ConvShape>& more) {
 // Faceswap's villain and dfl_sae (df) at 128 px, layer by layer: wider and less regular than what is built in.
 std::vector<ConvShape> wide_models() {
   constexpr int one = kBatch, both = 2 * kBatch;
-  return {same_padding(both, 128, 128, 3, 128, 5, 2),  same_padding(both, 64, 64, 128, 128, 3, 1),  same_padding(both, 64, 64, 128, 128, 5, 2),
-          same_padding(both, 64, 64, 32, 128, 5, 2),   same_padding(both, 16, 16, 128, 256, 1, 1),  same_padding(both, 16, 16, 256, 512, 5, 2),
-          same_padding(both, 4, 4, 512, 1024, 1, 1),   same_padding(both, 8, 8, 1024, 2048, 3, 1),  same_padding(one, 16, 16, 512, 2048, 3, 1),
-          same_padding(one, 32, 32, 512, 512, 3, 1),   same_padding(one, 32, 32, 512, 1024, 3, 1),  same_padding(one, 64, 64, 256, 256, 3, 1),
-          same_padding(one, 64, 64, 256, 512, 3, 1),   same_padding(one, 128, 128, 128, 128, 3, 1), same_padding(one, 128, 128, 128, 3, 5, 1),
-          same_padding(both, 128, 128, 3, 126, 5, 2),  same_padding(both, 64, 64, 126, 252, 5, 2),  same_padding(both, 32, 32, 252, 504, 5, 2),
-          same_padding(both, 16, 16, 504, 1008, 5, 2), same_padding(both, 8, 8, 512, 2048, 3, 1),   same_padding(one, 16, 16, 512, 2016, 3, 1),
-          same_padding(one, 32, 32, 504, 504, 3, 1),   same_padding(one, 32, 32, 504, 1008, 3, 1),  same_padding(one, 64, 64, 252, 252, 3, 1),
-          same_padding(one, 64, 64, 252, 504, 3, 1),   same_padding(one, 128, 128, 126, 126, 3, 1), same_padding(one, 128, 128, 126, 3, 5, 1)};
+  return {same_padding(both, 128, 128, 3, 128, 5, 2),  same_padding(both, 64, 64, 128, 128, 3, 1),
+          same_padding(both, 64, 64, 128, 128, 5, 2),  same_padding(both, 64, 64, 32, 128, 5, 2),
+          same_padding(both, 16, 16, 128, 256, 1, 1),  same_padding(both, 16, 16, 256, 512, 5, 2),
+          same_padding(both, 4, 4, 512, 1024, 1, 1),   same_padding(both, 8, 8, 1024, 2048, 3, 1),
+          same_padding(one, 16, 16, 512, 2048, 3, 1),  same_padding(one, 32, 32, 512, 512, 3, 1),
+          same_padding(one, 32, 32, 512, 1024, 3, 1),  same_padding(one, 64, 64, 256, 256, 3, 1),
+          same_padding(one, 64, 64, 256, 512, 3, 1),   same_padding(one, 128, 128, 128, 128, 3, 1),
+          same_padding(one, 128, 128, 128, 3, 5, 1),   same_padding(both, 128, 128, 3, 126, 5, 2),
+          same_padding(both, 64, 64, 126, 252, 5, 2),  same_padding(both, 32, 32, 252, 504, 5, 2),
+          same_padding(both, 16, 16, 504, 1008, 5, 2), same_padding(both, 8, 8, 512, 2048, 3, 1),
+          same_padding(one, 16, 16, 512, 2016, 3, 1),  same_padding(one, 32, 32, 504, 504, 3, 1),
+          same_padding(one, 32, 32, 504, 1008, 3, 1),  same_padding(one, 64, 64, 252, 252, 3, 1),
+          same_padding(one, 64, 64, 252, 504, 3, 1),   same_padding(one, 128, 128, 126, 126, 3, 1),
+          same_padding(one, 128, 128, 126, 3, 5, 1)};
 }
 
 // Looks for a plan among those that would be measured on the card. Where numbers of 16 bits meet tensor cores one must use them;
 // tf32 is a float to fall back on. Empty where there is one; else what there is instead.
 std::string search(const Problem& problem, int compute_capability, const std::string& json) {
-  const bool on_matrix_units = kernels::cudnn::size_of(problem.number) == 2 && has_matrix_units(problem.number, compute_capability);
+  const bool on_matrix_units = kernels::cudnn::size_of(problem.number) == 2 &&
+                               has_matrix_units(problem.number, compute_capability);
   std::string met;
   for (const bool fallback : {false, true}) {
     for (const Way way : ways(problem, compute_capability)) {
       const Problem graph = graph_of(problem, way);
       std::size_t built = 0;
-      for (const auto& engine : kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
+      for (const auto& engine :
+           kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
         const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engine);
         if (!report.found) continue;
         if (report.matrix_units || !on_matrix_units) return "";
-        met += fmt::format(" {}{} without tensor cores;", report.engine.index, way.padded ? " (padded)" : "");
+        met += fmt::format(" {}{} without tensor cores;", report.engine.index,
+                           way.padded ? " (padded)" : "");
         if (++built == kernels::cudnn::engines_measured) break;
       }
     }
@@ -72,13 +80,18 @@ TEST_F(ConvPlans, EveryConvolutionOfEveryModelOnEveryCard) {
     EXPECT_GE(own.size(), 5u) << model.name << ": its convolutions were not found";
     add(shapes, own);
   }
-  struct Task { Card card; std::string json; Problem problem; };
+  struct Task {
+    Card card;
+    std::string json;
+    Problem problem;
+  };
   std::vector<Task> tasks;
   for (const Card& card : cards()) {
     const std::string json = description(card.name);
     for (const ConvShape& shape : shapes)
       for (const Number number : numbers(card))
-        for (const Direction direction : directions) tasks.push_back({card, json, {shape, direction, number}});
+        for (const Direction direction : directions)
+          tasks.push_back({card, json, {shape, direction, number}});
   }
 
   std::atomic<std::size_t> next{0};
@@ -94,7 +107,8 @@ TEST_F(ConvPlans, EveryConvolutionOfEveryModelOnEveryCard) {
     }
   };
   std::vector<std::thread> workers;
-  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, 8u); ++i) workers.emplace_back(work);
+  for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, 8u); ++i)
+    workers.emplace_back(work);
   for (std::thread& worker : workers) worker.join();
   EXPECT_GT(tasks.size(), 1000u);
   for (const std::string& failure : failures) ADD_FAILURE() << failure;
@@ -106,8 +120,10 @@ TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
     const std::string json = description(card);
     for (const Direction direction : directions) {
       const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
-      const auto strict = kernels::cudnn::plan_for_described_device({shape, direction, Number::f32}, json);
-      const auto rounded = kernels::cudnn::plan_for_described_device({shape, direction, Number::tf32}, json);
+      const auto strict =
+          kernels::cudnn::plan_for_described_device({shape, direction, Number::f32}, json);
+      const auto rounded =
+          kernels::cudnn::plan_for_described_device({shape, direction, Number::tf32}, json);
       EXPECT_TRUE(strict.found && rounded.found);
       EXPECT_FALSE(strict.matrix_units);
       EXPECT_TRUE(rounded.matrix_units);
@@ -117,7 +133,10 @@ TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
 }
 
 TEST_F(ConvPlans, DescriptionThatCannotBeReadIsAnError) {
-  EXPECT_THROW(kernels::cudnn::plan_for_described_device({same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::bf16}, "{\"deviceVer\":"), kernels::Error);
+  EXPECT_THROW(
+      kernels::cudnn::plan_for_described_device(
+          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::bf16}, "{\"deviceVer\":"),
+      kernels::Error);
 }
 
 }  // namespace

@@ -14,10 +14,10 @@ using kernels::ContestResult;
 namespace {
 
 struct Runner {
-  std::vector<double> ms;          // of its runs, in order; the last one repeats
+  std::vector<double> ms;  // of its runs, in order; the last one repeats
   bool available = true, repeats = true;
   int fails_at_run = -1;
-  double preparation_ms = 0;       // of wall time
+  double preparation_ms = 0;  // of wall time
   int runs = 0, prepared = 0;
 };
 
@@ -32,8 +32,10 @@ class Pretended final : public kernels::Contest {
   }
   double run(std::size_t i) override {
     Runner& r = runners[i];
-    if (r.runs == r.fails_at_run) throw kernels::Error(kernels::ErrorKind::failure, "pretended failure");
-    const double ms = r.ms[std::min<std::size_t>(static_cast<std::size_t>(r.runs++), r.ms.size() - 1)];
+    if (r.runs == r.fails_at_run)
+      throw kernels::Error(kernels::ErrorKind::failure, "pretended failure");
+    const double ms =
+        r.ms[std::min<std::size_t>(static_cast<std::size_t>(r.runs++), r.ms.size() - 1)];
     clock += ms;
     return ms;
   }
@@ -53,7 +55,8 @@ TEST(PlanChoice, FastestWins) {
 }
 
 TEST(PlanChoice, FirstRunAndOutliersDoNotCount) {
-  Pretended contest({{{50.0, 1.0, 1.1, 0.9, 1.0, 30.0}}, {{1.2}}});  // the first loads code; one timed run is disturbed
+  Pretended contest({{{50.0, 1.0, 1.1, 0.9, 1.0, 30.0}},
+                     {{1.2}}});  // the first loads code; one timed run is disturbed
   const ContestResult result = choose_fastest(contest);
   EXPECT_EQ(result.winner, 0u);
   EXPECT_EQ(result.ms, 1.0);
@@ -79,7 +82,10 @@ TEST(PlanChoice, OneThatDoesNotRepeatIsRefused) {
 }
 
 TEST(PlanChoice, FailuresAreSurvived) {
-  Pretended contest({{{1.0}, false}, {{1.0}, true, true, 0}, {{1.0}, true, true, 3}, {{5.0}}});  // not available; fails at once; fails while timed
+  Pretended contest({{{1.0}, false},
+                     {{1.0}, true, true, 0},
+                     {{1.0}, true, true, 3},
+                     {{5.0}}});  // not available; fails at once; fails while timed
   const ContestResult result = choose_fastest(contest);
   EXPECT_EQ(result.winner, 3u);
   EXPECT_EQ(result.unavailable, 1);
@@ -96,7 +102,8 @@ TEST(PlanChoice, NoneLeftMeansNoWinner) {
 }
 
 TEST(PlanChoice, BudgetEndsTheContest) {
-  Pretended contest({{{1.0}, true, true, -1, 800}, {{0.5}, true, true, -1, 800}, {{0.1}, true, true, -1, 800}});
+  Pretended contest(
+      {{{1.0}, true, true, -1, 800}, {{0.5}, true, true, -1, 800}, {{0.1}, true, true, -1, 800}});
   const ContestResult result = choose_fastest(contest, {.budget_ms = 1000});
   EXPECT_EQ(result.winner, 1u);
   EXPECT_EQ(result.not_begun, 1);
@@ -104,7 +111,10 @@ TEST(PlanChoice, BudgetEndsTheContest) {
 }
 
 TEST(PlanChoice, BudgetWaitsForOneThatWorks) {
-  Pretended contest({{{1.0}, false, true, -1, 5000}, {{1.0}, true, true, 0, 5000}, {{1.0}, true, true, -1, 5000}, {{0.1}}});
+  Pretended contest({{{1.0}, false, true, -1, 5000},
+                     {{1.0}, true, true, 0, 5000},
+                     {{1.0}, true, true, -1, 5000},
+                     {{0.1}}});
   const ContestResult result = choose_fastest(contest, {.budget_ms = 1000});
   EXPECT_EQ(result.winner, 2u);
   EXPECT_EQ(result.not_begun, 1);

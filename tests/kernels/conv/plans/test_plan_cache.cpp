@@ -69,8 +69,12 @@ TEST_F(PlanCacheTest, NewPlansReplaceOldOnes) {
 }
 
 TEST_F(PlanCacheTest, ForeignFilesAreIgnoredAndRewritten) {
-  for (const std::string& content : {std::string("{\"json\": 1}\n"), std::string(), std::string("doppel cudnn plans 2\na\t0 0 1 1.0\n"), std::string(5 << 20, '\n'),
-                                     std::string("\x00\xff\x7f" "ELF\n", 7)}) {
+  for (const std::string& content :
+       {std::string("{\"json\": 1}\n"), std::string(),
+        std::string("doppel cudnn plans 2\na\t0 0 1 1.0\n"), std::string(5 << 20, '\n'),
+        std::string("\x00\xff\x7f"
+                    "ELF\n",
+                    7)}) {
     put(content);
     notices.clear();
     PlanCache cache = open();
@@ -85,8 +89,10 @@ TEST_F(PlanCacheTest, ForeignFilesAreIgnoredAndRewritten) {
 TEST_F(PlanCacheTest, DamagedLinesAreDroppedAndTheOthersKept) {
   PlanCache(file).store("good", kPlan);
   const std::string good = text();
-  for (const char* const bad : {"no tab\n", "x\t\n", "x\t0 0 -1 1.0\n", "x\t2 0 1 1.0\n", "x\t0 0 1 nan\n", "x\t0 0 1 1.0 5\n", "x\t0 0 1 1.0 5:\n", "x\t0 0 1 1.0 5:6:7\n",
-                                 "x\t0 0 99999999999999999999 1.0\n", "x\t0 0 1\n", "x\t0 0 7 1.0 1:2 3"}) {  // the last was cut off
+  for (const char* const bad : {"no tab\n", "x\t\n", "x\t0 0 -1 1.0\n", "x\t2 0 1 1.0\n",
+                                "x\t0 0 1 nan\n", "x\t0 0 1 1.0 5\n", "x\t0 0 1 1.0 5:\n",
+                                "x\t0 0 1 1.0 5:6:7\n", "x\t0 0 99999999999999999999 1.0\n",
+                                "x\t0 0 1\n", "x\t0 0 7 1.0 1:2 3"}) {  // the last was cut off
     put(good + bad);
     notices.clear();
     PlanCache cache = open();
@@ -105,7 +111,11 @@ TEST_F(PlanCacheTest, DamagedLinesAreDroppedAndTheOthersKept) {
 }
 
 TEST_F(PlanCacheTest, EveryCutOfAFileIsRead) {
-  { PlanCache cache(file); cache.store("a", kPlan); cache.store("b", kOther); }
+  {
+    PlanCache cache(file);
+    cache.store("a", kPlan);
+    cache.store("b", kOther);
+  }
   const std::string whole = text();
   for (std::size_t length = 0; length < whole.size(); ++length) {
     put(whole.substr(0, length));
@@ -161,11 +171,20 @@ TEST_F(PlanCacheTest, TwoProcessesShareTheFile) {
   }
   PlanCache cache = open();
   for (int process = 0; process < 2; ++process)
-    for (int i = 0; i < count; ++i) EXPECT_TRUE(cache.find(std::to_string(process) + "/" + std::to_string(i))) << process << " " << i;
+    for (int i = 0; i < count; ++i)
+      EXPECT_TRUE(cache.find(std::to_string(process) + "/" + std::to_string(i)))
+          << process << " " << i;
 }
 
 TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
-  const Problem p{kernels::same_padding(16, 32, 32, 128, 256, 3, 1), Direction::forward, Number::bf16, false, true, kernels::Activation::leaky_relu, 0.1f, 16};
+  const Problem p{kernels::same_padding(16, 32, 32, 128, 256, 3, 1),
+                  Direction::forward,
+                  Number::bf16,
+                  false,
+                  true,
+                  kernels::Activation::leaky_relu,
+                  0.1f,
+                  16};
   const PlanCache::Machine h200{"NVIDIA H200", 90, 132, 91900, "13.0"};
   std::vector<Problem> problems(12, p);
   problems[1].shape.n = 17;
@@ -187,7 +206,8 @@ TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
   machines[5].driver = "13.1";
   std::vector<std::string> keys;
   for (const Problem& problem : problems) keys.push_back(PlanCache::make_key(problem, h200));
-  for (std::size_t i = 1; i < machines.size(); ++i) keys.push_back(PlanCache::make_key(p, machines[i]));
+  for (std::size_t i = 1; i < machines.size(); ++i)
+    keys.push_back(PlanCache::make_key(p, machines[i]));
   std::sort(keys.begin(), keys.end());
   EXPECT_EQ(std::adjacent_find(keys.begin(), keys.end()), keys.end());
   machines[0].card = "odd\tname\n";
@@ -196,7 +216,9 @@ TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
 
 TEST_F(PlanCacheTest, WhereTheFileLies) {
   const auto with = [](const char* own, const char* cache, const char* home) {
-    for (const auto& [name, value] : {std::pair{"DOPPEL_CACHE_DIR", own}, {"XDG_CACHE_HOME", cache}, {"HOME", home}}) value ? setenv(name, value, 1) : unsetenv(name);
+    for (const auto& [name, value] :
+         {std::pair{"DOPPEL_CACHE_DIR", own}, {"XDG_CACHE_HOME", cache}, {"HOME", home}})
+      value ? setenv(name, value, 1) : unsetenv(name);
     return PlanCache::default_file();
   };
   const std::string home = std::getenv("HOME") ? std::getenv("HOME") : "";

@@ -12,7 +12,9 @@ using namespace kernels::cudnn;
 
 namespace {
 
-bool has(const std::vector<Way>& ways, Way way) { return std::find(ways.begin(), ways.end(), way) != ways.end(); }
+bool has(const std::vector<Way>& ways, Way way) {
+  return std::find(ways.begin(), ways.end(), way) != ways.end();
+}
 
 TEST(PlanProblem, ChannelsArePaddedToSixteenBytes) {
   const ConvShape s = same_padding(2, 8, 8, 126, 3, 3, 1);
@@ -31,7 +33,9 @@ TEST(PlanProblem, BytesOfTheCopies) {
   EXPECT_EQ(padded_bytes(s, Direction::forward, Number::bf16), 2 * (x + y + w + 8));
   EXPECT_EQ(padded_bytes(s, Direction::data, Number::bf16), 2 * (x + y + w));
   EXPECT_EQ(padded_bytes(same_padding(2, 8, 8, 64, 504, 3, 1), Direction::filter, Number::bf16), 0);
-  EXPECT_EQ(padded_bytes(same_padding(2, 8, 8, 3, 128, 5, 2), Direction::filter, Number::bf16), 2 * (2 * 8 * 8 * 8 + 128 * 25 * 8)) << "y fits as it is";
+  EXPECT_EQ(padded_bytes(same_padding(2, 8, 8, 3, 128, 5, 2), Direction::filter, Number::bf16),
+            2 * (2 * 8 * 8 * 8 + 128 * 25 * 8))
+      << "y fits as it is";
 }
 
 TEST(PlanProblem, WaysFollowTheProblem) {
@@ -39,20 +43,29 @@ TEST(PlanProblem, WaysFollowTheProblem) {
   EXPECT_EQ(ways(p, 90), (std::vector<Way>{{}}));
   p.bias = true;
   p.activation = Activation::leaky_relu;
-  EXPECT_EQ(ways(p, 90), (std::vector<Way>{{false, false}, {false, true}})) << "Hopper's plain kernels first";
+  EXPECT_EQ(ways(p, 90), (std::vector<Way>{{false, false}, {false, true}}))
+      << "Hopper's plain kernels first";
   EXPECT_EQ(ways(p, 86), (std::vector<Way>{{false, true}, {false, false}}));
   p.number = Number::f32;
   EXPECT_EQ(ways(p, 86), (std::vector<Way>{{}})) << "strict float is not fused";
   p = {same_padding(16, 64, 64, 126, 126, 3, 1), Direction::data, Number::bf16};
   EXPECT_EQ(ways(p, 90), (std::vector<Way>{{true, false}, {false, false}}));
   p.shape = same_padding(32, 64, 64, 3, 128, 5, 2);
-  EXPECT_EQ(ways(p, 90), (std::vector<Way>{{false, false}, {true, false}})) << "three channels: cuDNN's own padding first";
+  EXPECT_EQ(ways(p, 90), (std::vector<Way>{{false, false}, {true, false}}))
+      << "three channels: cuDNN's own padding first";
   p.shape.n = 4096;
   EXPECT_FALSE(has(ways(p, 90), {true, false})) << "the copies would not fit the workspace";
 }
 
 TEST(PlanProblem, GraphsAreWhatTheWaySays) {
-  const Problem wanted{same_padding(16, 64, 64, 126, 3, 5, 1), Direction::forward, Number::bf16, false, true, Activation::sigmoid, 0.f, 16};
+  const Problem wanted{same_padding(16, 64, 64, 126, 3, 5, 1),
+                       Direction::forward,
+                       Number::bf16,
+                       false,
+                       true,
+                       Activation::sigmoid,
+                       0.f,
+                       16};
   const Problem plain = graph_of(wanted, {});
   EXPECT_EQ(plain.shape, wanted.shape);
   EXPECT_FALSE(plain.fused || plain.bias);

@@ -2,12 +2,15 @@
 // compiled to the driver; this one takes them and does nothing. Every other call fails, as the toolkit's link-time stub does.
 // It is loaded by its path before cuDNN asks for libcuda.so.1, which is the name that it carries.
 namespace {
-char something[64];              // what handles point to
-constexpr int kStubLibrary = 34; // CUDA_ERROR_STUB_LIBRARY
+char something[64];               // what handles point to
+constexpr int kStubLibrary = 34;  // CUDA_ERROR_STUB_LIBRARY
 }  // namespace
 
 #define TAKES(function, parameters, assignment) \
-  int function parameters { assignment; return 0; }
+  int function parameters {                     \
+    assignment;                                 \
+    return 0;                                   \
+  }
 #define FAILS(function) \
   int function() { return kStubLibrary; }
 
@@ -19,7 +22,8 @@ TAKES(cuLibraryLoadData, (void** library, ...), *library = something)
 TAKES(cuLibraryUnload, (void*), )
 TAKES(cuLibraryGetKernel, (void** kernel, void*, const char*), *kernel = something)
 TAKES(cuLibraryGetKernelCount, (unsigned* count, void*), *count = 1)
-TAKES(cuLibraryEnumerateKernels, (void** kernels, unsigned count, void*), for (unsigned i = 0; i < count; ++i) kernels[i] = something)
+TAKES(cuLibraryEnumerateKernels, (void** kernels, unsigned count, void*),
+      for (unsigned i = 0; i < count; ++i) kernels[i] = something)
 TAKES(cuLibraryGetModule, (void** module_handle, void*), *module_handle = something)
 TAKES(cuKernelGetFunction, (void** function, void*), *function = something)
 TAKES(cuKernelSetAttribute, (int, int, void*, int), )
