@@ -93,9 +93,9 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
     typename B::template Reg<std::int64_t>
         place;  // where the thread reads, and its column there; of shuffled pictures only
     typename B::template Reg<int> column;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     if constexpr (kShuffled) {
-      b.threads_last([&](int t, int) SIMT_LAMBDA {
+      b.each([&](int t, int) SIMT_LAMBDA {
         const std::int64_t element = first * pitch + tile + t, row = element / plan.columns;
         place[t] = places.at(row, element - row * plan.columns);
         column[t] = static_cast<int>(row % places.w);
@@ -121,7 +121,7 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
         b.strided(length, [&](int t, int i) SIMT_LAMBDA { total[t] += one(base + i, base + i); });
       }
     }
-    b.threads([&](int t, int) SIMT_LAMBDA { folded[t] = total[t]; });
+    b.phase([&](int t, int) SIMT_LAMBDA { folded[t] = total[t]; });
     const int sums = plan.fold == 1 ? tile_width : static_cast<int>(plan.columns);
     b.for_each(sums, [&](int c) SIMT_LAMBDA {
       C sum = folded[c];
@@ -151,14 +151,14 @@ template <class T> struct ColumnTotals {
     while (mine + 1 < count && all[mine + 1].first_block <= b.block_x()) ++mine;
     const Totals<T>& matrix = all[mine];
     const std::int64_t first = std::int64_t{b.block_x() - matrix.first_block} * 32;
-    b.threads([&](int tx, int ty) SIMT_LAMBDA {
+    b.phase([&](int tx, int ty) SIMT_LAMBDA {
       const std::int64_t c = first + tx;
       C sum = 0;
       if (c < matrix.columns)
         for (int p = ty; p < matrix.pieces; p += 8) sum += matrix.partials[p * matrix.columns + c];
       shares[ty][tx] = sum;
     });
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       const std::int64_t c = first + tx;
       if (ty != 0 || c >= matrix.columns) return;
       C sum = 0;

@@ -28,7 +28,7 @@ template <class T, bool kMask> struct LossPieces {
     using C = compute_t<T>;
     const std::int64_t first = b.block_x() * pieces.length;
     typename B::template Reg<C> total;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
       if constexpr (kMask) {
         const C m = load(mask, first + p);
@@ -38,7 +38,7 @@ template <class T, bool kMask> struct LossPieces {
       }
     });
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t == 0) partials[b.block_x()] = sum;
     });
   }

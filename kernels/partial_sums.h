@@ -33,10 +33,10 @@ template <class C, class Finish> struct SumPartials {
   Finish finish;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     typename B::template Reg<C> total;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     b.strided(count, [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t == 0) finish(sum);
     });
   }

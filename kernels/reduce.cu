@@ -23,7 +23,7 @@ template <class T, bool kSquares> struct SumPieces {
     const int length = pieces.size(first);
     const T* const from = x + first;
     typename B::template Reg<C> total;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     // One round of the block at a time: in a single strided loop gcc interleaves two rounds, and the two short streams defeat
     // the memory prefetcher (8 GB/s where this gives 16).
     for (int round = 0; round < length; round += kThreads) {
@@ -34,7 +34,7 @@ template <class T, bool kSquares> struct SumPieces {
                 });
     }
     const C sum = b.sum(total);
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t == 0) partials[b.block_x()] = sum;
     });
   }

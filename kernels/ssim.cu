@@ -125,7 +125,7 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
   });
   MomentRegisters<B, C> moments;
   for (int row = 0; row < Tile::kTileH; row += kThreadRows) {
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       Moments<C> m{};
       SIMT_UNROLL
       for (int k = 0; k < kTaps; ++k) {
@@ -145,7 +145,7 @@ SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<comput
     });
     f(y0 + row, moments);
   }
-  b.threads([](int, int) SIMT_LAMBDA {});  // the tile may be filled again
+  b.phase([](int, int) SIMT_LAMBDA {});  // the tile may be filled again
 }
 
 template <class T> struct DssimForward {
@@ -168,10 +168,10 @@ template <class T> struct DssimForward {
     const std::int64_t map_size =
         tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
     typename B::template Reg<C> total, map, by_mean, by_square, by_product;
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
+    b.each([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
     tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0,
                     [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-                      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                      b.each([&](int tx, int ty) SIMT_LAMBDA {
                         const int thread = ty * kTileW + tx;
                         const Similarity<C> s(moments[thread]);
                         const C half = C(-0.5) * scale * dssim;
@@ -180,7 +180,7 @@ template <class T> struct DssimForward {
                         by_square[thread] = half * s.by_square;
                         by_product[thread] = half * s.by_product;
                       });
-                      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                      b.each([&](int tx, int ty) SIMT_LAMBDA {
                         const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
                         if (y >= tiling.shape.h || x >= tiling.shape.w) return;
                         const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
@@ -195,7 +195,7 @@ template <class T> struct DssimForward {
                       });
                     });
     const C sum = b.sum(total);
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       if (tx == 0 && ty == 0) partials[b.block_x()] = sum;
     });
   }
@@ -229,10 +229,10 @@ template <class T> struct DssimBackward {
   template <class B> SIMT_DEVICE void store_loss(B& b) const {
     using C = compute_t<T>;
     typename B::template Reg<C> total;
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
+    b.each([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
     b.strided(b.grid_x(), [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       if (tx == 0 && ty == 0) *loss = sum * scale;
     });
   }
@@ -277,7 +277,7 @@ template <class T> struct DssimBackward {
     });
     typename B::template Reg<C> by_mean, by_square, by_product;
     for (int row = 0; row < Tile::kTileH; row += kThreadRows) {
-      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      b.each([&](int tx, int ty) SIMT_LAMBDA {
         const int i = row + ty;
         C u = 0, v = 0, s = 0;
         SIMT_UNROLL
@@ -292,7 +292,7 @@ template <class T> struct DssimBackward {
         by_square[thread] = v;
         by_product[thread] = s;
       });
-      b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+      b.each([&](int tx, int ty) SIMT_LAMBDA {
         const int y = y0 + row + ty, x = x0 + tx, thread = ty * kTileW + tx;
         if (y >= h || x >= w) return;
         const std::int64_t pixel = tiling.pixel(n, y, x), at = pixel * tiling.shape.c + c;
@@ -323,7 +323,7 @@ template <class T> struct SsimMap {
     for (int c = 0; c < channels; ++c) {
       tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0,
                       [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-                        b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+                        b.each([&](int tx, int ty) SIMT_LAMBDA {
                           sums[y0 - place.y0 + ty][tx] +=
                               Similarity<C>(moments[ty * kTileW + tx]).ssim;
                         });

@@ -25,7 +25,7 @@ void print_forecast(const faceswap::TrainOptions& options, bool json) {
                                               {"device", kernels::name(report.device)},
                                               {"precision", nn::name(report.dtype)},
                                               {"batch", f.batch},
-                                              {"parts", f.parts},
+                                              {"micro_batches", f.micro_batches},
                                               {"parameter_count", f.parameter_count},
                                               {"parameters", f.parameters},
                                               {"gradients", f.gradients},
@@ -45,7 +45,7 @@ void print_forecast(const faceswap::TrainOptions& options, bool json) {
   };
   fmt::print("{} on the {}, {}, {} faces a side{}:\n", options.model, kernels::name(report.device),
              nn::name(report.dtype), f.batch,
-             f.parts > 1 ? fmt::format(" in {} parts", f.parts) : "");
+             f.micro_batches > 1 ? fmt::format(" in {} micro-batches", f.micro_batches) : "");
   row("parameters", f.parameters,
       fmt::format("{:.1f} M", static_cast<double>(f.parameter_count) / 1e6));
   row("gradients", f.gradients, "");
@@ -59,8 +59,9 @@ void print_forecast(const faceswap::TrainOptions& options, bool json) {
   fmt::print("A step is {} launches: kernels, convolutions, matrix products.\n", f.launches);
   fmt::print("The largest batch that fits is {} faces a side{}.\n", report.largest_batch,
              report.largest_batch == faceswap::kLargestBatch ? " (more is never taken)" : "");
-  if (f.parts > options.parts)
-    fmt::print("A batch of {} goes through the network in {} parts.\n", f.batch, f.parts);
+  if (f.micro_batches > options.micro_batches)
+    fmt::print("A batch of {} goes through the network in {} micro-batches.\n", f.batch,
+               f.micro_batches);
 }
 
 }  // namespace
@@ -99,10 +100,11 @@ void add_train(CLI::App& app, Context& context) {
           },
           "1..1024 or auto", "batch");
   command
-      ->add_option(
-          "--parts", options->parts,
-          "Send each batch through the network in so many parts: less memory, the same gradients")
+      ->add_option("--micro-batches", options->micro_batches,
+                   "Send each batch through the network in so many micro-batches: less memory, the "
+                   "same gradients")
       ->check(CLI::Range(1, 1024));
+  command->add_option("--parts", options->micro_batches)->check(CLI::Range(1, 1024))->group("");
   const auto dry_run = std::make_shared<bool>(false);
   command->add_flag("--dry-run", *dry_run,
                     "Only say how much memory the training takes and which batch fits");

@@ -319,7 +319,7 @@ template <class T> void augment_cases_of(std::vector<OpCase>& rows) {
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<T>(stream, [&]<class D>() {
         augment<D, T>(stream,
-                      std::array{FaceSource{p.get<std::uint8_t>(0), s.count, s.stored, s.side}},
+                      std::array{ImageSource{p.get<std::uint8_t>(0), s.count, s.stored, s.side}},
                       s.view, p.get<StepState>(1), s.batch, s.size, p.get<T>(2), p.get<T>(3),
                       p.get<T>(4), options);
       });

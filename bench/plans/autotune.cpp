@@ -54,28 +54,28 @@ template <class T> struct Operands {
   }
 };
 
-// One way to compute a problem, with any of its engines.
-template <class T> class WayContest final : public Contest {
+// One variant to compute a problem, with any of its engines.
+template <class T> class VariantAutotuner final : public Autotuner {
  public:
-  WayContest(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands,
-             bool fallback, std::size_t flush_bytes)
+  VariantAutotuner(Stream& stream, const Problem& wanted, Variant variant,
+                   const Operands<T>& operands, bool fallback, std::size_t flush_bytes)
       : stream_(&stream),
         wanted_(wanted),
-        way_(way),
+        variant_(variant),
         operands_(&operands),
-        planner_(graph_of(wanted, way), handle()),
+        planner_(graph_of(wanted, variant), handle()),
         flush_(Device::cuda, flush_bytes) {
     engines_ = planner_.engines(fallback);
     plans_.resize(engines_.size());
     for (cudaEvent_t& event : events_) cuda::check(cudaEventCreate(&event), "cudaEventCreate");
   }
-  ~WayContest() override {
+  ~VariantAutotuner() override {
     for (cudaEvent_t event : events_) cudaEventDestroy(event);
   }
 
   std::size_t size() const override { return engines_.size(); }
   bool prepare(std::size_t i) override {
-    if (built_ >= (way_.fused ? fused_engines_measured : engines_measured)) return false;
+    if (built_ >= (variant_.fused ? fused_engines_measured : engines_measured)) return false;
     plans_[i] = planner_.plan(engines_[i]);
     built_ += plans_[i].report.found;
     return plans_[i].report.found;
@@ -110,13 +110,13 @@ template <class T> class WayContest final : public Contest {
                                    operands_->w.template as<const T>(),
                                    wanted_.bias ? operands_->bias.template as<const T>() : nullptr,
                                    operands_->y.template as<const T>()};
-    epilogue_ ? run_way<T>(handle(), *stream_, wanted_, way_, plan, operands)
-              : run_graph<T>(handle(), *stream_, wanted_, way_, plan, operands);
+    epilogue_ ? run_variant<T>(handle(), *stream_, wanted_, variant_, plan, operands)
+              : run_graph<T>(handle(), *stream_, wanted_, variant_, plan, operands);
   }
 
   Stream* stream_;
   Problem wanted_;
-  Way way_;
+  Variant variant_;
   const Operands<T>* operands_;
   Planner planner_;
   Buffer flush_;
@@ -129,29 +129,29 @@ template <class T> class WayContest final : public Contest {
 };
 
 template <class T>
-WayResult time_way(Stream& stream, const Problem& wanted, Way way, const Operands<T>& operands,
-                   std::size_t flush_bytes, double budget_ms) {
-  WayResult result;
-  result.way = way;
+VariantResult time_variant(Stream& stream, const Problem& wanted, Variant variant,
+                           const Operands<T>& operands, std::size_t flush_bytes, double budget_ms) {
+  VariantResult result;
+  result.variant = variant;
   for (const bool fallback : {false, true}) {
-    WayContest<T> contest(stream, wanted, way, operands, fallback, flush_bytes);
-    ContestLimits limits;
+    VariantAutotuner<T> autotuner(stream, wanted, variant, operands, fallback, flush_bytes);
+    AutotuneLimits limits;
     limits.budget_ms = budget_ms;
-    const ContestResult ranking = choose_fastest(contest, limits);
-    for (std::size_t i = 0; i < contest.size(); ++i)
-      if (contest.report(i).found)
-        result.engines.push_back({contest.report(i), ranking.medians[i]});
+    const AutotuneResult ranking = choose_fastest(autotuner, limits);
+    for (std::size_t i = 0; i < autotuner.size(); ++i)
+      if (autotuner.report(i).found)
+        result.engines.push_back({autotuner.report(i), ranking.medians[i]});
     if (!ranking.winner) {
       result.why_not = ranking.failed > 0 ? fmt::format("{} of {} engines failed when run",
-                                                        ranking.failed, contest.size())
-                                          : contest.why_not();
+                                                        ranking.failed, autotuner.size())
+                                          : autotuner.why_not();
       continue;
     }
     result.why_not.clear();
-    if (wanted.direction == Direction::forward && !way.fused) {
-      contest.leave_out_epilogue();
+    if (wanted.direction == Direction::forward && !variant.fused) {
+      autotuner.leave_out_epilogue();
       std::vector<double> times;
-      for (int i = 0; i < limits.runs; ++i) times.push_back(contest.run(*ranking.winner));
+      for (int i = 0; i < limits.runs; ++i) times.push_back(autotuner.run(*ranking.winner));
       std::nth_element(times.begin(), times.begin() + limits.runs / 2, times.end());
       result.bare_ms = times[static_cast<std::size_t>(limits.runs / 2)];
     }
@@ -163,21 +163,21 @@ WayResult time_way(Stream& stream, const Problem& wanted, Way way, const Operand
   return result;
 }
 
-template <class T> std::vector<WayResult> time_all(const Problem& wanted, double budget_ms) {
+template <class T> std::vector<VariantResult> time_all(const Problem& wanted, double budget_ms) {
   Stream& stream = Stream::of(Device::cuda);
   int flush_bytes = 0;
   cuda::check(cudaDeviceGetAttribute(&flush_bytes, cudaDevAttrL2CacheSize, 0),
               "cudaDeviceGetAttribute");
   const Operands<T> operands(stream, wanted.shape);
-  std::vector<WayResult> results;
-  for (const Way way : ways(wanted, probe_cuda().compute_capability)) {
+  std::vector<VariantResult> results;
+  for (const Variant variant : variants(wanted, probe_cuda().compute_capability)) {
     try {
-      results.push_back(time_way<T>(stream, wanted, way, operands,
-                                    static_cast<std::size_t>(flush_bytes), budget_ms));
+      results.push_back(time_variant<T>(stream, wanted, variant, operands,
+                                        static_cast<std::size_t>(flush_bytes), budget_ms));
     } catch (
         const Error&
-            error) {  // cuDNN does not know an operation of this way's graph, or the memory is full
-      results.push_back({way, {}, {}, error.what()});
+            error) {  // cuDNN does not know an operation of this variant's graph, or the memory is full
+      results.push_back({variant, {}, {}, error.what()});
     }
     release_cached(Device::cuda);
   }
@@ -207,27 +207,27 @@ Machine this_machine() {
   return {gpu.reason, gpu.driver, gpu.compute_capability, Api::open().get_version()};
 }
 
-std::vector<WayResult> time_on_this_card(const Problem& wanted, double budget_ms) {
+std::vector<VariantResult> time_on_this_card(const Problem& wanted, double budget_ms) {
   handle();
-  switch (wanted.number) {
-    case Number::bf16: return time_all<bf16>(wanted, budget_ms);
-    case Number::f16: return time_all<f16>(wanted, budget_ms);
+  switch (wanted.math_type) {
+    case MathType::bf16: return time_all<bf16>(wanted, budget_ms);
+    case MathType::f16: return time_all<f16>(wanted, budget_ms);
     default: return time_all<float>(wanted, budget_ms);
   }
 }
 
-std::vector<WayResult> plan_for_description(const Problem& wanted, int compute_capability,
-                                            const std::string& device_json) {
-  std::vector<WayResult> results;
-  for (const Way way : ways(wanted, compute_capability)) {
-    WayResult result;
-    result.way = way;
+std::vector<VariantResult> plan_for_description(const Problem& wanted, int compute_capability,
+                                                const std::string& device_json) {
+  std::vector<VariantResult> results;
+  for (const Variant variant : variants(wanted, compute_capability)) {
+    VariantResult result;
+    result.variant = variant;
     for (const bool fallback : {false, true}) {
-      const std::size_t most = way.fused ? fused_engines_measured : engines_measured;
+      const std::size_t most = variant.fused ? fused_engines_measured : engines_measured;
       for (const Engine& engine :
-           engines_for_described_device(graph_of(wanted, way), device_json, fallback)) {
+           engines_for_described_device(graph_of(wanted, variant), device_json, fallback)) {
         PlanReport report =
-            cudnn::plan_for_described_device(graph_of(wanted, way), device_json, engine);
+            cudnn::plan_for_described_device(graph_of(wanted, variant), device_json, engine);
         if (report.found) result.engines.push_back({std::move(report), -1});
         else result.why_not = report.why_not;
         if (result.engines.size() == most) break;

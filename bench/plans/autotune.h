@@ -1,4 +1,4 @@
-// All engines of all ways for one convolution, each timed: what kernels/conv/cudnn/conv.cpp does for the winner's sake, for people to read.
+// All engines of all variants for one convolution, each timed: what kernels/conv/cudnn/conv.cpp does for the winner's sake, for people to read.
 #pragma once
 #include <optional>
 #include <string>
@@ -11,15 +11,15 @@ namespace bench::plans {
 struct Timed {
   kernels::cudnn::PlanReport report;
   double ms =
-      -1;  // of the whole way, caches cold, median; negative: not timed (hopeless, or time was over)
+      -1;  // of the whole variant, caches cold, median; negative: not timed (hopeless, or time was over)
 };
 
-struct WayResult {
-  kernels::cudnn::Way way;
+struct VariantResult {
+  kernels::cudnn::Variant variant;
   std::vector<Timed>
       engines;  // that could be built: the fastest first, on a described card in cuDNN's order
   std::optional<double>
-      bare_ms;  // forward, way not fused: the best engine without our bias and activation after it
+      bare_ms;  // forward, variant not fused: the best engine without our bias and activation after it
   std::string why_not;  // where there is no engine
 };
 
@@ -33,11 +33,13 @@ struct Machine {
 };
 Machine this_machine();  // throws Error(device) where there is no card
 
-// The ways of `wanted` (bias and activation set as the model wants them), each with its engines, on random operands. budget_ms: of wall
-// time for each way.
-std::vector<WayResult> time_on_this_card(const kernels::cudnn::Problem& wanted, double budget_ms);
+// The variants of `wanted` (bias and activation set as the model wants them), each with its engines, on random operands. budget_ms: of wall
+// time for each variant.
+std::vector<VariantResult> time_on_this_card(const kernels::cudnn::Problem& wanted,
+                                             double budget_ms);
 // Without times: for a card that is described, and is not here.
-std::vector<WayResult> plan_for_description(const kernels::cudnn::Problem& wanted,
-                                            int compute_capability, const std::string& device_json);
+std::vector<VariantResult> plan_for_description(const kernels::cudnn::Problem& wanted,
+                                                int compute_capability,
+                                                const std::string& device_json);
 
 }  // namespace bench::plans

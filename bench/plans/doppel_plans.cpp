@@ -23,7 +23,7 @@ namespace {
 using kernels::Error;
 using kernels::ErrorKind;
 using kernels::cudnn::Direction;
-using kernels::cudnn::Number;
+using kernels::cudnn::MathType;
 using kernels::cudnn::Problem;
 using nlohmann::ordered_json;
 
@@ -35,13 +35,15 @@ struct Arguments {
 };
 
 // Of forward, those that are not fused have our bias and activation after them.
-const char* name(kernels::cudnn::Way way) {
-  return way.padded ? way.fused ? "padded, fused" : "padded" : way.fused ? "fused" : "plain";
+const char* name(kernels::cudnn::Variant variant) {
+  return variant.padded  ? variant.fused ? "padded, fused" : "padded"
+         : variant.fused ? "fused"
+                         : "plain";
 }
 
 // As the models want it: LeakyReLU after every convolution but the last, whose three channels are a picture's.
-Problem wanted(const kernels::ConvShape& shape, Direction direction, Number number) {
-  Problem problem{shape, direction, number};
+Problem wanted(const kernels::ConvShape& shape, Direction direction, MathType math_type) {
+  Problem problem{shape, direction, math_type};
   if (direction != Direction::forward) return problem;
   problem.bias = true;
   problem.activation =
@@ -55,9 +57,10 @@ double flops(const kernels::ConvShape& s) {
          s.kernel * s.in_channels;
 }
 
-ordered_json to_json(const bench::plans::WayResult& result) {
-  ordered_json json{
-      {"way", name(result.way)}, {"padded", result.way.padded}, {"fused", result.way.fused}};
+ordered_json to_json(const bench::plans::VariantResult& result) {
+  ordered_json json{{"variant", name(result.variant)},
+                    {"padded", result.variant.padded},
+                    {"fused", result.variant.fused}};
   if (!result.why_not.empty()) json["why_not"] = result.why_not;
   if (result.bare_ms) json["without_epilogue_ms"] = *result.bare_ms;
   json["engines"] = ordered_json::array();
@@ -69,25 +72,25 @@ ordered_json to_json(const bench::plans::WayResult& result) {
                                {"ms", timed.ms < 0 ? ordered_json() : ordered_json(timed.ms)},
                                {"workspace", timed.report.workspace},
                                {"runtime_compiled", timed.report.runtime_compiled},
-                               {"matrix_units", timed.report.matrix_units}});
+                               {"tensor_cores", timed.report.tensor_cores}});
   }
   return json;
 }
 
 // "engine 43, 0.123 ms, 45 TFLOP/s"
-std::string describe(const ordered_json& way, double work) {
-  if (way["engines"].empty()) return "no engine: " + way.value("why_not", "");
-  const ordered_json& best = way["engines"][0];
+std::string describe(const ordered_json& variant, double work) {
+  if (variant["engines"].empty()) return "no engine: " + variant.value("why_not", "");
+  const ordered_json& best = variant["engines"][0];
   std::string text = fmt::format("engine {}", best["engine"].get<std::int64_t>());
   if (!best["ms"].is_null())
     text += fmt::format(", {:.3f} ms, {:.1f} TFLOP/s", best["ms"].get<double>(),
                         work / best["ms"].get<double>() * 1e-9);
-  if (way.contains("without_epilogue_ms"))
-    text +=
-        fmt::format(" ({:.3f} ms without the epilogue)", way["without_epilogue_ms"].get<double>());
+  if (variant.contains("without_epilogue_ms"))
+    text += fmt::format(" ({:.3f} ms without the epilogue)",
+                        variant["without_epilogue_ms"].get<double>());
   if (best["workspace"].get<std::int64_t>() >= 1 << 16)
     text += fmt::format(", {:.1f} MiB workspace", best["workspace"].get<double>() / (1 << 20));
-  if (!best["matrix_units"].get<bool>()) text += ", no tensor cores";
+  if (!best["tensor_cores"].get<bool>()) text += ", no tensor cores";
   return text;
 }
 
@@ -105,8 +108,10 @@ int run(int argc, char** argv) {
   Arguments args;
   std::vector<std::string> known;
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
-  const std::map<std::string, Number> numbers{
-      {"f32", Number::f32}, {"tf32", Number::tf32}, {"bf16", Number::bf16}, {"f16", Number::f16}};
+  const std::map<std::string, MathType> math_types{{"f32", MathType::f32},
+                                                   {"tf32", MathType::tf32},
+                                                   {"bf16", MathType::bf16},
+                                                   {"f16", MathType::f16}};
   app.add_option("--model", args.models, "Models")
       ->delimiter(',')
       ->check(CLI::IsMember(known))
@@ -116,9 +121,9 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--dtype", args.dtype, "f32, tf32, bf16 or f16")
-      ->check(CLI::IsMember(numbers))
+      ->check(CLI::IsMember(math_types))
       ->capture_default_str();
-  app.add_option("--budget", args.budget_ms, "Milliseconds for each way of each convolution")
+  app.add_option("--budget", args.budget_ms, "Milliseconds for each variant of each convolution")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--out", args.out, "Write JSON there, after each convolution");
@@ -167,7 +172,7 @@ int run(int argc, char** argv) {
     for (const int batch : args.batches)
       for (const kernels::ConvShape& shape : plans::conv_shapes(model, batch))
         for (const Direction direction : {Direction::forward, Direction::data, Direction::filter}) {
-          const Problem problem = wanted(shape, direction, numbers.at(args.dtype));
+          const Problem problem = wanted(shape, direction, math_types.at(args.dtype));
           const auto results = args.described.empty()
                                    ? bench::plans::time_on_this_card(problem, args.budget_ms)
                                    : bench::plans::plan_for_description(problem, capability, json);
@@ -178,18 +183,18 @@ int run(int argc, char** argv) {
                            {"flops", flops(shape)}};
           double best = std::numeric_limits<double>::infinity();
           row["best"] = nullptr;
-          row["ways"] = ordered_json::array();
-          for (const bench::plans::WayResult& result : results) {
-            row["ways"].push_back(to_json(result));
+          row["variants"] = ordered_json::array();
+          for (const bench::plans::VariantResult& result : results) {
+            row["variants"].push_back(to_json(result));
             if (result.engines.empty() || result.engines[0].ms < 0 || result.engines[0].ms >= best)
               continue;
             best = result.engines[0].ms;
-            row["best"] = name(result.way);
+            row["best"] = name(result.variant);
           }
           fmt::print("{} b{} {} {}\n", model, batch, shape.str(), kernels::cudnn::name(direction));
-          for (const ordered_json& way : row["ways"])
-            fmt::print("  {} {:13} {}\n", row["best"] == way["way"] ? '*' : ' ',
-                       way["way"].get<std::string>(), describe(way, flops(shape)));
+          for (const ordered_json& variant : row["variants"])
+            fmt::print("  {} {:13} {}\n", row["best"] == variant["variant"] ? '*' : ' ',
+                       variant["variant"].get<std::string>(), describe(variant, flops(shape)));
           std::fflush(stdout);
           document["rows"].push_back(std::move(row));
           if (!args.out.empty()) write(args.out, document.dump(1));

@@ -18,7 +18,7 @@ struct DetectorOptions {
 
 // Detects and tracks. Feed frames in order (gaps are fine: gap = frames skipped since the last one). Tracks are smoothed
 // over time when finish() is called, so results come at the end of each shot. Frames in which a face is lost for a moment
-// are filled in between its sightings; such a face has confidence 0.
+// are filled in between its detections; such a face has confidence 0.
 class FaceTracker {
  public:
   virtual ~FaceTracker() = default;

@@ -10,7 +10,7 @@
 namespace faceswap {
 
 // One face seen in one frame, in pixels of the tracker's working picture.
-struct Sighting {
+struct Detection {
   Point center;               // of the detector's square, which is turned by roll
   double side = 0, roll = 0;  // pixels, radians
   double confidence = 0;
@@ -19,14 +19,14 @@ struct Sighting {
 };
 
 // A place of the square, in shares of its side from its upper left corner before it was turned.
-inline Point place_in(const Sighting& s, Point share) {
+inline Point place_in(const Detection& s, Point share) {
   const double c = std::cos(s.roll), sn = std::sin(s.roll), x = (share.x - 0.5) * s.side,
                y = (share.y - 0.5) * s.side;
   return {s.center.x + c * x - sn * y, s.center.y + sn * x + c * y};
 }
 
 // The map from the picture to a size x size patch that shows the square (grown by `zoom`) upright.
-inline Similarity square_to_patch(const Sighting& s, double zoom, int size) {
+inline Similarity square_to_patch(const Detection& s, double zoom, int size) {
   const double scale = size / (zoom * s.side), a = scale * std::cos(s.roll),
                b = -scale * std::sin(s.roll), middle = 0.5 * (size - 1);
   return {a, b, middle - (a * s.center.x - b * s.center.y),
@@ -48,12 +48,12 @@ class FaceFinder {
   virtual ~FaceFinder() = default;
   virtual const FinderTraits& traits() const = 0;
   // Shows the finder the next picture. gray: [h,w,1], rgb of the same size or larger (an even multiple).
-  virtual void look(const Image& gray, const Image& rgb) = 0;
+  virtual void next_frame(const Image& gray, const Image& rgb) = 0;
   // Candidates in the whole picture, best first, not yet checked: follow() is the check. turned: heads that lie 25 degrees
   // to either side instead of upright ones.
-  virtual std::vector<Sighting> scan(bool turned) = 0;
+  virtual std::vector<Detection> scan(bool turned) = 0;
   // The face close to where it is expected, with its confidence; none: lost. with_eyes: look for the eyes too (the cascades' dearest step).
-  virtual std::optional<Sighting> follow(const Sighting& expected, bool with_eyes) = 0;
+  virtual std::optional<Detection> follow(const Detection& expected, bool with_eyes) = 0;
 };
 
 }  // namespace faceswap

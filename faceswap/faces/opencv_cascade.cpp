@@ -117,9 +117,9 @@ class CascadeFinder final : public FaceFinder {
   }
 
   const FinderTraits& traits() const override { return traits_; }
-  void look(const Image& gray, const Image&) override { gray_ = &gray; }
+  void next_frame(const Image& gray, const Image&) override { gray_ = &gray; }
 
-  std::vector<Sighting> scan(bool turned) override {
+  std::vector<Detection> scan(bool turned) override {
     const double smallest = std::max(1.0, least_ * std::min(gray_->width, gray_->height));
     const double longest = std::max(gray_->width, gray_->height);
     double scale =
@@ -130,7 +130,7 @@ class CascadeFinder final : public FaceFinder {
     const Similarity shrink{scale, 0, 0.5 * scale - 0.5, 0.5 * scale - 0.5};
     const Point center{0.5 * (w - 1), 0.5 * (h - 1)};
     struct Candidate {
-      Sighting seen;
+      Detection seen;
       double score;
     };
     std::vector<Candidate> candidates;
@@ -148,7 +148,7 @@ class CascadeFinder final : public FaceFinder {
       for (const Window& window :
            windows(face_, mat, 1.1, 3, std::max(20, static_cast<int>(smallest * scale)),
                    std::min(w, h))) {
-        Sighting seen;
+        Detection seen;
         seen.center = back(middle(window.place));
         seen.side = window.place.width * back.scale();
         seen.roll = angle;
@@ -157,13 +157,13 @@ class CascadeFinder final : public FaceFinder {
     }
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
-    std::vector<Sighting> sightings;
-    for (const Candidate& candidate : candidates) sightings.push_back(candidate.seen);
-    return sightings;
+    std::vector<Detection> detections;
+    for (const Candidate& candidate : candidates) detections.push_back(candidate.seen);
+    return detections;
   }
 
-  std::optional<Sighting> follow(const Sighting& expected, bool with_eyes) override {
-    std::optional<Sighting> seen = dense(expected);
+  std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
+    std::optional<Detection> seen = dense(expected);
     if (!seen || seen->confidence < kFewestWindows) return std::nullopt;
     if (with_eyes) look_at_eyes(*seen);
     seen->confidence += kVoteWorth * seen->eye_votes;
@@ -171,11 +171,11 @@ class CascadeFinder final : public FaceFinder {
   }
 
  private:
-  static double line_angle(const Sighting& s) {
+  static double line_angle(const Detection& s) {
     return std::atan2(s.eyes[1]->y - s.eyes[0]->y, s.eyes[1]->x - s.eyes[0]->x);
   }
 
-  void look_at_eyes(Sighting& seen) {
+  void look_at_eyes(Detection& seen) {
     find_eyes(seen);
     if (!seen.eyes[0] || !seen.eyes[1]) return;
     double eye_line = line_angle(seen);
@@ -184,9 +184,9 @@ class CascadeFinder final : public FaceFinder {
         off <
             20 *
                 kDegree) {  // the square was turned wrongly: look once more, turned as the eyes say
-      Sighting straight = seen;
+      Detection straight = seen;
       straight.roll = eye_line;
-      std::optional<Sighting> again = dense(straight);
+      std::optional<Detection> again = dense(straight);
       if (again && again->confidence >= 0.7 * seen.confidence) {
         find_eyes(*again);
         for (int k = 0; k < 2; ++k)
@@ -199,7 +199,7 @@ class CascadeFinder final : public FaceFinder {
   }
 
   // The mean of the windows in a patch round the expected place; confidence is their number.
-  std::optional<Sighting> dense(const Sighting& near) {
+  std::optional<Detection> dense(const Detection& near) {
     const Similarity to_patch = square_to_patch(near, kDenseZoom, kDensePatch);
     Image patch = gray_patch(*gray_, to_patch, kDensePatch, kDensePatch);
     cv::Mat mat = as_mat(patch);
@@ -222,7 +222,7 @@ class CascadeFinder final : public FaceFinder {
     }
     if (count < 1) return std::nullopt;
     const Similarity back = to_patch.inverse();
-    Sighting seen;
+    Detection seen;
     seen.center = back({x / count, y / count});
     seen.side = width / count * back.scale();
     seen.roll = near.roll;
@@ -231,7 +231,7 @@ class CascadeFinder final : public FaceFinder {
     return seen;
   }
 
-  void find_eyes(Sighting& seen) {
+  void find_eyes(Detection& seen) {
     const Similarity to_patch = square_to_patch(seen, 1.0, kEyePatch);
     Image patch = gray_patch(*gray_, to_patch, kEyePatch, kEyePatch);
     cv::Mat mat = as_mat(patch);

@@ -29,12 +29,12 @@ constexpr double kOverlap = 0.3;  // two boxes that share more are one face
 const std::vector<Point> kFrontal = {
     kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
 
-struct Detection {
+struct Box {
   double x, y, width, height, score;  // box, in pixels of the network's input
   std::array<Point, 5> points;
 };
 
-double overlap(const Detection& a, const Detection& b) {
+double overlap(const Box& a, const Box& b) {
   const double w = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x),
                h = std::min(a.y + a.height, b.y + b.height) - std::max(a.y, b.y);
   if (w <= 0 || h <= 0) return 0;
@@ -42,13 +42,13 @@ double overlap(const Detection& a, const Detection& b) {
 }
 
 // Keeps the best of each heap of overlapping boxes.
-std::vector<Detection> without_doubles(std::vector<Detection> all) {
+std::vector<Box> without_doubles(std::vector<Box> all) {
   std::stable_sort(all.begin(), all.end(),
-                   [](const Detection& a, const Detection& b) { return a.score > b.score; });
-  std::vector<Detection> kept;
-  for (const Detection& d : all)
+                   [](const Box& a, const Box& b) { return a.score > b.score; });
+  std::vector<Box> kept;
+  for (const Box& d : all)
     if (std::none_of(kept.begin(), kept.end(),
-                     [&d](const Detection& k) { return overlap(d, k) > kOverlap; }))
+                     [&d](const Box& k) { return overlap(d, k) > kOverlap; }))
       kept.push_back(d);
   return kept;
 }
@@ -103,7 +103,7 @@ class YunetFinder final : public FaceFinder {
 
   const FinderTraits& traits() const override { return traits_; }
 
-  void look(const Image& gray, const Image& rgb) override {
+  void next_frame(const Image& gray, const Image& rgb) override {
     const int longest = std::max(rgb.width, rgb.height);
     const double scale = longest > kLongSide       ? static_cast<double>(kLongSide) / longest
                          : longest < kLongSide / 2 ? 2.0
@@ -123,7 +123,7 @@ class YunetFinder final : public FaceFinder {
       net_.forward(tensors, outputs_);
     } catch (const std::exception& e) { refuse(e.what()); }
     const double smallest = least_ * std::min(w, h);
-    std::vector<Detection> all;
+    std::vector<Box> all;
     for (std::size_t level = 0; level < 3; ++level)
       decode(&tensors[4 * level], kStrides[level], input.cols, input.rows, smallest, all);
 
@@ -134,8 +134,8 @@ class YunetFinder final : public FaceFinder {
       return Point{(p.x + 0.5) * sx - 0.5, (p.y + 0.5) * sy - 0.5};
     };
     seen_.clear();
-    for (const Detection& d : without_doubles(std::move(all))) {
-      Sighting s;
+    for (const Box& d : without_doubles(std::move(all))) {
+      Detection s;
       s.center = place({d.x + 0.5 * d.width, d.y + 0.5 * d.height});
       s.side = std::max(d.width, d.height) * sx;
       const std::array<Point, 2> eyes = steady_eyes(d.points);
@@ -147,14 +147,14 @@ class YunetFinder final : public FaceFinder {
     }
   }
 
-  std::vector<Sighting> scan(bool turned) override {
-    return turned ? std::vector<Sighting>{} : seen_;
+  std::vector<Detection> scan(bool turned) override {
+    return turned ? std::vector<Detection>{} : seen_;
   }  // it finds turned heads anyway
 
-  std::optional<Sighting> follow(const Sighting& expected, bool) override {
-    std::optional<Sighting> nearest;
+  std::optional<Detection> follow(const Detection& expected, bool) override {
+    std::optional<Detection> nearest;
     double least = 0.5 * expected.side;
-    for (const Sighting& s : seen_) {
+    for (const Detection& s : seen_) {
       const double distance =
           std::hypot(s.center.x - expected.center.x, s.center.y - expected.center.y);
       if (distance < least && s.side > 0.6 * expected.side && s.side < 1.7 * expected.side)
@@ -175,7 +175,7 @@ class YunetFinder final : public FaceFinder {
 
   // tensors: cls [1,cells,1], obj [1,cells,1], bbox [1,cells,4], kps [1,cells,10]
   void decode(const cv::Mat* tensors, int stride, int width, int height, double smallest,
-              std::vector<Detection>& out) const {
+              std::vector<Box>& out) const {
     const int columns = width / stride, rows = height / stride;
     const std::size_t cells = static_cast<std::size_t>(columns) * rows, values[4] = {1, 1, 4, 10};
     for (int t = 0; t < 4; ++t)
@@ -191,7 +191,7 @@ class YunetFinder final : public FaceFinder {
       if (!(score >= kLowest)) continue;
       const double column = static_cast<double>(i % static_cast<std::size_t>(columns)),
                    row = static_cast<double>(i / static_cast<std::size_t>(columns));
-      Detection d;
+      Box d;
       d.score = score;
       d.width = std::exp(box[4 * i + 2]) * stride, d.height = std::exp(box[4 * i + 3]) * stride;
       d.x = (column + box[4 * i]) * stride - 0.5 * d.width,
@@ -209,7 +209,7 @@ class YunetFinder final : public FaceFinder {
   FinderTraits traits_;
   cv::dnn::Net net_;
   std::vector<cv::String> outputs_;
-  std::vector<Sighting> seen_;
+  std::vector<Detection> seen_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Follows faces through a clip. Per frame and track: look for the face near where it was, measure the motion since the last
-// frame by optical flow, remember both. Per shot: solve for the path of each eye that agrees best with all of it (chain.h).
+// frame by optical flow, remember both. Per shot: solve for the path of each eye that agrees best with all of it (trajectory.h).
 // Averages over time without the motion would blur the path, because heads move; averages along the motion sharpen it.
 #include <algorithm>
 #include <cmath>
@@ -39,12 +39,12 @@ constexpr double kDriftSigma = 0.08;  // of a frame without flow
 
 double distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
-bool same_place(const Sighting& a, const Sighting& b) {
+bool same_place(const Detection& a, const Detection& b) {
   return distance(a.center, b.center) < 0.4 * std::max(a.side, b.side);
 }
 
-Sighting moved(const Sighting& s, const Similarity& motion) {
-  Sighting m;
+Detection moved(const Detection& s, const Similarity& motion) {
+  Detection m;
   m.center = motion(s.center);
   m.side = s.side * motion.scale();
   m.roll = s.roll + motion.angle();
@@ -55,15 +55,15 @@ Sighting moved(const Sighting& s, const Similarity& motion) {
 struct Step {  // a track in one frame
   std::int64_t frame = 0, pts = 0;
   double seconds = 0;
-  std::optional<Sighting> seen;
+  std::optional<Detection> seen;
   std::optional<Similarity> motion;  // from the step before
 };
 
 struct Track {
   std::vector<Step> steps;  // the first one is a sighting
-  Sighting place;           // the last known, carried along by the flow while the face is not seen
+  Detection place;          // the last known, carried along by the flow while the face is not seen
   std::int64_t last_seen = 0, last_eyes = 0;  // frames
-  int sightings = 0;
+  int detections = 0;
   bool ended = false;
 
   bool seen_now() const { return !ended && steps.back().seen; }
@@ -88,7 +88,7 @@ class Tracker final : public FaceTracker {
         change_ > std::min(kMostDifference, kCutDifference + kPanDifference * skipped))
       end_shot();
     if (previous_.empty()) begin_shot(frame, factor);
-    finder_->look(gray, frame.rgb);
+    finder_->next_frame(gray, frame.rgb);
     last_frame_ = frame.index;
 
     for (Track& track : tracks_)
@@ -122,7 +122,7 @@ class Tracker final : public FaceTracker {
     tracks_.clear();
   }
 
-  std::optional<Similarity> motion_between(const Sighting& before, const Sighting& now,
+  std::optional<Similarity> motion_between(const Detection& before, const Detection& now,
                                            const Image& gray) const {
     // Each picture is cut out where its own square lies, so the flow only has to find what the squares got wrong.
     const Similarity first = square_to_patch(before, kFlowZoom, kFlowPatch),
@@ -137,7 +137,7 @@ class Tracker final : public FaceTracker {
   }
 
   void follow(Track& track, const Frame& frame, const Image& gray) {
-    const bool held = track.steps.back().motion.has_value() && track.sightings >= 3;
+    const bool held = track.steps.back().motion.has_value() && track.detections >= 3;
     const bool with_eyes = !held || frame.index - track.last_eyes >= kEyesEvery;
     Step step{frame.index, frame.pts, frame.seconds, std::nullopt, std::nullopt};
     step.seen = finder_->follow(track.place, with_eyes);
@@ -155,7 +155,7 @@ class Tracker final : public FaceTracker {
       track.place = *step.seen;
       track.last_seen = frame.index;
       if (with_eyes) track.last_eyes = frame.index;
-      ++track.sightings;
+      ++track.detections;
     } else if (step.motion) {
       track.place = moved(track.place, *step.motion);
     }
@@ -187,23 +187,23 @@ class Tracker final : public FaceTracker {
 
   void scan(const Frame& frame) {
     last_scan_ = frame.index;
-    take_in(finder_->scan(false), frame);
+    start_tracks(finder_->scan(false), frame);
     const bool somebody =
         std::any_of(tracks_.begin(), tracks_.end(), [](const Track& t) { return t.seen_now(); });
     if (somebody || frame.index - last_turned_scan_ < finder_->traits().scan_interval) return;
     last_turned_scan_ = frame.index;
-    take_in(finder_->scan(true), frame);
+    start_tracks(finder_->scan(true), frame);
   }
 
-  void take_in(const std::vector<Sighting>& candidates, const Frame& frame) {
-    const auto taken = [this](const Sighting& s) {
+  void start_tracks(const std::vector<Detection>& candidates, const Frame& frame) {
+    const auto taken = [this](const Detection& s) {
       return std::any_of(tracks_.begin(), tracks_.end(), [&s](const Track& t) {
         return t.seen_now() && same_place(*t.steps.back().seen, s);
       });
     };
-    for (const Sighting& candidate : candidates) {
+    for (const Detection& candidate : candidates) {
       if (taken(candidate)) continue;
-      std::optional<Sighting> seen = finder_->follow(candidate, true);
+      std::optional<Detection> seen = finder_->follow(candidate, true);
       if (!seen || seen->confidence < finder_->traits().start || taken(*seen)) continue;
       // A face that was lost near here for a moment goes on; any other one starts a track.
       Track* lost = nullptr;
@@ -223,7 +223,7 @@ class Tracker final : public FaceTracker {
       lost->steps.back().seen = seen;
       lost->place = *seen;
       lost->last_seen = lost->last_eyes = frame.index;
-      ++lost->sightings;
+      ++lost->detections;
     }
   }
 
@@ -312,12 +312,12 @@ class Tracker final : public FaceTracker {
       std::sort(dy.begin(), dy.end());
       place = {place.x + dx[dx.size() / 2], place.y + dy[dy.size() / 2]};
     }
-    std::vector<ChainNode> nodes;
-    std::vector<ChainLink> links;
+    std::vector<TrajectoryNode> nodes;
+    std::vector<TrajectoryLink> links;
     double apart = 1;
     for (std::size_t i = 0; i < track.steps.size(); ++i) {
       const Step& step = track.steps[i];
-      ChainNode node;
+      TrajectoryNode node;
       if (step.seen) {
         apart = traits.eyes_per_side * step.seen->side;
         double x = 0, y = 0;
@@ -335,7 +335,7 @@ class Tracker final : public FaceTracker {
       const double sigma = apart * (step.motion ? kFlowSigma : kDriftSigma * std::max(1.0, gap));
       links.push_back({step.motion.value_or(Similarity{}), 1 / (sigma * sigma)});
     }
-    return solve_chain(nodes, links, 2);
+    return solve_trajectory(nodes, links, 2);
   }
 
   std::unique_ptr<FaceFinder> finder_;

@@ -15,9 +15,9 @@ namespace {
 
 using Complex = std::complex<double>;
 
-std::vector<Point> solve_once(const std::vector<ChainNode>& nodes,
+std::vector<Point> solve_once(const std::vector<TrajectoryNode>& nodes,
                               const std::vector<double>& weights,
-                              const std::vector<ChainLink>& links) {
+                              const std::vector<TrajectoryLink>& links) {
   const std::size_t n = nodes.size();
   double largest = 0;
   for (const double w : weights) largest = std::max(largest, w);
@@ -54,14 +54,14 @@ std::vector<Point> solve_once(const std::vector<ChainNode>& nodes,
 
 }  // namespace
 
-std::vector<Point> solve_chain(const std::vector<ChainNode>& nodes,
-                               const std::vector<ChainLink>& links, int robust_rounds) {
+std::vector<Point> solve_trajectory(const std::vector<TrajectoryNode>& nodes,
+                                    const std::vector<TrajectoryLink>& links, int robust_rounds) {
   if (nodes.empty()) return {};
   if (links.size() + 1 != nodes.size())
-    throw Error(ErrorKind::failure, fmt::format("solve_chain: {} nodes need {} links, got {}",
+    throw Error(ErrorKind::failure, fmt::format("solve_trajectory: {} nodes need {} links, got {}",
                                                 nodes.size(), nodes.size() - 1, links.size()));
   std::vector<double> weights;
-  for (const ChainNode& node : nodes) weights.push_back(node.weight);
+  for (const TrajectoryNode& node : nodes) weights.push_back(node.weight);
   std::vector<Point> path = solve_once(nodes, weights, links);
   for (int round = 0; round < robust_rounds; ++round) {
     for (std::size_t i = 0; i < nodes.size(); ++i) {

@@ -1,4 +1,4 @@
-// The models, layer by layer (chain.h says what each layer is): one encoder, and two decoders of the same build. Beside each line
+// The models, layer by layer (network.h says what each layer is): one encoder, and two decoders of the same build. Beside each line
 // stands the shape that leaves it. Re-stated from the published shapes of Faceswap's models of these names; `tiny` is ours.
 //
 // What they share: convs of stride 2 shrink the picture; a dense bottleneck, where every number sees the whole face, makes the code
@@ -18,14 +18,14 @@ struct Design {
   float learning_rate;
   std::optional<nn::Init>
       init;  // of all weights but the output's; without it each layer's own default
-  void (*encoder)(Chain&);
-  void (*decoder)(Chain&);
+  void (*encoder)(Network&);
+  void (*decoder)(Network&);
 };
 
 // --- original: the classic
 
-void original_encoder(Chain& chain) {  //  64x64x3
-  chain
+void original_encoder(Network& network) {  //  64x64x3
+  network
       .conv(128)       //  32x32x128
       .conv(256)       //  16x16x256
       .conv(512)       //   8x8x512
@@ -34,8 +34,8 @@ void original_encoder(Chain& chain) {  //  64x64x3
       .dense(4, 1024)  //   4x4x1024
       .upscale(512);   //   8x8x512
 }
-void original_decoder(Chain& chain) {
-  chain
+void original_decoder(Network& network) {
+  network
       .upscale(256)  //  16x16x256
       .upscale(128)  //  32x32x128
       .upscale(64)   //  64x64x64
@@ -44,8 +44,8 @@ void original_decoder(Chain& chain) {
 
 // --- lightweight: fewer weights in the encoder, wider decoders
 
-void lightweight_encoder(Chain& chain) {  //  64x64x3
-  chain
+void lightweight_encoder(Network& network) {  //  64x64x3
+  network
       .conv(128)      //  32x32x128
       .conv(256)      //  16x16x256
       .conv(512)      //   8x8x512
@@ -53,8 +53,8 @@ void lightweight_encoder(Chain& chain) {  //  64x64x3
       .dense(4, 512)  //   4x4x512
       .upscale(256);  //   8x8x256
 }
-void lightweight_decoder(Chain& chain) {
-  chain
+void lightweight_decoder(Network& network) {
+  network
       .upscale(512)  //  16x16x512
       .upscale(256)  //  32x32x256
       .upscale(128)  //  64x64x128
@@ -63,8 +63,8 @@ void lightweight_decoder(Chain& chain) {
 
 // --- tiny: a demo on a CPU
 
-void tiny_encoder(Chain& chain) {  //  64x64x3
-  chain
+void tiny_encoder(Network& network) {  //  64x64x3
+  network
       .conv(16)       //  32x32x16
       .conv(32)       //  16x16x32
       .conv(64)       //   8x8x64
@@ -73,8 +73,8 @@ void tiny_encoder(Chain& chain) {  //  64x64x3
       .dense(4, 128)  //   4x4x128
       .upscale(96);   //   8x8x96
 }
-void tiny_decoder(Chain& chain) {
-  chain
+void tiny_decoder(Network& network) {
+  network
       .upscale(64)  //  16x16x64
       .upscale(32)  //  32x32x32
       .upscale(16)  //  64x64x16
@@ -83,8 +83,8 @@ void tiny_decoder(Chain& chain) {
 
 // --- villain: sixteen residual blocks at 64x64 before the picture shrinks
 
-void villain_encoder(Chain& chain) {  // 128x128x3
-  chain
+void villain_encoder(Network& network) {  // 128x128x3
+  network
       .conv(128, kLinear)  //  64x64x128
       .long_skip(16)       //  64x64x128
       .conv(128)
@@ -99,8 +99,8 @@ void villain_encoder(Chain& chain) {  // 128x128x3
       .dense(8, 1024)   //   8x8x1024
       .upscale(512);    //  16x16x512
 }
-void villain_decoder(Chain& chain) {
-  chain.upscale(512, 0.2f)
+void villain_decoder(Network& network) {
+  network.upscale(512, 0.2f)
       .residual()  //  32x32x512
       .upscale(256, 0.2f)
       .residual()  //  64x64x256
@@ -111,8 +111,8 @@ void villain_decoder(Chain& chain) {
 
 // --- dfl_sae: DeepFaceLab's SAE, type df, as Faceswap has it: 42 encoder and 21 decoder channels per colour, 512 in between
 
-void dfl_sae_encoder(Chain& chain) {  // 128x128x3
-  chain
+void dfl_sae_encoder(Network& network) {  // 128x128x3
+  network
       .conv(126)      //  64x64x126
       .conv(252)      //  32x32x252
       .conv(504)      //  16x16x504
@@ -121,8 +121,8 @@ void dfl_sae_encoder(Chain& chain) {  // 128x128x3
       .dense(8, 512)  //   8x8x512
       .upscale(512);  //  16x16x512
 }
-void dfl_sae_decoder(Chain& chain) {
-  chain.upscale(504, 0.2f)
+void dfl_sae_decoder(Network& network) {
+  network.upscale(504, 0.2f)
       .residual(2)  //  32x32x504
       .upscale(252, 0.2f)
       .residual(2)  //  64x64x252
@@ -185,13 +185,13 @@ class Autoencoder final : public Model {
   }
 
  private:
-  Chain build(void (*layers)(Chain&), const char* name, int side, int channels,
-              const std::optional<nn::Init>& init) {
-    Chain chain(arena_, name, side, channels, init);
-    layers(chain);
-    return chain;
+  Network build(void (*layers)(Network&), const char* name, int side, int channels,
+                const std::optional<nn::Init>& init) {
+    Network network(arena_, name, side, channels, init);
+    layers(network);
+    return network;
   }
-  Chain encoder_, decoder_a_, decoder_b_;
+  Network encoder_, decoder_a_, decoder_b_;
 };
 
 }  // namespace

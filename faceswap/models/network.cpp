@@ -20,22 +20,22 @@ nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) {
 
 }  // namespace
 
-Chain::Chain(nn::ParameterArena& arena, std::string name, int side, int channels,
-             std::optional<Init> init)
+Network::Network(nn::ParameterArena& arena, std::string name, int side, int channels,
+                 std::optional<Init> init)
     : arena_(&arena), name_(std::move(name)), side_(side), channels_(channels), init_(init) {}
 
-std::string Chain::name(const std::string& kind) {
+std::string Network::name(const std::string& kind) {
   return fmt::format("{}.{}{}", name_, kind, counts_[kind]++);
 }
 
-Chain& Chain::conv(int channels, float slope) {
+Network& Network::conv(int channels, float slope) {
   layers_.push_back(nn::Conv2d(*arena_, name("conv"), channels_, channels, 5, leaky(2, slope),
                                init_or({Init::he_uniform})));
   channels_ = channels, side_ /= 2;
   return *this;
 }
 
-Chain& Chain::separable(int channels) {
+Network& Network::separable(int channels) {
   layers_.push_back(nn::SeparableConv2d(*arena_, name("separable"), channels_, channels, 5,
                                         {2, Activation::leaky_relu, 0.f},
                                         init_or({Init::he_uniform})));
@@ -43,18 +43,18 @@ Chain& Chain::separable(int channels) {
   return *this;
 }
 
-Chain& Chain::shuffle() {
+Network& Network::shuffle() {
   layers_.push_back([](const Tensor& x) { return pixel_shuffle(x, 2); });
   channels_ /= 4, side_ *= 2;
   return *this;
 }
 
-nn::Dense Chain::dense_layer(std::int64_t features) {
+nn::Dense Network::dense_layer(std::int64_t features) {
   return {*arena_, name("dense"), std::int64_t{side_} * side_ * channels_, features,
           init_or({Init::glorot_uniform})};
 }
 
-Chain& Chain::dense(int features) {
+Network& Network::dense(int features) {
   layers_.push_back([layer = dense_layer(features)](const Tensor& x) {
     return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)}));
   });
@@ -62,7 +62,7 @@ Chain& Chain::dense(int features) {
   return *this;
 }
 
-Chain& Chain::dense(int side, int channels) {
+Network& Network::dense(int side, int channels) {
   layers_.push_back(
       [layer = dense_layer(std::int64_t{side} * side * channels), side, channels](const Tensor& x) {
         return layer(x.reshape({x.shape(0), x.numel() / x.shape(0)}))
@@ -72,14 +72,14 @@ Chain& Chain::dense(int side, int channels) {
   return *this;
 }
 
-Chain& Chain::upscale(int channels, float slope) {
+Network& Network::upscale(int channels, float slope) {
   layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3,
                                leaky(1, slope, 2), init_or({Init::he_uniform})));
   channels_ = channels, side_ *= 2;
   return *this;
 }
 
-Chain::Layer Chain::residual_block() {
+Network::Layer Network::residual_block() {
   const std::string block = name("residual");
   const nn::Conv2d first(*arena_, block + ".conv0", channels_, channels_, 3,
                          leaky(1, kResidualSlope), init_or({Init::he_uniform}));
@@ -90,12 +90,12 @@ Chain::Layer Chain::residual_block() {
   };
 }
 
-Chain& Chain::residual(int count) {
+Network& Network::residual(int count) {
   for (int i = 0; i < count; ++i) layers_.push_back(residual_block());
   return *this;
 }
 
-Chain& Chain::long_skip(int count) {
+Network& Network::long_skip(int count) {
   std::vector<Layer> blocks;
   for (int i = 0; i < count; ++i) blocks.push_back(residual_block());
   layers_.push_back([blocks](const Tensor& x) {
@@ -106,7 +106,7 @@ Chain& Chain::long_skip(int count) {
   return *this;
 }
 
-Chain& Chain::picture() {
+Network& Network::picture() {
   layers_.push_back(
       nn::Conv2d(*arena_, name_ + ".output", channels_, 3, 5,
                  {1, Activation::sigmoid, 0.f}));  // begins as He says, whatever init_ is
@@ -114,7 +114,7 @@ Chain& Chain::picture() {
   return *this;
 }
 
-Tensor Chain::operator()(Tensor x) const {
+Tensor Network::operator()(Tensor x) const {
   for (const Layer& layer : layers_) x = layer(x);
   return x;
 }

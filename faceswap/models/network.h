@@ -1,5 +1,5 @@
-// A chain of layers, declared front to back. Each call appends one layer and knows from the last what arrives; parameters are named
-// after the chain, the kind of layer and how many of that kind came before: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
+// A network of layers, declared front to back. Each call appends one layer and knows from the last what arrives; parameters are named
+// after the network, the kind of layer and how many of that kind came before: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
 #pragma once
 #include <functional>
 #include <map>
@@ -13,24 +13,26 @@ namespace faceswap {
 
 inline constexpr float kLinear = 1.f;  // slope of a LeakyReLU that does nothing
 
-class Chain {
+class Network {
  public:
   // What arrives is [N,side,side,channels]. init: how weights begin; without it as Keras and Faceswap have it, He for convs and
-  // Glorot for dense layers. The arena must stay where it is while the chain lives.
-  Chain(nn::ParameterArena& arena, std::string name, int side, int channels,
-        std::optional<nn::Init> init = {});
+  // Glorot for dense layers. The arena must stay where it is while the network lives.
+  Network(nn::ParameterArena& arena, std::string name, int side, int channels,
+          std::optional<nn::Init> init = {});
 
-  Chain& conv(int channels, float slope = 0.1f);  // 5x5 stride 2, LeakyReLU: side / 2
-  Chain& separable(int channels);        // depthwise 5x5 stride 2, then 1x1, ReLU: side / 2
-  Chain& shuffle();                      // pixel shuffle x2: side * 2, channels / 4
-  Chain& dense(int features);            // flattens; no activation
-  Chain& dense(int side, int channels);  // the same, reshaped to [N,side,side,channels]
-  Chain& upscale(int channels,
-                 float slope = 0.1f);  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
-  Chain& residual(int count = 1);  // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
-  Chain& long_skip(
-      int count);    // LeakyReLU(0.1) of what arrives + residual(count) of LeakyReLU(0.2) of it
-  Chain& picture();  // conv 5x5 to three channels, sigmoid
+  Network& conv(int channels, float slope = 0.1f);  // 5x5 stride 2, LeakyReLU: side / 2
+  Network& separable(int channels);        // depthwise 5x5 stride 2, then 1x1, ReLU: side / 2
+  Network& shuffle();                      // pixel shuffle x2: side * 2, channels / 4
+  Network& dense(int features);            // flattens; no activation
+  Network& dense(int side, int channels);  // the same, reshaped to [N,side,side,channels]
+  Network& upscale(
+      int channels,
+      float slope = 0.1f);  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
+  Network& residual(
+      int count = 1);  // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
+  Network& long_skip(
+      int count);      // LeakyReLU(0.1) of what arrives + residual(count) of LeakyReLU(0.2) of it
+  Network& picture();  // conv 5x5 to three channels, sigmoid
 
   nn::Tensor operator()(nn::Tensor x /*[N,side,side,channels]*/) const;
   int side() const { return side_; }  // of what leaves

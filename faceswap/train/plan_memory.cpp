@@ -38,7 +38,7 @@ MemoryForecast forecast_memory(const std::string& model_name, nn::Device device,
                                const StepPlan& plan, std::size_t face_bytes) {
   MemoryForecast forecast;
   forecast.batch = plan.batch;
-  forecast.parts = plan.parts;
+  forecast.micro_batches = plan.micro_batches;
   forecast.data_set = face_bytes;
 
   const std::unique_ptr<Model> model = make_model(model_name);
@@ -84,9 +84,9 @@ MemoryForecast forecast_that_fits(const std::string& model, nn::Device device, n
   while (true) {
     const MemoryForecast forecast = forecast_memory(model, device, dtype, plan, face_bytes);
     if (static_cast<double>(forecast.total()) <= kUsableShare * static_cast<double>(available) ||
-        plan.parts >= plan.batch)
+        plan.micro_batches >= plan.batch)
       return forecast;
-    plan.parts = std::min(2 * plan.parts, plan.batch);
+    plan.micro_batches = std::min(2 * plan.micro_batches, plan.batch);
   }
 }
 
@@ -95,7 +95,7 @@ int largest_batch(const std::string& model, nn::Device device, nn::DType dtype,
   const auto fits = [&](int batch) {
     StepPlan trial = plan;
     trial.batch = batch;
-    trial.parts = 1;
+    trial.micro_batches = 1;
     return static_cast<double>(forecast_memory(model, device, dtype, trial, face_bytes).total()) <=
            kUsableShare * static_cast<double>(available);
   };

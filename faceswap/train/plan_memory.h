@@ -7,8 +7,9 @@
 
 namespace faceswap {
 
-struct MemoryForecast {      // bytes
-  int batch = 0, parts = 1;  // faces a side, and in how many parts they go through the network
+struct MemoryForecast {  // bytes
+  int batch = 0,
+      micro_batches = 1;  // faces a side, and in how many micro-batches they go through the network
   std::int64_t parameter_count = 0;
   std::size_t parameters = 0;  // master weights, and the bf16 copy where there is one
   std::size_t gradients = 0;
@@ -30,7 +31,7 @@ MemoryForecast forecast_memory(const std::string& model, nn::Device device, nn::
 // The same for the least that trains at all: one face a side. Without faces.
 MemoryForecast forecast_least_memory(const std::string& model, nn::Device device, nn::DType dtype);
 
-// The fewest parts (a power of two) with which the plan fits into `available` bytes; with one face a part if nothing does.
+// The fewest micro-batches (a power of two) with which the plan fits into `available` bytes; with one face a part if nothing does.
 MemoryForecast forecast_that_fits(const std::string& model, nn::Device device, nn::DType dtype,
                                   StepPlan plan, std::size_t face_bytes, std::size_t available);
 

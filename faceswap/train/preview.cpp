@@ -27,7 +27,7 @@ nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
     const nn::Tensor row = input.rows(i, i + 1);
     const auto draw = [&]<class D, class T>() {
       const std::array one_face{
-          kernels::FaceSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
+          kernels::ImageSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
       kernels::augment<D, T>(input.stream(), one_face, kModelView, state.device_pointer(), 1, size,
                              row.data<T>(), target.data<T>(), mask.data<T>(), options);
     };

@@ -17,6 +17,8 @@
 namespace faceswap {
 namespace {
 
+constexpr const char* kMicroBatchesKey = "parts";  // as checkpoints of doppel 0.1 spell it
+
 constexpr int kPreviewRows = 7;
 constexpr std::uint32_t kNanGuard =
     5;  // steps in a row without finite gradients before training stops
@@ -79,12 +81,12 @@ MemoryReport report_memory(const TrainOptions& options) {
   report.available = kernels::available_memory(report.device);
   StepPlan plan;
   plan.batch = options.batch;
-  plan.parts = options.parts;
+  plan.micro_batches = options.micro_batches;
   plan.loss = options.loss;
   report.largest_batch =
       largest_batch(options.model, report.device, report.dtype, plan, face_bytes, report.available);
   if (plan.batch == 0) plan.batch = report.largest_batch;
-  plan.parts = std::min(plan.parts, plan.batch);
+  plan.micro_batches = std::min(plan.micro_batches, plan.batch);
   report.forecast = forecast_that_fits(options.model, report.device, report.dtype, plan, face_bytes,
                                        report.available);
   return report;
@@ -98,8 +100,9 @@ Trainer::Trainer(const TrainOptions& options)
     throw Error(ErrorKind::usage,
                 fmt::format("batch is {}, should be at least 1, or 0 for the largest that fits",
                             options_.batch));
-  if (options_.parts < 1)
-    throw Error(ErrorKind::usage, fmt::format("parts is {}, should be at least 1", options_.parts));
+  if (options_.micro_batches < 1)
+    throw Error(ErrorKind::usage,
+                fmt::format("micro-batches is {}, should be at least 1", options_.micro_batches));
   if (options_.loss.dssim == 0.f && options_.loss.mse == 0.f && options_.loss.mae == 0.f)
     throw Error(ErrorKind::usage, "all loss weights are zero: there is nothing to learn");
   refuse_what_cannot_fit(options_.model, device_, dtype_);
@@ -131,7 +134,8 @@ void Trainer::begin_or_resume() {
     model_ = std::move(loaded.model);
     state = loaded.state;
     options_.batch = metadata_number(loaded.metadata, "batch", options_.batch);
-    options_.parts = std::max(options_.parts, metadata_number(loaded.metadata, "parts", 1));
+    options_.micro_batches =
+        std::max(options_.micro_batches, metadata_number(loaded.metadata, kMicroBatchesKey, 1));
     options_.loss.dssim = metadata_number(loaded.metadata, "loss.dssim", options_.loss.dssim);
     options_.loss.mse = metadata_number(loaded.metadata, "loss.mse", options_.loss.mse);
     options_.loss.mae = metadata_number(loaded.metadata, "loss.mae", options_.loss.mae);
@@ -161,14 +165,14 @@ void Trainer::begin_or_resume() {
 StepPlan Trainer::plan() const {
   StepPlan plan;
   plan.batch = options_.batch;
-  plan.parts = std::min(options_.parts, options_.batch);
+  plan.micro_batches = std::min(options_.micro_batches, options_.batch);
   plan.clip_norm = options_.clip_norm;
   plan.loss = options_.loss;
   plan.augment = options_.augment;
   return plan;
 }
 
-// Settles the batch and its parts. Weights and faces are in memory already; what is asked here is whether the rest fits.
+// Settles the batch and its micro-batches. Weights and faces are in memory already; what is asked here is whether the rest fits.
 void Trainer::plan_memory() {
   const auto held = [](const MemoryForecast& f) {
     return f.parameters + f.gradients + f.optimizer;
@@ -179,12 +183,12 @@ void Trainer::plan_memory() {
     options_.batch = largest_batch(options_.model, device_, dtype_, plan(), 0, available);
   forecast_ = forecast_that_fits(options_.model, device_, dtype_, plan(), 0, available);
   forecast_.data_set = faces_[0]->bytes() + faces_[1]->bytes();
-  if (forecast_.parts > options_.parts && !options_.quiet)
-    fmt::print(
-        stderr,
-        "memory is short: each batch of {} faces a side goes through the network in {} parts\n",
-        options_.batch, forecast_.parts);
-  options_.parts = forecast_.parts;
+  if (forecast_.micro_batches > options_.micro_batches && !options_.quiet)
+    fmt::print(stderr,
+               "memory is short: each batch of {} faces a side goes through the network in {} "
+               "micro-batches\n",
+               options_.batch, forecast_.micro_batches);
+  options_.micro_batches = forecast_.micro_batches;
 }
 
 void Trainer::build_step() {
@@ -202,16 +206,16 @@ void Trainer::build_step() {
   }
 }
 
-// Memory ran out: the next try sends the batch through in twice as many parts. False where one face a part is too much.
+// Memory ran out: the next try sends the batch through in twice as many micro-batches. False where one face a part is too much.
 bool Trainer::use_less_memory(const std::string& why) {
-  if (options_.parts >= options_.batch) return false;
+  if (options_.micro_batches >= options_.batch) return false;
   if (step_work_) collect();  // its losses go with it
-  options_.parts = std::min(2 * options_.parts, options_.batch);
+  options_.micro_batches = std::min(2 * options_.micro_batches, options_.batch);
   graph_.reset();
   step_work_.reset();
   kernels::release_cached(device_);
-  fmt::print(stderr, "{}\ngoing on with each batch of {} faces a side in {} parts\n", why,
-             options_.batch, options_.parts);
+  fmt::print(stderr, "{}\ngoing on with each batch of {} faces a side in {} micro-batches\n", why,
+             options_.batch, options_.micro_batches);
   return true;
 }
 
@@ -279,7 +283,7 @@ void Trainer::save() {
   save_model(
       options_.model_dir / kModelFile, *model_, state_->read(),
       {{"batch", fmt::format("{}", options_.batch)},
-       {"parts", fmt::format("{}", options_.parts)},
+       {kMicroBatchesKey, fmt::format("{}", options_.micro_batches)},
        {"loss.dssim", fmt::format("{}", options_.loss.dssim)},
        {"loss.mse", fmt::format("{}", options_.loss.mse)},
        {"loss.mae", fmt::format("{}", options_.loss.mae)},

@@ -19,7 +19,7 @@ struct TrainOptions {
   std::int64_t steps = 0;  // train until this step; 0: until stopped
   double hours = 0;        // stop after this long (0: no limit)
   int batch = 16;          // faces a side; 0: the largest that fits, at most kLargestBatch
-  int parts =
+  int micro_batches =
       1;  // in which a batch goes through the network, at least; more where memory asks for it
   std::uint64_t seed = 1;
   std::string device = "auto";  // auto, cpu, cuda
@@ -49,7 +49,7 @@ struct MemoryReport {
   int faces[2] = {};
   std::size_t available = 0;  // bytes
   int largest_batch = 1;      // faces a side that fit in one part
-  MemoryForecast forecast;    // of the batch that was asked for, in as many parts as it needs
+  MemoryForecast forecast;  // of the batch that was asked for, in as many micro-batches as it needs
 };
 MemoryReport report_memory(const TrainOptions&);
 
@@ -75,7 +75,7 @@ class Trainer {
   void begin_or_resume();
   StepPlan plan() const;
   void plan_memory();
-  void build_step();  // and again with more parts, until there is memory enough
+  void build_step();  // and again with more micro-batches, until there is memory enough
   bool use_less_memory(const std::string& why);
   void step();     // queues one training step
   void collect();  // waits for the queued steps and takes their losses into the history

@@ -13,7 +13,8 @@ TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<Faces
       plan_(plan),
       adam_(model.arena(), nn::AdamOptions{}, plan.clip_norm) {
   const nn::Device device = model.arena().device();
-  const std::int64_t n = (plan.batch + plan.parts - 1) / plan.parts, size = model.size();
+  const std::int64_t n = (plan.batch + plan.micro_batches - 1) / plan.micro_batches,
+                     size = model.size();
   input_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype, device);
   target_ = nn::Tensor::zeros({2 * n, size, size, 3}, dtype, device);
   mask_ = nn::Tensor::zeros({2 * n, size, size}, dtype, device);
@@ -22,7 +23,7 @@ TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<Faces
 
 // Samples [first, first + count) of each side's batch.
 void TrainingStep::draw(int first, int count) {
-  const kernels::BatchPart part(plan_.batch, first, count);
+  const kernels::MicroBatch part(plan_.batch, first, count);
   const auto launch = [&]<class D, class T>() {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
     kernels::augment<D, T>(input_.stream(), sources, kModelView, state_->device_pointer(), part,
@@ -59,9 +60,9 @@ void TrainingStep::run() {
       stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
-  for (int part = 0; part < plan_.parts; ++part) {
-    const int first = plan_.batch * part / plan_.parts,
-              end = plan_.batch * (part + 1) / plan_.parts;
+  for (int part = 0; part < plan_.micro_batches; ++part) {
+    const int first = plan_.batch * part / plan_.micro_batches,
+              end = plan_.batch * (part + 1) / plan_.micro_batches;
     const std::array<nn::Tensor, 2> losses = forward(first, end - first);
     nn::backward(losses, state_->loss_scale(),
                  dtype_ != nn::DType::f16);  // only f16 scales its loss

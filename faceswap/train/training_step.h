@@ -14,7 +14,7 @@ using kernels::LossWeights;
 
 struct StepPlan {
   int batch = 16;         // faces a side
-  int parts = 1;          // in which they go through the network; gradients add up, memory shrinks
+  int micro_batches = 1;  // in which they go through the network; gradients add up, memory shrinks
   float clip_norm = 0.f;  // 0: no clipping
   LossWeights loss;
   kernels::AugmentOptions augment;
@@ -23,7 +23,7 @@ struct StepPlan {
 struct FacesOnDevice {
   const std::uint8_t* data = nullptr;  // [count, stored_size, stored_size, 4]
   int count = 1, stored_size = 0;
-  kernels::FaceSource source(Side side) const {
+  kernels::ImageSource source(Side side) const {
     return {data, count, stored_size, side == Side::a ? 0u : 1u};
   }
 };

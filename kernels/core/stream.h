@@ -26,7 +26,7 @@ class Stream {
 
   // On the meta device a launch is only counted: by this call, and told apart by its name. Convolutions and matrix products also
   // say what they cost at least: the floor under a step's time is made of these.
-  bool only_counts(const char* launch, double flops = 0, double bytes = 0) {
+  bool dry_run(const char* launch, double flops = 0, double bytes = 0) {
     if (device_ != Device::meta) return false;
     counted_.push_back({launch, flops, bytes});
     return true;

@@ -32,16 +32,16 @@ struct Recipe {
 };
 
 struct Request {
-  FaceSource sources[kMostFaceSources];
+  ImageSource sources[kMaxImageSources];
   int samples, size;  // of all sources
-  BatchPart part;     // of each
+  MicroBatch part;    // of each
   View view;
   AugmentOptions options;
   // Without indexing, for which each thread would copy the arguments into its local memory.
-  SIMT_DEVICE FaceSource source(int wanted) const {
-    FaceSource source = sources[0];
+  SIMT_DEVICE ImageSource source(int wanted) const {
+    ImageSource source = sources[0];
     SIMT_UNROLL
-    for (int k = 1; k < static_cast<int>(kMostFaceSources); ++k)
+    for (int k = 1; k < static_cast<int>(kMaxImageSources); ++k)
       if (k == wanted) source = sources[k];
     return source;
   }
@@ -106,7 +106,7 @@ __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r)
   for (const std::int64_t i : simt::grid_range(r.samples)) {
     Recipe recipe{};
     recipe.source = static_cast<int>(i / r.part.count);
-    const FaceSource source = r.source(recipe.source);
+    const ImageSource source = r.source(recipe.source);
     const std::uint32_t index = static_cast<std::uint32_t>(r.part.first + i % r.part.count),
                         batch = static_cast<std::uint32_t>(r.part.batch);
     const std::uint64_t turn = (step - 1) * batch + index,
@@ -218,7 +218,7 @@ __global__ void augment_kernel(const Recipe* recipes, Request r, T* input, T* ta
            [=](std::int64_t line, std::int64_t x, int count) SIMT_LAMBDA {
              const std::int64_t sample = line / r.size, pixel = line * r.size + x;
              const Recipe& recipe = recipes[sample];
-             const FaceSource source = r.source(recipe.source);
+             const ImageSource source = r.source(recipe.source);
              const int stored_size = source.stored_size;
              const std::uint8_t* const face =
                  source.faces +
@@ -245,13 +245,13 @@ __global__ void augment_kernel(const Recipe* recipes, Request r, T* input, T* ta
 }  // namespace
 
 template <class D, class T>
-void augment(Stream& stream, std::span<const FaceSource> sources, const View& view,
-             const StepState* state, const BatchPart& part, int size, T* input, T* target, T* mask,
+void augment(Stream& stream, std::span<const ImageSource> sources, const View& view,
+             const StepState* state, const MicroBatch& part, int size, T* input, T* target, T* mask,
              const AugmentOptions& options) {
-  if (sources.size() > kMostFaceSources)
+  if (sources.size() > kMaxImageSources)
     throw Error(ErrorKind::usage, "augment: " + std::to_string(sources.size()) +
                                       " sources of faces, at most " +
-                                      std::to_string(kMostFaceSources));
+                                      std::to_string(kMaxImageSources));
   Request request{{}, static_cast<int>(sources.size()) * part.count, size, part, view, options};
   for (std::size_t k = 0; k < sources.size(); ++k) {
     if (sources[k].count < 1 || sources[k].stored_size < 1)
@@ -272,9 +272,9 @@ void augment(Stream& stream, std::span<const FaceSource> sources, const View& vi
 }
 
 using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                              \
-  template void augment<ThisDevice, T>(Stream&, std::span<const FaceSource>, const View&,   \
-                                       const StepState*, const BatchPart&, int, T*, T*, T*, \
+#define KERNELS_INSTANTIATE(T)                                                               \
+  template void augment<ThisDevice, T>(Stream&, std::span<const ImageSource>, const View&,   \
+                                       const StepState*, const MicroBatch&, int, T*, T*, T*, \
                                        const AugmentOptions&);
 KERNELS_INSTANTIATE(float)
 KERNELS_INSTANTIATE(bf16)

@@ -26,25 +26,25 @@ struct AugmentOptions {
 };
 
 // A batch, or the `count` samples from `first` on of one that is made in parts.
-struct BatchPart {
+struct MicroBatch {
   int batch, first, count;
-  BatchPart(int whole) : batch(whole), first(0), count(whole) {}
-  BatchPart(int batch_, int first_, int count_) : batch(batch_), first(first_), count(count_) {}
+  MicroBatch(int whole) : batch(whole), first(0), count(whole) {}
+  MicroBatch(int batch_, int first_, int count_) : batch(batch_), first(first_), count(count_) {}
 };
 
 // One person's faces on the device: RGBA, the fourth channel a mask. side keys the random numbers (A is 0, B is 1).
-struct FaceSource {
+struct ImageSource {
   const std::uint8_t* faces;  // [count,S,S,4], S = stored_size
   int count, stored_size;
   std::uint32_t side;
 };
-constexpr std::size_t kMostFaceSources = 2;
+constexpr std::size_t kMaxImageSources = 2;
 
-// Each source's part of its batch, one behind the other; at most kMostFaceSources. Sample i of a source's batch is turn
+// Each source's part of its batch, one behind the other; at most kMaxImageSources. Sample i of a source's batch is turn
 // (step-1)*batch + i; turns count by count make an epoch, in which every face is seen once, in an order of its own. Step 0 counts as 1.
 template <class D, class T>
-void augment(Stream&, std::span<const FaceSource> sources, const View&, const StepState* state,
-             const BatchPart& part, int size, T* input /*[sources*part.count,size,size,3]*/,
+void augment(Stream&, std::span<const ImageSource> sources, const View&, const StepState* state,
+             const MicroBatch& part, int size, T* input /*[sources*part.count,size,size,3]*/,
              T* target /*[sources*part.count,size,size,3]*/,
              T* mask /*[sources*part.count,size,size]*/, const AugmentOptions&);
 

@@ -61,15 +61,15 @@ struct BlurRows {
       line[e] = row[at];
     });
     typename B::template Reg<float> sum;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * line[t + halo]; });
+    b.each([&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * line[t + halo]; });
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];
       const int offset = k * channels;
-      b.threads_last([&](int t, int) SIMT_LAMBDA {
+      b.each([&](int t, int) SIMT_LAMBDA {
         sum[t] += tap * (line[t + halo - offset] + line[t + halo + offset]);
       });
     }
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (first + t < length) out_row[first + t] = sum[t];
     });
   }
@@ -87,7 +87,7 @@ struct BlurColumns {
     const int count = static_cast<int>(length - first < kTile ? length - first : kTile);
     typename B::template Reg<float> sum;
     const float* const middle = image + y * length + first;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { sum[t] = 0.f; });
+    b.each([&](int t, int) SIMT_LAMBDA { sum[t] = 0.f; });
     b.strided(count, [&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * middle[t]; });
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];
@@ -110,8 +110,7 @@ template <bool kMinimum> struct Disc {
     SIMT_BLOCK_SHARED(B, float, line, [kTile + 2 * kMaxDisc]);
     const std::int64_t first = std::int64_t{b.block_x()} * kTile, y = b.block_y();
     typename B::template Reg<float> best;
-    b.threads_last([&](int t, int)
-                       SIMT_LAMBDA { best[t] = mask[y * w + clamp_index(first + t, w)]; });
+    b.each([&](int t, int) SIMT_LAMBDA { best[t] = mask[y * w + clamp_index(first + t, w)]; });
     for (int dy = -reach; dy <= reach; ++dy) {
       const float* const row = mask + clamp_index(y + dy, h) * w;
       b.for_each(kTile + 2 * reach,
@@ -119,14 +118,14 @@ template <bool kMinimum> struct Disc {
       int half = 0;
       while (static_cast<float>((half + 1) * (half + 1) + dy * dy) <= radius * radius) ++half;
       for (int dx = -half; dx <= half; ++dx)
-        b.threads_last([&](int t, int) SIMT_LAMBDA {
+        b.each([&](int t, int) SIMT_LAMBDA {
           const float v = line[t + reach + dx];
           if constexpr (kMinimum) best[t] = v < best[t] ? v : best[t];
           else best[t] = v > best[t] ? v : best[t];
         });
-      b.threads([](int, int) SIMT_LAMBDA {});  // everybody has read `line`
+      b.phase([](int, int) SIMT_LAMBDA {});  // everybody has read `line`
     }
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (first + t < w) out[y * w + first + t] = best[t];
     });
   }

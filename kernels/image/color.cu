@@ -42,8 +42,7 @@ template <int kPass> struct StatsPieces {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const std::int64_t first = b.block_x() * pieces.length;
     typename B::template Reg<float> weights, total0, total1, total2;
-    b.threads_last([&](int t, int)
-                       SIMT_LAMBDA { weights[t] = total0[t] = total1[t] = total2[t] = 0.f; });
+    b.each([&](int t, int) SIMT_LAMBDA { weights[t] = total0[t] = total1[t] = total2[t] = 0.f; });
     const float mean0 = kPass ? stats[0] : 0.f, mean1 = kPass ? stats[1] : 0.f,
                 mean2 = kPass ? stats[2] : 0.f;
     b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
@@ -56,7 +55,7 @@ template <int kPass> struct StatsPieces {
       total2[t] += w * (kPass ? d2 * d2 : d2);
     });
     const float sums[4] = {b.sum(weights), b.sum(total0), b.sum(total1), b.sum(total2)};
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t == 0)
         for (int q = 0; q < 4; ++q) partials[q * pieces.count + b.block_x()] = sums[q];
     });
@@ -72,11 +71,11 @@ template <int kPass> struct StatsTotals {
     float sums[4];
     for (int q = 0; q < 4; ++q) {
       typename B::template Reg<float> total;
-      b.threads_last([&](int t, int) SIMT_LAMBDA { total[t] = 0.f; });
+      b.each([&](int t, int) SIMT_LAMBDA { total[t] = 0.f; });
       b.strided(pieces, [&](int t, int i) SIMT_LAMBDA { total[t] += partials[q * pieces + i]; });
       sums[q] = b.sum(total);
     }
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t != 0) return;
       const float weight = sums[0], over = weight > 0.f
                                                ? 1.f / weight

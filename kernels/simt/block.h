@@ -1,7 +1,7 @@
 // Block kernels: a functor over a block B, whose body is a sequence of phases. simt.h has an example.
 //
-//   b.threads(f)           f(tx, ty) for every thread of the block, then a barrier
-//   b.threads_last(f)      the same without the barrier: before the end, or where only Reg values are touched
+//   b.phase(f)           f(tx, ty) for every thread of the block, then a barrier
+//   b.each(f)        the same without the barrier: before the end, or where only Reg values are touched
 //   b.for_each(n, f)       f(e) for e in [0, n), spread over the threads, then a barrier
 //   b.for_each2<NJ>(ni, f) f(i, j) for i in [0, ni), j in [0, NJ), then a barrier. Keeps rows whole on the host: e / NJ and
 //                          e % NJ written by hand would cost five times as much there
@@ -59,9 +59,9 @@ template <int BX, int BY> struct ThreadBlock {
     return static_cast<int>(threadIdx.x);
   }  // launched as one row of kx * ky threads
 
-  template <class F> SIMT_DEVICE void threads_last(F&& f) const { f(thread() % BX, thread() / BX); }
-  template <class F> SIMT_DEVICE void threads(F&& f) const {
-    threads_last(f);
+  template <class F> SIMT_DEVICE void each(F&& f) const { f(thread() % BX, thread() / BX); }
+  template <class F> SIMT_DEVICE void phase(F&& f) const {
+    each(f);
     __syncthreads();
   }
   template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
@@ -131,13 +131,13 @@ template <int BX, int BY> struct LoopBlock {
   SIMT_DEVICE int grid_x() const { return grid_x_; }
   SIMT_DEVICE int grid_y() const { return grid_y_; }
 
-  template <class F> SIMT_DEVICE void threads(F&& f) const {
+  template <class F> SIMT_DEVICE void phase(F&& f) const {
     for (int y = 0; y < BY; ++y) {
       SIMT_SIMD
       for (int x = 0; x < BX; ++x) f(x, y);
     }
   }
-  template <class F> SIMT_DEVICE void threads_last(F&& f) const { threads(f); }
+  template <class F> SIMT_DEVICE void each(F&& f) const { phase(f); }
   template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
     SIMT_SIMD
     for (int e = 0; e < n; ++e) f(e);
@@ -211,7 +211,7 @@ template <class K> struct BlockThunk {
 template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K& kernel) {
   static_assert(K::kx * K::ky <= 1024, "a block has at most 1024 threads");
 #if !SIMT_CUDA
-  if (stream.only_counts(kernel_name<&block_kernel<K>>())) return;
+  if (stream.dry_run(kernel_name<&block_kernel<K>>())) return;
   if (!block_on_fibers) {
     runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(),
                        kernel_name<&block_kernel<K>>()});

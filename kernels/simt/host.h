@@ -113,7 +113,7 @@ inline constexpr bool always_fibers = false;
 template <auto K, class... P, class... A>
 void launch_raw(void (*)(P...), kernels::Stream& stream, bool fibers, dim3 grid, dim3 block,
                 std::size_t dynamic_shared_bytes, A&&... arguments) {
-  if (stream.only_counts(kernel_name<K>())) return;
+  if (stream.dry_run(kernel_name<K>())) return;
   using Thunk = RawThunk<K, P...>;
   const typename Thunk::Arguments packed{static_cast<P>(std::forward<A>(arguments))...};
   runtime::run_grid({grid, block, dynamic_shared_bytes, &packed, &Thunk::run_thread,

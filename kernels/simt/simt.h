@@ -26,10 +26,10 @@
 //        template <class B> SIMT_DEVICE void operator()(B& b) const {
 //          const float* row = x + std::int64_t{b.block_x()} * columns;
 //          typename B::template Reg<float> s;     // one value per thread, alive across phases
-//          b.threads_last([&](int t, int) SIMT_LAMBDA { s[t] = 0.f; });
+//          b.each([&](int t, int) SIMT_LAMBDA { s[t] = 0.f; });
 //          b.strided(columns, [&](int t, int i) SIMT_LAMBDA { s[t] += row[i]; });
 //          const float total = b.sum(s);
-//          b.threads_last([&](int t, int) SIMT_LAMBDA { if (t == 0) out[b.block_x()] = total; });
+//          b.each([&](int t, int) SIMT_LAMBDA { if (t == 0) out[b.block_x()] = total; });
 //        }
 //      };
 //      simt::launch_block(stream, dim3(rows), RowSum{x, out, columns});

@@ -332,12 +332,12 @@ TEST_F(CliWithModel, MemoryLimitsAreKept) {
   EXPECT_EQ(refused.code, 7) << refused.err;
   EXPECT_NE(refused.err.find("GiB"), std::string::npos) << refused.err;
   EXPECT_FALSE(fs::exists(dir / "model/model.safetensors"));
-  // With room for some faces at a time the batch goes through in parts.
-  const Result parts = doppel(
+  // With room for some faces at a time the batch goes through in micro-batches.
+  const Result divided = doppel(
       "train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu --json",
       "ulimit -v 1100000;");
-  EXPECT_EQ(parts.code, 0) << parts.err;
-  EXPECT_NE(parts.err.find(" parts"), std::string::npos) << parts.err;
+  EXPECT_EQ(divided.code, 0) << divided.err;
+  EXPECT_NE(divided.err.find(" micro-batches"), std::string::npos) << divided.err;
 }
 #endif
 

@@ -91,7 +91,7 @@ class Planner {
  public:
   Planner(const Problem&, cudnnHandle_t handle, const std::string& device_json = {});
   // What the heuristics name, best first, without engines that we never take: those that give other bits from run to run, that
-  // keep sums in less than float, or that are not exact enough for the problem's number. fallback: cuDNN's other list, of what
+  // keep sums in less than float, or that are not exact enough for the problem's math type. fallback: cuDNN's other list, of what
   // is slow and supports much.
   std::vector<Engine> engines(bool fallback);
   Plan plan(

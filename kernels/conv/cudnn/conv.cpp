@@ -1,4 +1,4 @@
-// Convolution on the GPU: cuDNN's graph interface. When a convolution is first met, the ways to compute it (cudnn_plan.h) and the
+// Convolution on the GPU: cuDNN's graph interface. When a convolution is first met, the variants to compute it (cudnn_plan.h) and the
 // engines that cuDNN's heuristics name for each are run on its own operands; the fastest is kept, in memory and on disk
 // (plan_cache.h). Making a plan may compile a kernel, so every layer must run once before a CUDA graph is captured.
 // DOPPEL_MEASURE_PLANS=0 in the environment takes the likeliest plan unmeasured.
@@ -27,27 +27,28 @@ using namespace cudnn;
 
 // How a problem is computed from now on.
 struct Chosen {
-  Way way;
+  Variant variant;
   Plan plan;
 };
 
-// The contest between the ways and engines for one problem, on the operands of the call that met it first. Engines come from
-// cuDNN's first list or from its fallback; of each way the first few that can be built take part.
-template <class T> class PlanContest final : public Contest {
+// The autotuner between the variants and engines for one problem, on the operands of the call that met it first. Engines come from
+// cuDNN's first list or from its fallback; of each variant the first few that can be built take part.
+template <class T> class PlanAutotuner final : public Autotuner {
  public:
-  PlanContest(cudnnHandle_t handle, Stream& stream, const Problem& wanted,
-              const ConvOperands<T>& operands, const std::vector<Way>& ways, bool fallback,
-              std::size_t flush_bytes)
+  PlanAutotuner(cudnnHandle_t handle, Stream& stream, const Problem& wanted,
+                const ConvOperands<T>& operands, const std::vector<Variant>& variants,
+                bool fallback, std::size_t flush_bytes)
       : handle_(handle),
         stream_(&stream),
         wanted_(wanted),
         operands_(operands),
         flush_(Device::cuda, flush_bytes) {
-    for (const Way way : ways) {
+    for (const Variant variant : variants) {
       try {
-        planners_.emplace_back(way, Planner(graph_of(wanted, way), handle));
-      } catch (const Error&
-                   e) {  // cuDNN does not know an operation of the graph: there may be another way
+        planners_.emplace_back(variant, Planner(graph_of(wanted, variant), handle));
+      } catch (
+          const Error&
+              e) {  // cuDNN does not know an operation of the graph: there may be another variant
         refused_ = e.what();
       }
     }
@@ -59,15 +60,15 @@ template <class T> class PlanContest final : public Contest {
     built_.resize(planners_.size());
     for (cudaEvent_t& event : events_) cuda::check(cudaEventCreate(&event), "cudaEventCreate");
   }
-  ~PlanContest() override {
+  ~PlanAutotuner() override {
     for (cudaEvent_t event : events_) cudaEventDestroy(event);
   }
 
   std::size_t size() const override { return candidates_.size(); }
   bool prepare(std::size_t i) override {
-    auto& [way, planner] = planners_[candidates_[i].planner];
+    auto& [variant, planner] = planners_[candidates_[i].planner];
     std::size_t& built = built_[candidates_[i].planner];
-    if (built >= (way.fused ? fused_engines_measured : engines_measured)) return false;
+    if (built >= (variant.fused ? fused_engines_measured : engines_measured)) return false;
     plans_[i] = planner.plan(candidates_[i].engine);
     built += plans_[i].report.found;
     return plans_[i].report.found;
@@ -76,7 +77,7 @@ template <class T> class PlanContest final : public Contest {
     fill_zero(*stream_, flush_.data(),
               flush_.bytes());  // what the last run left in the cache makes room
     cuda::check(cudaEventRecord(events_[0], raw_stream()), "cudaEventRecord");
-    run_way<T>(handle_, *stream_, wanted_, way(i), plans_[i], operands_);
+    run_variant<T>(handle_, *stream_, wanted_, variant(i), plans_[i], operands_);
     cuda::check(cudaEventRecord(events_[1], raw_stream()), "cudaEventRecord");
     stream_->synchronize();
     float ms = 0;
@@ -96,7 +97,7 @@ template <class T> class PlanContest final : public Contest {
                                                                        : operands_.w;
     std::vector<std::byte> results[2];
     for (auto& bytes : results) {
-      run_way<T>(handle_, *stream_, wanted_, way(i), plans_[i], operands_);
+      run_variant<T>(handle_, *stream_, wanted_, variant(i), plans_[i], operands_);
       bytes.resize(std::min<std::size_t>(sizeof(T) * static_cast<std::size_t>(values), 16 << 20));
       copy(bytes.data(), Device::host, result, Device::cuda, bytes.size());
     }
@@ -107,7 +108,7 @@ template <class T> class PlanContest final : public Contest {
         .count();
   }
 
-  Way way(std::size_t i) const { return planners_[candidates_[i].planner].first; }
+  Variant variant(std::size_t i) const { return planners_[candidates_[i].planner].first; }
   Plan take(std::size_t i) { return std::move(plans_[i]); }
   std::string why_not() {
     return planners_.empty() ? refused_ : planners_.front().second.first().report.why_not;
@@ -125,11 +126,11 @@ template <class T> class PlanContest final : public Contest {
   Problem wanted_;
   ConvOperands<T> operands_;
   Buffer flush_;
-  std::vector<std::pair<Way, Planner>> planners_;
+  std::vector<std::pair<Variant, Planner>> planners_;
   std::string refused_;
   std::vector<Candidate> candidates_;
   std::vector<Plan> plans_;
-  std::vector<std::size_t> built_;  // plans of each way so far
+  std::vector<std::size_t> built_;  // plans of each variant so far
   std::array<cudaEvent_t, 2> events_{};
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
@@ -155,7 +156,7 @@ class Context {
                 " is first needed inside a graph capture: run the step once before capturing it");
       slot = std::make_unique<Chosen>(choose<T>(stream, wanted, operands));
     }
-    run_way<T>(handle_, stream, wanted, slot->way, slot->plan, operands);
+    run_variant<T>(handle_, stream, wanted, slot->variant, slot->plan, operands);
   }
 
  private:
@@ -179,11 +180,11 @@ class Context {
   template <class T>
   Chosen choose(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands) {
     const std::string key = PlanCache::make_key(wanted, machine_);
-    const std::vector<Way> all = ways(wanted, machine_.compute_capability);
+    const std::vector<Variant> all = variants(wanted, machine_.compute_capability);
     if (const auto cached = measures_ ? cache_.find(key) : std::nullopt;
-        cached && std::find(all.begin(), all.end(), cached->way) != all.end()) {
-      Plan plan = Planner(graph_of(wanted, cached->way), handle_).plan(cached->engine);
-      if (plan.report.found) return {cached->way, std::move(plan)};
+        cached && std::find(all.begin(), all.end(), cached->variant) != all.end()) {
+      Plan plan = Planner(graph_of(wanted, cached->variant), handle_).plan(cached->engine);
+      if (plan.report.found) return {cached->variant, std::move(plan)};
     }
     if (!measures_) return likeliest<T>(stream, wanted, operands, all);
     Chosen chosen = fastest<T>(stream, wanted, operands, all, key);
@@ -193,40 +194,40 @@ class Context {
 
   template <class T>
   Chosen likeliest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands,
-                   const std::vector<Way>& all) {
+                   const std::vector<Variant>& all) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
-      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback, 0);
-      for (std::size_t i = 0; i < contest.size(); ++i) {
-        if (contest.prepare(i)) return {contest.way(i), contest.take(i)};
+      PlanAutotuner<T> autotuner(handle_, stream, wanted, operands, all, fallback, 0);
+      for (std::size_t i = 0; i < autotuner.size(); ++i) {
+        if (autotuner.prepare(i)) return {autotuner.variant(i), autotuner.take(i)};
       }
-      why_not = contest.why_not();
+      why_not = autotuner.why_not();
     }
     no_plan(wanted, why_not);
   }
 
   template <class T>
   Chosen fastest(Stream& stream, const Problem& wanted, const ConvOperands<T>& operands,
-                 const std::vector<Way>& all, const std::string& key) {
+                 const std::vector<Variant>& all, const std::string& key) {
     std::string why_not;
     for (const bool fallback : {false, true}) {
-      PlanContest<T> contest(handle_, stream, wanted, operands, all, fallback,
-                             static_cast<std::size_t>(cache_bytes_));
-      const ContestResult result = choose_fastest(contest);
+      PlanAutotuner<T> autotuner(handle_, stream, wanted, operands, all, fallback,
+                                 static_cast<std::size_t>(cache_bytes_));
+      const AutotuneResult result = choose_fastest(autotuner);
       if (result.winner) {
-        Chosen chosen{contest.way(*result.winner), contest.take(*result.winner)};
-        cache_.store(key, {chosen.way, chosen.plan.report.engine, result.ms});
+        Chosen chosen{autotuner.variant(*result.winner), autotuner.take(*result.winner)};
+        cache_.store(key, {chosen.variant, chosen.plan.report.engine, result.ms});
         return chosen;
       }
-      why_not = result.failed > 0
-                    ? fmt::format("{} of {} engines failed when run", result.failed, contest.size())
-                    : contest.why_not();
+      why_not = result.failed > 0 ? fmt::format("{} of {} engines failed when run", result.failed,
+                                                autotuner.size())
+                                  : autotuner.why_not();
     }
     no_plan(wanted, why_not);
   }
 
   [[noreturn]] void no_plan(const Problem& p, const std::string& why_not) const {
-    const bool bf16_too_new = p.number == Number::bf16 && machine_.compute_capability < 80;
+    const bool bf16_too_new = p.math_type == MathType::bf16 && machine_.compute_capability < 80;
     throw Error(ErrorKind::failure,
                 fmt::format("cuDNN {} has no engine for {} on sm_{}: {}; {}",
                             machine_.cudnn_version, p.str(), machine_.compute_capability, why_not,
@@ -246,9 +247,9 @@ class Context {
 template <class T>
 Problem problem(const ConvShape& s, Direction direction,
                 std::initializer_list<const void*> operands) {
-  Problem p{.shape = s, .direction = direction, .number = Number::bf16};
-  if constexpr (std::is_same_v<T, f16>) p.number = Number::f16;
-  if constexpr (std::is_same_v<T, float>) p.number = allow_tf32 ? Number::tf32 : Number::f32;
+  Problem p{.shape = s, .direction = direction, .math_type = MathType::bf16};
+  if constexpr (std::is_same_v<T, f16>) p.math_type = MathType::f16;
+  if constexpr (std::is_same_v<T, float>) p.math_type = allow_tf32 ? MathType::tf32 : MathType::f32;
   std::uintptr_t bits =
       16;  // cuDNN's vector loads want 16 bytes; a parameter may lie lower in its arena
   for (const void* operand : operands) bits |= reinterpret_cast<std::uintptr_t>(operand);

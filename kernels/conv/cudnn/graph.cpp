@@ -40,10 +40,10 @@ void check(cudnnStatus_t status, const std::string& what) {
 
 namespace {
 
-cudnnDataType_t data_type(Number number) {
-  return number == Number::bf16  ? CUDNN_DATA_BFLOAT16
-         : number == Number::f16 ? CUDNN_DATA_HALF
-                                 : CUDNN_DATA_FLOAT;
+cudnnDataType_t data_type(MathType math_type) {
+  return math_type == MathType::bf16  ? CUDNN_DATA_BFLOAT16
+         : math_type == MathType::f16 ? CUDNN_DATA_HALF
+                                      : CUDNN_DATA_FLOAT;
 }
 
 // cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides say that channels lie innermost.
@@ -147,7 +147,7 @@ Operations operations(const Problem& p, std::vector<Descriptor>& owned) {
   owned.reserve(16);  // keep() hands out references
   Operations ops{owned, {}};
   const ConvShape& s = p.shape;
-  const cudnnDataType_t type = data_type(p.number);
+  const cudnnDataType_t type = data_type(p.math_type);
   const bool bias = p.fused && p.bias, activation = p.fused && p.activation != Activation::none;
   const auto output =
       [&](std::int64_t id,

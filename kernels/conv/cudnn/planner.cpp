@@ -24,7 +24,7 @@ std::vector<Note> notes(cudnnBackendDescriptor_t engine, cudnnBackendAttributeNa
 
 // Engines that we never take: other bits from run to run, sums kept in less than float; and for strict float, inputs rounded for
 // the tensor cores, or transforms (Winograd, FFT) that cancel.
-bool refused(Number number, const std::vector<cudnnBackendNumericalNote_t>& engine_notes) {
+bool refused(MathType math_type, const std::vector<cudnnBackendNumericalNote_t>& engine_notes) {
   return std::any_of(engine_notes.begin(), engine_notes.end(),
                      [&](cudnnBackendNumericalNote_t note) {
                        switch (note) {
@@ -37,7 +37,7 @@ bool refused(Number number, const std::vector<cudnnBackendNumericalNote_t>& engi
                          case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
                          case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
                          case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
-                           return number == Number::f32;
+                           return math_type == MathType::f32;
                          default: return false;
                        }
                      });
@@ -126,7 +126,7 @@ std::vector<Engine> Planner::engines(bool fallback) {
     check(Api::open().get_attribute(configuration.raw(), CUDNN_ATTR_ENGINECFG_ENGINE,
                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &raw),
           "reading a cuDNN engine");
-    if (refused(problem_.number,
+    if (refused(problem_.math_type,
                 notes<cudnnBackendNumericalNote_t>(raw, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                                    CUDNN_TYPE_NUMERICAL_NOTE))) {
       ++refused_;
@@ -160,7 +160,7 @@ Plan Planner::plan(const Engine& wanted) {
   // Asked again: the engine may come from a file.
   const auto numerical = notes<cudnnBackendNumericalNote_t>(
       engine.raw(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
-  if (refused(problem_.number, numerical)) {
+  if (refused(problem_.math_type, numerical)) {
     return no(fmt::format("engine {} is not deterministic or not exact enough", wanted.index));
   }
 
@@ -206,7 +206,7 @@ Plan Planner::plan(const Engine& wanted) {
       engine.raw(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
   plan.report.runtime_compiled =
       std::count(behaviour.begin(), behaviour.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) > 0;
-  plan.report.matrix_units =
+  plan.report.tensor_cores =
       std::count(numerical.begin(), numerical.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) > 0;
   plan.report.workspace = workspace;
   plan.report.found = true;

@@ -1,5 +1,5 @@
-// Runs one convolution by a cuDNN plan in one of its ways (cudnn_plan.h): plain, fused, through padded copies. The seam
-// (conv_cudnn.cpp) and the contest of all engines (bench/plans) share it.
+// Runs one convolution by a cuDNN plan in one of its variants (cudnn_plan.h): plain, fused, through padded copies. The seam
+// (conv_cudnn.cpp) and the autotuner of all engines (bench/plans) share it.
 #pragma once
 #include "kernels/conv/cudnn/api.h"
 #include "kernels/conv/plans/padded.h"
@@ -30,25 +30,25 @@ inline void execute(cudnnHandle_t handle, Stream& stream, const Plan& plan, cons
 
 // What cuDNN's graph computes: without bias and activation, unless they are fused into it.
 template <class T>
-void run_graph(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Way way,
+void run_graph(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Variant variant,
                const Plan& plan, const ConvOperands<T>& o) {
-  const T* const bias = way.fused ? o.bias : nullptr;
+  const T* const bias = variant.fused ? o.bias : nullptr;
   const auto inner = [&](const T* x, const T* w, const T* b, const T* y) {
     execute(handle, stream, plan, x, w, b, y);
   };
-  if (way.padded)
+  if (variant.padded)
     conv_through_padded<Cuda, T>(wanted.direction, stream, wanted.shape,
-                                 padded_channels(wanted.shape, wanted.number), o.x, o.w, bias, o.y,
-                                 inner);
+                                 padded_channels(wanted.shape, wanted.math_type), o.x, o.w, bias,
+                                 o.y, inner);
   else inner(o.x, o.w, bias, o.y);
 }
 
 // All of it: where the graph has no bias and activation inside, they follow on y in place.
 template <class T>
-void run_way(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Way way, const Plan& plan,
-             const ConvOperands<T>& o) {
-  run_graph<T>(handle, stream, wanted, way, plan, o);
-  if (wanted.direction != Direction::forward || way.fused) return;
+void run_variant(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Variant variant,
+                 const Plan& plan, const ConvOperands<T>& o) {
+  run_graph<T>(handle, stream, wanted, variant, plan, o);
+  if (wanted.direction != Direction::forward || variant.fused) return;
   T* const y = const_cast<T*>(o.y);
   const std::int64_t rows = wanted.shape.n * wanted.shape.out_h() * wanted.shape.out_w(),
                      columns = wanted.shape.out_channels;

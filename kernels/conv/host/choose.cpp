@@ -58,7 +58,7 @@ template <class T> double bytes(const ConvShape& s) {
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
-  if (y_size(s) == 0 || stream.only_counts("conv_forward", flops(s), bytes<T>(s))) return;
+  if (y_size(s) == 0 || stream.dry_run("conv_forward", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {
       const Widened wide_x(stream, x, x_size(s)), wide_w(stream, w, w_size(s)), wide_y(y_size(s));
@@ -69,7 +69,7 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
     }
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (thin::offers(s)) return thin::conv_forward(s, x, w, bias, y, epilogue);
+    if (three_channels::offers(s)) return three_channels::conv_forward(s, x, w, bias, y, epilogue);
   }
 #if DOPPEL_HAS_ONEDNN
   if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
@@ -81,7 +81,7 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
 
 template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
-  if (x_size(s) == 0 || stream.only_counts("conv_backward_data", flops(s), bytes<T>(s))) return;
+  if (x_size(s) == 0 || stream.dry_run("conv_backward_data", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {
       const Widened wide_dy(stream, dy, y_size(s)), wide_w(stream, w, w_size(s)),
@@ -100,10 +100,11 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if (stream.only_counts("conv_backward_filter", flops(s), bytes<T>(s))) return;
+  if (stream.dry_run("conv_backward_filter", flops(s), bytes<T>(s))) return;
   if constexpr (two_bytes<T>) {
     if (!native<T>() || s.in_channels < 16 ||
-        thin::offers(s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
+        three_channels::offers(
+            s)) {  // oneDNN's bf16 takes 268 ms for 3 -> 128 at 64x64, its float 14 ms
       const Widened wide_x(stream, x, x_size(s)), wide_dy(stream, dy, y_size(s)),
           wide_dw(w_size(s));
       conv_backward_filter<D, float>(stream, s, wide_x.data(), wide_dy.data(), wide_dw.data());
@@ -111,7 +112,7 @@ void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const 
     }
   }
   if constexpr (std::is_same_v<T, float>) {
-    if (thin::offers(s)) return thin::conv_backward_filter(s, x, dy, dw);
+    if (three_channels::offers(s)) return three_channels::conv_backward_filter(s, x, dy, dw);
   }
 #if DOPPEL_HAS_ONEDNN
   if constexpr (std::is_same_v<T, float> || std::is_same_v<T, bf16>) {
@@ -128,9 +129,8 @@ void gemm([[maybe_unused]] Stream& stream, Transpose transpose_a, Transpose tran
   const bool ta = transpose_a == Transpose::yes, tb = transpose_b == Transpose::yes;
   if (m == 0 || n == 0) return;
   const double products = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  if (stream.only_counts(
-          "gemm", 2 * products,
-          static_cast<double>(sizeof(T)) * static_cast<double>(m * k + k * n + m * n)))
+  if (stream.dry_run("gemm", 2 * products,
+                     static_cast<double>(sizeof(T)) * static_cast<double>(m * k + k * n + m * n)))
     return;
   if constexpr (two_bytes<T>) {
     if (!native<T>()) {

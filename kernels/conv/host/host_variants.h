@@ -20,12 +20,12 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
 }  // namespace blocked
 
 // Ours, for three output channels in float (conv_thin.cpp). Call only where offers() says so.
-namespace thin {
+namespace three_channels {
 bool offers(const ConvShape&);
 void conv_forward(const ConvShape&, const float* x, const float* w, const float* bias, float* y,
                   const ConvEpilogue&);
 void conv_backward_filter(const ConvShape&, const float* x, const float* dy, float* dw);
-}  // namespace thin
+}  // namespace three_channels
 
 #if DOPPEL_HAS_ONEDNN
 // oneDNN's primitives, T: float and bf16. False where oneDNN has none for the shape and CPU: nothing was computed.

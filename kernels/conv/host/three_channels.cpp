@@ -17,7 +17,7 @@
 #include "kernels/conv/host/parallel_tasks.h"
 #include "kernels/core/memory.h"
 
-namespace kernels::thin {
+namespace kernels::three_channels {
 namespace {
 
 constexpr int outputs = 3, pixels = 4,
@@ -194,4 +194,4 @@ void conv_backward_filter(const ConvShape& s, const float* x, const float* dy, f
   }
 }
 
-}  // namespace kernels::thin
+}  // namespace kernels::three_channels

@@ -8,11 +8,12 @@ namespace kernels {
 namespace {
 
 // The median of the runs, or of the first alone where that is hopeless.
-double measure(Contest& contest, std::size_t candidate, double best, const ContestLimits& limits) {
-  contest.run(candidate);  // the first run may load code
+double measure(Autotuner& autotuner, std::size_t candidate, double best,
+               const AutotuneLimits& limits) {
+  autotuner.run(candidate);  // the first run may load code
   std::vector<double> ms;
   for (int i = 0; i < limits.runs; ++i) {
-    ms.push_back(contest.run(candidate));
+    ms.push_back(autotuner.run(candidate));
     if (i == 0 && best >= 0 && ms[0] > limits.hopeless * best) return ms[0];
   }
   std::nth_element(ms.begin(), ms.begin() + static_cast<std::ptrdiff_t>(ms.size() / 2), ms.end());
@@ -21,22 +22,22 @@ double measure(Contest& contest, std::size_t candidate, double best, const Conte
 
 }  // namespace
 
-ContestResult choose_fastest(Contest& contest, const ContestLimits& limits) {
-  ContestResult result;
-  result.medians.assign(contest.size(), -1.0);
+AutotuneResult choose_fastest(Autotuner& autotuner, const AutotuneLimits& limits) {
+  AutotuneResult result;
+  result.medians.assign(autotuner.size(), -1.0);
   double best = -1;
   std::vector<std::size_t> timed;
-  for (std::size_t i = 0; i < contest.size(); ++i) {
-    if (!timed.empty() && contest.elapsed_ms() > limits.budget_ms) {
-      result.not_begun = static_cast<int>(contest.size() - i);
+  for (std::size_t i = 0; i < autotuner.size(); ++i) {
+    if (!timed.empty() && autotuner.elapsed_ms() > limits.budget_ms) {
+      result.not_begun = static_cast<int>(autotuner.size() - i);
       break;
     }
     try {
-      if (!contest.prepare(i)) {
+      if (!autotuner.prepare(i)) {
         ++result.unavailable;
         continue;
       }
-      result.medians[i] = measure(contest, i, best, limits);
+      result.medians[i] = measure(autotuner, i, best, limits);
       timed.push_back(i);
       if (best < 0 || result.medians[i] < best) best = result.medians[i];
     } catch (const Error&) { ++result.failed; }
@@ -47,7 +48,7 @@ ContestResult choose_fastest(Contest& contest, const ContestLimits& limits) {
   });
   for (const std::size_t i : timed) {
     try {
-      if (contest.repeats(i)) {
+      if (autotuner.repeats(i)) {
         result.winner = i;
         result.ms = result.medians[i];
         break;

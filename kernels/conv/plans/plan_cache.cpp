@@ -31,7 +31,7 @@ std::string_view word(std::string_view& text) {
   return found;
 }
 
-template <class T> bool number(std::string_view text, T& value) {
+template <class T> bool math_type(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -39,17 +39,17 @@ template <class T> bool number(std::string_view text, T& value) {
 std::optional<CachedPlan> parse(std::string_view text) {
   CachedPlan plan;
   int padded = 0, fused = 0;
-  if (!number(word(text), padded) || !number(word(text), fused) ||
-      !number(word(text), plan.engine.index) || !number(word(text), plan.ms))
+  if (!math_type(word(text), padded) || !math_type(word(text), fused) ||
+      !math_type(word(text), plan.engine.index) || !math_type(word(text), plan.ms))
     return std::nullopt;
   if ((padded | fused) >> 1 || plan.engine.index < 0 || !std::isfinite(plan.ms))
     return std::nullopt;
-  plan.way = {padded == 1, fused == 1};
+  plan.variant = {padded == 1, fused == 1};
   for (std::string_view knob = word(text); !knob.empty(); knob = word(text)) {
     const std::size_t colon = knob.find(':');
     std::int64_t type = 0, value = 0;
-    if (colon == knob.npos || !number(knob.substr(0, colon), type) ||
-        !number(knob.substr(colon + 1), value))
+    if (colon == knob.npos || !math_type(knob.substr(0, colon), type) ||
+        !math_type(knob.substr(colon + 1), value))
       return std::nullopt;
     plan.engine.knobs.emplace_back(type, value);
   }
@@ -58,8 +58,8 @@ std::optional<CachedPlan> parse(std::string_view text) {
 }
 
 std::string line(const std::string& key, const CachedPlan& plan) {
-  std::string text = fmt::format("{}\t{:d} {:d} {} {:.4f}", key, plan.way.padded, plan.way.fused,
-                                 plan.engine.index, plan.ms);
+  std::string text = fmt::format("{}\t{:d} {:d} {} {:.4f}", key, plan.variant.padded,
+                                 plan.variant.fused, plan.engine.index, plan.ms);
   for (const auto& [type, value] : plan.engine.knobs) text += fmt::format(" {}:{}", type, value);
   return text + "\n";
 }

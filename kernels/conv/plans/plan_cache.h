@@ -15,9 +15,9 @@
 namespace kernels {
 
 struct CachedPlan {
-  cudnn::Way way;
+  cudnn::Variant variant;
   cudnn::Engine engine;
-  double ms = 0;  // as measured, of the whole way; for people who read the file
+  double ms = 0;  // as measured, of the whole variant; for people who read the file
   bool operator==(const CachedPlan&) const = default;
 };
 

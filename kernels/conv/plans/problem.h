@@ -15,23 +15,23 @@
 namespace kernels::cudnn {
 
 enum class Direction : std::uint8_t { forward, data, filter };
-enum class Number : std::uint8_t {
+enum class MathType : std::uint8_t {
   f32,
   tf32,
   bf16,
   f16
 };  // f32 is strict: no engine that rounds its inputs
 const char* name(Direction);
-const char* name(Number);
-int size_of(Number);  // bytes in memory
-bool has_matrix_units(Number,
+const char* name(MathType);
+int size_of(MathType);  // bytes in memory
+bool has_tensor_cores(MathType,
                       int compute_capability);  // 75 for sm_75. bf16 and tf32 came with sm_80
 
 // What a plan is made for.
 struct Problem {
   ConvShape shape;
   Direction direction = Direction::forward;
-  Number number = Number::f32;
+  MathType math_type = MathType::f32;
   bool fused = false;  // forward: bias and activation inside the same kernel
   bool bias = false;
   Activation activation = Activation::none;
@@ -44,32 +44,33 @@ struct Problem {
 
 inline constexpr std::int64_t workspace_cap = 256ll << 20;
 
-// --- ways to compute what the seam is asked for ---
+// --- variants to compute what the seam is asked for ---
 
 // cuDNN's tensor-core kernels read 16 bytes at a time along the channels. Where the channels of a pixel do not fill them, it
 // falls back to slow kernels or pads inside its workspace. We can pad ourselves: copies of the operands with zero channels added.
 // Zero channels of x meet zero weights, and the output channels that they make are dropped: the result is that of the
 // convolution asked for.
-ConvShape padded_channels(const ConvShape&, Number);  // both channel counts rounded up to 16 bytes
+ConvShape padded_channels(const ConvShape&,
+                          MathType);  // both channel counts rounded up to 16 bytes
 std::int64_t padded_bytes(const ConvShape&, Direction,
-                          Number);  // of the copies; 0 where nothing needs padding
+                          MathType);  // of the copies; 0 where nothing needs padding
 
-struct Way {
+struct Variant {
   bool padded = false;  // through zero-padded copies
   bool fused = false;   // bias and activation in cuDNN's kernel, not in one of ours after it
-  bool operator==(const Way&) const = default;
+  bool operator==(const Variant&) const = default;
 };
-// The ways that are worth trying, the likeliest first. `wanted`: bias and activation set as the caller of the seam wants them.
-std::vector<Way> ways(const Problem& wanted, int compute_capability);
-Problem graph_of(const Problem& wanted, Way);  // what cuDNN is asked for on that way
+// The variants that are worth trying, the likeliest first. `wanted`: bias and activation set as the caller of the seam wants them.
+std::vector<Variant> variants(const Problem& wanted, int compute_capability);
+Problem graph_of(const Problem& wanted, Variant);  // what cuDNN is asked for on that variant
 
-// How many of the engines that can be built are measured on each way; fewer of those with bias and activation inside, which are
+// How many of the engines that can be built are measured on each variant; fewer of those with bias and activation inside, which are
 // compiled when they are built, about a second each.
 inline constexpr std::size_t engines_measured = 10, fused_engines_measured = 3;
 
 // One of cuDNN's kernels with all its settings; enough to build the plan again.
 struct Engine {
-  std::int64_t index = -1;                                   // cuDNN's number of it
+  std::int64_t index = -1;                                   // cuDNN's number for it
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type and value
   bool operator==(const Engine&) const = default;
 };
@@ -81,7 +82,7 @@ struct PlanReport {
   Engine engine;
   std::int64_t workspace = 0;     // bytes, at most workspace_cap
   bool runtime_compiled = false;  // built from source when the plan is made, about a second
-  bool matrix_units = false;      // runs on the tensor cores
+  bool tensor_cores = false;      // runs on the tensor cores
   int offered = 0;                // configurations that the heuristics named
   std::string why_not;            // where none was found: what became of them
 };

@@ -147,8 +147,8 @@ TEST(RobustSimilarity, NeedsEnoughPointsThatAgree) {
 }
 
 // Normal equations written out in full, solved by Gaussian elimination.
-std::vector<Point> dense_solve(const std::vector<ChainNode>& nodes,
-                               const std::vector<ChainLink>& links) {
+std::vector<Point> dense_solve(const std::vector<TrajectoryNode>& nodes,
+                               const std::vector<TrajectoryLink>& links) {
   const std::size_t n = 2 * nodes.size();
   std::vector<std::vector<double>> m(n, std::vector<double>(n + 1));
   const auto add_row = [&](const std::vector<std::pair<std::size_t, double>>& row, double value,
@@ -187,8 +187,8 @@ TEST(Chain, EqualsTheDenseSolve) {
   std::uniform_real_distribution<double> place(0, 300), weight(0.05, 2), angle(-10, 10),
       scale(0.9, 1.1);
   for (int trial = 0; trial < 20; ++trial) {
-    std::vector<ChainNode> nodes;
-    std::vector<ChainLink> links;
+    std::vector<TrajectoryNode> nodes;
+    std::vector<TrajectoryLink> links;
     for (int i = 0; i < 12; ++i) {
       nodes.push_back({{place(random), place(random)},
                        i % 4 == 2 ? 0 : weight(random)});  // some frames without a sighting
@@ -197,22 +197,22 @@ TEST(Chain, EqualsTheDenseSolve) {
             {turn_about({150, 150}, angle(random), scale(random), angle(random), angle(random)),
              weight(random)});
     }
-    const auto path = solve_chain(nodes, links), reference = dense_solve(nodes, links);
+    const auto path = solve_trajectory(nodes, links), reference = dense_solve(nodes, links);
     for (std::size_t i = 0; i < path.size(); ++i) {
       EXPECT_NEAR(path[i].x, reference[i].x, 1e-6);
       EXPECT_NEAR(path[i].y, reference[i].y, 1e-6);
     }
   }
-  EXPECT_TRUE(solve_chain({}, {}).empty());
-  EXPECT_THROW(solve_chain({{}, {}}, {}), Error);
+  EXPECT_TRUE(solve_trajectory({}, {}).empty());
+  EXPECT_THROW(solve_trajectory({{}, {}}, {}), Error);
 }
 
 TEST(Chain, ExactFlowCarriesTheTruthThroughGapsAndPastOutliers) {
   const Similarity step = turn_about({100, 80}, 2, 1.01, 1.5, -0.5);
   Point truth{60, 70};
   std::vector<Point> truths;
-  std::vector<ChainNode> nodes;
-  std::vector<ChainLink> links;
+  std::vector<TrajectoryNode> nodes;
+  std::vector<TrajectoryLink> links;
   for (int i = 0; i < 30; ++i) {
     truths.push_back(truth);
     const bool lost = i > 10 && i < 18, wild = i == 5 || i == 22;
@@ -220,7 +220,7 @@ TEST(Chain, ExactFlowCarriesTheTruthThroughGapsAndPastOutliers) {
     if (i) links.push_back({step, 1.0 / (0.2 * 0.2)});
     truth = step(truth);
   }
-  const auto plain = solve_chain(nodes, links), robust = solve_chain(nodes, links, 4);
+  const auto plain = solve_trajectory(nodes, links), robust = solve_trajectory(nodes, links, 4);
   double plain_error = 0, robust_error = 0;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     plain_error += std::hypot(plain[i].x - truths[i].x, plain[i].y - truths[i].y) / 30;

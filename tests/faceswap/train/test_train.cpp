@@ -110,12 +110,12 @@ TEST_F(Training, WritesPreviewAndLosses) {
   EXPECT_TRUE(second.starts_with("2,"));
 }
 
-// A batch in parts is the same batch: the same samples, the same mean loss, gradients that add up to the same step.
+// A batch in micro_batches is the same batch: the same samples, the same mean loss, gradients that add up to the same step.
 TEST_F(Training, PartsAddUpToTheWholeBatch) {
   options.batch = 5;
-  TrainOptions parts = into("parts", 3);
-  parts.parts = 3;  // 1, 2 and 2 faces
-  Trainer whole(into("whole", 3)), divided(parts);
+  TrainOptions micro_batches = into("micro_batches", 3);
+  micro_batches.micro_batches = 3;  // 1, 2 and 2 faces
+  Trainer whole(into("whole", 3)), divided(micro_batches);
   whole.run();
   divided.run();
   ASSERT_EQ(whole.history().size(), divided.history().size());
@@ -133,7 +133,7 @@ TEST_F(Training, PartsAddUpToTheWholeBatch) {
       1e-2);  // rounding turns a few leaky ReLUs: 1.5e-3 without fused multiply-adds; a wrong share is 0.3 and more
 }
 
-// Every allocation of a step fails once. Training goes on in more parts, and ends where it would have ended.
+// Every allocation of a step fails once. Training goes on in more micro_batches, and ends where it would have ended.
 TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
   options.batch = 2;
   const auto train = [&](const std::string& folder, std::size_t fail_at) {
@@ -211,7 +211,7 @@ TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
 TEST_F(Training, ForecastEqualsWhatAStepTakes) {
   struct Case {
     const char* model;
-    int batch, parts;
+    int batch, micro_batches;
   };
 #if defined(__SANITIZE_ADDRESS__)
   const std::vector<Case> cases{{"tiny", 2, 1}};
@@ -221,7 +221,7 @@ TEST_F(Training, ForecastEqualsWhatAStepTakes) {
   for (const Case& c : cases) {
     options.model = c.model;
     options.batch = c.batch;
-    options.parts = c.parts;
+    options.micro_batches = c.micro_batches;
     options.preview_every = 0;
     kernels::release_cached(nn::Device::host);
     const kernels::PoolStats before = kernels::pool_stats(nn::Device::host);
@@ -231,7 +231,7 @@ TEST_F(Training, ForecastEqualsWhatAStepTakes) {
     const double taken =
         static_cast<double>(after.live_bytes + after.cached_bytes - before.live_bytes);
     EXPECT_NEAR(static_cast<double>(trainer.forecast().total()), taken, 0.1 * taken)
-        << c.model << ", " << c.batch << " faces in " << c.parts << " parts";
+        << c.model << ", " << c.batch << " faces in " << c.micro_batches << " micro_batches";
   }
 }
 
@@ -250,21 +250,21 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   EXPECT_NEAR(static_cast<double>(bf16.parameters), 6.0 * 82062470, 1e5);
   EXPECT_LT(bf16.activations, f.activations);
 
-  // Twice the batch in two parts takes what the batch in one does, and room for gradients that are added up.
+  // Twice the batch in two micro_batches takes what the batch in one does, and room for gradients that are added up.
   plan.batch = 32;
-  plan.parts = 2;
+  plan.micro_batches = 2;
   const MemoryForecast two = forecast_memory("original", host, nn::DType::f32, plan, 0);
   EXPECT_GE(two.activations, f.activations);
   EXPECT_LT(two.activations, f.activations + f.gradients);
 
-  plan.parts = 1;
+  plan.micro_batches = 1;
   const std::size_t enough = 2 * forecast_memory("original", host, nn::DType::f32, plan, 0).total();
-  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, enough).parts, 1);
+  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, enough).micro_batches, 1);
   const MemoryForecast tight =
       forecast_that_fits("original", host, nn::DType::f32, plan, 0, std::size_t{1850} << 20);
-  EXPECT_GT(tight.parts, 1);
+  EXPECT_GT(tight.micro_batches, 1);
   EXPECT_LT(static_cast<double>(tight.total()), kUsableShare * (1850 << 20));
-  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).parts, 32)
+  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).micro_batches, 32)
       << "nothing fits: one face at a time is tried all the same";
 
   EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{1} << 40),

@@ -38,11 +38,13 @@ struct Thin {
   using T = float;
   static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                       const ConvEpilogue& e) {
-    return kernels::thin::offers(s) && (kernels::thin::conv_forward(s, x, w, bias, y, e), true);
+    return kernels::three_channels::offers(s) &&
+           (kernels::three_channels::conv_forward(s, x, w, bias, y, e), true);
   }
   static bool data(const ConvShape&, const T*, const T*, T*) { return false; }
   static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
-    return kernels::thin::offers(s) && (kernels::thin::conv_backward_filter(s, x, dy, dw), true);
+    return kernels::three_channels::offers(s) &&
+           (kernels::three_channels::conv_backward_filter(s, x, dy, dw), true);
   }
 };
 template <class T_> struct Im2col {

@@ -179,7 +179,7 @@ struct FaceSet {
       bytes[i + 3] = static_cast<std::uint8_t>(i / 4 / static_cast<std::size_t>(stored * stored));
     }
   }
-  FaceSource source(std::uint32_t side) const { return {bytes.data(), count, stored, side}; }
+  ImageSource source(std::uint32_t side) const { return {bytes.data(), count, stored, side}; }
   Batch draw(std::uint64_t step, int batch, int size, const AugmentOptions& options,
              std::uint32_t side = 0, std::uint64_t seed = 1, View view = {0.5f, 0.5f, 0.6f}) const {
     StepState state;
@@ -329,7 +329,7 @@ TEST(Augment, MovesColourAsFaceswapDoes) {
   StepState state;
   Floats input(64 * 3 * 64), target(input.size()), mask(64 * 64), lightness;
   for (state.step = 1; state.step <= 8; ++state.step) {
-    augment<Host, float>(host(), std::array{FaceSource{grey.data(), 1, 8, 0}}, {}, &state, 64, 8,
+    augment<Host, float>(host(), std::array{ImageSource{grey.data(), 1, 8, 0}}, {}, &state, 64, 8,
                          input.data(), target.data(), mask.data(), options);
     Floats lab(target.size());
     rgb_to_lab<Host>(host(), target.data(), lab.data(), 64 * 64);
@@ -351,7 +351,7 @@ TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
   StepState state;
   state.step = 4;
   const AugmentOptions options;
-  const BatchPart part(4, 1, 2);
+  const MicroBatch part(4, 1, 2);
   const int size = 8, pixels = 2 * size * size;
   Floats input(6 * pixels), target(6 * pixels), mask(2 * pixels), input_apart(6 * pixels),
       target_apart(6 * pixels), mask_apart(2 * pixels);
@@ -374,7 +374,7 @@ TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
 TEST(Augment, RefusesAnEmptyFaceSet) {
   StepState state;
   float unused[3];
-  EXPECT_THROW((augment<Host, float>(host(), std::array{FaceSource{nullptr, 0, 8, 0}}, {}, &state,
+  EXPECT_THROW((augment<Host, float>(host(), std::array{ImageSource{nullptr, 0, 8, 0}}, {}, &state,
                                      1, 1, unused, unused, unused, {})),
                Error);
 }

@@ -62,16 +62,16 @@ template <class T> struct RowStatistics {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const float* row = x + std::int64_t{b.block_x()} * columns;
     typename B::template Reg<T> s;
-    b.threads_last([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
     b.strided(columns, [&](int t, int i) SIMT_LAMBDA { s[t] += static_cast<T>(row[i]); });
     const T m = b.sum(s) / static_cast<T>(columns);
-    b.threads_last([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
+    b.each([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
     b.strided(columns, [&](int t, int i) SIMT_LAMBDA {
       const T d = static_cast<T>(row[i]) - m;
       s[t] += d * d;
     });
     const T v = b.sum(s) / static_cast<T>(columns);
-    b.threads_last([&](int t, int) SIMT_LAMBDA {
+    b.each([&](int t, int) SIMT_LAMBDA {
       if (t == 0) {
         mean[b.block_x()] = m;
         deviation[b.block_x()] = std::sqrt(v);
@@ -89,11 +89,11 @@ struct Transpose {
     SIMT_BLOCK_SHARED(B, float, tile, [32][33]);
     const int x0 = b.block_x() * 32, y0 = b.block_y() * 32;
     const std::int64_t plane = std::int64_t{b.block_z()} * h * w;
-    b.threads([&](int tx, int ty) SIMT_LAMBDA {
+    b.phase([&](int tx, int ty) SIMT_LAMBDA {
       for (int j = ty; j < 32; j += 8)
         if (x0 + tx < w && y0 + j < h) tile[j][tx] = in[plane + std::int64_t{y0 + j} * w + x0 + tx];
     });
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       for (int j = ty; j < 32; j += 8)
         if (y0 + tx < h && x0 + j < w)
           out[plane + std::int64_t{x0 + j} * h + y0 + tx] = tile[tx][j];
@@ -121,7 +121,7 @@ struct Blur5 {  // five taps, both directions, clamped edges
       for (int q = 0; q < 5; ++q) s += taps[q] * source[i][j + q];
       rows[i][j] = s;
     });
-    b.threads_last([&](int tx, int ty) SIMT_LAMBDA {
+    b.each([&](int tx, int ty) SIMT_LAMBDA {
       float s = 0.f;
       for (int q = 0; q < 5; ++q) s += taps[q] * rows[ty + q][tx];
       if (x0 + tx < w && y0 + ty < h) out[std::int64_t{y0 + ty} * w + x0 + tx] = s;

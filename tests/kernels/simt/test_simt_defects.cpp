@@ -213,15 +213,15 @@ TEST_F(SimtDefectsDeathTest, MissingSyncwarp) {
   EXPECT_FALSE(same_bits(result, reverse));
 }
 
-// A block kernel that leaves out a barrier (threads_last for threads): its fibers show it.
+// A block kernel that leaves out a barrier (each for threads): its fibers show it.
 struct BlockWithoutBarrier {
   static constexpr int kx = 64, ky = 1;
   const float* x;
   float* out;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, tile, [64]);
-    b.threads_last([&](int t, int) SIMT_LAMBDA { tile[t] = x[t]; });
-    b.threads_last([&](int t, int) SIMT_LAMBDA { out[t] = tile[63 - t]; });
+    b.each([&](int t, int) SIMT_LAMBDA { tile[t] = x[t]; });
+    b.each([&](int t, int) SIMT_LAMBDA { out[t] = tile[63 - t]; });
   }
 };
 TEST_F(SimtDefectsDeathTest, MissingBarrierInABlockKernel) {
@@ -322,8 +322,8 @@ struct WriteTile {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, tile, [64]);
     float* p = tile;
-    b.threads([&](int t, int) SIMT_LAMBDA { p[t + k] = 1.f; });
-    b.threads_last([&](int t, int) SIMT_LAMBDA { out[t] = p[t]; });
+    b.phase([&](int t, int) SIMT_LAMBDA { p[t + k] = 1.f; });
+    b.each([&](int t, int) SIMT_LAMBDA { out[t] = p[t]; });
   }
 };
 TEST_F(SimtDefectsDeathTest, SharedIndexOutOfBoundsInABlockKernel) {
@@ -389,10 +389,10 @@ struct HalfWritten {
   float* out;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, tile, [64]);
-    b.threads([&](int t, int) SIMT_LAMBDA {
+    b.phase([&](int t, int) SIMT_LAMBDA {
       if (t < 32) tile[t] = 1.f;
     });
-    b.threads_last([&](int t, int) SIMT_LAMBDA { out[t] = tile[t]; });
+    b.each([&](int t, int) SIMT_LAMBDA { out[t] = tile[t]; });
   }
 };
 TEST_F(SimtDefectsDeathTest, UnwrittenSharedMemoryReachesTheResultAsNaN) {

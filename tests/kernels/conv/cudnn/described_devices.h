@@ -18,7 +18,7 @@ using kernels::Activation;
 using kernels::ConvShape;
 using kernels::same_padding;
 using kernels::cudnn::Direction;
-using kernels::cudnn::Number;
+using kernels::cudnn::MathType;
 using kernels::cudnn::Problem;
 
 struct Card {
@@ -40,10 +40,10 @@ inline std::string description(const std::string& card) {
   return json;
 }
 
-// The numbers that training uses on a card: strict float and what its tensor cores take.
-inline std::vector<Number> numbers(const Card& card) {
-  return card.compute_capability < 80 ? std::vector{Number::f32, Number::f16}
-                                      : std::vector{Number::f32, Number::tf32, Number::bf16};
+// The math types that training uses on a card: strict float and what its tensor cores take.
+inline std::vector<MathType> math_types(const Card& card) {
+  return card.compute_capability < 80 ? std::vector{MathType::f32, MathType::f16}
+                                      : std::vector{MathType::f32, MathType::tf32, MathType::bf16};
 }
 
 inline constexpr Direction directions[] = {Direction::forward, Direction::data, Direction::filter};
@@ -55,7 +55,7 @@ struct WithCudnn : testing::Test {
     ASSERT_NE(driver, nullptr) << dlerror();
     try {
       kernels::cudnn::plan_for_described_device(
-          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::f32},
+          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::f32},
           description("h200"));
     } catch (const kernels::Error& e) {
       if (e.kind() != kernels::ErrorKind::device)

@@ -11,15 +11,15 @@ using kernels::PlanCache;
 using kernels::cudnn::Engine;
 using kernels::cudnn::graph_of;
 using kernels::cudnn::PlanReport;
-using kernels::cudnn::Way;
-using kernels::cudnn::ways;
+using kernels::cudnn::Variant;
+using kernels::cudnn::variants;
 
 namespace {
 
 struct CachedPlans : WithCudnn {};
 
-Number sixteen_bits(const Card& card) {
-  return card.compute_capability < 80 ? Number::f16 : Number::bf16;
+MathType sixteen_bits(const Card& card) {
+  return card.compute_capability < 80 ? MathType::f16 : MathType::bf16;
 }
 
 TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
@@ -41,15 +41,15 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
       for (const ConvShape& shape : shapes)
         for (const Direction direction : directions) {
           const Problem wanted{shape, direction, sixteen_bits(card)};
-          const Way way = ways(wanted, card.compute_capability).front();
-          Made made{graph_of(wanted, way),
+          const Variant variant = variants(wanted, card.compute_capability).front();
+          Made made{graph_of(wanted, variant),
                     description(card.name),
                     PlanCache::make_key(wanted, machine),
                     {}};
           made.report = kernels::cudnn::plan_for_described_device(made.problem, made.json);
           ASSERT_TRUE(made.report.found)
               << card.name << " " << made.problem.str() << ": " << made.report.why_not;
-          cache.store(made.key, {way, made.report.engine, 1.0});
+          cache.store(made.key, {variant, made.report.engine, 1.0});
           all.push_back(std::move(made));
         }
     }
@@ -77,14 +77,14 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   const std::string json = description("h200");
   const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
   const auto rounded =
-      kernels::cudnn::plan_for_described_device({shape, Direction::forward, Number::tf32}, json);
-  ASSERT_TRUE(rounded.found && rounded.matrix_units);
+      kernels::cudnn::plan_for_described_device({shape, Direction::forward, MathType::tf32}, json);
+  ASSERT_TRUE(rounded.found && rounded.tensor_cores);
   const PlanReport strict = kernels::cudnn::plan_for_described_device(
-      {shape, Direction::forward, Number::f32}, json, rounded.engine);
+      {shape, Direction::forward, MathType::f32}, json, rounded.engine);
   EXPECT_FALSE(strict.found) << "an engine that rounds, for strict float";
   EXPECT_NE(strict.why_not.find("not exact enough"), std::string::npos) << strict.why_not;
 
-  const Problem problem{shape, Direction::forward, Number::bf16};
+  const Problem problem{shape, Direction::forward, MathType::bf16};
   for (const Engine& engine :
        {Engine{99999, {}}, Engine{-1, {}}, Engine{rounded.engine.index, {{9999, 1}}},
         Engine{rounded.engine.index, {{-5, 1}}}, Engine{rounded.engine.index, {{40, 1ll << 60}}}}) {

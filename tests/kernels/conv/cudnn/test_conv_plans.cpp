@@ -14,8 +14,8 @@
 using namespace plans;
 using kernels::cudnn::graph_of;
 using kernels::cudnn::PlanReport;
-using kernels::cudnn::Way;
-using kernels::cudnn::ways;
+using kernels::cudnn::Variant;
+using kernels::cudnn::variants;
 
 namespace {
 
@@ -46,23 +46,23 @@ std::vector<ConvShape> wide_models() {
           same_padding(one, 128, 128, 126, 3, 5, 1)};
 }
 
-// Looks for a plan among those that would be measured on the card. Where numbers of 16 bits meet tensor cores one must use them;
+// Looks for a plan among those that would be measured on the card. Where types of 16 bits meet tensor cores one must use them;
 // tf32 is a float to fall back on. Empty where there is one; else what there is instead.
 std::string search(const Problem& problem, int compute_capability, const std::string& json) {
-  const bool on_matrix_units = kernels::cudnn::size_of(problem.number) == 2 &&
-                               has_matrix_units(problem.number, compute_capability);
+  const bool on_matrix_units = kernels::cudnn::size_of(problem.math_type) == 2 &&
+                               has_tensor_cores(problem.math_type, compute_capability);
   std::string met;
   for (const bool fallback : {false, true}) {
-    for (const Way way : ways(problem, compute_capability)) {
-      const Problem graph = graph_of(problem, way);
+    for (const Variant variant : variants(problem, compute_capability)) {
+      const Problem graph = graph_of(problem, variant);
       std::size_t built = 0;
       for (const auto& engine :
            kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
         const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engine);
         if (!report.found) continue;
-        if (report.matrix_units || !on_matrix_units) return "";
+        if (report.tensor_cores || !on_matrix_units) return "";
         met += fmt::format(" {}{} without tensor cores;", report.engine.index,
-                           way.padded ? " (padded)" : "");
+                           variant.padded ? " (padded)" : "");
         if (++built == kernels::cudnn::engines_measured) break;
       }
     }
@@ -89,9 +89,9 @@ TEST_F(ConvPlans, EveryConvolutionOfEveryModelOnEveryCard) {
   for (const Card& card : cards()) {
     const std::string json = description(card.name);
     for (const ConvShape& shape : shapes)
-      for (const Number number : numbers(card))
+      for (const MathType math_type : math_types(card))
         for (const Direction direction : directions)
-          tasks.push_back({card, json, {shape, direction, number}});
+          tasks.push_back({card, json, {shape, direction, math_type}});
   }
 
   std::atomic<std::size_t> next{0};
@@ -121,22 +121,22 @@ TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
     for (const Direction direction : directions) {
       const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
       const auto strict =
-          kernels::cudnn::plan_for_described_device({shape, direction, Number::f32}, json);
+          kernels::cudnn::plan_for_described_device({shape, direction, MathType::f32}, json);
       const auto rounded =
-          kernels::cudnn::plan_for_described_device({shape, direction, Number::tf32}, json);
+          kernels::cudnn::plan_for_described_device({shape, direction, MathType::tf32}, json);
       EXPECT_TRUE(strict.found && rounded.found);
-      EXPECT_FALSE(strict.matrix_units);
-      EXPECT_TRUE(rounded.matrix_units);
+      EXPECT_FALSE(strict.tensor_cores);
+      EXPECT_TRUE(rounded.tensor_cores);
       EXPECT_FALSE(strict.engine == rounded.engine);
     }
   }
 }
 
 TEST_F(ConvPlans, DescriptionThatCannotBeReadIsAnError) {
-  EXPECT_THROW(
-      kernels::cudnn::plan_for_described_device(
-          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, Number::bf16}, "{\"deviceVer\":"),
-      kernels::Error);
+  EXPECT_THROW(kernels::cudnn::plan_for_described_device(
+                   {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::bf16},
+                   "{\"deviceVer\":"),
+               kernels::Error);
 }
 
 }  // namespace

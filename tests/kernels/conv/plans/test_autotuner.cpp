@@ -1,4 +1,4 @@
-// The rules by which a plan is chosen, driven by a contest that only pretends to measure.
+// The rules by which a plan is chosen, driven by an autotuner that only pretends to measure.
 #include "kernels/conv/plans/autotuner.h"
 
 #include <gtest/gtest.h>
@@ -7,9 +7,9 @@
 
 #include "kernels/core/error.h"
 
+using kernels::AutotuneLimits;
+using kernels::AutotuneResult;
 using kernels::choose_fastest;
-using kernels::ContestLimits;
-using kernels::ContestResult;
 
 namespace {
 
@@ -21,7 +21,7 @@ struct Runner {
   int runs = 0, prepared = 0;
 };
 
-class Pretended final : public kernels::Contest {
+class Pretended final : public kernels::Autotuner {
  public:
   explicit Pretended(std::vector<Runner> all) : runners(std::move(all)) {}
   std::size_t size() const override { return runners.size(); }
@@ -47,54 +47,54 @@ class Pretended final : public kernels::Contest {
 };
 
 TEST(PlanChoice, FastestWins) {
-  Pretended contest({{{3.0}}, {{1.0}}, {{2.0}}});
-  const ContestResult result = choose_fastest(contest);
+  Pretended autotuner({{{3.0}}, {{1.0}}, {{2.0}}});
+  const AutotuneResult result = choose_fastest(autotuner);
   EXPECT_EQ(result.winner, 1u);
   EXPECT_EQ(result.ms, 1.0);
   EXPECT_EQ(result.medians, (std::vector{3.0, 1.0, 2.0}));
 }
 
 TEST(PlanChoice, FirstRunAndOutliersDoNotCount) {
-  Pretended contest({{{50.0, 1.0, 1.1, 0.9, 1.0, 30.0}},
-                     {{1.2}}});  // the first loads code; one timed run is disturbed
-  const ContestResult result = choose_fastest(contest);
+  Pretended autotuner({{{50.0, 1.0, 1.1, 0.9, 1.0, 30.0}},
+                       {{1.2}}});  // the first loads code; one timed run is disturbed
+  const AutotuneResult result = choose_fastest(autotuner);
   EXPECT_EQ(result.winner, 0u);
   EXPECT_EQ(result.ms, 1.0);
 }
 
 TEST(PlanChoice, EqualTimesGoToTheLikelier) {
-  Pretended contest({{{1.0}}, {{1.0}}});
-  EXPECT_EQ(choose_fastest(contest).winner, 0u);
+  Pretended autotuner({{{1.0}}, {{1.0}}});
+  EXPECT_EQ(choose_fastest(autotuner).winner, 0u);
 }
 
 TEST(PlanChoice, HopelessCandidatesGetNoFurtherRuns) {
-  Pretended contest({{{1.0}}, {{100.0}}});
-  choose_fastest(contest);
-  EXPECT_EQ(contest.runners[0].runs, 6);
-  EXPECT_EQ(contest.runners[1].runs, 2);
+  Pretended autotuner({{{1.0}}, {{100.0}}});
+  choose_fastest(autotuner);
+  EXPECT_EQ(autotuner.runners[0].runs, 6);
+  EXPECT_EQ(autotuner.runners[1].runs, 2);
 }
 
 TEST(PlanChoice, OneThatDoesNotRepeatIsRefused) {
-  Pretended contest({{{1.0}, true, false}, {{3.0}}, {{2.0}}});
-  const ContestResult result = choose_fastest(contest);
+  Pretended autotuner({{{1.0}, true, false}, {{3.0}}, {{2.0}}});
+  const AutotuneResult result = choose_fastest(autotuner);
   EXPECT_EQ(result.winner, 2u);
   EXPECT_EQ(result.not_repeatable, 1);
 }
 
 TEST(PlanChoice, FailuresAreSurvived) {
-  Pretended contest({{{1.0}, false},
-                     {{1.0}, true, true, 0},
-                     {{1.0}, true, true, 3},
-                     {{5.0}}});  // not available; fails at once; fails while timed
-  const ContestResult result = choose_fastest(contest);
+  Pretended autotuner({{{1.0}, false},
+                       {{1.0}, true, true, 0},
+                       {{1.0}, true, true, 3},
+                       {{5.0}}});  // not available; fails at once; fails while timed
+  const AutotuneResult result = choose_fastest(autotuner);
   EXPECT_EQ(result.winner, 3u);
   EXPECT_EQ(result.unavailable, 1);
   EXPECT_EQ(result.failed, 2);
 }
 
 TEST(PlanChoice, NoneLeftMeansNoWinner) {
-  Pretended contest({{{1.0}, false}, {{1.0}, true, true, 0}, {{1.0}, true, false}});
-  const ContestResult result = choose_fastest(contest);
+  Pretended autotuner({{{1.0}, false}, {{1.0}, true, true, 0}, {{1.0}, true, false}});
+  const AutotuneResult result = choose_fastest(autotuner);
   EXPECT_FALSE(result.winner);
   EXPECT_EQ(result.unavailable + result.failed + result.not_repeatable, 3);
   Pretended empty({});
@@ -102,20 +102,20 @@ TEST(PlanChoice, NoneLeftMeansNoWinner) {
 }
 
 TEST(PlanChoice, BudgetEndsTheContest) {
-  Pretended contest(
+  Pretended autotuner(
       {{{1.0}, true, true, -1, 800}, {{0.5}, true, true, -1, 800}, {{0.1}, true, true, -1, 800}});
-  const ContestResult result = choose_fastest(contest, {.budget_ms = 1000});
+  const AutotuneResult result = choose_fastest(autotuner, {.budget_ms = 1000});
   EXPECT_EQ(result.winner, 1u);
   EXPECT_EQ(result.not_begun, 1);
-  EXPECT_EQ(contest.runners[2].prepared, 0);
+  EXPECT_EQ(autotuner.runners[2].prepared, 0);
 }
 
 TEST(PlanChoice, BudgetWaitsForOneThatWorks) {
-  Pretended contest({{{1.0}, false, true, -1, 5000},
-                     {{1.0}, true, true, 0, 5000},
-                     {{1.0}, true, true, -1, 5000},
-                     {{0.1}}});
-  const ContestResult result = choose_fastest(contest, {.budget_ms = 1000});
+  Pretended autotuner({{{1.0}, false, true, -1, 5000},
+                       {{1.0}, true, true, 0, 5000},
+                       {{1.0}, true, true, -1, 5000},
+                       {{0.1}}});
+  const AutotuneResult result = choose_fastest(autotuner, {.budget_ms = 1000});
   EXPECT_EQ(result.winner, 2u);
   EXPECT_EQ(result.not_begun, 1);
 }

@@ -13,7 +13,7 @@ using kernels::ConvEpilogue;
 using kernels::ConvShape;
 using kernels::same_padding;
 using kernels::cudnn::Direction;
-using kernels::cudnn::Number;
+using kernels::cudnn::MathType;
 using kernels::cudnn::padded_channels;
 
 namespace {
@@ -54,7 +54,7 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
       same_padding(1, 1, 1, 1, 1, 1, 1)};
   unsigned seed = 1;
   for (const ConvShape& s : shapes) {
-    const ConvShape padded = padded_channels(s, Number::bf16);
+    const ConvShape padded = padded_channels(s, MathType::bf16);
     const std::int64_t x_size = s.n * s.h * s.w * s.in_channels,
                        y_size = s.n * s.out_h() * s.out_w() * s.out_channels,
                        w_size = std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;

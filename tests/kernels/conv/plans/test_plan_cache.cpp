@@ -13,7 +13,7 @@
 using kernels::CachedPlan;
 using kernels::PlanCache;
 using kernels::cudnn::Direction;
-using kernels::cudnn::Number;
+using kernels::cudnn::MathType;
 using kernels::cudnn::Problem;
 
 namespace fs = std::filesystem;
@@ -179,7 +179,7 @@ TEST_F(PlanCacheTest, TwoProcessesShareTheFile) {
 TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
   const Problem p{kernels::same_padding(16, 32, 32, 128, 256, 3, 1),
                   Direction::forward,
-                  Number::bf16,
+                  MathType::bf16,
                   false,
                   true,
                   kernels::Activation::leaky_relu,
@@ -191,7 +191,7 @@ TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
   problems[2].shape.kernel = 5;
   problems[3].shape.pad_end = 2;
   problems[4].direction = Direction::data;
-  problems[5].number = Number::f16;
+  problems[5].math_type = MathType::f16;
   problems[6].fused = true;
   problems[7].bias = false;
   problems[8].activation = kernels::Activation::sigmoid;
