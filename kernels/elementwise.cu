@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -185,35 +186,31 @@ void unit_to_bytes(Stream& stream, const T* x, std::uint8_t* y, std::int64_t n) 
   simt::launch_range<unit_to_bytes_kernel<T>>(stream, n, x, y, n);
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                     \
-  template void bias_leaky_relu_forward<ThisDevice, T>(Stream&, const T*, const T*, T*,            \
-                                                       std::int64_t, std::int64_t, float);         \
-  template void leaky_relu_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t,  \
-                                                   float);                                         \
-  template void bias_sigmoid_forward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t, \
-                                                    std::int64_t);                                 \
-  template void sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);    \
-  template void add<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t);                 \
-  template void add_leaky_relu<ThisDevice, T>(Stream&, const T*, const T*, T*, std::int64_t,       \
-                                              float);                                              \
-  template void scale<ThisDevice, T>(Stream&, const T*, float, T*, std::int64_t);                  \
-  template void scale_by<ThisDevice, T>(Stream&, const T*, const compute_t<T>*, T*, std::int64_t); \
-  template void fill<ThisDevice, T>(Stream&, T*, float, std::int64_t);                             \
-  template void bytes_to_unit<ThisDevice, T>(Stream&, const std::uint8_t*, T*, std::int64_t);      \
-  template void unit_to_bytes<ThisDevice, T>(Stream&, const T*, std::uint8_t*, std::int64_t);      \
-  template void cast<ThisDevice, T, float>(Stream&, const T*, float*, std::int64_t);               \
-  template void cast<ThisDevice, T, bf16>(Stream&, const T*, bf16*, std::int64_t);                 \
-  template void cast<ThisDevice, T, f16>(Stream&, const T*, f16*, std::int64_t);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
+SIMT_INSTANTIATE(bias_leaky_relu_forward)
+SIMT_INSTANTIATE(leaky_relu_backward)
+SIMT_INSTANTIATE(bias_sigmoid_forward)
+SIMT_INSTANTIATE(sigmoid_backward)
+SIMT_INSTANTIATE(add)
+SIMT_INSTANTIATE(add_leaky_relu)
+SIMT_INSTANTIATE(scale)
+SIMT_INSTANTIATE(scale_by)
+SIMT_INSTANTIATE(fill)
+SIMT_INSTANTIATE(bytes_to_unit)
+SIMT_INSTANTIATE(unit_to_bytes)
+
+#define INSTANTIATE_CAST(From)            \
+  SIMT_INSTANTIATE_FOR(cast, From, float) \
+  SIMT_INSTANTIATE_FOR(cast, From, bf16)  \
+  SIMT_INSTANTIATE_FOR(cast, From, f16)
+INSTANTIATE_CAST(float)
+INSTANTIATE_CAST(bf16)
+INSTANTIATE_CAST(f16)
 #if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-template void cast<ThisDevice, float, double>(Stream&, const float*, double*, std::int64_t);
-template void cast<ThisDevice, bf16, double>(Stream&, const bf16*, double*, std::int64_t);
-template void cast<ThisDevice, f16, double>(Stream&, const f16*, double*, std::int64_t);
-template void cast<ThisDevice, double, double>(Stream&, const double*, double*, std::int64_t);
+INSTANTIATE_CAST(double)
+SIMT_INSTANTIATE_FOR(cast, float, double)
+SIMT_INSTANTIATE_FOR(cast, bf16, double)
+SIMT_INSTANTIATE_FOR(cast, f16, double)
+SIMT_INSTANTIATE_FOR(cast, double, double)
 #endif
 
 }  // namespace kernels
