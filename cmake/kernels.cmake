@@ -2,7 +2,7 @@
 # no errno and no trapping, or square roots and selects would not vectorise.
 set(DOPPEL_HOST_KERNEL_FLAGS -ffp-contract=off -fno-math-errno -fno-trapping-math -fopenmp-simd -Wno-unknown-pragmas)
 # Where a loop lies in its 64-byte line of code decides up to 45 % of its time, and by default any change elsewhere in the program moves it by
-# steps of 16 bytes: a kernel would get slower by an edit to another file (docs/decisions.md).
+# steps of 16 bytes: a kernel would get slower by an edit to another file (docs/decisions/README.md).
 set(DOPPEL_ALIGNED_CODE "")
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   set(DOPPEL_ALIGNED_CODE -falign-functions=64 -falign-loops=64)
