@@ -30,7 +30,7 @@ inline float smooth_step(float from, float to, float v) {
   return t * t * (3 - 2 * t);
 }
 
-// exp(-d^2 / 2), d in deviations. Most features are far from most points, where it is nothing: no exp there.
+// exp(-d^2 / 2), d in deviations. Cut to 0 far away, where most points lie, to save the exp.
 inline float bell(float d) {
   const float exponent = 0.5f * d * d;
   return exponent > 16.f ? 0.f : std::exp(-exponent);
@@ -48,14 +48,14 @@ inline std::uint32_t scramble(std::uint32_t v) {
   return v ^ (v >> 16);
 }
 
-// A number in [0,1) that belongs to a grid point.
+// The random number in [0,1) of a grid point.
 inline float lattice(int x, int y, std::uint32_t seed) {
   const std::uint32_t key = static_cast<std::uint32_t>(x) * 73856093u ^
                             static_cast<std::uint32_t>(y) * 19349663u ^ seed * 83492791u;
   return static_cast<float>(scramble(key) & 0xffffff) / 16777216.f;
 }
 
-// Value noise in [0,1): lattice numbers, smoothly interpolated; features about one unit wide.
+// Value noise in [0,1): the lattice, smoothly interpolated, with features about one unit wide.
 inline float value_noise(float x, float y, std::uint32_t seed) {
   const float floor_x = std::floor(x), floor_y = std::floor(y);
   const int ix = static_cast<int>(floor_x), iy = static_cast<int>(floor_y);
