@@ -7,8 +7,7 @@
 namespace faceswap {
 
 // The upper median of at least one value.
-template <class T>
-T median(std::vector<T> values) {
+template <class T> T median(std::vector<T> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;

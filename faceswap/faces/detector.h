@@ -1,5 +1,5 @@
-// The interface between the tracker and its detectors: cascades (opencv/cascade.h) and YuNet
-// (opencv/yunet.h).
+// The interface between the tracker and its detectors: cascades (opencv/cascade.h) and
+// YuNet (opencv/yunet.h).
 #pragma once
 #include <cmath>
 #include <optional>
@@ -26,15 +26,14 @@ struct Detection {
   std::optional<Point> eyes[2];  // image-left, image-right
 };
 
-// A place in the square, given in shares of its side from the upper left corner of the upright
-// square.
+// A place in the square: shares of its side from the upper left corner before rotation.
 inline Point point_in_square(const Detection& d, Point share) {
   const double c = std::cos(d.roll), s = std::sin(d.roll), x = (share.x - 0.5) * d.side,
                y = (share.y - 0.5) * d.side;
   return {d.center.x + c * x - s * y, d.center.y + s * x + c * y};
 }
 
-// The map from the picture to a size x size patch with the square, grown by `zoom`, upright.
+// From the picture to a size x size patch of the square, grown by `zoom` and upright.
 inline Similarity square_to_patch(const Detection& d, double zoom, int size) {
   const double scale = size / (zoom * d.side), a = scale * std::cos(d.roll),
                b = -scale * std::sin(d.roll), middle = 0.5 * (size - 1);
@@ -56,14 +55,14 @@ class FaceDetector {
  public:
   virtual ~FaceDetector() = default;
   virtual const DetectorTraits& traits() const = 0;
-  // gray: [h,w,1]; rgb: the same size or larger by a whole factor. Both must outlive the calls
-  // of scan() and follow() for this frame.
+  // gray: [h,w,1]; rgb: the same size or larger by a whole factor. Both must outlive
+  // the calls of scan() and follow() for this frame.
   virtual void next_frame(const Image& gray, const Image& rgb) = 0;
-  // Candidates in the whole picture, best first. Confirm each with follow(). tilted: heads at
-  // 25 degrees to either side instead of upright ones.
+  // Candidates in the whole picture, best first. Confirm each with follow(). tilted:
+  // heads at 25 degrees to either side instead of upright ones.
   virtual std::vector<Detection> scan(bool tilted) = 0;
-  // The face near its expected place; none: lost. with_eyes: search for the eyes too, the
-  // cascades' most expensive step.
+  // The face near its expected place; none: lost. with_eyes: search for the eyes too,
+  // the cascades' most expensive step.
   virtual std::optional<Detection> follow(const Detection& expected, bool with_eyes) = 0;
 };
 

@@ -53,8 +53,8 @@ void check(const ExtractOptions& options) {
   }
 }
 
-// The clip's name as a portable file name: letters, digits, dot, dash and underscore, without a
-// leading dot or dash.
+// The clip's name as a portable file name: letters, digits, dot, dash and underscore,
+// without a leading dot or dash.
 std::string safe_stem(const fs::path& input) {
   const fs::path named = input.has_filename() ? input : input.parent_path();
   std::string stem =

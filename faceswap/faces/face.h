@@ -1,5 +1,5 @@
-// A face: its place in the frame, and the similarity from the frame to the canonical crop
-// (256 x 256), in which the eyes lie at (88,100) and (168,100).
+// A face: its place in the frame, and the similarity from the frame to the canonical
+// crop (256 x 256) with the eyes at (88,100) and (168,100).
 #pragma once
 #include <cstdint>
 #include <string>
@@ -34,9 +34,9 @@ struct Face {
 // The aligned crop of a frame, supersampled where it shrinks.
 Image crop_face(const Image& frame, const Similarity& to_canonical, int size);
 
-// The egg-shaped face region in canonical coordinates: radius 74 sideways, 62 up, 92 down round
-// (128,128), narrowing to the chin, grown by `growth`. 1 inside, 0 outside, one pixel of
-// smooth edge.
+// The egg-shaped face region in canonical coordinates: radius 74 sideways, 62 up, 92
+// down round (128,128), narrowing to the chin, grown by `growth`. 1 inside, 0 outside,
+// one pixel of smooth edge.
 FloatImage egg_mask(int size, double growth);
 
 }  // namespace faceswap

@@ -1,5 +1,5 @@
-// The JSON comes from outside as soon as folders are shared, so the reader is strict: bounded
-// size and depth, exactly the known fields, finite numbers within limits.
+// The JSON comes from outside as soon as folders are shared, so the reader is strict:
+// bounded size and depth, exactly the known fields, finite numbers within limits.
 #include "faceswap/faces/face_file.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Face pictures on disk: a PNG crop with its metadata as JSON inside. Training and conversion
-// need no other file.
+// Face pictures on disk: a PNG crop with its metadata as JSON inside. Training and
+// conversion need no other file.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -15,7 +15,7 @@ struct FaceFile {
   Image crop;
 };
 
-// JSON, schema "doppel-face/1". face_from_json throws Error(damaged), which names the field.
+// JSON, schema "doppel-face/1". face_from_json: Error(damaged) with the field's name.
 std::string to_json(const Face&);
 Face face_from_json(const std::string& text);
 
@@ -23,7 +23,7 @@ Face face_from_json(const std::string& text);
 void write_face(const std::filesystem::path&, const Image& crop, const Face&);
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)
 
-// The PNGs of a folder, sorted, without the contact sheet. Error(input), Error(nothing_found).
+// The PNGs, sorted, without the contact sheet. Error(input), Error(nothing_found).
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder);
 
 }  // namespace faceswap

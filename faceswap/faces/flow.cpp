@@ -1,9 +1,10 @@
-// Pyramidal Lucas-Kanade: a (2r+1)^2 window around a point moves as one. With the window's grey
-// values I, its gradients g and the other picture J, Gauss-Newton rounds minimise
-// sum (I(p) - J(p + d))^2 over the shift d:
+// Pyramidal Lucas-Kanade: a (2r+1)^2 window around a point moves as one. With the
+// window's grey values I, its gradients g and the other picture J, Gauss-Newton rounds
+// minimise sum (I(p) - J(p + d))^2 over the shift d:
 //     (sum g g^T) step = sum g (I - J),   d += step
-// from the coarsest level of a picture pyramid to the finest; each level starts from twice the
-// shift of the one above. Work per point: levels x rounds x 441 bilinear samples.
+// from the coarsest level of a picture pyramid to the finest; each level starts from
+// twice the shift of the one above.
+// Work per point: levels x rounds x 441 bilinear samples.
 #include "faceswap/faces/flow.h"
 
 #include <algorithm>
@@ -28,8 +29,8 @@ struct Plane {  // one level of a pyramid, as floats
   }
 };
 
-// Half the size after a 1-4-6-4-1 blur in each direction. Pixel (x, y) of the result lies over
-// pixel (2x, 2y).
+// Half the size after a 1-4-6-4-1 blur in each direction. Pixel (x, y) of the result
+// lies over pixel (2x, 2y).
 Plane half(const Plane& p) {
   Plane rows{(p.width + 1) / 2, p.height, {}}, out{(p.width + 1) / 2, (p.height + 1) / 2, {}};
   rows.values.resize(static_cast<std::size_t>(rows.width) * rows.height);
@@ -58,8 +59,8 @@ std::vector<Plane> pyramid(const Image& gray) {
   return levels;
 }
 
-// The window round `center` with `margin` more pixels on each side, bilinear. One pair of
-// fractions serves the whole window.
+// The window round `center` with `margin` more pixels on each side, bilinear. One pair
+// of fractions serves the whole window.
 void sample_window(const Plane& p, Point center, int margin,
                    float* out) {  // [side, side], side = kWindow + 2 margin
   const int side = kWindow + 2 * margin, reach = kRadius + margin;
@@ -85,8 +86,8 @@ void sample_window(const Plane& p, Point center, int margin,
   }
 }
 
-// Refines `there`, the place in `second` of the point `here` of `first`, on one level. False: no
-// texture, or outside the picture.
+// Refines `there`, the place in `second` of the point `here` of `first`, on one level.
+// False: no texture, or outside the picture.
 bool refine_point(const Plane& first, const Plane& second, Point here, Point& there) {
   constexpr int kSide = kWindow + 2;
   float around[kSide * kSide], gx[kWindow * kWindow], gy[kWindow * kWindow],

@@ -15,18 +15,18 @@ struct Ellipse {
 };
 std::vector<Point> find_corners(const Image& gray, const Ellipse& where, int most);
 
-// The places in `second` of the points of `first`; nullopt: lost. Pyramidal Lucas-Kanade,
-// J.-Y. Bouguet, 2001.
+// The places in `second` of the points of `first`; nullopt: lost. Pyramidal
+// Lucas-Kanade, J.-Y. Bouguet, 2001.
 std::vector<std::optional<Point>> follow_points(const Image& first, const Image& second,
                                                 const std::vector<Point>& points);
 
-// The similarity with the most points within 1.2 pixels: RANSAC with a fixed seed, then least
-// squares over these points. nullopt: fewer than 8 points, or fewer than 35 % agree.
+// The similarity with the most points within 1.2 pixels: RANSAC with a fixed seed, then
+// least squares over these points. nullopt: fewer than 8 points or 35 % agree.
 std::optional<Similarity> robust_similarity(const std::vector<Point>& from,
                                             const std::vector<Point>& to);
 
-// The motion first -> second: all of the above, for points that return to their place when
-// followed there and back.
+// The motion first -> second: all of the above, from points that return within a pixel
+// when followed there and back.
 std::optional<Similarity> estimate_motion(const Image& first, const Image& second,
                                           const Ellipse& where);
 

@@ -1,4 +1,4 @@
-// The contact sheet: one row of thumbnails per track, to tell at a glance who was found.
+// The contact sheet: one row of thumbnails per track, an overview of who was found.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -12,8 +12,8 @@ class ContactSheet {
  public:
   void add(int track, const Image& crop);  // crop: square RGB
   bool empty() const { return rows_.empty(); }
-  // Per row the track's number and count, then faces spread evenly over it. The longest 150
-  // tracks.
+  // Per row the track's number and count, then faces spread evenly over it. The longest
+  // 150 tracks.
   Image picture() const;
 
  private:

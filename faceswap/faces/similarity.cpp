@@ -32,8 +32,8 @@ Similarity rotation_about(Point center, double angle, double scale) {
 Similarity pixel_scaling(double scale) { return {scale, 0, 0.5 * scale - 0.5, 0.5 * scale - 0.5}; }
 
 // S. Umeyama, Least-squares estimation of transformation parameters between two point
-// patterns, PAMI 1991. In the plane the similarity is one complex factor, z' = alpha z + t,
-// and the least-squares alpha has a closed form without an SVD. Mirrored fits cannot occur.
+// patterns, PAMI 1991. In the plane the similarity is z' = alpha z + t with complex
+// alpha, whose least-squares value has a closed form without an SVD or mirrored fits.
 Similarity fit_similarity(const std::vector<Point>& from, const std::vector<Point>& to) {
   if (from.size() != to.size() || from.size() < 2)
     throw Error(

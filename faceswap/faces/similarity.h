@@ -24,8 +24,8 @@ struct Similarity {
 
 Similarity rotation_about(Point center, double angle, double scale = 1);
 
-// Scales a picture by `scale`. Pixel centres lie at whole coordinates and a pixel's area
-// starts half a pixel earlier, so that areas are scaled, not centres.
+// Scales a picture by `scale`. Pixel centres lie at whole coordinates and a pixel's
+// area starts half a pixel earlier, so areas are scaled, not centres.
 Similarity pixel_scaling(double scale);
 
 // Least-squares similarity from -> to; at least two points.

@@ -1,7 +1,7 @@
-// Per frame and track: detect the face near its last place, measure the motion since the last
-// frame by optical flow, record both. Per shot: solve for the path of each eye in best agreement
-// with all records (trajectory.h). An average over time without the motion would blur the path,
-// as heads move; an average along the motion sharpens it.
+// Per frame and track: detect the face near its last place, measure the motion since
+// the last frame by optical flow, record both. Per shot: solve for the path of each eye
+// in best agreement with all records (trajectory.h). An average over time without the
+// motion would blur the path, as heads move; an average along the motion sharpens it.
 #include "faceswap/faces/tracker.h"
 
 #include <algorithm>
@@ -24,8 +24,8 @@ namespace {
 
 constexpr int kWorkingSide = 1280;  // pixels; larger pictures are shrunk by a whole factor
 
-// A cut is a mean grey difference of thumbnails above kCutDifference, plus kPanDifference per
-// skipped frame because cameras pan, up to kMostDifference.
+// A cut is a mean grey difference of thumbnails above kCutDifference, plus
+// kPanDifference per skipped frame because cameras pan, up to kMostDifference.
 constexpr double kCutDifference = 18, kPanDifference = 2.5, kMostDifference = 26;
 constexpr double kNewScene = 12;  // difference above which a track without flow ends
 constexpr int kThumbWidth = 32, kThumbHeight = 18;
@@ -127,7 +127,7 @@ class DetectingTracker final : public FaceTracker {
 
   std::optional<Similarity> motion_between(const Detection& before, const Detection& now,
                                            const Image& gray) const {
-    // Each patch is cut at its own square, so the flow measures only the squares' error.
+    // Each patch is cut at its own square: the flow measures only the squares' error.
     const Similarity first = square_to_patch(before, kFlowZoom, kFlowPatch),
                      second = square_to_patch(now, kFlowZoom, kFlowPatch);
     const double middle = 0.5 * (kFlowPatch - 1);
@@ -222,7 +222,7 @@ class DetectingTracker final : public FaceTracker {
     }
   }
 
-  // The nearest track without a detection in this frame that `face` can continue, or nullptr.
+  // The nearest track that `face` can continue after a gap, or nullptr.
   Track* lost_track_near(const Detection& face) {
     Track* nearest = nullptr;
     double least = 0;
@@ -298,8 +298,8 @@ class DetectingTracker final : public FaceTracker {
     return faces;
   }
 
-  // The eye's place in the square. People differ in it: the median difference of the measured
-  // eyes corrects the detector's guess.
+  // The eye's place in the square. People differ in it: the median difference of the
+  // measured eyes corrects the detector's guess.
   Point eye_in_box(const Track& track, int eye) const {
     const DetectorTraits& traits = detector_->traits();
     const Point guess = traits.eye_in_box[eye];

@@ -1,6 +1,8 @@
-// In complex numbers a similarity is x -> alpha x + tau. So the normal equations of the path are
-// tridiagonal, Hermitian and positive, with one complex unknown per frame. Row i:
-//     (w_i + v_{i-1} + v_i |alpha_i|^2) x_i - v_{i-1} alpha_{i-1} x_{i-1} - v_i conj(alpha_i) x_{i+1}
+// In complex numbers a similarity is x -> alpha x + tau. So the normal equations of the
+// path are tridiagonal, Hermitian and positive, with one complex unknown per frame:
+// row i is
+//     (w_i + v_{i-1} + v_i |alpha_i|^2) x_i
+//         - v_{i-1} alpha_{i-1} x_{i-1} - v_i conj(alpha_i) x_{i+1}
 //     = w_i m_i + v_{i-1} tau_{i-1} - v_i conj(alpha_i) tau_i
 // The Thomas algorithm, one sweep down and one up, solves them in linear time.
 #include "faceswap/faces/trajectory.h"

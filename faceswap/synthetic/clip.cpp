@@ -105,7 +105,7 @@ void render_clip(const ClipOptions& options, const std::filesystem::path& out,
   Progress progress(fmt::format("rendering person {}", options.person), options.frames,
                     options.quiet);
 
-  // One frame per core is drawn ahead while the oldest is written: in order, in bounded memory.
+  // One frame per core is drawn ahead while the oldest is written: bounded memory.
   const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
   std::deque<std::future<HeadPicture>> ahead;
   std::string truth_lines;

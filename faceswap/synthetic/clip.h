@@ -17,8 +17,8 @@ struct ClipOptions {
   bool force = false, quiet = false;
 };
 
-// Writes the video, and the landmarks and pose of each frame as JSON lines to `truth` unless it
-// is empty.
+// Writes the video, and the landmarks and pose of each frame as JSON lines to `truth`
+// unless it is empty.
 void render_clip(const ClipOptions&, const std::filesystem::path& out,
                  const std::filesystem::path& truth = {});
 

@@ -1,5 +1,5 @@
-// A mesh over the ellipsoid, a z-buffer of surface points, shading of the visible ones, 2 x 2
-// samples per pixel, grain. Picture coordinates: pixel centres at whole numbers, y down.
+// A mesh over the ellipsoid, a z-buffer of surface points, shading of the visible ones,
+// 2 x 2 samples per pixel, grain. Pixel centres lie at whole coordinates, y down.
 #include "faceswap/synthetic/head.h"
 
 #include <fmt/format.h>
@@ -36,7 +36,7 @@ Rotation rotation_of(const HeadPose& pose) {
   return {x * cr - y * sr, x * sr + y * cr, z};
 }
 
-// From rotated head units to sample coordinates; z stays in head units, larger is nearer.
+// From rotated head units to samples; z stays in head units, larger is nearer.
 struct Camera {
   float scale, center_x, center_y;  // in samples
   Vec3 project(Vec3 p) const {
@@ -96,8 +96,8 @@ struct Canvas {
   std::vector<float> face;  // 1 where the sample shows the face
 };
 
-// The nearest surface point of a sample. Shading follows the last triangle, so each sample is
-// painted once.
+// The nearest surface point of a sample. Shading follows the last triangle, so each
+// sample is painted once.
 struct Hit {
   float z = -1e9f;
   Vec3 normal;

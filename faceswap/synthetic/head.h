@@ -1,6 +1,6 @@
-// A procedural talking head: a displaced ellipsoid with a painted face, two identities, any pose
-// and expression. The same pose drawn with the other identity is the perfect swap, so a swap can
-// be measured.
+// A procedural talking head: a displaced ellipsoid with a painted face, two identities,
+// any pose and expression. The same pose drawn with the other identity is the perfect
+// swap, so a swap can be measured.
 #pragma once
 #include <cstdint>
 

@@ -7,8 +7,8 @@
 namespace faceswap {
 namespace {
 
-// Both are tuned until the frontal-face cascades find them in every frame: light skin against
-// dark brows, a high hairline, no beard, no glasses. This is a bias of those cascades.
+// Both are tuned until the frontal-face cascades find them in every frame: light skin
+// against dark brows, a high hairline, no beard, no glasses: a bias of the cascades.
 
 // Brown bob, blue eyes, blue shirt.
 constexpr HeadIdentity kPersonA{};

@@ -4,7 +4,7 @@
 namespace faceswap::head {
 namespace {
 
-// The frontal outline is narrower at the jaw and slightly wider at the skull than the ellipsoid.
+// The ellipsoid's outline, narrowed at the jaw and slightly widened at the skull.
 float width_factor(const HeadIdentity& person, float face_y) {
   return 1 - person.jaw * smooth_step(-0.15f, -1.f, face_y) +
          0.05f * smooth_step(0.2f, 0.8f, face_y);

@@ -15,7 +15,7 @@ struct SwapQuality {
 
 class SwapMeter {
  public:
-  // truth: the other identity in the same pose, RGB; mask: its face, grey. All of one size.
+  // truth: the other identity in the same pose; mask: its face, grey. All of one size.
   void add(const Image& swapped, const Image& truth, const Image& mask);
   SwapQuality result() const;  // Error(nothing_found): no face pixel
 

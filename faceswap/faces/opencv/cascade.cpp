@@ -1,9 +1,10 @@
-// P. Viola, M. Jones, Rapid object detection using a boosted cascade of simple features, 2001.
+// P. Viola, M. Jones, Rapid object detection using a boosted cascade of simple
+// features, 2001.
 //
 // A cascade accepts many overlapping windows round a true face and few elsewhere. So a
-// candidate is searched again in a patch of fixed size with finely stepped windows: their number
-// is the confidence, and their mean is a steadier place than the grouped result. The eyes come
-// from the eye cascades inside that square.
+// candidate is searched again in a patch of fixed size with finely stepped windows:
+// their number is the confidence, and their mean is a steadier place than the grouped
+// result. The eyes come from the eye cascades inside that square.
 #include "faceswap/faces/opencv/cascade.h"
 
 #include <algorithm>
@@ -32,18 +33,18 @@ constexpr int kDensePatch = 204;    // pixels
 constexpr double kDenseZoom = 1.7;  // of the square: a face is 120 pixels wide in the patch
 constexpr int kEyePatch = 160;      // pixels; the square itself
 
-// Places of the eyes in a face's square, and the reach within which a hit counts. Each cascade
-// centres its windows differently: the shifts move the centres onto the eyes. Measured on 119
-// rendered heads with exact eyes (tree -0.006, splits -0.057) and on real clips (tree +0.005,
-// splits -0.036).
+// Places of the eyes in a face's square, and the reach within which a hit counts. Each
+// cascade centres its windows differently: the shifts move the centres onto the eyes.
+// Measured on 119 rendered heads with exact eyes (tree -0.006, splits -0.057) and on
+// real clips (tree +0.005, splits -0.036).
 constexpr Point kEyePlace[2] = {{0.30, 0.41}, {0.70, 0.41}};
 constexpr double kEyeReach = 0.13;    // share of the side
 constexpr double kTreeShift = 0.003;  // added to y, share of the side
 constexpr double kSplitsShift = 0.050;
 
-// Confidence = windows + kVoteWorth x votes, the windows of the four eye searches: false faces
-// often have many windows, but few eyes. Over 80 rendered shelves and four clips it was at most
-// 78 without a face and at least 90 on faces with visible eyes.
+// Confidence = windows + kVoteWorth x votes, the windows of the four eye searches:
+// false faces often have many windows, but few eyes. Over 80 rendered shelves and four
+// clips it was at most 78 without a face and at least 90 on faces with visible eyes.
 constexpr double kVoteWorth = 2;
 constexpr double kFewestWindows = 20;  // of a detection
 constexpr int kMostVotes = 10;         // of one eye search
@@ -76,8 +77,8 @@ struct Window {
   int neighbours;
 };
 
-// Accepted windows, sorted: OpenCV's threads deliver them in any order, and sums must not depend
-// on it. neighbours: least size of a group; 0: ungrouped windows.
+// Accepted windows, sorted: OpenCV's threads deliver them in any order, and sums must
+// not depend on it. neighbours: least size of a group; 0: ungrouped windows.
 std::vector<Window> windows(cv::CascadeClassifier& cascade, const cv::Mat& picture, double step,
                             int neighbours, int smallest, int largest) {
   std::vector<cv::Rect> places;
@@ -194,7 +195,7 @@ class CascadeDetector final : public FaceDetector {
     face.roll += 0.5 * std::clamp(eye_line - face.roll, -0.3, 0.3);
   }
 
-  // The mean of the windows in a patch round the expected place; their number is the confidence.
+  // The mean of the windows round the expected place; their number is the confidence.
   std::optional<Detection> find_face(const Detection& expected) {
     const Similarity to_patch = square_to_patch(expected, kDenseZoom, kDensePatch);
     const Image patch = equalized_patch(to_patch, kDensePatch, kDensePatch);

@@ -1,6 +1,6 @@
-// W. Wu, H. Peng, S. Yu, YuNet: a tiny millisecond-level face detector, 2023. OpenCV's dnn
-// module runs the network; its twelve outputs are decoded here. For each stride s in 8, 16, 32
-// and each cell (column c, row r) of the picture:
+// W. Wu, H. Peng, S. Yu, YuNet: a tiny millisecond-level face detector, 2023. OpenCV's
+// dnn module runs the network; its twelve outputs are decoded here. For each stride s
+// in 8, 16, 32 and each cell (column c, row r) of the picture:
 //     score  = sqrt(cls * obj)
 //     centre = ((c + bx) s, (r + by) s),  size = (exp(bw) s, exp(bh) s)
 //     point  = ((c + kx) s, (r + ky) s)   image-left eye, image-right eye, nose,
@@ -27,8 +27,8 @@ constexpr int kStrides[3] = {8, 16, 32};
 constexpr double kLowest = 0.5;   // least score of a candidate
 constexpr double kOverlap = 0.3;  // intersection over union above which two boxes are one face
 
-// Eyes, nose and mouth corners of a frontal face in canonical coordinates: between the two
-// rendered people (mouth at 176) and the people of four clips (about 188).
+// Eyes, nose and mouth corners of a frontal face in canonical coordinates: between the
+// two rendered people (mouth at 176) and the people of four clips (about 188).
 const std::vector<Point> kFrontal = {
     kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
 
@@ -56,8 +56,8 @@ std::vector<Candidate> suppress_overlaps(std::vector<Candidate> all) {
   return kept;
 }
 
-// The eyes, in profile views replaced by the best fit of all five points: there they nearly meet,
-// and a crop scaled by their distance would show one eye.
+// The eyes, in profile views replaced by the best fit of all five points: there they
+// nearly meet, and a crop scaled by their distance would show one eye.
 std::array<Point, 2> steady_eyes(const std::array<Point, 5>& p) {
   const double eyes = distance(p[0], p[1]);
   const double height =

@@ -1,4 +1,4 @@
-// The detector for small, rotated and dark faces: a neural network in a model file that you name.
+// The detector for small, rotated and dark faces: a neural network in a file you name.
 #pragma once
 #include <filesystem>
 #include <memory>

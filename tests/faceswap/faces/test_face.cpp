@@ -27,7 +27,7 @@ TEST(Canonical, CropsKeepPixelAreas) {
   }
 }
 
-// On linear colour ramps the colour of each crop pixel follows from its place in the frame.
+// On linear colour ramps a crop pixel's colour follows from its place in the frame.
 TEST(CropFace, ShowsTheRightPlace) {
   Image frame(320, 240);
   for (int y = 0; y < 240; ++y)

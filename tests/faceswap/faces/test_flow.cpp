@@ -10,8 +10,8 @@ namespace {
 
 using namespace faceswap;
 
-// Smooth random texture as a function of place, so that a moved picture is exact, not resampled:
-// waves of 8 to 150 pixels in all directions, the long ones strongest, as in natural pictures.
+// Smooth random texture as a function of place: a moved picture is exact, not resampled.
+// Waves of 8 to 150 pixels in all directions, the long ones strongest as in nature.
 double texture(double x, double y) {
   struct Wave {
     double kx, ky, phase, height;

@@ -1,5 +1,5 @@
-// Detection and tracking against rendered heads with exactly known eyes, and on real clips where
-// they are available.
+// Detection and tracking against rendered heads with exactly known eyes, and on real
+// clips where they are available.
 #if DOPPEL_DETECT
 #include <gtest/gtest.h>
 
@@ -102,7 +102,7 @@ void expect_close(const std::vector<Face>& faces, const Talk& t, int stride, dou
   EXPECT_LT(sum / static_cast<double>(faces.size()), most);
 }
 
-// Jitter of the true eyes in the crops: rms second difference, share of the eye distance.
+// Jitter of the true eyes in the crops: rms second difference, share of eye distance.
 double jitter(const std::vector<Face>& faces, const Talk& t) {
   std::vector<Point> path;
   for (std::size_t i = 0; i < faces.size(); ++i)
@@ -226,7 +226,7 @@ TEST(Tracker, AFaceHiddenForAMomentIsBridged) {
 }
 
 TEST(Tracker, ShelvesAreNotFaces) {
-  // On these backgrounds the cascade alone finds faces, some with as many windows as a true one.
+  // The cascade alone finds faces here, some with as many windows as a true one.
   for (const std::uint32_t seed : {4u, 12u, 66u, 106u}) {
     HeadPose away;
     away.center_x = -3;

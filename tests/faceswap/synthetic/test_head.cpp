@@ -1,5 +1,5 @@
-// The talking heads: the picture agrees with its own truth (landmarks, mask), is reproducible, and
-// shows two people.
+// The talking heads: the picture agrees with its own truth (landmarks, mask), is
+// reproducible, and shows two people.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -16,7 +16,7 @@
 namespace faceswap {
 namespace {
 
-// The centre of darkness, that is of iris and pupil, within `radius` pixels of a point.
+// The centre of darkness (iris and pupil) within `radius` pixels of a point.
 Point dark_centre(const Image& image, Point around, double radius) {
   double sum = 0, sx = 0, sy = 0;
   for (int y = static_cast<int>(around.y - radius); y <= around.y + radius + 1; ++y) {

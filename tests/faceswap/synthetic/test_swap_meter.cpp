@@ -44,7 +44,7 @@ Image box_blurred(const Image& image, int radius) {
   return out;
 }
 
-// SSIM (Wang et al.) at one pixel, in double; borders are mirrored without the edge pixel.
+// SSIM (Wang et al.) at one pixel, in double; borders mirrored without the edge pixel.
 double ssim_at(const Image& a, const Image& b, int x, int y) {
   const auto mirrored = [](int v, int n) { return v < 0 ? -v : v >= n ? 2 * n - 2 - v : v; };
   double weights = 0, ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
@@ -136,8 +136,7 @@ TEST(SwapMeter, LooksOnlyInsideTheFaceAndPoolsFrames) {
   meter.add(spoiled, truth, left);
   EXPECT_NEAR(meter.result().ssim, 1, 1e-6);
   EXPECT_EQ(meter.result().delta_e, 0);
-  // The second frame, of constant colour difference, has twice the area of the first and counts
-  // twice.
+  // The second frame has a constant colour difference and twice the area of the first.
   Image dark(size, size), light(size, size);
   std::fill(dark.pixels.begin(), dark.pixels.end(), 100);
   std::fill(light.pixels.begin(), light.pixels.end(), 140);
