@@ -30,8 +30,8 @@ struct ExtractReport {
 // Writes OUT/<clip>_<frame>_<face>.png. Every video is read twice: first to track the
 // faces, then to cut the crops. A stop signal ends the tracking; the faces found by
 // then are still written. Of a truncated clip the readable frames are used.
-// Throws Error(usage) if OUT holds faces already (without force) or is an input, Error(input),
-// Error(disk), and Error(nothing_found) without a face in any input.
+// Throws Error(usage) if OUT holds faces already (without force) or is an input,
+// Error(input), Error(disk), and Error(nothing_found) without a face in any input.
 ExtractReport extract(const ExtractOptions&);
 
 }  // namespace faceswap

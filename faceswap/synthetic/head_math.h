@@ -55,7 +55,7 @@ inline float lattice(int x, int y, std::uint32_t seed) {
   return static_cast<float>(scramble(key) & 0xffffff) / 16777216.f;
 }
 
-// Value noise in [0,1): the lattice smoothly interpolated, features about one unit wide.
+// Value noise in [0,1): the lattice smoothly interpolated; features are one unit wide.
 inline float value_noise(float x, float y, std::uint32_t seed) {
   const float floor_x = std::floor(x), floor_y = std::floor(y);
   const int ix = static_cast<int>(floor_x), iy = static_cast<int>(floor_y);
