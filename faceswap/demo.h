@@ -4,6 +4,7 @@
 #include <string>
 
 #include "faceswap/synthetic/clip.h"
+#include "faceswap/synthetic/swap_meter.h"
 
 namespace faceswap {
 

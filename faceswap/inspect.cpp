@@ -5,7 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "faceswap/faces/face.h"
+#include "faceswap/faces/face_file.h"
 #include "faceswap/media/media.h"
 #include "faceswap/models/model_file.h"
 #include "faceswap/provenance.h"

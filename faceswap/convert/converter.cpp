@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "faceswap/faces/tracker.h"
 #include "faceswap/faces/view.h"
 #include "faceswap/progress.h"
 #include "faceswap/provenance.h"

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "faceswap/convert/mask_shapes.h"
+#include "faceswap/statistics.h"
 #include "kernels/image/blend.h"
 #include "kernels/image/color.h"
 
@@ -24,12 +25,6 @@ bool is_sample_place(Point p) {
   if (p.y < 125 || p.y > 165) return false;
   const double half_width = 48 - 16 * (p.y - 125) / 40;
   return std::fabs(p.x - 128) <= half_width;
-}
-
-float median(std::vector<float> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 struct ColorModel {

@@ -1,12 +1,13 @@
-// Finding faces in one frame, and following them through a clip.
+// The interface between the tracker and its detectors: cascades (opencv/cascade.h) and
+// YuNet (opencv/yunet.h).
 #pragma once
-#include <memory>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "faceswap/faces/face.h"
-#include "faceswap/media/media.h"
+#include "faceswap/faces/similarity.h"
+#include "faceswap/image.h"
 
 namespace faceswap {
 
@@ -16,21 +17,53 @@ struct DetectorOptions {
   int threads = 0;                   // 0: all cores
 };
 
-// Detects and tracks. Feed frames in order (gaps are fine: gap = frames skipped since the last one). Tracks are smoothed
-// over time when finish() is called, so results come at the end of each shot. Frames in which a face is lost for a moment
-// are filled in between its detections; such a face has confidence 0.
-class FaceTracker {
- public:
-  virtual ~FaceTracker() = default;
-  virtual void push(const Frame& frame) = 0;
-  // All faces of the shots that have ended (a cut, or finish() was called), in frame order, with track numbers from 0.
-  // Within a frame the largest comes first.
-  virtual std::vector<Face> take_finished() = 0;
-  virtual void finish() = 0;
-  virtual double good_confidence() const = 0;  // from here a face is clear enough to learn from
+// One face in one frame, in pixels of the tracker's working picture.
+struct Detection {
+  Point center;               // of the detector's square
+  double side = 0, roll = 0;  // of the square: pixels, radians
+  double confidence = 0;
+  double eye_votes = 0;          // of the last eye search, included in the confidence
+  std::optional<Point> eyes[2];  // image-left, image-right
 };
-std::unique_ptr<FaceTracker> make_tracker(
-    const DetectorOptions&,
-    const SourceInfo& source);  // Error(input) for a bad model file, Error(usage)
+
+// A place in the square: shares of its side from the upper left corner before rotation.
+inline Point point_in_square(const Detection& d, Point share) {
+  const double c = std::cos(d.roll), s = std::sin(d.roll), x = (share.x - 0.5) * d.side,
+               y = (share.y - 0.5) * d.side;
+  return {d.center.x + c * x - s * y, d.center.y + s * x + c * y};
+}
+
+// From the picture to a size x size patch of the square, grown by `zoom` and upright.
+inline Similarity square_to_patch(const Detection& d, double zoom, int size) {
+  const double scale = size / (zoom * d.side), a = scale * std::cos(d.roll),
+               b = -scale * std::sin(d.roll), middle = 0.5 * (size - 1);
+  return {a, b, middle - (a * d.center.x - b * d.center.y),
+          middle - (b * d.center.x + a * d.center.y)};
+}
+
+struct DetectorTraits {
+  double start_confidence = 0;   // least confidence of a detection that starts a track
+  double accept_confidence = 0;  // least median confidence of a track that is a face
+  double eyes_per_side = 0.4;    // eye distance, share of the square's side
+  double eye_sigma = 0;          // of a measured eye, share of the eye distance
+  double box_sigma = 0;          // of an eye guessed from the square; 0: no guess from it
+  Point eye_in_box[2];           // places of the guessed eyes in the square
+  int scan_interval = 1;         // frames between two scans for new faces
+};
+
+class FaceDetector {
+ public:
+  virtual ~FaceDetector() = default;
+  virtual const DetectorTraits& traits() const = 0;
+  // gray: [h,w,1]; rgb: the same size or larger by a whole factor. Both must outlive
+  // the calls of scan() and follow() for this frame.
+  virtual void next_frame(const Image& gray, const Image& rgb) = 0;
+  // Candidates in the whole picture, best first. Confirm each with follow(). tilted:
+  // heads at 25 degrees to either side instead of upright ones.
+  virtual std::vector<Detection> scan(bool tilted) = 0;
+  // The face near its expected place; none: lost. with_eyes: search for the eyes too,
+  // the cascades' most expensive step.
+  virtual std::optional<Detection> follow(const Detection& expected, bool with_eyes) = 0;
+};
 
 }  // namespace faceswap

@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "faceswap/faces/face_file.h"
 #include "faceswap/faces/gray.h"
 #include "faceswap/faces/sheet.h"
+#include "faceswap/faces/tracker.h"
 #include "faceswap/progress.h"
 
 namespace faceswap {
@@ -26,15 +28,15 @@ void check(const ExtractOptions& options) {
   if (options.size < 64 || options.size > 1024)
     refuse(fmt::format("--size must lie in 64..1024, got {}", options.size));
   if (options.max_faces < 0)
-    refuse(
-        fmt::format("the largest number of faces must not be negative, got {}", options.max_faces));
+    refuse(fmt::format("--max-faces must be at least 0, got {}", options.max_faces));
   std::error_code ignored;
   if (fs::exists(options.out, ignored) && !fs::is_directory(options.out, ignored))
-    refuse(fmt::format("{} is a file; the output must be a folder", options.out.string()));
+    refuse(fmt::format("{} is a file; name a folder with -o", options.out.string()));
   for (const fs::path& input : options.inputs) {
-    if (!fs::exists(input, ignored)) open_source(input);  // throws, in its own words
+    if (!fs::exists(input, ignored)) open_source(input);  // throws
     if (fs::equivalent(input, options.out, ignored))
-      refuse(fmt::format("{} is the input as well as the output", input.string()));
+      refuse(
+          fmt::format("{} is both input and output; name another folder with -o", input.string()));
   }
   if (!options.force && fs::is_directory(options.out, ignored)) {
     bool holds_faces = true;
@@ -51,7 +53,8 @@ void check(const ExtractOptions& options) {
   }
 }
 
-// The clip's name as a file name that is harmless everywhere: no separators, no control characters, no leading dot or dash.
+// The clip's name as a portable file name: letters, digits, dot, dash and underscore,
+// without a leading dot or dash.
 std::string safe_stem(const fs::path& input) {
   const fs::path named = input.has_filename() ? input : input.parent_path();
   std::string stem =
@@ -64,8 +67,8 @@ std::string safe_stem(const fs::path& input) {
   return stem.empty() ? "clip" : stem;
 }
 
-// Faces are followed in every frame, or in every second or third where that still meets each frame that is kept.
-int look_every(int every) { return every % 3 == 0 ? 3 : every % 2 == 0 ? 2 : 1; }
+// Frames between two detections: 2 or 3 where this still includes each kept frame.
+int detection_interval(int every) { return every % 3 == 0 ? 3 : every % 2 == 0 ? 2 : 1; }
 
 class Extraction {
  public:
@@ -76,27 +79,29 @@ class Extraction {
     std::error_code problem;
     const bool fresh = fs::create_directories(options_.out, problem);
     if (problem)
-      throw Error(ErrorKind::disk, fmt::format("{}: the folder cannot be made: {}",
-                                               options_.out.string(), problem.message()));
+      throw Error(ErrorKind::disk,
+                  fmt::format("{}: the folder cannot be made: {}; choose another one",
+                              options_.out.string(), problem.message()));
     try {
       for (const fs::path& input : options_.inputs) {
-        take(input);
+        extract_from(input);
         if (stop_signal()) break;
       }
       if (report_.faces == 0 && !stop_signal()) {
         const std::string where = options_.inputs.size() == 1
                                       ? options_.inputs[0].string()
                                       : fmt::format("{} inputs", options_.inputs.size());
-        throw Error(ErrorKind::nothing_found,
-                    fmt::format("{}: no face was found in {} frames; faces must look roughly at "
-                                "the camera and be at least {:.0f} % of the frame's short side; "
-                                "try --detector yunet=FILE for turned, dark or small ones",
-                                where, looked_at_, 100 * options_.detection.min_face));
+        throw Error(
+            ErrorKind::nothing_found,
+            fmt::format("{}: no face found in {} frames; expected faces roughly towards the "
+                        "camera, of at least {:.0f} % of the frame's short side; try "
+                        "--detector yunet=FILE for rotated, dark or small ones",
+                        where, frames_searched_, 100 * options_.detection.min_face));
       }
       if (options_.sheet && !sheet_.empty())
         write_png(options_.out / "sheet.png", sheet_.picture());
     } catch (...) {
-      if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // only if it is empty
+      if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // fails if not empty
       throw;
     }
     for (const auto& [track, count] : per_track_)
@@ -108,20 +113,20 @@ class Extraction {
  private:
   using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;
 
-  void take(const fs::path& input) {
+  void extract_from(const fs::path& input) {
     std::string stem = safe_stem(input);
     for (int copy = 2; !stems_.insert(stem).second; ++copy)
       stem = fmt::format("{}-{}", safe_stem(input), copy);
     const bool was_stopped = stop_signal() != 0;
-    const FacesByFrame faces = find(input, stem);
-    if (!faces.empty()) cut_out(input, stem, faces, !was_stopped && stop_signal() != 0);
+    const FacesByFrame faces = track_faces(input, stem);
+    if (!faces.empty()) write_crops(input, stem, faces, !was_stopped && stop_signal() != 0);
   }
 
-  FacesByFrame find(const fs::path& input, const std::string& stem) {
+  FacesByFrame track_faces(const fs::path& input, const std::string& stem) {
     const std::unique_ptr<FrameSource> source = open_source(input);
     const SourceInfo& info = source->info();
     const int every = info.kind == SourceInfo::still ? 1 : options_.every;
-    const int look = info.kind == SourceInfo::video ? look_every(every) : every;
+    const int interval = info.kind == SourceInfo::video ? detection_interval(every) : every;
     const std::unique_ptr<FaceTracker> tracker = make_tracker(options_.detection, info);
     Progress progress("finding faces in " + stem, info.frames, options_.quiet);
     Frame frame;
@@ -129,9 +134,9 @@ class Extraction {
     while (!stop_signal() && source->next(frame)) {
       ++read;
       if (frame.index % every == 0) ++used;
-      if (frame.index % look == 0) {
+      if (frame.index % interval == 0) {
         tracker->push(frame);
-        ++looked_at_;
+        ++frames_searched_;
       }
       progress.update(read);
     }
@@ -155,13 +160,13 @@ class Extraction {
     return faces;
   }
 
-  // stopped: a stop signal ended the search; the faces found by then are still written. A signal that comes later ends this too.
-  void cut_out(const fs::path& input, const std::string& stem, const FacesByFrame& faces,
-               bool stopped) {
+  // stopped: a signal has ended the tracking, so it does not end this too.
+  void write_crops(const fs::path& input, const std::string& stem, const FacesByFrame& faces,
+                   bool stopped) {
     const std::unique_ptr<FrameSource> source = open_source(input);
     Progress progress("writing faces of " + stem, static_cast<std::int64_t>(faces.size()),
                       options_.quiet);
-    std::map<int, int> track_numbers;  // the tracker's, from 0 in each clip -> this call's
+    std::map<int, int> track_numbers;  // of the clip's tracker, from 0 -> of the whole extraction
     Frame frame;
     std::int64_t done = 0;
     for (auto next = faces.begin();
@@ -191,9 +196,9 @@ class Extraction {
   const ExtractOptions& options_;
   ExtractReport report_;
   ContactSheet sheet_;
-  std::set<std::string> stems_;  // used in this call, so that two clips of one name keep apart
+  std::set<std::string> stems_;  // used so far: clips of the same name stay distinct
   std::map<int, std::int64_t> per_track_;
-  std::int64_t looked_at_ = 0;
+  std::int64_t frames_searched_ = 0;
   int next_track_ = 0;
 };
 

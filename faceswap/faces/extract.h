@@ -1,6 +1,8 @@
-// The extract command: clips, folders or images in, aligned face crops out.
+// The extract command: aligned face crops from clips, folders and images.
 #pragma once
+#include <cstdint>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "faceswap/faces/detector.h"
@@ -10,8 +12,8 @@ namespace faceswap {
 struct ExtractOptions {
   std::vector<std::filesystem::path> inputs;
   std::filesystem::path out;
-  int every = 6;   // keep every Nth frame (videos and folders)
-  int size = 256;  // crop side in pixels
+  int every = 6;   // every Nth frame of videos and folders is kept
+  int size = 256;  // crop side, pixels
   DetectorOptions detection;
   int max_faces = 0;   // per frame, largest first; 0: all
   bool force = false;  // write into a folder that already holds faces
@@ -24,11 +26,12 @@ struct ExtractReport {
   int tracks = 0;
   std::vector<std::pair<int, std::int64_t>> faces_per_track;
 };
-// Writes OUT/<clip>_<frame>_<face>.png. Every video is read twice: first the faces are followed through it (in every frame,
-// or every second or third where `every` allows), which smooths their paths; then the crops are cut. A stop signal ends the
-// search; what was found by then is still written. A clip that breaks off is used as far as it goes.
-// Throws Error(usage): OUT holds faces already (without force) or is one of the inputs; Error(input), Error(disk);
-// Error(nothing_found) where no face was found in any input.
+
+// Writes OUT/<clip>_<frame>_<face>.png. Every video is read twice: first to track the
+// faces, then to cut the crops. A stop signal ends the tracking; the faces found by
+// then are still written. Of a truncated clip the readable frames are used.
+// Throws Error(usage) if OUT holds faces already (without force) or is an input,
+// Error(input), Error(disk), and Error(nothing_found) without a face in any input.
 ExtractReport extract(const ExtractOptions&);
 
 }  // namespace faceswap

@@ -1,5 +1,7 @@
-// Face pictures on disk: a PNG crop that carries its metadata as JSON. The JSON comes from outside as soon as folders are
-// shared, so the reader is strict: bounded size and depth, exactly the known fields, finite numbers in sane ranges.
+// The JSON comes from outside as soon as folders are shared, so the reader is strict:
+// bounded size and depth, exactly the known fields, finite numbers within limits.
+#include "faceswap/faces/face_file.h"
+
 #include <algorithm>
 #include <cmath>
 #include <system_error>
@@ -7,7 +9,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "faceswap/faces/face.h"
 #include "faceswap/media/media.h"
 
 namespace faceswap {
@@ -22,9 +23,12 @@ constexpr std::size_t kMaxName = 1024;   // bytes of the source's file name
 constexpr int kMaxDepth = 4;
 constexpr double kMaxCoordinate = 1e7;  // pixels
 
+[[noreturn]] void refuse(const std::string& why) {
+  throw Error(ErrorKind::damaged, fmt::format("face metadata: {}; extract the faces again", why));
+}
+
 [[noreturn]] void refuse(const std::string& field, const std::string& why) {
-  throw Error(ErrorKind::damaged,
-              fmt::format("face metadata: field \"{}\" {}; extract the faces again", field, why));
+  refuse(fmt::format("field \"{}\" {}", field, why));
 }
 
 const json& member(const json& object, const char* field) {
@@ -46,16 +50,21 @@ std::int64_t integer(const json& value, const std::string& field, std::int64_t l
   const bool fits = value.is_number_unsigned()
                         ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(INT64_MAX)
                         : value.is_number_integer();
-  if (!fits) refuse(field, "must be a whole number");
+  if (!fits)
+    refuse(field, fmt::format("must be a 64-bit whole number, got {}", value.dump().substr(0, 40)));
   const auto v = value.get<std::int64_t>();
   if (v < lowest || v > highest)
     refuse(field, fmt::format("must lie in [{}, {}], got {}", lowest, highest, v));
   return v;
 }
 
+double coordinate(const json& value, const std::string& field) {
+  return number(value, field, -kMaxCoordinate, kMaxCoordinate);
+}
+
 const json& array_of(const json& value, const std::string& field, std::size_t count) {
   if (!value.is_array() || value.size() != count)
-    refuse(field, fmt::format("must be a list of {} entries", count));
+    refuse(field, fmt::format("must be a list of {} entries, got {}", count, value.type_name()));
   return value;
 }
 
@@ -68,7 +77,7 @@ std::string to_json(const Face& face) {
         face.box_x, face.box_y, face.box_side, face.confidence, face.sharpness, face.seconds})
     if (!std::isfinite(v))
       throw Error(ErrorKind::failure,
-                  fmt::format("face of {} frame {}: a value is not finite, so it cannot be saved",
+                  fmt::format("face of {} frame {}: a value is not finite, so it cannot be written",
                               face.source, face.frame));
   const json record = {
       {"schema", kSchema},
@@ -83,27 +92,23 @@ std::string to_json(const Face& face) {
       {"confidence", face.confidence},
       {"sharpness", face.sharpness},
       {"crop_size", face.crop_size}};
-  return record.dump(-1, ' ', false,
-                     json::error_handler_t::replace);  // file names need not be UTF-8, JSON must
+  // JSON must be UTF-8; file names need not be.
+  return record.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Face face_from_json(const std::string& text) {
   if (text.size() > kMaxJson)
-    throw Error(ErrorKind::damaged, fmt::format("face metadata: {} bytes, at most {} are accepted",
-                                                text.size(), kMaxJson));
+    refuse(fmt::format("{} bytes, expected at most {}", text.size(), kMaxJson));
   const auto shallow = [](int depth, json::parse_event_t, json&) {
-    if (depth > kMaxDepth)
-      throw Error(ErrorKind::damaged,
-                  fmt::format("face metadata: nested deeper than {} levels", kMaxDepth));
+    if (depth > kMaxDepth) refuse(fmt::format("nested deeper than {} levels", kMaxDepth));
     return true;
   };
   json record;
   try {
     record = json::parse(text, shallow);
-  } catch (const json::exception& e) {
-    throw Error(ErrorKind::damaged, fmt::format("face metadata: not JSON: {}", e.what()));
-  }
-  if (!record.is_object()) throw Error(ErrorKind::damaged, "face metadata: expected a JSON object");
+  } catch (const json::exception& e) { refuse(fmt::format("not JSON: {}", e.what())); }
+  if (!record.is_object())
+    refuse(fmt::format("expected a JSON object, got {}", record.type_name()));
   static const std::vector<std::string> known = {
       "schema",       "source", "frame", "pts",        "seconds",   "track",
       "to_canonical", "eyes",   "box",   "confidence", "sharpness", "crop_size"};
@@ -125,21 +130,19 @@ Face face_from_json(const std::string& text) {
   face.track = static_cast<int>(integer(member(record, "track"), "track", 0, 1 << 30));
   const json& similarity = array_of(member(record, "to_canonical"), "to_canonical", 4);
   double values[4];
-  for (std::size_t i = 0; i < 4; ++i)
-    values[i] = number(similarity[i], "to_canonical", -kMaxCoordinate, kMaxCoordinate);
+  for (std::size_t i = 0; i < 4; ++i) values[i] = coordinate(similarity[i], "to_canonical");
   face.to_canonical = {values[0], values[1], values[2], values[3]};
   const double scale = face.to_canonical.scale();
   if (scale < 1e-3 || scale > 1e3)
-    refuse("to_canonical", fmt::format("has the impossible scale {}", scale));
+    refuse("to_canonical", fmt::format("has scale {}, expected 0.001 to 1000", scale));
   const json& eyes = array_of(member(record, "eyes"), "eyes", 2);
   for (std::size_t i = 0; i < 2; ++i) {
     const json& eye = array_of(eyes[i], "eyes", 2);
-    face.eyes[i] = {number(eye[0], "eyes", -kMaxCoordinate, kMaxCoordinate),
-                    number(eye[1], "eyes", -kMaxCoordinate, kMaxCoordinate)};
+    face.eyes[i] = {coordinate(eye[0], "eyes"), coordinate(eye[1], "eyes")};
   }
   const json& box = array_of(member(record, "box"), "box", 3);
-  face.box_x = number(box[0], "box", -kMaxCoordinate, kMaxCoordinate);
-  face.box_y = number(box[1], "box", -kMaxCoordinate, kMaxCoordinate);
+  face.box_x = coordinate(box[0], "box");
+  face.box_y = coordinate(box[1], "box");
   face.box_side = number(box[2], "box", 0, kMaxCoordinate);
   face.confidence = number(member(record, "confidence"), "confidence", 0, 1e6);
   face.sharpness = number(member(record, "sharpness"), "sharpness", 0, 1e9);
@@ -151,7 +154,7 @@ void write_face(const std::filesystem::path& path, const Image& crop, const Face
   if (crop.channels != 3 || crop.width != face.crop_size || crop.height != face.crop_size)
     throw Error(
         ErrorKind::failure,
-        fmt::format("write_face: {}: crop is {}x{}x{}, its metadata says {}x{}x3", path.string(),
+        fmt::format("write_face: {}: the crop is {}x{}x{}, expected {}x{}x3", path.string(),
                     crop.width, crop.height, crop.channels, face.crop_size, face.crop_size));
   write_png(path, crop, {{kKeyword, to_json(face)}});
 }
@@ -160,8 +163,8 @@ FaceFile read_face(const std::filesystem::path& path) {
   const std::optional<std::string> text = read_png_text(path, kKeyword);
   if (!text)
     throw Error(ErrorKind::input,
-                fmt::format("{}: not a face picture: the \"{}\" chunk that `doppel extract` writes "
-                            "is missing; move the file out of the folder",
+                fmt::format("{}: not a face picture: no \"{}\" chunk, which `doppel extract` "
+                            "writes; move the file out of the folder",
                             path.string(), kKeyword));
   FaceFile file;
   file.path = path;
@@ -183,14 +186,15 @@ FaceFile read_face(const std::filesystem::path& path) {
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
   std::error_code problem;
   if (!std::filesystem::is_directory(folder, problem))
-    throw Error(
-        ErrorKind::input,
-        fmt::format("{}: no such folder of faces; `doppel extract` makes one", folder.string()));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: no such folder of faces; make one with `doppel extract`",
+                            folder.string()));
   std::vector<std::filesystem::path> faces;
   std::filesystem::directory_iterator entries(folder, problem);
   if (problem)
     throw Error(ErrorKind::input,
-                fmt::format("{}: cannot be listed: {}", folder.string(), problem.message()));
+                fmt::format("{}: the folder cannot be listed: {}; check its permissions",
+                            folder.string(), problem.message()));
   for (const auto& entry : entries) {
     const std::string name = entry.path().filename().string();
     if (entry.is_regular_file(problem) && entry.path().extension() == ".png" &&

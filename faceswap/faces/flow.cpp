@@ -1,8 +1,10 @@
-// Pyramidal Lucas-Kanade: a (2r+1)^2 window around a point is assumed to move as one. With the window's grey values I, its
-// gradients g and the other picture J, the shift d that minimises sum (I(p) - J(p + d))^2 obeys
-//     (sum g g^T) step = sum g (I - J),   d += step        (Gauss-Newton, a few rounds)
-// solved from the coarsest level of a picture pyramid to the finest, each level starting from twice the shift above it.
-// Work per point: levels x rounds x 441 bilinear samples; 80 points cost about 2 ms.
+// Pyramidal Lucas-Kanade: a (2r+1)^2 window around a point moves as one. With the
+// window's grey values I, its gradients g and the other picture J, Gauss-Newton rounds
+// minimise sum (I(p) - J(p + d))^2 over the shift d:
+//     (sum g g^T) step = sum g (I - J),   d += step
+// from the coarsest level of a picture pyramid to the finest; each level starts from
+// twice the shift of the one above.
+// Work per point: levels x rounds x 441 bilinear samples.
 #include "faceswap/faces/flow.h"
 
 #include <algorithm>
@@ -20,14 +22,15 @@ constexpr int kRounds = 12;
 
 struct Plane {  // one level of a pyramid, as floats
   int width = 0, height = 0;
-  std::vector<float> values;  // [height, width]
-  float at(int x, int y) const {
+  std::vector<float> values;      // [height, width]
+  float at(int x, int y) const {  // the nearest edge pixel outside
     return values[static_cast<std::size_t>(std::clamp(y, 0, height - 1)) * width +
                   std::clamp(x, 0, width - 1)];
   }
 };
 
-// Half the size after a 1-4-6-4-1 blur in each direction: pixel (x, y) of the result lies over pixel (2x, 2y).
+// Half the size after a 1-4-6-4-1 blur in each direction. Pixel (x, y) of the result
+// lies over pixel (2x, 2y).
 Plane half(const Plane& p) {
   Plane rows{(p.width + 1) / 2, p.height, {}}, out{(p.width + 1) / 2, (p.height + 1) / 2, {}};
   rows.values.resize(static_cast<std::size_t>(rows.width) * rows.height);
@@ -56,9 +59,10 @@ std::vector<Plane> pyramid(const Image& gray) {
   return levels;
 }
 
-// The window round `center` with `margin` pixels more on each side, bilinear: one fraction serves the whole window.
+// The window round `center` with `margin` more pixels on each side, bilinear. One pair
+// of fractions serves the whole window.
 void sample_window(const Plane& p, Point center, int margin,
-                   float* out /*[side, side], side = kWindow + 2 margin*/) {
+                   float* out) {  // [side, side], side = kWindow + 2 margin
   const int side = kWindow + 2 * margin, reach = kRadius + margin;
   const int x0 = static_cast<int>(std::floor(center.x)),
             y0 = static_cast<int>(std::floor(center.y));
@@ -76,14 +80,14 @@ void sample_window(const Plane& p, Point center, int margin,
   } else {
     for (int y = 0; y < side; ++y)
       for (int x = 0; x < side; ++x)
-        out[y * side + x] = w00 * p.at(left + x, top + y) +
-                            w01 * p.at(left + x + 1, top + y) +  // at() repeats the picture's edge
+        out[y * side + x] = w00 * p.at(left + x, top + y) + w01 * p.at(left + x + 1, top + y) +
                             w10 * p.at(left + x, top + y + 1) +
                             w11 * p.at(left + x + 1, top + y + 1);
   }
 }
 
-// One level: improves `there`, the place in `second` of the point `here` of `first`. False: no texture, or out of the picture.
+// Refines `there`, the place in `second` of the point `here` of `first`, on one level.
+// False: no texture, or outside the picture.
 bool refine_point(const Plane& first, const Plane& second, Point here, Point& there) {
   constexpr int kSide = kWindow + 2;
   float around[kSide * kSide], gx[kWindow * kWindow], gy[kWindow * kWindow],
@@ -156,16 +160,18 @@ std::vector<std::optional<Point>> follow_all(const std::vector<Plane>& first,
   return found;
 }
 
-double squared(Point a, Point b) { return (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y); }
+double squared_distance(Point a, Point b) {
+  return (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y);
+}
 
 }  // namespace
 
 std::vector<Point> find_corners(const Image& gray, const Ellipse& where, int most) {
-  constexpr double kQuality = 0.005,
-                   kDistance = 4;  // of the strongest corner; pixels between corners
+  constexpr double kQuality = 0.005;  // least strength, share of the strongest corner's
+  constexpr double kDistance = 4;     // least distance of two corners, pixels
   const int w = gray.width, h = gray.height;
-  std::vector<float> strength(static_cast<std::size_t>(w) * h,
-                              0.0f);  // [h, w], the smaller eigenvalue of sum g g^T
+  // [h, w], the smaller eigenvalue of sum g g^T.
+  std::vector<float> strength(static_cast<std::size_t>(w) * h, 0.0f);
   const auto inside = [&where](int x, int y) {
     const double dx = (x - where.center.x) / where.radius_x,
                  dy = (y - where.center.y) / where.radius_y;
@@ -206,7 +212,7 @@ std::vector<Point> find_corners(const Image& gray, const Ellipse& where, int mos
     if (static_cast<int>(corners.size()) >= most) break;
     const Point p{static_cast<double>(peak.x), static_cast<double>(peak.y)};
     if (std::none_of(corners.begin(), corners.end(),
-                     [p](Point q) { return squared(p, q) < kDistance * kDistance; }))
+                     [p](Point q) { return squared_distance(p, q) < kDistance * kDistance; }))
       corners.push_back(p);
   }
   return corners;
@@ -227,10 +233,10 @@ std::optional<Similarity> robust_similarity(const std::vector<Point>& from,
   const auto agreeing = [&](const Similarity& s) {
     std::vector<std::size_t> inliers;
     for (std::size_t i = 0; i < n; ++i)
-      if (squared(s(from[i]), to[i]) < kTolerance) inliers.push_back(i);
+      if (squared_distance(s(from[i]), to[i]) < kTolerance) inliers.push_back(i);
     return inliers;
   };
-  std::uint64_t random = 0x9e3779b97f4a7c15ull;  // fixed: the same pictures give the same motion
+  std::uint64_t random = 0x9e3779b97f4a7c15ull;  // fixed, for reproducible motion
   const auto draw = [&random](std::size_t below) {
     random = random * 6364136223846793005ull + 1442695040888963407ull;
     return static_cast<std::size_t>((random >> 33) % below);
@@ -238,13 +244,12 @@ std::optional<Similarity> robust_similarity(const std::vector<Point>& from,
   std::vector<std::size_t> best;
   for (int trial = 0; trial < kTrials; ++trial) {
     const std::size_t i = draw(n), j = draw(n);
-    if (squared(from[i], from[j]) < 100)
-      continue;  // two close points say little about angle and scale
+    if (squared_distance(from[i], from[j]) < 100) continue;  // too close to fit angle and scale
     std::vector<std::size_t> inliers = agreeing(fit_similarity({from[i], from[j]}, {to[i], to[j]}));
     if (inliers.size() > best.size()) best = std::move(inliers);
   }
   Similarity motion;
-  for (int round = 0; round < 3; ++round) {  // fit, look again who agrees, fit
+  for (int round = 0; round < 3; ++round) {  // fit to the inliers, find them again
     if (best.size() < kLeast || static_cast<double>(best.size()) < kShare * static_cast<double>(n))
       return std::nullopt;
     std::vector<Point> a, b;
@@ -265,7 +270,8 @@ std::optional<Similarity> estimate_motion(const Image& first, const Image& secon
   for (std::size_t i = 0; i < corners.size(); ++i) {
     if (!there[i]) continue;
     const std::optional<Point> back = follow_point(b, a, *there[i]);
-    if (back && squared(*back, corners[i]) < 1) from.push_back(corners[i]), to.push_back(*there[i]);
+    if (back && squared_distance(*back, corners[i]) < 1)
+      from.push_back(corners[i]), to.push_back(*there[i]);
   }
   return robust_similarity(from, to);
 }

@@ -70,8 +70,8 @@ Image gray_patch(const Image& gray, const Similarity& to_patch, int width, int h
   const std::uint8_t* pixels = gray.pixels.data();
   for (int y = 0; y < height; ++y)
     for (int x = 0; x < width; ++x) {
-      const double first =
-          0.5 * (1.0 / k - 1.0);  // the first of k positions that share the pixel's area evenly
+      // The first of k positions, spread evenly over the pixel's side.
+      const double first = 0.5 * (1.0 / k - 1.0);
       const Point start = to_source({x + first, y + first});
       float sum = 0;
       for (int j = 0; j < k; ++j)

@@ -60,7 +60,8 @@ void ContactSheet::add(int track, const Image& crop) {
   if (row.count++ % row.step != 0) return;
   row.thumbs.push_back(thumbnail(crop));
   if (row.thumbs.size() < 4 * kColumns) return;
-  std::vector<Image> half;  // memory stays bounded: from here on only every second one is kept
+  // From here on every second one is kept, to bound the memory.
+  std::vector<Image> half;
   for (std::size_t i = 0; i < row.thumbs.size(); i += 2) half.push_back(std::move(row.thumbs[i]));
   row.thumbs = std::move(half);
   row.step *= 2;

@@ -1,6 +1,8 @@
-// The contact sheet: one row of thumbnails per track, so that a glance shows who was found and what is no face.
+// The contact sheet: one row of thumbnails per track, an overview of who was found.
 #pragma once
+#include <cstdint>
 #include <map>
+#include <vector>
 
 #include "faceswap/image.h"
 
@@ -10,7 +12,8 @@ class ContactSheet {
  public:
   void add(int track, const Image& crop);  // crop: square RGB
   bool empty() const { return rows_.empty(); }
-  // One row per track: its number and count on the left, then faces spread evenly over the track. The longest 150 tracks.
+  // Per row the track's number and count, then faces spread evenly over it. The longest
+  // 150 tracks.
   Image picture() const;
 
  private:

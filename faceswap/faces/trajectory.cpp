@@ -1,10 +1,13 @@
-// Written with complex numbers a similarity is x -> alpha x + tau, so the normal equations of the path are tridiagonal with
-// one complex unknown a frame, Hermitian and positive:
-//     row i:  (w_i + v_{i-1} + v_i |alpha_i|^2) x_i  -  v_{i-1} alpha_{i-1} x_{i-1}  -  v_i conj(alpha_i) x_{i+1}
-//             =  w_i m_i + v_{i-1} tau_{i-1} - v_i conj(alpha_i) tau_i
-// One sweep down and one up solve them (Thomas algorithm): linear time, however long the shot.
+// In complex numbers a similarity is x -> alpha x + tau. So the normal equations of the
+// path are tridiagonal, Hermitian and positive, with one complex unknown per frame:
+// row i is
+//     (w_i + v_{i-1} + v_i |alpha_i|^2) x_i
+//         - v_{i-1} alpha_{i-1} x_{i-1} - v_i conj(alpha_i) x_{i+1}
+//     = w_i m_i + v_{i-1} tau_{i-1} - v_i conj(alpha_i) tau_i
+// The Thomas algorithm, one sweep down and one up, solves them in linear time.
 #include "faceswap/faces/trajectory.h"
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 
@@ -24,7 +27,7 @@ std::vector<Point> solve_once(const std::vector<TrajectoryNode>& nodes,
   std::vector<double> diagonal(n);
   std::vector<Complex> upper(n), right(n);
   for (std::size_t i = 0; i < n; ++i) {
-    // A frame that nothing speaks for stays where it was first put instead of making the system singular.
+    // The small weight keeps the system regular in frames without measurement and link.
     const double w = weights[i] + 1e-12 * (largest > 0 ? largest : 1);
     diagonal[i] += w;
     right[i] += w * Complex(nodes[i].measured.x, nodes[i].measured.y);
@@ -65,9 +68,7 @@ std::vector<Point> solve_trajectory(const std::vector<TrajectoryNode>& nodes,
   std::vector<Point> path = solve_once(nodes, weights, links);
   for (int round = 0; round < robust_rounds; ++round) {
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      const double sigmas =
-          std::hypot(path[i].x - nodes[i].measured.x, path[i].y - nodes[i].measured.y) *
-          std::sqrt(nodes[i].weight);
+      const double sigmas = distance(path[i], nodes[i].measured) * std::sqrt(nodes[i].weight);
       weights[i] = nodes[i].weight * (sigmas > 2 ? 2 / sigmas : 1);
     }
     path = solve_once(nodes, weights, links);

@@ -1,4 +1,3 @@
-// Clips of synthetic heads: pictures drawn ahead by all cores, a tone that speaks with the mouth, the truth beside it.
 #include "faceswap/synthetic/clip.h"
 
 #include <fmt/format.h>
@@ -20,34 +19,26 @@ namespace {
 constexpr int kSoundRate = 48000;
 
 void check(const ClipOptions& options, const std::filesystem::path& truth) {
+  const auto refuse = [](const std::string& message) {
+    throw Error(ErrorKind::usage, "synthetic clip: " + message);
+  };
   if (options.width < 16 || options.height < 16 || options.width % 2 != 0 ||
-      options.height % 2 != 0) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("synthetic clip: {} x {} pixels; width and height must be even and at least 16",
-                    options.width, options.height));
-  }
-  if (options.frames < 1)
-    throw Error(ErrorKind::usage,
-                fmt::format("synthetic clip: {} frames; at least one is needed", options.frames));
+      options.height % 2 != 0)
+    refuse(fmt::format("{} x {} pixels, expected an even width and height of at least 16",
+                       options.width, options.height));
+  if (options.frames < 1) refuse(fmt::format("{} frames, expected at least 1", options.frames));
   if (options.fps < 1 || options.fps > 240)
-    throw Error(
-        ErrorKind::usage,
-        fmt::format("synthetic clip: {} frames a second; 1 to 240 are possible", options.fps));
-  if (!truth.empty() && !options.force && std::filesystem::exists(truth)) {
-    throw Error(
-        ErrorKind::usage,
-        fmt::format(
-            "{} exists already: choose another name for the truth, or --force to overwrite it",
-            truth.string()));
-  }
+    refuse(fmt::format("{} frames per second, expected 1 to 240", options.fps));
+  if (!truth.empty() && !options.force && std::filesystem::exists(truth))
+    refuse(fmt::format("{} exists; choose another file for the truth, or --force to overwrite it",
+                       truth.string()));
 }
 
 HeadPose pose_of_frame(const ClipOptions& options, int frame) {
   return talking_pose(static_cast<double>(frame) / options.fps, options.pose_seed);
 }
 
-// A hum on 140 Hz with two overtones, as loud as the mouth is open.
+// A hum at 140 Hz with two overtones, its loudness the opening of the mouth.
 std::vector<std::int16_t> hum(const ClipOptions& options) {
   std::vector<float> open(static_cast<std::size_t>(options.frames) + 1);
   for (int i = 0; i <= options.frames; ++i) open[i] = pose_of_frame(options, i).mouth_open;
@@ -91,11 +82,9 @@ void write_truth(const std::filesystem::path& path, const std::string& lines) {
   file << lines;
   file.close();
   if (!file)
-    throw Error(
-        ErrorKind::disk,
-        fmt::format(
-            "{}: the truth could not be written; is the folder there and the disk not full?",
-            path.string()));
+    throw Error(ErrorKind::disk,
+                fmt::format("{}: the truth cannot be written; check the folder and the free space",
+                            path.string()));
 }
 
 }  // namespace
@@ -116,7 +105,7 @@ void render_clip(const ClipOptions& options, const std::filesystem::path& out,
   Progress progress(fmt::format("rendering person {}", options.person), options.frames,
                     options.quiet);
 
-  // One frame per core is being drawn while the oldest is written, so frames leave in order and little memory is held.
+  // One frame per core is drawn ahead while the oldest is written: bounded memory.
   const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
   std::deque<std::future<HeadPicture>> ahead;
   std::string truth_lines;

@@ -24,13 +24,13 @@ inline Vec3 mix(Vec3 a, Vec3 b, float share_of_b) { return a * (1 - share_of_b) 
 
 inline float unit(float v) { return std::clamp(v, 0.f, 1.f); }
 
-// 0 at `from`, 1 at `to` (which may lie below `from`), with flat ends.
+// 0 at `from`, 1 at `to`, with flat ends; `to` may lie below `from`.
 inline float smooth_step(float from, float to, float v) {
   const float t = unit((v - from) / (to - from));
   return t * t * (3 - 2 * t);
 }
 
-// exp(-d^2 / 2), d in deviations. Most features are far from most points, where it is nothing: no exp there.
+// exp(-d^2 / 2), d in deviations. Most points lie far away: 0 there, without the exp.
 inline float bell(float d) {
   const float exponent = 0.5f * d * d;
   return exponent > 16.f ? 0.f : std::exp(-exponent);
@@ -48,14 +48,14 @@ inline std::uint32_t scramble(std::uint32_t v) {
   return v ^ (v >> 16);
 }
 
-// A number in [0,1) that belongs to a grid point.
+// The random number in [0,1) of a grid point.
 inline float lattice(int x, int y, std::uint32_t seed) {
   const std::uint32_t key = static_cast<std::uint32_t>(x) * 73856093u ^
                             static_cast<std::uint32_t>(y) * 19349663u ^ seed * 83492791u;
   return static_cast<float>(scramble(key) & 0xffffff) / 16777216.f;
 }
 
-// Value noise in [0,1): lattice numbers, smoothly interpolated; features about one unit wide.
+// Value noise in [0,1): the lattice smoothly interpolated; features are one unit wide.
 inline float value_noise(float x, float y, std::uint32_t seed) {
   const float floor_x = std::floor(x), floor_y = std::floor(y);
   const int ix = static_cast<int>(floor_x), iy = static_cast<int>(floor_y);

@@ -1,5 +1,7 @@
-// The head's colours in the face plane: skin first, then what lies on it, in the order a painter would work.
-#include "faceswap/synthetic/head_parts.h"
+// Skin first, then the features on it in painter's order.
+#include "faceswap/synthetic/head_paint.h"
+
+#include "faceswap/synthetic/head_shape.h"
 
 namespace faceswap::head {
 namespace {
@@ -38,7 +40,7 @@ void paint_cheeks_and_moustache(const HeadIdentity& person, float x, float y, Co
   }
 }
 
-// The ball between the lids: white, iris, pupil, the light's reflection, the upper lid's shadow.
+// Between the lids: white, iris, pupil, glint, the upper lid's shadow.
 Color eyeball_color(const HeadIdentity& person, const HeadPose& pose, float across, float dx,
                     float dy, float upper_lid) {
   const float x = dx - 0.05f * pose.gaze_x, y = dy - 0.002f - 0.03f * pose.gaze_y;
@@ -79,8 +81,8 @@ void paint_eye(const HeadIdentity& person, const HeadPose& pose, float dx, float
 
 void paint_brow(const HeadIdentity& person, const HeadPose& pose, float side, float x, float y,
                 Color& color) {
-  const float along =
-      (x * side - (person.eye_x - 0.19f)) / 0.40f;  // 0 near the nose, 1 at the temple
+  // 0 near the nose, 1 at the temple.
+  const float along = (x * side - (person.eye_x - 0.19f)) / 0.40f;
   if (along <= 0 || along >= 1) return;
   const float middle = person.brow_y + 0.05f * pose.brow_up +
                        person.brow_tilt * std::sin(along * 2.6f) - 0.02f * along;
@@ -95,11 +97,12 @@ void paint_nose_shadows(const HeadIdentity& person, const HeadPose& pose, float 
   const float tip = person.nose_tip_y();
   const bool fold_rows = y < tip + 0.02f && y > person.mouth_y - 0.02f;
   for (const float side : {-1.f, 1.f}) {
-    color = color * (1 - 0.72f * bell(x - side * person.nose_width * 0.48f, y - (tip - 0.045f),
-                                      0.030f, 0.018f));  // nostril
-    color = color * (1 - 0.20f * bell(x - side * person.nose_width * 1.15f, y - (tip + 0.02f),
-                                      0.02f, 0.05f));  // wing
-    if (fold_rows) {                                   // the fold from nose to mouth
+    const float nostril =
+        bell(x - side * person.nose_width * 0.48f, y - (tip - 0.045f), 0.030f, 0.018f);
+    const float wing = bell(x - side * person.nose_width * 1.15f, y - (tip + 0.02f), 0.02f, 0.05f);
+    color = color * (1 - 0.72f * nostril);
+    color = color * (1 - 0.20f * wing);
+    if (fold_rows) {  // the fold from nose to mouth
       const float from_fold = std::fabs(x) - (0.16f + 0.45f * (tip - y));
       color = color * (1 - 0.14f * (1 + pose.smile) * bell(from_fold / 0.022f));
     }
@@ -111,8 +114,8 @@ void paint_mouth(const HeadIdentity& person, const HeadPose& pose, float x, floa
   const float across = x / mouth_half_width(person, pose), distance = std::fabs(across);
   if (distance >= 1.05f) return;
   Color& color = paint.color;
-  const float middle =
-      person.mouth_y + pose.smile * (0.10f * across * across - 0.03f);  // a smile lifts the corners
+  // A smile lifts the corners.
+  const float middle = person.mouth_y + pose.smile * (0.10f * across * across - 0.03f);
   const float gap = 0.15f * pose.mouth_open * (distance < 1 ? std::sqrt(1 - across * across) : 0.f);
   const float gap_top = 0.35f * gap, gap_bottom = -0.65f * gap, dy = y - middle;
   const float upper_lip = person.lip_thickness * (0.9f + 0.25f * std::cos(across * 6.f)) *
@@ -130,8 +133,8 @@ void paint_mouth(const HeadIdentity& person, const HeadPose& pose, float x, floa
     paint.gloss = 2;
   }
   const float from_edge = std::min(std::fabs(dy - gap_top), std::fabs(dy - gap_bottom));
-  color = color * (1 - 0.65f * bell(from_edge / 0.010f) *
-                           smooth_step(1.05f, 0.95f, distance));  // the dark line between the lips
+  // The dark line between the lips.
+  color = color * (1 - 0.65f * bell(from_edge / 0.010f) * smooth_step(1.05f, 0.95f, distance));
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// What stands behind the face: the room, and the neck and shirt.
-#include "faceswap/synthetic/head_parts.h"
+#include "faceswap/synthetic/head_scene.h"
 
 namespace faceswap::head {
 namespace {
@@ -46,7 +45,7 @@ bool body_color(const HeadIdentity& person, Vec3 neck_base, float light_x, float
       return true;
     }
   }
-  // The neck follows the head at its top and stands still at the shirt.
+  // The neck moves with the head at its top and rests at the shirt.
   const float down = unit((neck_top - y) / 0.9f);
   const float across = (x - neck_base.x * (1 - down)) / (0.42f + 0.06f * down);
   if (std::fabs(across) >= 1 || y <= -1.6f) return false;

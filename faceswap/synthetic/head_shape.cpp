@@ -1,10 +1,10 @@
-// The head's surface: an ellipsoid, a jaw, and bumps for everything that makes it a face.
-#include "faceswap/synthetic/head_parts.h"
+// An ellipsoid, a jaw, and bumps for the features of the face.
+#include "faceswap/synthetic/head_shape.h"
 
 namespace faceswap::head {
 namespace {
 
-// The ellipsoid seen from the front is narrower at the jaw and a little wider at the skull.
+// The ellipsoid's outline, narrowed at the jaw and slightly widened at the skull.
 float width_factor(const HeadIdentity& person, float face_y) {
   return 1 - person.jaw * smooth_step(-0.15f, -1.f, face_y) +
          0.05f * smooth_step(0.2f, 0.8f, face_y);
@@ -27,7 +27,7 @@ float nose(const HeadIdentity& person, float x, float y) {
   return height;
 }
 
-// How far the skin stands out from the ellipsoid, towards the viewer.
+// Height of the skin above the ellipsoid, towards the viewer.
 float relief(const HeadIdentity& person, const HeadPose& pose, float x, float y) {
   float height = nose(person, x, y);
   for (const float side : {-1.f, 1.f}) {
@@ -50,6 +50,10 @@ float relief(const HeadIdentity& person, const HeadPose& pose, float x, float y)
 
 }  // namespace
 
+float mouth_half_width(const HeadIdentity& person, const HeadPose& pose) {
+  return person.mouth_half_width * (1 + 0.18f * pose.smile - 0.20f * pose.mouth_open);
+}
+
 SurfacePoint surface_point(const HeadIdentity& person, const HeadPose& pose, float longitude,
                            float latitude) {
   const float ring = std::cos(latitude), forward = std::cos(longitude);
@@ -60,8 +64,8 @@ SurfacePoint surface_point(const HeadIdentity& person, const HeadPose& pose, flo
   point.face_x = p.x;
   point.face_y = p.y;
 
-  const float front = forward > 0 ? smooth_step(0.f, 0.35f, forward * ring)
-                                  : 0.f;  // features fade out towards the ears
+  // Features fade out towards the ears.
+  const float front = forward > 0 ? smooth_step(0.f, 0.35f, forward * ring) : 0.f;
   if (p.z > 0) p.z *= 0.92f + 0.08f * smooth_step(-1.f, 0.2f, p.y);  // flatter at the chin
   if (front > 0) p.z += front * relief(person, pose, point.face_x, point.face_y);
 

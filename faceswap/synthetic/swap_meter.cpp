@@ -1,9 +1,10 @@
-// How close a swapped picture is to the true one, inside the true face.
+#include "faceswap/synthetic/swap_meter.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
+#include <vector>
 
-#include "faceswap/synthetic/clip.h"
 #include "kernels/image/color.h"
 #include "kernels/losses.h"
 
@@ -16,8 +17,8 @@ std::vector<float> unit_rgb(const Image& image) {
   return values;
 }
 
-std::vector<float> luma(
-    const std::vector<float>& rgb) {  // ITU-R BT.601, the grey of most SSIM figures in print
+// ITU-R BT.601, the grey of most published SSIM figures.
+std::vector<float> luma(const std::vector<float>& rgb) {
   std::vector<float> grey(rgb.size() / 3);
   for (std::size_t i = 0; i < grey.size(); ++i)
     grey[i] = 0.299f * rgb[3 * i] + 0.587f * rgb[3 * i + 1] + 0.114f * rgb[3 * i + 2];
@@ -30,7 +31,7 @@ void check(const Image& swapped, const Image& truth, const Image& mask) {
   if (!one_size || swapped.channels != 3 || truth.channels != 3 || mask.channels != 1 ||
       truth.width < 6 || truth.height < 6) {
     throw Error(ErrorKind::failure,
-                fmt::format("swap meter: expects two RGB pictures and a grey mask of one size, at "
+                fmt::format("swap meter: expected two RGB pictures and a grey mask of one size, at "
                             "least 6 x 6; got {} x {} x {}, {} x {} x {} and {} x {} x {}",
                             swapped.width, swapped.height, swapped.channels, truth.width,
                             truth.height, truth.channels, mask.width, mask.height, mask.channels));
@@ -64,7 +65,7 @@ SwapQuality SwapMeter::result() const {
   if (!(weight_ > 0))
     throw Error(
         ErrorKind::nothing_found,
-        fmt::format("swap meter: no face pixel in {} frames, so there is nothing to average",
+        fmt::format("swap meter: no face pixel in {} frames; add frames with a visible face",
                     frames_));
   return {ssim_sum_ / weight_, delta_e_sum_ / weight_, frames_};
 }

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "faceswap/faces/face.h"
+#include "faceswap/faces/face_file.h"
 #include "kernels/core/memory.h"
 #include "kernels/image/augment.h"
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "faceswap/faces/face.h"
+#include "faceswap/faces/face_file.h"
 #include "faceswap/synthetic/head.h"
 
 struct Scratch {

@@ -1,4 +1,4 @@
-// The extract command on clips, folders and stills, and on what can go wrong with them.
+// The extract command on clips, folders and stills, and its faults.
 #if DOPPEL_DETECT
 #include <gtest/gtest.h>
 
@@ -10,8 +10,11 @@
 #include <thread>
 
 #include "faceswap/faces/extract.h"
+#include "faceswap/faces/face_file.h"
+#include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/synthetic/clip.h"
+#include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
 namespace {
@@ -30,14 +33,7 @@ ExtractOptions options(std::vector<fs::path> inputs, const fs::path& out) {
 }
 
 ErrorKind refusal(const ExtractOptions& o, std::string& message) {
-  try {
-    extract(o);
-  } catch (const Error& e) {
-    message = e.what();
-    return e.kind();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return ErrorKind::failure;
+  return kind_of([&] { extract(o); }, &message);
 }
 
 HeadPicture head(char person, double seconds) {
@@ -180,7 +176,7 @@ TEST(Extract, AClipThatBreaksOffIsUsedAsFarAsItGoes) {
   EXPECT_EQ(static_cast<std::int64_t>(list_faces(scratch / "out").size()), report.faces);
 }
 
-// In a process of its own, because the wish to stop cannot be taken back.
+// In a process of its own, as a stop signal cannot be undone.
 TEST(ExtractDeathTest, AStopSignalKeepsWhatIsDone) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto act = [] {

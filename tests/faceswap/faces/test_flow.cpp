@@ -1,20 +1,17 @@
-// Optical flow against known motion, and the path through a shot against a dense solve of the same equations.
+// Optical flow against known motion.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <random>
 
 #include "faceswap/faces/flow.h"
-#include "faceswap/faces/gray.h"
-#include "faceswap/faces/trajectory.h"
-#include "faceswap/synthetic/head.h"
 
 namespace {
 
 using namespace faceswap;
 
-// Smooth random texture as a function of place, so that a moved picture is exact and not resampled: waves of all lengths
-// from 8 to 150 pixels in all directions, the long ones strongest, as in pictures of the world.
+// Smooth random texture as a function of place: a moved picture is exact, not resampled.
+// Waves of 8 to 150 pixels in all directions, the long ones strongest as in nature.
 double texture(double x, double y) {
   struct Wave {
     double kx, ky, phase, height;
@@ -22,12 +19,12 @@ double texture(double x, double y) {
   static const std::vector<Wave> waves = [] {
     std::vector<Wave> made;
     std::mt19937 random(11);
-    std::uniform_real_distribution<double> turn(0, 2 * M_PI),
+    std::uniform_real_distribution<double> angle(0, 2 * M_PI),
         octave(std::log(8.0), std::log(150.0));
     for (int i = 0; i < 48; ++i) {
-      const double length = std::exp(octave(random)), direction = turn(random),
+      const double length = std::exp(octave(random)), direction = angle(random),
                    k = 2 * M_PI / length;
-      made.push_back({k * std::cos(direction), k * std::sin(direction), turn(random),
+      made.push_back({k * std::cos(direction), k * std::sin(direction), angle(random),
                       2.2 * std::sqrt(length / 8)});
     }
     return made;
@@ -37,7 +34,7 @@ double texture(double x, double y) {
   return sum;
 }
 
-// The picture in which everything of `texture` was moved by `motion`.
+// The picture of `texture` moved by `motion`.
 Image moved_texture(const Similarity& motion, int width, int height) {
   Image picture(width, height, 1);
   const Similarity back = motion.inverse();
@@ -50,10 +47,8 @@ Image moved_texture(const Similarity& motion, int width, int height) {
   return picture;
 }
 
-Similarity turn_about(Point c, double degrees, double scale, double dx, double dy) {
-  const double a = scale * std::cos(degrees * M_PI / 180),
-               b = scale * std::sin(degrees * M_PI / 180);
-  return {a, b, c.x - a * c.x + b * c.y + dx, c.y - b * c.x - a * c.y + dy};
+Similarity motion_about(Point c, double degrees, double scale, double dx, double dy) {
+  return rotation_about(c, degrees * M_PI / 180, scale).then({1, 0, dx, dy});
 }
 
 constexpr int kSize = 200;
@@ -90,11 +85,12 @@ TEST(Flow, CornersStayInsideAndApart) {
   EXPECT_TRUE(find_corners(Image(64, 64, 1), kMiddle, 50).empty()) << "a flat picture has none";
 }
 
-TEST(Flow, MotionOfATurnedAndZoomedTexture) {
+TEST(Flow, MotionOfARotatedAndZoomedTexture) {
   const Image first = moved_texture({}, kSize, kSize);
   const Point c{99.5, 99.5};
-  for (const Similarity& truth : {turn_about(c, 3, 1.0, 1.3, -0.7), turn_about(c, -6, 1.04, -3, 2),
-                                  turn_about(c, 1, 0.95, 6.5, 4.5)}) {
+  for (const Similarity& truth :
+       {motion_about(c, 3, 1.0, 1.3, -0.7), motion_about(c, -6, 1.04, -3, 2),
+        motion_about(c, 1, 0.95, 6.5, 4.5)}) {
     const auto motion = estimate_motion(first, moved_texture(truth, kSize, kSize), kMiddle);
     ASSERT_TRUE(motion);
     for (const Point p : {Point{60, 60}, Point{140, 60}, Point{100, 150}}) {
@@ -106,7 +102,7 @@ TEST(Flow, MotionOfATurnedAndZoomedTexture) {
 
 TEST(Flow, AThirdOfTheFaceMovingOtherwiseDoesNotMatter) {
   const Image first = moved_texture({}, kSize, kSize);
-  const Similarity truth = turn_about({99.5, 99.5}, 2, 1.0, 3.5, -1.5);
+  const Similarity truth = motion_about({99.5, 99.5}, 2, 1.0, 3.5, -1.5);
   Image second = moved_texture(truth, kSize, kSize);
   const Image other = moved_texture({1, 0, -6, 5}, kSize, kSize);
   for (int y = 115; y < kSize; ++y)
@@ -131,7 +127,7 @@ TEST(Flow, UnrelatedAndFlatPicturesGiveNoMotion) {
 TEST(RobustSimilarity, NeedsEnoughPointsThatAgree) {
   std::mt19937 random(7);
   std::uniform_real_distribution<double> place(0, 200);
-  const Similarity truth = turn_about({100, 100}, 10, 1.1, 4, 5);
+  const Similarity truth = motion_about({100, 100}, 10, 1.1, 4, 5);
   std::vector<Point> from, to;
   for (int i = 0; i < 40; ++i) {
     from.push_back({place(random), place(random)});
@@ -144,90 +140,6 @@ TEST(RobustSimilarity, NeedsEnoughPointsThatAgree) {
   EXPECT_FALSE(robust_similarity({from.begin(), from.begin() + 7}, {to.begin(), to.begin() + 7}));
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = {place(random), place(random)};
   EXPECT_FALSE(robust_similarity(from, to));
-}
-
-// Normal equations written out in full, solved by Gaussian elimination.
-std::vector<Point> dense_solve(const std::vector<TrajectoryNode>& nodes,
-                               const std::vector<TrajectoryLink>& links) {
-  const std::size_t n = 2 * nodes.size();
-  std::vector<std::vector<double>> m(n, std::vector<double>(n + 1));
-  const auto add_row = [&](const std::vector<std::pair<std::size_t, double>>& row, double value,
-                           double weight) {
-    for (const auto& [i, ci] : row) {
-      for (const auto& [j, cj] : row) m[i][j] += weight * ci * cj;
-      m[i][n] += weight * ci * value;
-    }
-  };
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    add_row({{2 * i, 1}}, nodes[i].measured.x, nodes[i].weight);
-    add_row({{2 * i + 1, 1}}, nodes[i].measured.y, nodes[i].weight);
-    if (i + 1 == nodes.size()) break;
-    const Similarity& s = links[i].motion;
-    add_row({{2 * i + 2, 1}, {2 * i, -s.a}, {2 * i + 1, s.b}}, s.tx, links[i].weight);
-    add_row({{2 * i + 3, 1}, {2 * i, -s.b}, {2 * i + 1, -s.a}}, s.ty, links[i].weight);
-  }
-  for (std::size_t k = 0; k < n; ++k)
-    for (std::size_t i = k + 1; i < n; ++i) {
-      const double f = m[i][k] / m[k][k];
-      for (std::size_t j = k; j <= n; ++j) m[i][j] -= f * m[k][j];
-    }
-  std::vector<double> x(n);
-  for (std::size_t k = n; k-- > 0;) {
-    x[k] = m[k][n];
-    for (std::size_t j = k + 1; j < n; ++j) x[k] -= m[k][j] * x[j];
-    x[k] /= m[k][k];
-  }
-  std::vector<Point> path;
-  for (std::size_t i = 0; i < nodes.size(); ++i) path.push_back({x[2 * i], x[2 * i + 1]});
-  return path;
-}
-
-TEST(Chain, EqualsTheDenseSolve) {
-  std::mt19937 random(9);
-  std::uniform_real_distribution<double> place(0, 300), weight(0.05, 2), angle(-10, 10),
-      scale(0.9, 1.1);
-  for (int trial = 0; trial < 20; ++trial) {
-    std::vector<TrajectoryNode> nodes;
-    std::vector<TrajectoryLink> links;
-    for (int i = 0; i < 12; ++i) {
-      nodes.push_back({{place(random), place(random)},
-                       i % 4 == 2 ? 0 : weight(random)});  // some frames without a sighting
-      if (i)
-        links.push_back(
-            {turn_about({150, 150}, angle(random), scale(random), angle(random), angle(random)),
-             weight(random)});
-    }
-    const auto path = solve_trajectory(nodes, links), reference = dense_solve(nodes, links);
-    for (std::size_t i = 0; i < path.size(); ++i) {
-      EXPECT_NEAR(path[i].x, reference[i].x, 1e-6);
-      EXPECT_NEAR(path[i].y, reference[i].y, 1e-6);
-    }
-  }
-  EXPECT_TRUE(solve_trajectory({}, {}).empty());
-  EXPECT_THROW(solve_trajectory({{}, {}}, {}), Error);
-}
-
-TEST(Chain, ExactFlowCarriesTheTruthThroughGapsAndPastOutliers) {
-  const Similarity step = turn_about({100, 80}, 2, 1.01, 1.5, -0.5);
-  Point truth{60, 70};
-  std::vector<Point> truths;
-  std::vector<TrajectoryNode> nodes;
-  std::vector<TrajectoryLink> links;
-  for (int i = 0; i < 30; ++i) {
-    truths.push_back(truth);
-    const bool lost = i > 10 && i < 18, wild = i == 5 || i == 22;
-    nodes.push_back({{truth.x + (wild ? 40 : 0), truth.y}, lost ? 0 : 1.0 / 9});
-    if (i) links.push_back({step, 1.0 / (0.2 * 0.2)});
-    truth = step(truth);
-  }
-  const auto plain = solve_trajectory(nodes, links), robust = solve_trajectory(nodes, links, 4);
-  double plain_error = 0, robust_error = 0;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    plain_error += std::hypot(plain[i].x - truths[i].x, plain[i].y - truths[i].y) / 30;
-    robust_error += std::hypot(robust[i].x - truths[i].x, robust[i].y - truths[i].y) / 30;
-  }
-  EXPECT_GT(plain_error, 1.0);
-  EXPECT_LT(robust_error, 0.6);
 }
 
 }  // namespace

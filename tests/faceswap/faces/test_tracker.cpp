@@ -1,4 +1,5 @@
-// Detection and tracking against rendered heads, whose eyes are known exactly; and on real clips where they are at hand.
+// Detection and tracking against rendered heads with exactly known eyes, and on real
+// clips where they are available.
 #if DOPPEL_DETECT
 #include <gtest/gtest.h>
 
@@ -8,7 +9,9 @@
 #include <map>
 #include <set>
 
-#include "faceswap/faces/detector.h"
+#include "faceswap/faces/tracker.h"
+#include "faceswap/synthetic/head.h"
+#include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
 namespace {
@@ -99,7 +102,7 @@ void expect_close(const std::vector<Face>& faces, const Talk& t, int stride, dou
   EXPECT_LT(sum / static_cast<double>(faces.size()), most);
 }
 
-// How much the true eyes tremble in the crops: rms second difference, share of the eye distance.
+// Jitter of the true eyes in the crops: rms second difference, share of eye distance.
 double jitter(const std::vector<Face>& faces, const Talk& t) {
   std::vector<Point> path;
   for (std::size_t i = 0; i < faces.size(); ++i)
@@ -117,7 +120,7 @@ TEST(Tracker, FollowsATalkingHead) {
     const Talk t = talk(person, person == 'a' ? 5 : 6, 60);
     const std::vector<Face> faces = track(t.pictures);
     expect_close(faces, t, 1, 0.025);
-    EXPECT_LT(jitter(faces, t), 0.004);  // the flow brings 1 to 2 % down to 0.1 %
+    EXPECT_LT(jitter(faces, t), 0.004);  // 1 to 2 % without the flow
   }
 }
 
@@ -140,8 +143,8 @@ TEST(Tracker, SameFacesForAnyNumberOfThreads) {
   for (std::size_t i = 0; i < one.size(); ++i) EXPECT_EQ(to_json(one[i]), to_json(other[i]));
 }
 
-TEST(Tracker, FindsHeadsThatLieOnOneSide) {
-  for (const float roll : {-0.5f, 0.5f}) {  // 29 degrees: an upright search finds none of these
+TEST(Tracker, FindsTiltedHeads) {
+  for (const float roll : {-0.5f, 0.5f}) {  // 29 degrees: out of reach of the upright scan
     const Talk t = talk('a', 5, 3, 1, roll);
     expect_close(track(t.pictures), t, 1, 0.06);
   }
@@ -178,7 +181,7 @@ TEST(Tracker, TwoHeadsAreTwoTracks) {
 
 TEST(Tracker, ACutEndsTheTrackAndDeliversTheShot) {
   Talk a = talk('a', 5, 13), b = talk('b', 6, 13);
-  for (HeadPicture& head : b.heads)  // another place: darker, and the head elsewhere
+  for (HeadPicture& head : b.heads)  // another scene: darker, and the head elsewhere
     for (auto& p : head.rgb.pixels) p = static_cast<std::uint8_t>(p / 2);
   const auto tracker = make_tracker(options(), info());
   for (std::size_t i = 0; i < 13; ++i)
@@ -223,7 +226,7 @@ TEST(Tracker, AFaceHiddenForAMomentIsBridged) {
 }
 
 TEST(Tracker, ShelvesAreNotFaces) {
-  // Backgrounds on which the cascade alone finds "faces", a few of them with as many windows as a true one.
+  // The cascade alone finds faces here, some with as many windows as a true one.
   for (const std::uint32_t seed : {4u, 12u, 66u, 106u}) {
     HeadPose away;
     away.center_x = -3;
@@ -244,20 +247,14 @@ TEST(Tracker, OddPicturesDoNoHarm) {
   tracker->finish();
   EXPECT_TRUE(tracker->take_finished().empty());
   Talk t = talk('a', 5, 2);
-  t.pictures.insert(t.pictures.begin() + 1, Image(64, 48));  // the size changes: shots of their own
+  t.pictures.insert(t.pictures.begin() + 1, Image(64, 48));  // a new size begins a new shot
   const std::vector<Face> faces = track(t.pictures);
   ASSERT_EQ(faces.size(), 2u);
   EXPECT_NE(faces[0].track, faces[1].track);
 }
 
 ErrorKind refusal(const DetectorOptions& o, std::string& message) {
-  try {
-    make_tracker(o, info());
-  } catch (const Error& e) {
-    message = e.what();
-    return e.kind();
-  }
-  return ErrorKind::failure;
+  return kind_of([&] { make_tracker(o, info()); }, &message);
 }
 
 TEST(MakeTracker, SaysWhatIsWrong) {
@@ -324,8 +321,8 @@ TEST(RealClips, YunetAndCascadesAgreeOnTheEyes) {
     EXPECT_GT(yunet[i].confidence, 0.7);
   }
   const Talk t = talk('a', 5, 20);
-  expect_close(track(t.pictures, 1, "yunet=" + model.string()), t, 1,
-               0.1);  // it has its own idea of where a drawn eye is
+  // It places drawn eyes differently.
+  expect_close(track(t.pictures, 1, "yunet=" + model.string()), t, 1, 0.1);
 }
 #endif
 

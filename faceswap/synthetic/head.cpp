@@ -1,20 +1,25 @@
-// From a person and a pose to a picture: a mesh over the ellipsoid, a z-buffer that keeps each sample's surface point, shading of what is
-// visible, 2 x 2 samples a pixel, a little grain. Coordinates of the picture: pixel centres at whole numbers, y down.
+// A mesh over the ellipsoid, a z-buffer of surface points, shading of the visible ones,
+// 2 x 2 samples per pixel, grain. Pixel centres lie at whole coordinates, y down.
+#include "faceswap/synthetic/head.h"
+
 #include <fmt/format.h>
 
 #include <numbers>
+#include <vector>
 
-#include "faceswap/synthetic/head_parts.h"
+#include "faceswap/synthetic/head_paint.h"
+#include "faceswap/synthetic/head_scene.h"
+#include "faceswap/synthetic/head_shape.h"
 
 namespace faceswap {
 namespace head {
 namespace {
 
-constexpr int kSamples = 2;                             // samples a pixel, along each axis
+constexpr int kSamples = 2;                             // per pixel, along each axis
 constexpr int kMeridians = 181, kParallels = 141;       // of the mesh
 const Vec3 kLight = normalized({-0.35f, 0.55f, 0.9f});  // from the upper left, in front
-const Vec3 kHalfway =
-    normalized(kLight + Vec3{0, 0, 1});  // between the light and the viewer, for the highlight
+// Between the light and the viewer, for the highlight.
+const Vec3 kHalfway = normalized(kLight + Vec3{0, 0, 1});
 constexpr float kAmbient = 0.48f, kHighlight = 0.12f, kGrain = 0.012f;
 
 struct Rotation {
@@ -31,7 +36,7 @@ Rotation rotation_of(const HeadPose& pose) {
   return {x * cr - y * sr, x * sr + y * cr, z};
 }
 
-// Head units, turned, to sample coordinates; z stays in head units, larger is nearer.
+// From rotated head units to samples; z stays in head units, larger is nearer.
 struct Camera {
   float scale, center_x, center_y;  // in samples
   Vec3 project(Vec3 p) const {
@@ -42,20 +47,20 @@ struct Camera {
 
 struct Vertex {
   Vec3 screen;  // samples, samples, head units
-  Vec3 normal;  // turned
+  Vec3 normal;  // rotated
   float longitude, face_x, face_y;
 };
 
 std::vector<Vertex> head_mesh(const HeadIdentity& person, const HeadPose& pose,
-                              const Rotation& turn, const Camera& camera) {
+                              const Rotation& rotate, const Camera& camera) {
   std::vector<Vertex> vertices(static_cast<std::size_t>(kMeridians) * kParallels);
   std::vector<Vec3> position(vertices.size()), normal(vertices.size());
   for (int j = 0; j < kParallels; ++j) {
     const float latitude =
         std::numbers::pi_v<float> * (static_cast<float>(j) / (kParallels - 1) - 0.5f);
     for (int i = 0; i < kMeridians; ++i) {
-      const float u =
-          2.f * i / (kMeridians - 1) - 1;  // denser at the front, where the features are
+      // Denser at the front, where the features are.
+      const float u = 2.f * i / (kMeridians - 1) - 1;
       const float longitude = std::numbers::pi_v<float> * (0.55f * u + 0.45f * u * u * u);
       const SurfacePoint point = surface_point(person, pose, longitude, latitude);
       const std::size_t k = static_cast<std::size_t>(j) * kMeridians + i;
@@ -79,8 +84,8 @@ std::vector<Vertex> head_mesh(const HeadIdentity& person, const HeadPose& pose,
     }
   }
   for (std::size_t k = 0; k < vertices.size(); ++k) {
-    vertices[k].screen = camera.project(turn(position[k]));
-    vertices[k].normal = turn(normalized(normal[k]));
+    vertices[k].screen = camera.project(rotate(position[k]));
+    vertices[k].normal = rotate(normalized(normal[k]));
   }
   return vertices;
 }
@@ -91,14 +96,15 @@ struct Canvas {
   std::vector<float> face;  // 1 where the sample shows the face
 };
 
-// What the nearest triangle says about a sample. Shading waits until all triangles are in, so that each sample is painted once.
+// The nearest surface point of a sample. Shading follows the last triangle, so each
+// sample is painted once.
 struct Hit {
   float z = -1e9f;
   Vec3 normal;
   float longitude = 0, face_x = 0, face_y = 0;
 };
 
-// Rectangle of samples that the head may cover.
+// The rectangle of samples in reach of the head.
 struct Region {
   int x0, y0, x1, y1;  // right and bottom exclusive
   int width() const { return x1 - x0; }
@@ -122,8 +128,8 @@ void rasterize(const Vertex& va, const Vertex& vb, const Vertex& vc, const Regio
                std::vector<Hit>& hits) {
   const Vec3 a = va.screen, b = vb.screen, c = vc.screen;
   const float area = (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
-  if (area > -1e-6f) return;  // seen from behind (y points down here), or edge on
-  // Clamped as floats: a head far outside the picture has coordinates that no int holds.
+  if (area > -1e-6f) return;  // back face (y points down here), or edge on
+  // Clamped as floats: coordinates of a head far outside the picture overflow an int.
   const auto from = [](float v, int low, int high) {
     return static_cast<int>(
         std::ceil(std::clamp(v, static_cast<float>(low), static_cast<float>(high))));
@@ -150,8 +156,8 @@ void rasterize(const Vertex& va, const Vertex& vb, const Vertex& vc, const Regio
 
 Color shade(const Paint& paint, Vec3 normal) {
   const float facing = dot(normal, kLight);
-  const float direct = std::max(0.f, facing),
-              wrapped = std::max(0.f, (facing + 0.4f) / 1.4f);  // skin lets light round the edge
+  // Wrapped: light scatters in skin, round the edge of the shadow.
+  const float direct = std::max(0.f, facing), wrapped = std::max(0.f, (facing + 0.4f) / 1.4f);
   const float sky = 0.85f + 0.15f * normal.y;
   const float light = kAmbient * sky + (1 - kAmbient) * (0.55f * direct + 0.45f * wrapped) * 1.25f;
   const float h2 = std::max(0.f, dot(normal, kHalfway)) * std::max(0.f, dot(normal, kHalfway)),
@@ -162,7 +168,7 @@ Color shade(const Paint& paint, Vec3 normal) {
 
 void draw_background(Canvas& canvas, int kind, std::uint32_t seed) {
   const float height = static_cast<float>(canvas.height);
-  for (int y = 0; y < canvas.height; y += kSamples) {  // one look a pixel is enough for the wall
+  for (int y = 0; y < canvas.height; y += kSamples) {  // one sample per pixel suffices
     for (int x = 0; x < canvas.width; x += kSamples) {
       const Color color = background_color(kind, seed, (x + 0.5f) / height, (y + 0.5f) / height);
       for (int dy = 0; dy < kSamples; ++dy) {
@@ -173,9 +179,9 @@ void draw_background(Canvas& canvas, int kind, std::uint32_t seed) {
   }
 }
 
-void draw_body(Canvas& canvas, const HeadIdentity& person, const Rotation& turn,
+void draw_body(Canvas& canvas, const HeadIdentity& person, const Rotation& rotate,
                const Camera& camera) {
-  const Vec3 neck_base = turn({0, -0.9f, -0.15f});
+  const Vec3 neck_base = rotate({0, -0.9f, -0.15f});
   for (int y = 0; y < canvas.height; ++y) {
     const float up = (camera.center_y - y) / camera.scale;
     for (int x = 0; x < canvas.width; ++x) {
@@ -243,22 +249,22 @@ void check(const HeadPose& pose, int width, int height, int background) {
   constexpr int most = 8192;
   if (width < 1 || height < 1 || width > most || height > most) {
     throw Error(ErrorKind::usage,
-                fmt::format("synthetic head: picture of {} x {} pixels; each side must be 1 to {}",
+                fmt::format("synthetic head: picture of {} x {} pixels, expected 1 to {} per side",
                             width, height, most));
   }
   if (background < 0 || background > 2)
     throw Error(ErrorKind::usage,
-                fmt::format("synthetic head: no background {}; there are 0, 1 and 2", background));
+                fmt::format("synthetic head: no background {}; use 0, 1 or 2", background));
   for (const float v :
        {pose.yaw, pose.pitch, pose.roll, pose.center_x, pose.center_y, pose.scale, pose.mouth_open,
         pose.smile, pose.blink, pose.gaze_x, pose.gaze_y, pose.brow_up}) {
     if (!(std::fabs(v) < 1000.f))
       throw Error(ErrorKind::usage,
-                  fmt::format("synthetic head: {} in the pose is no sensible number", v));
+                  fmt::format("synthetic head: {} in the pose, expected a number below 1000", v));
   }
   if (pose.scale <= 0)
     throw Error(ErrorKind::usage,
-                fmt::format("synthetic head: scale {} must be above 0", pose.scale));
+                fmt::format("synthetic head: scale {}, expected more than 0", pose.scale));
 }
 
 }  // namespace
@@ -271,13 +277,13 @@ HeadPicture draw_head(const HeadIdentity& person, const HeadPose& pose, int widt
   Canvas canvas{width * kSamples, height * kSamples, {}, {}};
   canvas.color.resize(static_cast<std::size_t>(canvas.width) * canvas.height);
   canvas.face.resize(canvas.color.size());
-  const Rotation turn = rotation_of(pose);
+  const Rotation rotate = rotation_of(pose);
   const float samples = static_cast<float>(canvas.height);
   const Camera camera{pose.scale * samples, pose.center_x * static_cast<float>(canvas.width) - 0.5f,
                       pose.center_y * samples - 0.5f};
   draw_background(canvas, background, background_seed);
-  draw_body(canvas, person, turn, camera);
-  draw_face(canvas, person, pose, head_mesh(person, pose, turn, camera));
+  draw_body(canvas, person, rotate, camera);
+  draw_face(canvas, person, pose, head_mesh(person, pose, rotate, camera));
 
   HeadPicture picture{Image(width, height, 3), Image(width, height, 1), {}};
   const auto movement =
@@ -294,7 +300,7 @@ HeadPicture draw_head(const HeadIdentity& person, const HeadPose& pose, int widt
                               {corner_x, corner_y}};
   for (int k = 0; k < 5; ++k) {
     const Vec3 sample =
-        camera.project(turn(surface_at_face(person, pose, places[k][0], places[k][1]).position));
+        camera.project(rotate(surface_at_face(person, pose, places[k][0], places[k][1]).position));
     // Sample s lies at pixel coordinate (s + 1/2) / kSamples - 1/2.
     picture.landmarks[k] = {(sample.x + 0.5) / kSamples - 0.5, (sample.y + 0.5) / kSamples - 0.5};
   }
