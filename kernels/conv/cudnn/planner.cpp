@@ -1,11 +1,9 @@
-// Engines for a graph: what the heuristics name, which of them we take, and the plan of one of them.
+#include "kernels/conv/cudnn/planner.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <vector>
-
-#include "kernels/conv/cudnn/api.h"
 
 namespace kernels::cudnn {
 namespace {
@@ -22,8 +20,8 @@ std::vector<Note> notes(cudnnBackendDescriptor_t engine, cudnnBackendAttributeNa
                                                count, 0, static_cast<std::int64_t>(values.size()))};
 }
 
-// Engines that we never take: other bits from run to run, sums kept in less than float; and for strict float, inputs rounded for
-// the tensor cores, or transforms (Winograd, FFT) that cancel.
+// Refused: other bits from run to run, sums kept in less than float; for strict float also inputs
+// rounded for the tensor cores and transforms that cancel (Winograd, FFT).
 bool refused(MathType math_type, const std::vector<cudnnBackendNumericalNote_t>& engine_notes) {
   return std::any_of(engine_notes.begin(), engine_notes.end(),
                      [&](cudnnBackendNumericalNote_t note) {
@@ -68,7 +66,7 @@ std::vector<Descriptor> ranked_configurations(const Descriptor& graph, cudnnBack
   return configurations;
 }
 
-// Which engine a configuration is of, with which settings. Index -1 where cuDNN does not say.
+// The engine and settings of a configuration. Index -1 if cuDNN does not report them.
 Engine engine_of(const Descriptor& configuration, cudnnBackendDescriptor_t engine) {
   constexpr std::int64_t most = 64;
   const Api& api = Api::open();
@@ -139,8 +137,36 @@ std::vector<Engine> Planner::engines(bool fallback) {
   return accepted;
 }
 
+std::string Planner::graph_refused() const {
+  if (graph_.status == CUDNN_STATUS_SUCCESS) return {};
+  return fmt::format("the graph is refused: {}", Api::open().get_error_string(graph_.status));
+}
+
+// Makes a configuration from the engine's settings. Returns why cuDNN refuses it, or "".
+std::string Planner::configure(const Engine& wanted, const Descriptor& engine,
+                               Descriptor& configuration) {
+  std::vector<Descriptor> knobs;
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (const auto& [type, value] : wanted.knobs) {
+    Descriptor& knob = knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+    raw.push_back(knob.raw());
+    const auto knob_type = static_cast<cudnnBackendKnobType_t>(type);
+    if (!knob.try_set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, &knob_type) ||
+        !knob.try_set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, &value) ||
+        knob.try_finalize() != CUDNN_STATUS_SUCCESS)
+      return fmt::format("engine {} has no setting {}:{}", wanted.index, type, value);
+  }
+  configuration = Descriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  configuration.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+  if ((!raw.empty() &&
+       !configuration.try_set(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                              raw.data(), static_cast<std::int64_t>(raw.size()))) ||
+      configuration.try_finalize() != CUDNN_STATUS_SUCCESS)
+    return fmt::format("engine {} does not take its settings", wanted.index);
+  return {};
+}
+
 Plan Planner::plan(const Engine& wanted) {
-  const Api& api = Api::open();
   Plan plan;
   plan.report.engine = wanted;
   plan.report.offered = offered_;
@@ -148,8 +174,7 @@ Plan Planner::plan(const Engine& wanted) {
     plan.report.why_not = std::move(why);
     return std::move(plan);
   };
-  if (graph_.status != CUDNN_STATUS_SUCCESS)
-    return no(fmt::format("the graph is refused: {}", api.get_error_string(graph_.status)));
+  if (const std::string why = graph_refused(); !why.empty()) return no(why);
 
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph_.graph);
@@ -157,36 +182,14 @@ Plan Planner::plan(const Engine& wanted) {
   if (!handle_) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, device_);
   if (engine.try_finalize() != CUDNN_STATUS_SUCCESS)
     return no(fmt::format("engine {} does not take the graph", wanted.index));
-  // Asked again: the engine may come from a file.
+  // Checked as in engines(), because this engine may come from a file.
   const auto numerical = notes<cudnnBackendNumericalNote_t>(
       engine.raw(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
-  if (refused(problem_.math_type, numerical)) {
+  if (refused(problem_.math_type, numerical))
     return no(fmt::format("engine {} is not deterministic or not exact enough", wanted.index));
-  }
-
-  std::vector<Descriptor> knobs;
-  std::vector<cudnnBackendDescriptor_t> raw;
-  for (const auto& [type, value] : wanted.knobs) {
-    Descriptor& knob = knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-    raw.push_back(knob.raw());
-    if (knob.try_set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE,
-                     static_cast<cudnnBackendKnobType_t>(type)) != CUDNN_STATUS_SUCCESS ||
-        knob.try_set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, value) !=
-            CUDNN_STATUS_SUCCESS ||
-        knob.try_finalize() != CUDNN_STATUS_SUCCESS) {
-      return no(fmt::format("engine {} has no setting {}:{}", wanted.index, type, value));
-    }
-  }
-  Descriptor configuration(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-  configuration.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
-  if (!raw.empty() &&
-      api.set_attribute(configuration.raw(), CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
-                        CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<std::int64_t>(raw.size()),
-                        raw.data()) != CUDNN_STATUS_SUCCESS) {
-    return no(fmt::format("engine {} does not take its settings", wanted.index));
-  }
-  if (configuration.try_finalize() != CUDNN_STATUS_SUCCESS)
-    return no(fmt::format("engine {} does not take its settings", wanted.index));
+  Descriptor configuration;
+  if (std::string why = configure(wanted, engine, configuration); !why.empty())
+    return no(std::move(why));
 
   Descriptor made(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   if (handle_) made.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
@@ -195,19 +198,20 @@ Plan Planner::plan(const Engine& wanted) {
   if (made.try_finalize() != CUDNN_STATUS_SUCCESS)
     return no(fmt::format("engine {} cannot be built", wanted.index));
   std::int64_t workspace = 0, count = 0;
-  check(api.get_attribute(made.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
-                          &count, &workspace),
+  check(Api::open().get_attribute(made.raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE,
+                                  CUDNN_TYPE_INT64, 1, &count, &workspace),
         "reading a cuDNN plan's workspace");
   if (workspace > workspace_cap)
-    return no(fmt::format("engine {} wants {} MB of workspace, more than {}", wanted.index,
+    return no(fmt::format("engine {} needs {} MB of workspace, more than {} MB", wanted.index,
                           workspace >> 20, workspace_cap >> 20));
 
   const auto behaviour = notes<cudnnBackendBehaviorNote_t>(
       engine.raw(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
-  plan.report.runtime_compiled =
-      std::count(behaviour.begin(), behaviour.end(), CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) > 0;
-  plan.report.tensor_cores =
-      std::count(numerical.begin(), numerical.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) > 0;
+  const auto has = [](const auto& all, auto note) {
+    return std::find(all.begin(), all.end(), note) != all.end();
+  };
+  plan.report.runtime_compiled = has(behaviour, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
+  plan.report.tensor_cores = has(numerical, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
   plan.report.workspace = workspace;
   plan.report.found = true;
   plan.plan = std::move(made);
@@ -215,34 +219,22 @@ Plan Planner::plan(const Engine& wanted) {
 }
 
 Plan Planner::first() {
+  Plan none;
   std::string last;
   for (const bool fallback : {false, true}) {
     for (const Engine& engine : engines(fallback)) {
       Plan made = plan(engine);
       if (made.report.found) return made;
-      last = std::move(made.report.why_not);
+      last = "; " + made.report.why_not;
     }
   }
-  Plan none;
   none.report.offered = offered_;
-  none.report.why_not =
-      graph_.status != CUDNN_STATUS_SUCCESS
-          ? fmt::format("the graph is refused: {}", Api::open().get_error_string(graph_.status))
-          : fmt::format("{} engines offered, {} of them not deterministic or not exact enough{}{}",
-                        offered_, refused_, last.empty() ? "" : "; ", last);
+  none.report.why_not = graph_refused();
+  if (none.report.why_not.empty())
+    none.report.why_not =
+        fmt::format("{} engines offered, {} of them not deterministic or not exact enough{}",
+                    offered_, refused_, last);
   return none;
-}
-
-PlanReport plan_for_described_device(const Problem& p, const std::string& device_json) {
-  return Planner(p, nullptr, device_json).first().report;
-}
-PlanReport plan_for_described_device(const Problem& p, const std::string& device_json,
-                                     const Engine& engine) {
-  return Planner(p, nullptr, device_json).plan(engine).report;
-}
-std::vector<Engine> engines_for_described_device(const Problem& p, const std::string& device_json,
-                                                 bool fallback) {
-  return Planner(p, nullptr, device_json).engines(fallback);
 }
 
 }  // namespace kernels::cudnn
