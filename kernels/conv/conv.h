@@ -1,5 +1,5 @@
-// The convolution seam, for the three passes of ConvShape. Implemented by conv/cudnn/conv.cpp on
-// the GPU and conv/host/choose.cpp on the host.
+// The convolution seam, for the three passes of ConvShape. Implemented by
+// conv/cudnn/conv.cpp on the GPU and conv/host/choose.cpp on the host.
 //   y[n,oy,ox,o] = f(bias[o] + sum_{ky,kx,i} x[n, oy*s - pad + ky, ox*s - pad + kx, i] * w[o,ky,kx,i])
 #pragma once
 #include "kernels/conv/shape.h"

@@ -8,8 +8,8 @@
 
 namespace kernels {
 
-// meta: tensors with a shape and a place in the memory statistics, but no data; nothing is
-// launched. A training step run on it measures how much memory the real one needs.
+// meta: tensors with a shape and a place in the memory statistics, but no data; nothing
+// is launched. A training step run on it measures how much memory the real one needs.
 enum class Device : std::uint8_t { host, cuda, meta };
 const char* name(Device device);
 

@@ -1,5 +1,5 @@
-// Shared libraries opened when first needed. A program linked against cuDNN would not start on
-// a machine without it; this one starts everywhere and names what is missing.
+// Shared libraries opened when first needed. A program linked against cuDNN would not
+// start on a machine without it; this one starts everywhere and names what is missing.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,8 +8,8 @@ namespace kernels {
 
 class Library {
  public:
-  // Opens the first of `names` found in the loader's search path, then in lib64 and lib of
-  // CUDA_HOME, CUDA_PATH and /usr/local/cuda. `what` names the library in errors.
+  // Opens the first of `names` found in the loader's search path, then in lib64 and lib
+  // of CUDA_HOME, CUDA_PATH and /usr/local/cuda. `what` names the library in errors.
   // Throws Error(device).
   Library(const char* what, const std::vector<std::string>& names);
   template <class Function> void load(Function*& function, const char* name) const {

@@ -1,13 +1,16 @@
-// The caching pool. A request is rounded up to its size class (multiples of 512 bytes up to
-// 1 MiB, then of 2 MiB); a freed block waits for the next request of its class. Training repeats
-// its requests exactly, so splitting or best fit would find no more hits.
+// The caching pool. A request is rounded up to its size class (multiples of 512 bytes
+// up to 1 MiB, then of 2 MiB); a freed block waits for the next request of its class.
+// Training repeats its requests exactly, so splitting or best fit would find no more
+// hits.
 //
-// The GPU's pool needs no events: all work is in one stream, so a block's next user runs after
-// its last one.
+// The GPU's pool needs no events: all work is in one stream, so a block's next user
+// runs after its last one.
 #include "kernels/core/memory.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -27,15 +30,13 @@
 #endif
 
 namespace kernels {
-
 namespace {
 
 constexpr std::size_t alignment = 256;
-constexpr std::size_t small_step = 512, small_limit = std::size_t{1} << 20,
-                      large_step = std::size_t{2} << 20;
+std::atomic<std::int64_t> requests_to_failure{0};  // the test seam of fail_allocation_after()
 
 std::size_t size_class(std::size_t bytes) {
-  const std::size_t step = bytes <= small_limit ? small_step : large_step;
+  const std::size_t step = bytes <= std::size_t{1} << 20 ? 512 : std::size_t{2} << 20;
   const std::size_t rounded = (bytes + step - 1) / step * step;
   return rounded < bytes ? 0 : rounded;  // 0: beyond the address space
 }
@@ -47,6 +48,8 @@ class Pool {
   void* allocate(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
+    if (requests_to_failure > 0 && --requests_to_failure == 0)
+      fail(bytes, "out of memory (injected by a test)");
     if (size == 0) fail(bytes, "no machine has that much");
     void* block = take_cached(size);
     if (!block) {
@@ -65,8 +68,7 @@ class Pool {
     }
     if (open_) reserved_[block] = open_;
     stats_.live_bytes += size;
-    stats_.peak_bytes =
-        stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     if (device_ == Device::host) {
       UNPOISON(block, bytes);  // the rest of the size class stays poisoned
       if (simt::config().poison) std::memset(block, 0xff, bytes);
@@ -137,19 +139,6 @@ class Pool {
     const std::lock_guard lock(mutex_);
     release_cached_locked();
   }
-  void fail_after(std::size_t n) {
-    const std::lock_guard lock(mutex_);
-    fail_after_ = n;
-  }
-  // Counts down the test seam; true for the request to fail.
-  bool injected_failure() {
-    const std::lock_guard lock(mutex_);
-    return fail_after_ != 0 && --fail_after_ == 0;
-  }
-  [[noreturn]] void fail_injected(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    fail(bytes, "out of memory (injected by a test)");
-  }
 
  private:
   struct Idle {
@@ -202,10 +191,10 @@ class Pool {
   std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   PoolStats stats_{};
-  std::size_t fail_after_ = 0;
   std::uintptr_t next_meta_ = 0;
   const GraphMemory* open_ = nullptr;  // the graph being captured
-  // Blocks of captured graphs, live or free; they do not circulate. idle_ holds the free ones.
+  // Blocks of captured graphs, live or free; they do not circulate. idle_ holds the
+  // free ones.
   std::unordered_map<const void*, const GraphMemory*> reserved_;
   std::vector<Idle> idle_;
 };
@@ -221,9 +210,7 @@ Pool& pool(Device device) {
 }  // namespace
 
 void* allocate(Device device, std::size_t bytes) {
-  if (bytes == 0) return nullptr;
-  if (pool(Device::host).injected_failure()) pool(device).fail_injected(bytes);
-  return pool(device).allocate(bytes);
+  return bytes == 0 ? nullptr : pool(device).allocate(bytes);
 }
 
 void release(Device device, void* block, std::size_t bytes) noexcept {
@@ -235,14 +222,13 @@ void release_cached(Device device) { pool(device).release_cached(); }
 GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
 GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
-void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
+void fail_allocation_after(std::size_t n) { requests_to_failure = static_cast<std::int64_t>(n); }
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes)
     : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
   if (bytes && !data_)
-    throw Error(
-        ErrorKind::memory,
-        fmt::format("host memory: cannot pin {} bytes for the GPU; use fewer faces", bytes));
+    throw Error(ErrorKind::memory,
+                fmt::format("host memory: cannot pin {} bytes; use fewer faces", bytes));
 }
 PinnedBuffer::~PinnedBuffer() {
   if (data_) cuda::free_pinned(data_);

@@ -1,5 +1,6 @@
-// Device memory from a caching pool. Training requests the same blocks every step, so after the
-// first step every request is a hit and addresses repeat, as a captured graph needs.
+// Device memory from a caching pool. Training requests the same blocks every step, so
+// after the first step every request is a hit and addresses repeat, as a captured graph
+// needs.
 #pragma once
 #include <cstddef>
 #include <utility>
@@ -8,8 +9,8 @@
 
 namespace kernels {
 
-// 256-byte aligned; bytes = 0 gives null. Throws Error(memory) with the size and the pool's
-// state.
+// 256-byte aligned; bytes = 0 gives null. Throws Error(memory) with the size and the
+// pool's state.
 void* allocate(Device device, std::size_t bytes);
 void release(Device device, void* block, std::size_t bytes) noexcept;
 
@@ -20,10 +21,10 @@ struct PoolStats {
 PoolStats pool_stats(Device device);
 void release_cached(Device device);  // gives free blocks back to the system
 
-// The blocks of a captured graph. Until close(), a request that misses the pool throws (a
-// capture cannot allocate), and every block handed out is noted. From then on these blocks do
-// not circulate, because the graph writes to them at every launch; they do again once they are
-// free and the GraphMemory is gone.
+// The blocks of a captured graph. Until close(), a request that misses the pool throws
+// (a capture cannot allocate), and every block handed out is noted. From then on these
+// blocks do not circulate, because the graph writes to them at every launch; they do
+// again once they are free and the GraphMemory is gone.
 class GraphMemory {
  public:
   explicit GraphMemory(Device device);  // throws if another one is open on this device
@@ -45,7 +46,8 @@ void copy(void* destination, Device destination_device,  //
           std::size_t bytes);
 void fill_zero(Stream& stream, void* block, std::size_t bytes);
 
-// Host memory that GPU kernels read in place, over the bus: for data too large for the card.
+// Host memory that GPU kernels read in place, over the bus: for data too large for the
+// card.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;

@@ -1,5 +1,5 @@
-// The values that change from step to step, in one small block on the device: a captured graph
-// reads them there and bakes none of them in.
+// The values that change from step to step, in one small block on the device: a
+// captured graph reads them there and bakes none of them in.
 #pragma once
 #include <cstdint>
 

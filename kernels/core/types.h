@@ -1,4 +1,5 @@
-// Number types and tags that kernels and their callers share. No CUDA header is needed to include this.
+// Number types and tags that kernels and their callers share. No CUDA header is needed
+// to include this.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -12,13 +13,13 @@
 
 namespace kernels {
 
-// The device a launcher runs on: launchers are templates on one of these tags, and each build
-// of a .cu instantiates its own.
+// The device a launcher runs on: launchers are templates on one of these tags, and each
+// build of a .cu instantiates its own.
 struct Host {};
 struct Cuda {};
 
-// bfloat16: the upper half of a float. Storage only: kernels convert to float, compute, and
-// convert back.
+// bfloat16: the upper half of a float. Storage only: kernels convert to float, compute,
+// and convert back.
 struct bf16 {
   std::uint16_t bits;
 
@@ -34,8 +35,8 @@ struct bf16 {
   }
 };
 
-// IEEE half: ten bits of mantissa, but only up to 65504 and down to 6e-8. For cards without
-// bf16; training needs a scaled loss.
+// IEEE half: ten bits of mantissa, but only up to 65504 and down to 6e-8. For cards
+// without bf16; training needs a scaled loss.
 struct f16 {
   std::uint16_t bits;
 
@@ -62,8 +63,8 @@ struct f16 {
   }
 };
 
-// The type a kernel computes and accumulates in: double for double (gradient checks), else
-// float.
+// The type a kernel computes and accumulates in: double for double (gradient checks),
+// else float.
 template <class T> struct Compute { using type = float; };
 template <> struct Compute<double> { using type = double; };
 template <class T> using compute_t = typename Compute<T>::type;

@@ -29,6 +29,9 @@ Autotuner::Autotuner(cudnnHandle_t handle, Stream& stream, const Problem& wanted
 
 Autotuner::~Autotuner() {
   for (cudaEvent_t event : events_) cudaEventDestroy(event);
+  if (flush_.bytes() == 0) return;  // nothing was run
+  flush_ = Buffer();
+  release_cached(Device::cuda);  // with the candidates' workspaces
 }
 
 AutotuneResult Autotuner::fastest(const AutotuneLimits& limits) {
@@ -75,13 +78,13 @@ bool Autotuner::prepare(std::size_t i) {
   return plan.report.found;
 }
 
-// Compares the first 16 MB of the result: an engine that adds in another order does so everywhere.
+// Compares the first 16 MB of the result: an engine that adds in another order does so
+// everywhere.
 bool Autotuner::repeats(std::size_t i) {
   const ConvShape& s = wanted_.shape;
   const auto [result, values] =
-      wanted_.direction == Direction::forward ? std::pair(operands_.y, s.y_size())
-      : wanted_.direction == Direction::data  ? std::pair(operands_.x, s.x_size())
-                                              : std::pair(operands_.w, s.w_size());
+      std::array{std::pair(operands_.y, s.y_size()), std::pair(operands_.x, s.x_size()),
+                 std::pair(operands_.w, s.w_size())}[static_cast<std::size_t>(wanted_.direction)];
   const std::int64_t bytes =
       std::min<std::int64_t>(values * bytes_per_value(wanted_.math_type), 16 << 20);
   std::vector<std::byte> results[2];

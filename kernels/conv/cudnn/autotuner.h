@@ -1,5 +1,5 @@
-// Finds the fastest cuDNN plan for a problem by runs on the operands of a call. Shared by the seam
-// (conv.cpp) and bench/plans.
+// Finds the fastest cuDNN plan for a problem by runs on the operands of a call. Shared
+// by the seam (conv.cpp) and bench/plans.
 #pragma once
 #include <array>
 #include <chrono>
@@ -14,8 +14,8 @@ struct CUevent_st;
 
 namespace kernels::cudnn {
 
-// The candidates are the engines of each variant, from cuDNN's first list or from its fallback. Of
-// each variant the first most_engines() that can be built take part.
+// The candidates are the engines of each variant, from cuDNN's first list or from its
+// fallback. Of each variant the first most_engines() that can be built take part.
 class Autotuner final : Candidates {
  public:
   Autotuner(cudnnHandle_t, Stream&, const Problem& wanted, const ConvOperands&,

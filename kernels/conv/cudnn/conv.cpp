@@ -1,7 +1,8 @@
-// The convolution seam on the GPU, by cuDNN's graph interface. A convolution met first is tuned: its
-// variants and engines run on its own operands, and the fastest is kept in memory and on disk. Making
-// a plan may compile a kernel, so every layer must run once before a CUDA graph is captured.
-// DOPPEL_MEASURE_PLANS=0 in the environment takes the likeliest plan unmeasured.
+// The convolution seam on the GPU, by cuDNN's graph interface. A convolution met first
+// is tuned: its variants and engines run on its own operands, and the fastest is kept
+// in memory and on disk. Making a plan may compile a kernel, so every layer must run
+// once before a CUDA graph is captured. DOPPEL_MEASURE_PLANS=0 in the environment takes
+// the likeliest plan unmeasured.
 #include "kernels/conv/conv.h"
 
 #include <cuda_runtime.h>
@@ -22,7 +23,8 @@ namespace {
 
 using namespace cudnn;
 
-// The plans of this process. cuDNN's handle serves one thread at a time, hence the mutex.
+// The plans of this process. cuDNN's handle serves one thread at a time, hence the
+// mutex.
 class Plans {
  public:
   static Plans& get() {
@@ -52,19 +54,11 @@ class Plans {
   VariantPlan choose(Stream& stream, const Problem& wanted, const ConvOperands& operands) {
     const std::string key = PlanCache::make_key(wanted, machine_);
     const std::vector<Variant> all = variants(wanted, machine_.compute_capability);
-    if (!measures_) return search(stream, wanted, operands, all, key);
-    if (const auto cached = cache_.find(key);
-        cached && std::find(all.begin(), all.end(), cached->variant) != all.end()) {
+    const auto cached = measures_ ? cache_.find(key) : std::nullopt;
+    if (cached && std::find(all.begin(), all.end(), cached->variant) != all.end()) {
       Plan plan = Planner(graph_of(wanted, cached->variant), handle_).plan(cached->engine);
       if (plan.report.found) return {cached->variant, std::move(plan)};
     }
-    VariantPlan chosen = search(stream, wanted, operands, all, key);
-    release_cached(Device::cuda);  // the losers' workspaces
-    return chosen;
-  }
-
-  VariantPlan search(Stream& stream, const Problem& wanted, const ConvOperands& operands,
-                     const std::vector<Variant>& all, const std::string& key) {
     std::string why_none;
     for (const bool fallback : {false, true}) {
       Autotuner autotuner(handle_, stream, wanted, operands, all, fallback);
@@ -76,14 +70,13 @@ class Plans {
       }
       why_none = autotuner.why_none(result);
     }
-    const bool bf16_too_new =
-        wanted.math_type == MathType::bf16 && machine_.compute_capability < 80;
+    const bool too_old = wanted.math_type == MathType::bf16 && machine_.compute_capability < 80;
     throw Error(
         ErrorKind::failure,
         fmt::format("cuDNN {} has no engine for {} on sm_{}: {}; {}", machine_.cudnn_version,
                     wanted.str(), machine_.compute_capability, why_none,
-                    bf16_too_new ? "bf16 needs sm_80 or newer, train in f32 on this card"
-                                 : "run with --device cpu"));
+                    too_old ? "bf16 needs sm_80 or newer, train in f32 on this card"
+                            : "run with --device cpu"));
   }
 
   const cudnnHandle_t handle_ = process_handle();

@@ -1,6 +1,6 @@
-// Plans for a GPU described by JSON text (cuDNN's DEVICEPROP descriptor, cuDNN 9.8 or newer), on
-// a machine without any GPU: a model cuDNN cannot run fails in a test. Plans are made and dropped.
-// These functions throw Error(device) if cuDNN is not installed.
+// Plans for a GPU described by JSON text (cuDNN's DEVICEPROP descriptor, cuDNN 9.8 or
+// newer), on a machine without any GPU: a model cuDNN cannot run fails in a test. Plans
+// are made and dropped. These functions throw Error(device) if cuDNN is not installed.
 #pragma once
 #include <string>
 #include <vector>

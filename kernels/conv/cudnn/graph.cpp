@@ -9,7 +9,8 @@ cudnnDataType_t data_type(MathType math_type) {
                                       : CUDNN_DATA_FLOAT;
 }
 
-// cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides put channels innermost.
+// cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides put channels
+// innermost.
 Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::int64_t c,
                   std::int64_t h, std::int64_t w, int alignment, bool is_virtual) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -55,25 +56,20 @@ struct Operations {
       cudnnBackendDescriptorType_t type;
       cudnnBackendAttributeName_t conv, x, w, y, alpha, beta;
     };
-    static constexpr Names names[] = {
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
+#define NAMES(type, pass, x, w, y)                           \
+  {                                                          \
+    CUDNN_BACKEND_OPERATION_CONVOLUTION_##type##_DESCRIPTOR, \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_CONV_DESC, \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##x,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##w,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##y,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_ALPHA,     \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_BETA       \
+  }
+    static constexpr Names names[] = {NAMES(FORWARD, FORWARD, X, W, Y),
+                                      NAMES(BACKWARD_DATA, BWD_DATA, DX, W, DY),
+                                      NAMES(BACKWARD_FILTER, BWD_FILTER, X, DW, DY)};
+#undef NAMES
     const Names& n = names[static_cast<int>(p.direction)];
     Descriptor d(n.type);
     d.set(n.conv, keep(convolution(p.shape)));

@@ -1,5 +1,6 @@
-// The graph of operations that describes a convolution to cuDNN. The older cudnnConvolution* calls
-// have one pad value per axis, so they cannot express Keras's 'same' padding at stride 2.
+// The graph of operations that describes a convolution to cuDNN. The older
+// cudnnConvolution* calls have one pad value per axis, so they cannot express Keras's
+// 'same' padding at stride 2.
 #pragma once
 #include <vector>
 

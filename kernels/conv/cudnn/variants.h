@@ -1,11 +1,13 @@
-// Runs a convolution by a cuDNN plan in one of its variants: plain, fused, through padded copies.
+// Runs a convolution by a cuDNN plan in one of its variants: plain, fused, through
+// padded copies.
 #pragma once
 #include "kernels/conv/cudnn/planner.h"
 #include "kernels/core/stream.h"
 
 namespace kernels::cudnn {
 
-// Arrays on the GPU of the problem's type. One of x, w, y is the result; bias may be null.
+// Arrays on the GPU of the problem's type. One of x, w, y is the result; bias may be
+// null.
 struct ConvOperands {
   const void *x, *w, *bias, *y;
 };
@@ -24,7 +26,7 @@ struct VariantPlan {
   Plan plan;
 };
 
-// Where the plan has no bias and activation inside, ours follow on y in place.
+// If the plan has no bias and activation inside, ours follow on y in place.
 void run_variant(cudnnHandle_t, Stream&, const Problem& wanted, Variant, const Plan&,
                  const ConvOperands&);
 

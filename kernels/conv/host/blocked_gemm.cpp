@@ -5,7 +5,8 @@
 namespace kernels::blocked {
 namespace {
 
-// The sums fill Rows * Columns vector registers of `Bytes`: 28 of AVX-512's 32, 12 of AVX2's 16.
+// The sums fill Rows * Columns vector registers of `Bytes`: 28 of AVX-512's 32, 12 of
+// AVX2's 16.
 template <class C, int Bytes, int Rows, int Columns>
 [[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c,
                                          std::int64_t pitch, bool add) {
@@ -119,8 +120,8 @@ void pack_rows(const T* const* rows, int count, int depth, int width, std::int64
 template <class T, class C>
 void pack_columns(const T* const* columns, int offset, int count, int depth, int width,
                   std::int64_t pitch, C* dst) {
-  // Eight k at a time, so a panel is written in one go. Panels lie a power of two apart: one
-  // line of each at a time would map to the same cache set.
+  // Eight k at a time, so a panel is written in one go. Panels lie a power of two
+  // apart: one line of each at a time would map to the same cache set.
   for (int k0 = 0; k0 < depth; k0 += 8) {
     const int k1 = std::min(k0 + 8, depth);
     for (int r = offset, done = 0; done < count;) {

@@ -1,13 +1,15 @@
-// The host's blocked matrix product, shared by GEMM and the three passes of a convolution.
+// The host's blocked matrix product, shared by GEMM and the three passes of a
+// convolution.
 //
-// Computes: C[i,j] = sum_k A(i,k) * B(j,k). An operand packs itself, so a convolution packs
-//   patches straight from the image and never stores its patch matrix.
-// Parallel: one task per tile of C of about 336 x 384. A task walks k in blocks of 192: it packs
-//   its rows of A and B into panels in the inner kernel's order, then the inner kernel keeps
-//   mr x nr sums in registers along a pair of panels. Each sum is added in the order of k by one
-//   task, so the bits depend neither on threads nor on tile sizes.
-// Bytes: A is read n/384 times, B m/336 times; a packed value serves 179 multiply-adds on
-//   average. A tile and its two panels fill a 1 MB L2 cache.
+// Computes: C[i,j] = sum_k A(i,k) * B(j,k). An operand packs itself, so a convolution
+//   packs patches straight from the image and never stores its patch matrix.
+// Parallel: one task per tile of C of about 336 x 384. A task walks k in blocks of 192:
+//   it packs its rows of A and B into panels in the inner kernel's order, then the
+//   inner kernel keeps mr x nr sums in registers along a pair of panels. Each sum is
+//   added in the order of k by one task, so the bits depend neither on threads nor on
+//   tile sizes.
+// Bytes: A is read n/384 times, B m/336 times; a packed value serves 179 multiply-adds
+//   on average. A tile and its two panels fill a 1 MB L2 cache.
 // Source: Goto & van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication.
 #pragma once
 #include <algorithm>
@@ -38,12 +40,12 @@ template <class C> const MicroKernel<C>& micro_kernel();  // the best for this C
 inline constexpr int depth_max = 192;  // values of k packed at a time
 inline constexpr int side_max = 384;   // rows or columns of a tile
 
-// An operand packs `count` of its rows, `depth` values each, into panels of `width` rows that lie
-// `pitch` = width * depth apart:
+// An operand packs `count` of its rows, `depth` values each, into panels of `width`
+// rows that lie `pitch` = width * depth apart:
 //   dst[r / width * pitch + k * width + r % width] = element (first + r, k0 + k)
-// The last panel's missing rows keep their values, which must be finite; no result uses them.
-// pack_rows takes rows contiguous in k (a transpose). pack_columns takes values contiguous in r,
-// one pointer per k; the first value lands at row `offset`.
+// The last panel's missing rows keep their values, which must be finite; no result uses
+// them. pack_rows takes rows contiguous in k (a transpose). pack_columns takes values
+// contiguous in r, one pointer per k; the first value lands at row `offset`.
 template <class T, class C>
 void pack_rows(const T* const* rows,  // [count], each of [depth]
                int count, int depth, int width, std::int64_t pitch, C* dst);
@@ -51,8 +53,8 @@ template <class T, class C>
 void pack_columns(const T* const* columns,  // [depth], each of [count]
                   int offset, int count, int depth, int width, std::int64_t pitch, C* dst);
 
-// A stored matrix as operand: element (row, k) is data[row * row_stride + k * k_stride]. One of
-// the strides must be 1.
+// A stored matrix as operand: element (row, k) is data[row * row_stride + k *
+// k_stride]. One of the strides must be 1.
 template <class T> struct Matrix {
   const T* data;
   std::int64_t row_stride, k_stride;

@@ -1,5 +1,5 @@
-// The host's convolution and GEMM seams: the choice between three_channels, oneDNN, and im2col with
-// the blocked GEMM.
+// The host's convolution and GEMM seams: the choice between three_channels, oneDNN, and
+// im2col with the blocked GEMM.
 #include "kernels/conv/conv.h"
 #include "kernels/conv/gemm.h"
 #include "kernels/conv/host/blocked_gemm.h"
@@ -18,7 +18,8 @@ template <class T>
 constexpr bool onednn_type = DOPPEL_HAS_ONEDNN &&
                              (std::is_same_v<T, float> || std::is_same_v<T, bf16>);
 
-// Two-byte types are computed in float, except bf16 by oneDNN on a CPU that multiplies it itself.
+// Two-byte types are computed in float, except bf16 by oneDNN on a CPU that multiplies
+// it itself.
 template <class T> bool widens() {
   if constexpr (onednn_type<T> && two_bytes<T>) return !onednn::native_bf16();
   else return two_bytes<T>;
@@ -33,9 +34,10 @@ struct Widened {
   float* data() const { return buffer.as<float>(); }
 };
 
-// Small outputs go to our own GEMM: they leave oneDNN little work per weight, and its reorder of the
-// weights costs most. Example: forward, float, 5x5, 512 -> 1024 channels, batch 16, one thread of a
-// Zen 4: at 4x4 outputs oneDNN takes 245 ms and ours 139 ms, at 8x8 113 ms and 138 ms.
+// Small outputs go to our own GEMM: they leave oneDNN little work per weight, and its
+// reorder of the weights costs most. Example: forward, float, 5x5, 512 -> 1024
+// channels, batch 16, one thread of a Zen 4: at 4x4 outputs oneDNN takes 245 ms and
+// ours 139 ms, at 8x8 113 ms and 138 ms.
 template <class T> bool onednn_forward(const ConvShape& s) {
   return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16;
 }
@@ -43,7 +45,8 @@ template <class T> bool onednn_filter(const ConvShape& s) {
   return s.n > 0 && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
-// On the meta device, counts a pass with its least cost: three arrays, the multiply-adds.
+// On the meta device, counts a pass with its least cost: three arrays, the
+// multiply-adds.
 template <class T> bool dry_run(Stream& stream, const char* launch, const ConvShape& s) {
   const std::int64_t values = s.x_size() + s.w_size() + s.y_size();
   return stream.dry_run(launch, s.flops(), sizeof(T) * static_cast<double>(values));
@@ -95,8 +98,8 @@ template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
   if (dry_run<T>(stream, "conv_backward_filter", s)) return;
   if constexpr (two_bytes<T>) {
-    // oneDNN's bf16 is slow with few input channels: 268 ms against 14 ms in float for 3 -> 128
-    // channels at 64x64 on a Zen 4.
+    // oneDNN's bf16 is slow with few input channels: 268 ms against 14 ms in float for
+    // 3 -> 128 channels at 64x64 on a Zen 4.
     if (widens<T>() || s.in_channels < 16 || three_channels::offers(s)) {
       const Widened wide_x(stream, x, s.x_size()), wide_dy(stream, dy, s.y_size()),
           wide_dw(s.w_size());
@@ -130,8 +133,9 @@ void gemm(Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int
     }
   }
   if constexpr (onednn_type<T>) {
-    // Few rows times a transposed matrix (a dense layer forward): oneDNN's threads wait for each
-    // other at every block of k. 32 x 16384 by 16384 x 1024 on two threads: 54 ms, ours 24 ms.
+    // Few rows times a transposed matrix (a dense layer forward): oneDNN's threads wait
+    // for each other at every block of k. 32 x 16384 by 16384 x 1024 on two threads: 54
+    // ms, ours 24 ms.
     const bool ours =
         k == 0 || (std::is_same_v<T, float> && transpose_b == Transpose::yes && m <= 128);
     if (!ours && onednn::gemm(transpose_a, transpose_b, m, n, k, alpha, a, b, beta, c)) return;

@@ -1,18 +1,19 @@
-// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of C channels
-//   under one output pixel; there are P = N*OH*OW of them.
+// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of
+//   C channels under one output pixel; there are P = N*OH*OW of them.
 //     forward          y[p, o]         = sum over (tap, i)  patches(x)[p, (tap, i)] * w[o, (tap, i)]
 //     backward filter  dw[o, (tap, i)] = sum over p         dy[p, o] * patches(x)[p, (tap, i)]
 //     backward data    dx[q, i]        = sum over (tap, o)  patches(dy)[q, (tap, o)] * w[o, (tap, i)]
 //   Backward data at stride s: an input pixel meets only the taps whose offset has its own
 //   remainder modulo s. So the pixels fall into s*s phases, each a dense stride-1 convolution
 //   over dy (with 9, 6, 6 and 4 of a 5x5's 25 taps at stride 2): no zeros, no scattered sums.
-// Parallel, bytes: see blocked_gemm.h, which packs patches from the image block by block.
+// Parallel, bytes: see blocked_gemm.h, which packs patches from the image block by
+//   block.
 // Source: Chellapilla, Puri & Simard 2006.
 #include "kernels/conv/host/im2col.h"
 
-#include <cmath>
 #include <vector>
 
+#include "kernels/conv/host/activate.h"
 #include "kernels/conv/host/blocked_gemm.h"
 
 namespace kernels::im2col_gemm {
@@ -28,8 +29,8 @@ template <class T> struct Patches {
   int h, w, channels, grid_h, grid_w, step;
   const Tap* taps;
 
-  // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within columns
-  // first .. first + count.
+  // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within
+  // columns first .. first + count.
   template <class F> void stretches(std::int64_t first, int count, const F& f) const {
     for (int done = 0; done < count;) {
       const int tap = static_cast<int>((first + done) / channels),
@@ -40,8 +41,8 @@ template <class T> struct Patches {
     }
   }
 
-  // Calls f(i, values) for `count` patches from `first` on: the tap's channels in the image, or
-  // null outside it.
+  // Calls f(i, values) for `count` patches from `first` on: the tap's channels in the
+  // image, or null outside it.
   template <class F> void pixels(std::int64_t first, int count, int tap, const F& f) const {
     std::int64_t n = first / grid_w / grid_h;
     int row = static_cast<int>(first / grid_w % grid_h), column = static_cast<int>(first % grid_w);
@@ -113,15 +114,6 @@ std::vector<Tap> forward_taps(const ConvShape& s) {
   return taps;
 }
 
-template <class C> C activate(C v, const ConvEpilogue& epilogue) {
-  switch (epilogue.activation) {
-    case Activation::leaky_relu: return v > C(0) ? v : C(epilogue.slope) * v;
-    case Activation::sigmoid: return C(1) / (C(1) + std::exp(-v));
-    case Activation::none: break;
-  }
-  return v;
-}
-
 }  // namespace
 
 template <class T>
@@ -146,8 +138,8 @@ template <class T> void conv_backward_data(const ConvShape& s, const T* dy, cons
   using C = compute_t<T>;
   for (int phase_y = 0; phase_y < std::min(s.stride, s.h); ++phase_y) {
     for (int phase_x = 0; phase_x < std::min(s.stride, s.w); ++phase_x) {
-      // Input pixel a*s + phase = oy*s - pad + k: oy = a + (phase + pad - k) / s for the k that
-      // divide.
+      // Input pixel a*s + phase = oy*s - pad + k: oy = a + (phase + pad - k) / s for
+      // the k that divide.
       std::vector<Tap> taps;
       std::vector<int> tap_index;
       for (int ky = 0; ky < s.kernel; ++ky) {

@@ -4,8 +4,8 @@
 
 namespace kernels {
 
-// Runs f(0) .. f(count - 1) in any order and at the same time; returns when all are done.
-// Rethrows an exception of one of them.
+// Runs f(0) .. f(count - 1) in any order and at the same time; returns when all are
+// done. Rethrows an exception of one of them.
 template <class F> void parallel_tasks(std::int64_t count, const F& f) {
   if (count <= 0) return;
   simt::runtime::Job job{};

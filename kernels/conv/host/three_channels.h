@@ -1,4 +1,5 @@
-// Convolution on the host to three output channels: forward and backward filter, float only.
+// Convolution on the host to three output channels: forward and backward filter, float
+// only.
 #pragma once
 #include "kernels/conv/conv.h"
 

@@ -1,9 +1,9 @@
-// Activations stay plain NHWC, which oneDNN reads as fast as its own blocked layouts. Weights are
-// reordered at every call from OHWI into the primitive's layout: a cache keyed by address would
-// miss that their values change with every training step.
+// Activations stay plain NHWC, which oneDNN reads as fast as its own blocked layouts.
+// Weights are reordered at every call from OHWI into the primitive's layout: a cache
+// keyed by address would miss that their values change with every training step.
 #include "kernels/conv/onednn/conv.h"
 
-#include <bit>
+#include <tuple>
 
 #include "kernels/conv/onednn/runtime.h"
 #include "kernels/core/memory.h"
@@ -14,7 +14,8 @@ namespace {
 using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
 
-// oneDNN lists dimensions as N,C,H,W and O,I,H,W in any layout; the tag names the layout.
+// oneDNN lists dimensions as N,C,H,W and O,I,H,W in any layout; the tag names the
+// layout.
 struct Operands {
   dnnl::memory::desc x, w, plain_w, bias, y;
   dnnl::memory::dims strides, pad_begin, pad_end;
@@ -52,35 +53,31 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Operands& o,
           engine()};
 }
 
-Primitive assemble(const Operands& o, dnnl::primitive primitive, const dnnl::memory::desc& w,
-                   const dnnl::memory::desc& scratchpad) {
-  return {.primitive = std::move(primitive),
-          .x = o.x,
-          .w = w,
-          .bias = o.bias,
-          .y = o.y,
-          .plain_w = o.plain_w,
-          .scratchpad = scratchpad,
-          .reorder = {}};
+template <class Pass> typename Pass::primitive_desc backward_desc(const Operands& o) {
+  return {{algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
+          attributes(),
+          engine(),
+          forward_desc(o, {})};
 }
 
 Primitive make(Direction direction, const Operands& o, const ConvEpilogue& epilogue) {
   Primitive p;
+  p.x = o.x, p.y = o.y, p.bias = o.bias, p.plain_w = o.plain_w;
+  const auto take = [&](const dnnl::primitive& primitive, const auto& desc,
+                        const dnnl::memory::desc& w) {
+    p.primitive = primitive;
+    p.w = w;
+    p.scratchpad = desc.scratchpad_desc();
+  };
   if (direction == Direction::forward) {
     const auto desc = forward_desc(o, attributes(epilogue));
-    p = assemble(o, dnnl::convolution_forward(desc), desc.weights_desc(), desc.scratchpad_desc());
+    take(dnnl::convolution_forward(desc), desc, desc.weights_desc());
   } else if (direction == Direction::data) {
-    const dnnl::convolution_backward_data::primitive_desc desc(
-        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
-        attributes(), engine(), forward_desc(o, {}));
-    p = assemble(o, dnnl::convolution_backward_data(desc), desc.weights_desc(),
-                 desc.scratchpad_desc());
+    const auto desc = backward_desc<dnnl::convolution_backward_data>(o);
+    take(dnnl::convolution_backward_data(desc), desc, desc.weights_desc());
   } else {
-    const dnnl::convolution_backward_weights::primitive_desc desc(
-        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
-        attributes(), engine(), forward_desc(o, {}));
-    p = assemble(o, dnnl::convolution_backward_weights(desc), desc.diff_weights_desc(),
-                 desc.scratchpad_desc());
+    const auto desc = backward_desc<dnnl::convolution_backward_weights>(o);
+    take(dnnl::convolution_backward_weights(desc), desc, desc.diff_weights_desc());
   }
   const auto& [from, to] =
       direction == Direction::filter ? std::tie(p.w, p.plain_w) : std::tie(p.plain_w, p.w);
@@ -92,25 +89,16 @@ template <class T>
 const Primitive& primitive(Direction direction, const ConvShape& s, bool bias = false,
                            const ConvEpilogue& epilogue = {}) {
   static auto* const cache = new PrimitiveCache;
-  const PrimitiveCache::Key key{static_cast<int>(direction),
-                                set_threads(),
-                                s.n,
-                                s.h,
-                                s.w,
-                                s.in_channels,
-                                s.out_channels,
-                                s.kernel,
-                                s.stride,
-                                s.pad_begin,
-                                s.pad_end,
-                                bias,
-                                static_cast<int>(epilogue.activation),
-                                std::bit_cast<std::int32_t>(epilogue.slope)};
+  const auto of = [](auto... values) -> PrimitiveCache::Key { return {values...}; };
+  const PrimitiveCache::Key key =
+      of(static_cast<int>(direction), set_threads(), s.n, s.h, s.w, s.in_channels, s.out_channels,
+         s.kernel, s.stride, s.pad_begin, s.pad_end, bias, static_cast<int>(epilogue.activation),
+         bits(epilogue.slope));
   return cache->find(key, [&] { return make(direction, operands<T>(s, bias), epilogue); });
 }
 
-// Scratch for one set of reordered weights, as large as the largest so far: the pool would keep
-// one block of each layer's size.
+// Scratch for one set of reordered weights, as large as the largest so far: the pool
+// would keep one block of each layer's size.
 void* weights_scratch(std::size_t bytes) {
   thread_local Buffer scratch;
   if (scratch.bytes() < bytes) {
@@ -120,7 +108,8 @@ void* weights_scratch(std::size_t bytes) {
   return scratch.data();
 }
 
-// The weights in the primitive's layout: the caller's own if the layouts agree, else reordered.
+// The weights in the primitive's layout: the caller's own if the layouts agree, else
+// reordered.
 dnnl::memory ordered_weights(const Primitive& p, const void* w) {
   dnnl::memory plain = wrap(p.plain_w, w);
   if (!p.reorder) return plain;

@@ -1,5 +1,5 @@
-// Convolution on the host through oneDNN, for float and bf16. Each function returns false if
-// oneDNN does not offer the operation on this CPU.
+// Convolution on the host through oneDNN, for float and bf16. Each function returns
+// false if oneDNN does not offer the operation on this CPU.
 #pragma once
 #include "kernels/conv/conv.h"
 

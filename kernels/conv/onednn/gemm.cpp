@@ -1,17 +1,10 @@
 // float through oneDNN's sgemm, bf16 through its matmul primitive.
 #include "kernels/conv/onednn/gemm.h"
 
-#include <bit>
-
 #include "kernels/conv/onednn/runtime.h"
 
 namespace kernels::onednn {
 namespace {
-
-PrimitiveCache& cache() {
-  static auto* const made = new PrimitiveCache;
-  return *made;
-}
 
 Primitive matmul(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
                  float alpha, float beta) {
@@ -50,10 +43,9 @@ bool gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int
     return dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, ta ? m : k, b, tb ? k : n,
                       beta, c, n) == dnnl_success;
   } else {
-    const PrimitiveCache::Key key{
-        ta,     tb, m, n, k, std::bit_cast<std::int32_t>(alpha), std::bit_cast<std::int32_t>(beta),
-        threads};
-    const Primitive& p = cache().find(key, [&] { return matmul(ta, tb, m, n, k, alpha, beta); });
+    static auto* const cache = new PrimitiveCache;
+    const PrimitiveCache::Key key{ta, tb, m, n, k, bits(alpha), bits(beta), threads};
+    const Primitive& p = cache->find(key, [&] { return matmul(ta, tb, m, n, k, alpha, beta); });
     if (!p.usable) return false;
     execute(p, {{DNNL_ARG_SRC, wrap(p.x, a)},
                 {DNNL_ARG_WEIGHTS, wrap(p.w, b)},

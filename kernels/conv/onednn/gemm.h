@@ -1,5 +1,5 @@
-// Matrix product on the host through oneDNN, for float and bf16, as in conv/gemm.h. Returns
-// false if oneDNN does not offer it on this CPU.
+// Matrix product on the host through oneDNN, for float and bf16, as in conv/gemm.h.
+// Returns false if oneDNN does not offer it on this CPU.
 #pragma once
 #include "kernels/conv/gemm.h"
 

@@ -1,6 +1,7 @@
-// oneDNN's engine, its primitives cached by a plain key, and their execution.
+// oneDNN's engine, its primitives in a cache, and their execution.
 #pragma once
 #include <array>
+#include <bit>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,14 +20,14 @@ template <class T> constexpr dnnl::memory::data_type data_type = dnnl::memory::d
 template <>
 inline constexpr dnnl::memory::data_type data_type<bf16> = dnnl::memory::data_type::bf16;
 
-// Wraps an operand of the caller's. oneDNN's one pointer type is not const, but operands it reads
-// stay unchanged.
+// Wraps an operand of the caller's. oneDNN's one pointer type is not const, but
+// operands it reads stay unchanged.
 inline dnnl::memory wrap(const dnnl::memory::desc& desc, const void* data) {
   return dnnl::memory(desc, engine(), const_cast<void*>(data));
 }
 
-// A primitive and its operands' layouts. Only the weights of a convolution may differ from the
-// caller's plain layout.
+// A primitive and its operands' layouts. Only the weights of a convolution may differ
+// from the caller's plain layout.
 struct Primitive {
   bool usable = false;  // false: oneDNN does not offer the operation on this CPU
   dnnl::primitive primitive;
@@ -34,8 +35,8 @@ struct Primitive {
   dnnl::reorder reorder;  // plain_w -> w, or back for a filter gradient; empty if they agree
 };
 
-// Primitives are made once and live as long as the process: making one compiles machine code,
-// which takes milliseconds.
+// Primitives are made once and live as long as the process: making one compiles machine
+// code, which takes milliseconds.
 class PrimitiveCache {
  public:
   using Key = std::array<std::int64_t, 16>;
@@ -63,10 +64,12 @@ class PrimitiveCache {
   std::map<Key, std::unique_ptr<Primitive>> primitives_;
 };
 
+inline std::int32_t bits(float value) { return std::bit_cast<std::int32_t>(value); }  // of a key
+
 using Arguments = std::unordered_map<int, dnnl::memory>;
 
-// Each run has its own scratch memory from the pool, so one primitive may run on several threads
-// at once.
+// Each run has its own scratch memory from the pool, so one primitive may run on
+// several threads at once.
 void execute(const Primitive&, Arguments);
 void execute_reorder(const Primitive&, dnnl::memory from, dnnl::memory to);
 

@@ -1,6 +1,6 @@
-// The choice by measurement: of several candidates that compute the same result, the fastest on
-// this machine. An interface hides the candidates and the clock, so the rules are tested without
-// a GPU.
+// The choice by measurement: of several candidates that compute the same result, the
+// fastest on this machine. An interface hides the candidates and the clock, so the
+// rules are tested without a GPU.
 #pragma once
 #include <cstddef>
 #include <optional>

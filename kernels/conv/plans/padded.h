@@ -1,4 +1,5 @@
-// A convolution through copies of its operands with zero channels added (see padded_channels()).
+// A convolution through copies of its operands with zero channels added (see
+// padded_channels()).
 //   x [N,H,W,I] -> [N,H,W,I'],   w [O,K,K,I] -> [O',K,K,I'],   y [N,OH,OW,O] -> [N,OH,OW,O'],
 //   bias [O] -> [O']
 // Bytes moved beyond the convolution's own: each copy is written once and read once.
@@ -9,9 +10,9 @@
 
 namespace kernels {
 
-// Pads the inputs of the pass, calls inner(x, w, bias, y) with operands of the shape `padded`, and
-// cuts its result into y (forward), x (data) or w (filter). bias may be null. Operands with
-// channels that fit are passed unchanged.
+// Pads the inputs of the pass, calls inner(x, w, bias, y) with operands of the shape
+// `padded`, and cuts its result into y (forward), x (data) or w (filter). bias may be
+// null. Operands with channels that fit are passed unchanged.
 template <class D, class T, class Inner>
 void conv_through_padded(Direction direction, Stream& stream, const ConvShape& s,
                          const ConvShape& padded,

@@ -1,8 +1,9 @@
-// The best plans on disk, so the next start needs neither cuDNN's heuristics nor measurements. One
-// text file for all cards and versions: a line that names the format, then a line per plan:
+// The best plans on disk, so the next start needs neither cuDNN's heuristics nor
+// measurements. One text file for all cards and versions: a line that names the format,
+// then a line per plan:
 //   key <tab> padded fused engine milliseconds knob:value knob:value ...
-// Every line is checked, and a plan cuDNN no longer takes is searched again: a damaged or foreign
-// file can only cost time.
+// Every line is checked, and a plan cuDNN no longer takes is searched again: a damaged
+// or foreign file can only cost time.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -25,17 +26,17 @@ class PlanCache {
  public:
   using Notice = std::function<void(const std::string& message)>;
 
-  // Reads the file. With an empty path, plans live as long as the process. Notices go to standard
-  // error by default.
+  // Reads the file. With an empty path, plans live as long as the process. Notices go
+  // to standard error by default.
   explicit PlanCache(std::filesystem::path file, Notice notice = {});
-  // $DOPPEL_CACHE_DIR, else $XDG_CACHE_HOME/doppel, else ~/.cache/doppel. Empty if none is set or
-  // the first is "".
+  // $DOPPEL_CACHE_DIR, else $XDG_CACHE_HOME/doppel, else ~/.cache/doppel. Empty if none
+  // is set or the first is "".
   static std::filesystem::path default_file();
 
   std::optional<CachedPlan> find(const std::string& key) const;
-  // Adds the plan and rewrites the file, merged with plans other processes have stored since. A
-  // failure to write is noticed once and otherwise harmless. The key (see make_key) must hold no
-  // tabs or line ends.
+  // Adds the plan and rewrites the file, merged with plans other processes have stored
+  // since. A failure to write is noticed once and otherwise harmless. The key (see
+  // make_key) must hold no tabs or line ends.
   void store(const std::string& key, const CachedPlan& plan);
 
   // With the problem, everything a plan depends on.

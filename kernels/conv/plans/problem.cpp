@@ -62,12 +62,12 @@ std::vector<Variant> variants(const Problem& wanted, int compute_capability) {
   const bool can_fuse = wanted.direction == Direction::forward &&
                         (wanted.bias || wanted.activation != Activation::none) &&
                         wanted.math_type != MathType::f32;
-  // Many channels make a large convolution, for which the right kernel is worth the copies. For
-  // few channels cuDNN has kernels of its own.
+  // Many channels make a large convolution, for which the right kernel is worth the
+  // copies. For few channels cuDNN has kernels of its own.
   const int fewest = std::min(wanted.shape.in_channels, wanted.shape.out_channels);
   const bool pad_first = can_pad && fewest > 16;
-  // From Hopper on, fused kernels are Ampere's: they lose more than the saved pass over y gains,
-  // unless the convolution does little work per value of y.
+  // From Hopper on, fused kernels are Ampere's: they lose more than the saved pass over
+  // y gains, unless the convolution does little work per value of y.
   const bool fuse_first = can_fuse && (compute_capability < 90 || fewest <= 8);
   std::vector<Variant> all;
   for (const bool padded : {pad_first, !pad_first}) {

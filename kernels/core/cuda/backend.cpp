@@ -1,5 +1,6 @@
-// The CUDA runtime behind streams, graphs, memory and the probe. It is linked statically and
-// loads the driver at its first call, so the program starts on a machine without one.
+// The CUDA runtime behind streams, graphs, memory and the probe. It is linked
+// statically and loads the driver at its first call, so the program starts on a machine
+// without one.
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
@@ -7,13 +8,11 @@
 #include "kernels/core/cuda/check.h"
 
 namespace kernels::cuda {
-
 namespace {
 
 std::string version(int v) {
   return v > 0 ? fmt::format("{}.{}", v / 1000, v % 1000 / 10) : "none";
 }
-
 cudaStream_t raw(void* stream) { return static_cast<cudaStream_t>(stream); }
 
 CudaReport query() {
@@ -28,7 +27,10 @@ CudaReport query() {
     report.reason = "no NVIDIA driver is installed";
     return report;
   }
-  const cudaError_t error = cudaGetDeviceCount(&devices);
+  cudaDeviceProp card;
+  cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error == cudaSuccess && devices > 0) error = cudaGetDeviceProperties(&card, 0);
+  cudaGetLastError();  // clears the probe's error, which no later call shall report
   if (error == cudaErrorInsufficientDriver) {
     report.reason =
         fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this program needs {}",
@@ -38,21 +40,15 @@ CudaReport query() {
   } else if (error != cudaSuccess) {
     report.reason = fmt::format("the CUDA driver reports: {}", cudaGetErrorString(error));
   } else {
-    cudaDeviceProp properties;
-    if (const cudaError_t e = cudaGetDeviceProperties(&properties, 0); e != cudaSuccess) {
-      report.reason = fmt::format("the GPU does not answer: {}", cudaGetErrorString(e));
-    } else {
-      report.reason = properties.name;
-      report.compute_capability = properties.major * 10 + properties.minor;
-      report.memory_bytes = properties.totalGlobalMem;
-      report.available = report.compute_capability >= 75;
-      if (!report.available)
-        report.reason =
-            fmt::format("{} has compute capability {}.{}; 7.5 is the oldest this program supports",
-                        properties.name, properties.major, properties.minor);
-    }
+    report.reason = card.name;
+    report.compute_capability = card.major * 10 + card.minor;
+    report.memory_bytes = card.totalGlobalMem;
+    report.available = report.compute_capability >= 75;
+    if (!report.available)
+      report.reason +=
+          fmt::format(" has compute capability {}.{}; 7.5 is the oldest this program supports",
+                      card.major, card.minor);
   }
-  cudaGetLastError();  // clears the probe's error, which no later call shall report
   return report;
 }
 

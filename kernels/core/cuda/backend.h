@@ -1,5 +1,5 @@
-// The CUDA runtime as streams, memory and graphs use it. Private to kernels/. Builds without
-// nvcc get core/no_cuda/backend.cpp, where every function throws Error(device).
+// The CUDA runtime as streams, memory and graphs use it. Private to kernels/. Builds
+// without nvcc get core/no_cuda/backend.cpp, where every function throws Error(device).
 #pragma once
 #include <cstddef>
 

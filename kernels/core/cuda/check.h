@@ -1,4 +1,5 @@
-// Turns a CUDA runtime error into an Error. For files compiled with the CUDA toolkit only.
+// Turns a CUDA runtime error into an Error. For files compiled with the CUDA toolkit
+// only.
 #pragma once
 #include <cuda_runtime.h>
 
