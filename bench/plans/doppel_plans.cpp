@@ -1,8 +1,7 @@
-// The cuDNN kernels that compute the models' convolutions on this card, and their
-// times: plain with our bias and activation after them, fused with both inside, and
-// either through copies padded to whole 16 bytes of channels. Training uses the fastest
-// of these (kernels/conv/cudnn/conv.cpp). --described plans for a card that is not
-// here, without times.
+// The cuDNN kernels for the models' convolutions on this card, and their times: plain
+// with our bias and activation after them, fused with both inside, and either through
+// copies padded to whole 16 bytes of channels. Training uses the fastest of them.
+// --described plans for a card that is not here, without times.
 #include <fmt/format.h>
 #include <fmt/os.h>
 
@@ -46,8 +45,7 @@ const char* name(kernels::cudnn::Variant variant) {
                          : "plain";
 }
 
-// With the model's epilogue: LeakyReLU after every convolution but the last, to three
-// channels.
+// With the model's epilogue: LeakyReLU, but sigmoid on the last layer's three channels.
 Problem wanted(const ConvShape& shape, Direction direction, MathType math_type) {
   Problem problem{shape, direction, math_type};
   if (direction != Direction::forward) return problem;

@@ -1,5 +1,4 @@
-// Every engine of every variant for one convolution, each timed. The seam keeps only
-// the winner.
+// Every engine of every variant for one convolution, timed. The seam keeps the fastest.
 #pragma once
 #include <optional>
 #include <string>

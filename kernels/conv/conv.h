@@ -1,6 +1,7 @@
 // The convolution seam, for the three passes of ConvShape. Implemented by
 // conv/cudnn/conv.cpp on the GPU and conv/host/choose.cpp on the host.
-//   y[n,oy,ox,o] = f(bias[o] + sum_{ky,kx,i} x[n, oy*s - pad + ky, ox*s - pad + kx, i] * w[o,ky,kx,i])
+//   y[n,oy,ox,o] = f(bias[o] + sum_{ky,kx,i} w[o,ky,kx,i] *
+//                                            x[n, oy*s - pad + ky, ox*s - pad + kx, i])
 #pragma once
 #include "kernels/conv/shape.h"
 #include "kernels/core/stream.h"

@@ -1,6 +1,6 @@
 // The matrix product seam. Implemented by conv/cudnn/gemm_cublas.cpp on the GPU and
 // conv/host/choose.cpp on the host.
-//   C = alpha * op(A) * op(B) + beta * C, row-major: op(A) is [m,k], op(B) is [k,n], C is [m,n].
+//   C = alpha * op(A) * op(B) + beta * C, op(A) [m,k], op(B) [k,n], C [m,n], row-major
 // Rows lie without gaps; sums are kept in compute_t<T>. C is not read if beta is 0.
 #pragma once
 #include "kernels/core/stream.h"

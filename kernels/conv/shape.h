@@ -21,9 +21,8 @@ struct ConvShape {
   std::string str() const;
 };
 
-// Keras 'same': output = ceil(size / stride), the odd row of padding at the end (5x5
-// stride 2 on an even size: 1 and 2). Throws Error(usage) if rows and columns need
-// different padding.
+// Keras 'same': output = ceil(size / stride), the odd row of padding at the end. Throws
+// Error(usage) if rows and columns need different padding.
 ConvShape same_padding(std::int64_t n, int h, int w, int in_channels,  //
                        int out_channels, int kernel, int stride);
 

@@ -1,7 +1,6 @@
 // From a device known at run time to a launcher known at compile time, in one line:
 //   on_device(stream, [&]<class D>() { add<D, float>(stream, a, b, out, n); });
-// The meta device runs the host's launchers: they take scratch memory and launch
-// nothing.
+// The meta device runs the host's launchers: they take scratch memory, launch nothing.
 #pragma once
 #include <utility>
 

@@ -17,8 +17,7 @@ enum class ErrorKind : int {
   not_finite = 9,     // the NaN guard stopped training
 };
 
-// Message grammar: what, where (file, frame, tensor), what was expected, what to do
-// next.
+// Message grammar: what, where (file, frame, tensor), what was expected, what to do.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}

@@ -8,9 +8,8 @@ namespace kernels {
 
 class Library {
  public:
-  // Opens the first of `names` found in the loader's search path, then in lib64 and lib
-  // of CUDA_HOME, CUDA_PATH and /usr/local/cuda. `what` names the library in errors.
-  // Throws Error(device).
+  // Opens the first of `names` in the loader's search path, else in lib64 or lib of
+  // CUDA_HOME, CUDA_PATH, /usr/local/cuda. Throws Error(device), with `what` as name.
   Library(const char* what, const std::vector<std::string>& names);
   template <class Function> void load(Function*& function, const char* name) const {
     function = reinterpret_cast<Function*>(symbol(name));

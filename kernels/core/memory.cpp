@@ -1,7 +1,6 @@
 // The caching pool. A request is rounded up to its size class (multiples of 512 bytes
 // up to 1 MiB, then of 2 MiB); a freed block waits for the next request of its class.
-// Training repeats its requests exactly, so splitting or best fit would find no more
-// hits.
+// Requests repeat exactly, so splitting or best fit would find no more hits.
 //
 // The GPU's pool needs no events: all work is in one stream, so a block's next user
 // runs after its last one.
@@ -193,8 +192,7 @@ class Pool {
   PoolStats stats_{};
   std::uintptr_t next_meta_ = 0;
   const GraphMemory* open_ = nullptr;  // the graph being captured
-  // Blocks of captured graphs, live or free; they do not circulate. idle_ holds the
-  // free ones.
+  // Blocks of captured graphs, live or free, which do not circulate; the free ones.
   std::unordered_map<const void*, const GraphMemory*> reserved_;
   std::vector<Idle> idle_;
 };

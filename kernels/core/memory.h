@@ -1,6 +1,5 @@
-// Device memory from a caching pool. Training requests the same blocks every step, so
-// after the first step every request is a hit and addresses repeat, as a captured graph
-// needs.
+// Device memory from a caching pool. Training repeats its requests every step: they are
+// hits from the second on, and addresses repeat, as a captured graph needs.
 #pragma once
 #include <cstddef>
 #include <utility>
@@ -9,8 +8,7 @@
 
 namespace kernels {
 
-// 256-byte aligned; bytes = 0 gives null. Throws Error(memory) with the size and the
-// pool's state.
+// 256-byte aligned; null for 0 bytes. Throws Error(memory) with the pool's state.
 void* allocate(Device device, std::size_t bytes);
 void release(Device device, void* block, std::size_t bytes) noexcept;
 
@@ -46,8 +44,7 @@ void copy(void* destination, Device destination_device,  //
           std::size_t bytes);
 void fill_zero(Stream& stream, void* block, std::size_t bytes);
 
-// Host memory that GPU kernels read in place, over the bus: for data too large for the
-// card.
+// Host memory that GPU kernels read over the bus: for data too large for the card.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;

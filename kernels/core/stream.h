@@ -11,8 +11,7 @@
 namespace kernels {
 
 // A launch on the meta device. Convolutions and matrix products carry their least cost:
-// 2 flops per multiply-add, each operand read once, the result written once. Others
-// carry 0.
+// 2 flops per multiply-add, each operand read once, the result written once. Others: 0.
 struct CountedLaunch {
   std::string name;
   double flops, bytes;
@@ -27,8 +26,7 @@ class Stream {
   void synchronize();                 // waits for all queued work; throws its errors
   bool capturing() const;             // inside a CUDA graph capture
 
-  // True on the meta device: the launch is counted under its name, and the caller
-  // returns.
+  // True on the meta device: the launch is counted, and the caller returns.
   bool dry_run(const char* launch, double flops = 0, double bytes = 0) {
     if (device_ != Device::meta) return false;
     counted_.push_back({launch, flops, bytes});

@@ -1,5 +1,4 @@
-// Number types and tags that kernels and their callers share. No CUDA header is needed
-// to include this.
+// Number types and tags of kernels and their callers. Needs no CUDA header.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -18,8 +17,7 @@ namespace kernels {
 struct Host {};
 struct Cuda {};
 
-// bfloat16: the upper half of a float. Storage only: kernels convert to float, compute,
-// and convert back.
+// bfloat16: the upper half of a float. For storage; kernels compute in float.
 struct bf16 {
   std::uint16_t bits;
 
@@ -63,8 +61,7 @@ struct f16 {
   }
 };
 
-// The type a kernel computes and accumulates in: double for double (gradient checks),
-// else float.
+// The type of a kernel's sums: double for double (gradient checks), else float.
 template <class T> struct Compute { using type = float; };
 template <> struct Compute<double> { using type = double; };
 template <class T> using compute_t = typename Compute<T>::type;

@@ -8,21 +8,20 @@
 
 namespace kernels::cudnn {
 
-// The entry points of libcudnn.so.9. open() throws Error(device) if it is not
-// installed.
-#define CUDNN_FUNCTIONS(f)                                                                         \
-  f(get_version, cudnnGetVersion) f(get_error_string, cudnnGetErrorString)                         \
-      f(get_last_error_string, cudnnGetLastErrorString) f(create, cudnnCreate)                     \
-          f(set_stream, cudnnSetStream) f(create_descriptor, cudnnBackendCreateDescriptor)         \
-              f(destroy_descriptor, cudnnBackendDestroyDescriptor)                                 \
-                  f(set_attribute, cudnnBackendSetAttribute)                                       \
-                      f(get_attribute, cudnnBackendGetAttribute) f(finalize, cudnnBackendFinalize) \
-                          f(execute, cudnnBackendExecute)
+// The entry points of libcudnn.so.9. open() throws Error(device) without that library.
 struct Api {
   static const Api& open();
-#define POINTER(member, function) decltype(function)* member;
-  CUDNN_FUNCTIONS(POINTER)
-#undef POINTER
+  decltype(cudnnGetVersion)* get_version;
+  decltype(cudnnGetErrorString)* get_error_string;
+  decltype(cudnnGetLastErrorString)* get_last_error_string;
+  decltype(cudnnCreate)* create;
+  decltype(cudnnSetStream)* set_stream;
+  decltype(cudnnBackendCreateDescriptor)* create_descriptor;
+  decltype(cudnnBackendDestroyDescriptor)* destroy_descriptor;
+  decltype(cudnnBackendSetAttribute)* set_attribute;
+  decltype(cudnnBackendGetAttribute)* get_attribute;
+  decltype(cudnnBackendFinalize)* finalize;
+  decltype(cudnnBackendExecute)* execute;
 };
 
 void check(cudnnStatus_t status, const std::string& what);
@@ -30,8 +29,7 @@ void check(cudnnStatus_t status, const std::string& what);
 // The process's handle, for one thread at a time. Throws Error(device) without a GPU.
 cudnnHandle_t process_handle();
 
-// Reads up to `most` values of an attribute; returns their number, or -1 if cuDNN
-// refuses.
+// Reads up to `most` values of an attribute. Returns their number, -1 if cuDNN refuses.
 template <class V>
 std::int64_t get(cudnnBackendDescriptor_t from, cudnnBackendAttributeName_t name,
                  cudnnBackendAttributeType_t type, V* values, std::int64_t most = 1) {

@@ -78,7 +78,7 @@ bool Autotuner::prepare(std::size_t i) {
   return plan.report.found;
 }
 
-// Compares the first 16 MB of the result: an engine that adds in another order does so
+// Compares 16 MB of the result: an engine with another order of sums differs
 // everywhere.
 bool Autotuner::repeats(std::size_t i) {
   const ConvShape& s = wanted_.shape;

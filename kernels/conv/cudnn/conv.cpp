@@ -23,8 +23,8 @@ namespace {
 
 using namespace cudnn;
 
-// The plans of this process. cuDNN's handle serves one thread at a time, hence the
-// mutex.
+// The plans of this process. The mutex is cuDNN's handle's: it serves one thread at a
+// time.
 class Plans {
  public:
   static Plans& get() {

@@ -9,8 +9,7 @@ cudnnDataType_t data_type(MathType math_type) {
                                       : CUDNN_DATA_FLOAT;
 }
 
-// cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides put channels
-// innermost.
+// cuDNN lists dimensions as N,C,H,W or O,I,H,W; the strides put channels innermost.
 Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::int64_t c,
                   std::int64_t h, std::int64_t w, int alignment, bool is_virtual) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);

@@ -133,8 +133,7 @@ std::string Planner::graph_refused() const {
   return fmt::format("the graph is refused: {}", Api::open().get_error_string(graph_.status));
 }
 
-// Makes a configuration from the engine's settings. Returns why cuDNN refuses it, or
-// "".
+// Makes a configuration from an engine's settings. Returns why cuDNN refuses it, or "".
 std::string Planner::configure(const Engine& wanted, const Descriptor& engine,
                                Descriptor& configuration) {
   std::vector<Descriptor> knobs;

@@ -1,5 +1,4 @@
-// Plans for one problem: the engines cuDNN's heuristics name, the ones we accept, the
-// plan of one.
+// Plans for one problem: the engines cuDNN names, the ones we accept, the plan of one.
 #pragma once
 #include <string>
 #include <vector>
@@ -14,17 +13,15 @@ struct Plan {
   PlanReport report;
 };
 
-// For the GPU behind `handle`, or, with a null handle, for the one `device_json`
-// describes.
+// For the GPU behind `handle`, or, if that is null, for the described one.
 class Planner {
  public:
   Planner(const Problem&, cudnnHandle_t handle, const std::string& device_json = {});
-  // Best first, without engines we refuse: other bits from run to run, sums kept in
-  // less than float, or too inexact for the math type. fallback: cuDNN's second list,
-  // slow but broad.
+  // Best first, without engines we refuse: other bits from run to run, sums in less
+  // than float, too inexact for the math type. fallback: cuDNN's second list, slow but
+  // broad.
   std::vector<Engine> engines(bool fallback);
-  // Of that engine. The report tells why there is none: cuDNN cannot build it, or its
-  // workspace is too large.
+  // Of that engine. Not found if cuDNN cannot build it or its workspace is too large.
   Plan plan(const Engine&);
   Plan first();  // of the first engine that has one
 

@@ -1,13 +1,11 @@
-// Runs a convolution by a cuDNN plan in one of its variants: plain, fused, through
-// padded copies.
+// Runs a cuDNN plan in one of the variants: plain, fused, through padded copies.
 #pragma once
 #include "kernels/conv/cudnn/planner.h"
 #include "kernels/core/stream.h"
 
 namespace kernels::cudnn {
 
-// Arrays on the GPU of the problem's type. One of x, w, y is the result; bias may be
-// null.
+// Arrays on the GPU. One of x, w, y is the result; bias may be null.
 struct ConvOperands {
   const void *x, *w, *bias, *y;
 };

@@ -5,8 +5,7 @@
 namespace kernels::blocked {
 namespace {
 
-// The sums fill Rows * Columns vector registers of `Bytes`: 28 of AVX-512's 32, 12 of
-// AVX2's 16.
+// The sums fill Rows * Columns registers: 28 of AVX-512's 32, 12 of AVX2's 16.
 template <class C, int Bytes, int Rows, int Columns>
 [[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c,
                                          std::int64_t pitch, bool add) {

@@ -1,5 +1,4 @@
-// The host's blocked matrix product, shared by GEMM and the three passes of a
-// convolution.
+// The host's blocked matrix product, for GEMM and the three passes of a convolution.
 //
 // Computes: C[i,j] = sum_k A(i,k) * B(j,k). An operand packs itself, so a convolution
 //   packs patches straight from the image and never stores its patch matrix.

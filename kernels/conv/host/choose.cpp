@@ -18,8 +18,7 @@ template <class T>
 constexpr bool onednn_type = DOPPEL_HAS_ONEDNN &&
                              (std::is_same_v<T, float> || std::is_same_v<T, bf16>);
 
-// Two-byte types are computed in float, except bf16 by oneDNN on a CPU that multiplies
-// it itself.
+// Two-byte types are computed in float, except bf16 on a CPU that multiplies it itself.
 template <class T> bool widens() {
   if constexpr (onednn_type<T> && two_bytes<T>) return !onednn::native_bf16();
   else return two_bytes<T>;
@@ -45,8 +44,7 @@ template <class T> bool onednn_filter(const ConvShape& s) {
   return s.n > 0 && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
-// On the meta device, counts a pass with its least cost: three arrays, the
-// multiply-adds.
+// Counts a pass on the meta device at its least cost: three arrays, the multiply-adds.
 template <class T> bool dry_run(Stream& stream, const char* launch, const ConvShape& s) {
   const std::int64_t values = s.x_size() + s.w_size() + s.y_size();
   return stream.dry_run(launch, s.flops(), sizeof(T) * static_cast<double>(values));
@@ -133,9 +131,8 @@ void gemm(Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int
     }
   }
   if constexpr (onednn_type<T>) {
-    // Few rows times a transposed matrix (a dense layer forward): oneDNN's threads wait
-    // for each other at every block of k. 32 x 16384 by 16384 x 1024 on two threads: 54
-    // ms, ours 24 ms.
+    // A dense layer forward, few rows times a transposed matrix: oneDNN's threads wait at
+    // every block of k. 32 x 16384 by 16384 x 1024 on two threads: 54 ms, ours 24 ms.
     const bool ours =
         k == 0 || (std::is_same_v<T, float> && transpose_b == Transpose::yes && m <= 128);
     if (!ours && onednn::gemm(transpose_a, transpose_b, m, n, k, alpha, a, b, beta, c)) return;

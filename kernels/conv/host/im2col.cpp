@@ -1,13 +1,12 @@
-// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of
-//   C channels under one output pixel; there are P = N*OH*OW of them.
-//     forward          y[p, o]         = sum over (tap, i)  patches(x)[p, (tap, i)] * w[o, (tap, i)]
-//     backward filter  dw[o, (tap, i)] = sum over p         dy[p, o] * patches(x)[p, (tap, i)]
-//     backward data    dx[q, i]        = sum over (tap, o)  patches(dy)[q, (tap, o)] * w[o, (tap, i)]
-//   Backward data at stride s: an input pixel meets only the taps whose offset has its own
-//   remainder modulo s. So the pixels fall into s*s phases, each a dense stride-1 convolution
-//   over dy (with 9, 6, 6 and 4 of a 5x5's 25 taps at stride 2): no zeros, no scattered sums.
-// Parallel, bytes: see blocked_gemm.h, which packs patches from the image block by
-//   block.
+// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of C
+//   channels under one output pixel; there are P = N*OH*OW patches.
+//     forward          y[p, o]         = sum_(tap,i) patches(x)[p, (tap,i)] * w[o, (tap,i)]
+//     backward filter  dw[o, (tap,i)]  = sum_p       patches(x)[p, (tap,i)] * dy[p, o]
+//     backward data    dx[q, i]        = sum_(tap,o) patches(dy)[q, (tap,o)] * w[o, (tap,i)]
+//   Backward data at stride s: an input pixel meets only taps whose offset has its own
+//   remainder modulo s. So the pixels fall into s*s phases, each a dense stride-1
+//   convolution over dy (with 9, 6, 6 and 4 of a 5x5's 25 taps at stride 2).
+// Parallel, bytes: as in blocked_gemm.h, which packs patches straight from the image.
 // Source: Chellapilla, Puri & Simard 2006.
 #include "kernels/conv/host/im2col.h"
 
@@ -138,8 +137,7 @@ template <class T> void conv_backward_data(const ConvShape& s, const T* dy, cons
   using C = compute_t<T>;
   for (int phase_y = 0; phase_y < std::min(s.stride, s.h); ++phase_y) {
     for (int phase_x = 0; phase_x < std::min(s.stride, s.w); ++phase_x) {
-      // Input pixel a*s + phase = oy*s - pad + k: oy = a + (phase + pad - k) / s for
-      // the k that divide.
+      // a*s + phase = oy*s - pad + k, so oy = a + (phase + pad - k) / s if s divides.
       std::vector<Tap> taps;
       std::vector<int> tap_index;
       for (int ky = 0; ky < s.kernel; ++ky) {

@@ -1,5 +1,4 @@
-// Convolution on the host to three output channels: forward and backward filter, float
-// only.
+// Convolution on the host to three channels: forward and backward filter, in float.
 #pragma once
 #include "kernels/conv/conv.h"
 

@@ -14,8 +14,7 @@ namespace {
 using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
 
-// oneDNN lists dimensions as N,C,H,W and O,I,H,W in any layout; the tag names the
-// layout.
+// oneDNN lists dimensions as N,C,H,W and O,I,H,W; the tag names the layout in memory.
 struct Operands {
   dnnl::memory::desc x, w, plain_w, bias, y;
   dnnl::memory::dims strides, pad_begin, pad_end;
@@ -108,7 +107,7 @@ void* weights_scratch(std::size_t bytes) {
   return scratch.data();
 }
 
-// The weights in the primitive's layout: the caller's own if the layouts agree, else
+// The weights in the primitive's layout: the caller's own if that agrees, else
 // reordered.
 dnnl::memory ordered_weights(const Primitive& p, const void* w) {
   dnnl::memory plain = wrap(p.plain_w, w);

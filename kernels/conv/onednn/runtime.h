@@ -68,8 +68,7 @@ inline std::int32_t bits(float value) { return std::bit_cast<std::int32_t>(value
 
 using Arguments = std::unordered_map<int, dnnl::memory>;
 
-// Each run has its own scratch memory from the pool, so one primitive may run on
-// several threads at once.
+// Each run has scratch memory of its own, so a primitive may run on several threads.
 void execute(const Primitive&, Arguments);
 void execute_reorder(const Primitive&, dnnl::memory from, dnnl::memory to);
 

@@ -1,7 +1,7 @@
 // A convolution through copies of its operands with zero channels added (see
 // padded_channels()).
-//   x [N,H,W,I] -> [N,H,W,I'],   w [O,K,K,I] -> [O',K,K,I'],   y [N,OH,OW,O] -> [N,OH,OW,O'],
-//   bias [O] -> [O']
+//   x [N,H,W,I] -> [N,H,W,I'],     w [O,K,K,I] -> [O',K,K,I'],
+//   y [N,OH,OW,O] -> [N,OH,OW,O'], bias [O] -> [O']
 // Bytes moved beyond the convolution's own: each copy is written once and read once.
 #pragma once
 #include "kernels/conv/plans/problem.h"

@@ -1,5 +1,4 @@
-// A convolution as a problem for cuDNN, and the variants of computing it. Needs no
-// cuDNN.
+// A convolution as a problem for cuDNN, and its variants. Needs no cuDNN.
 #pragma once
 #include <compare>
 #include <cstdint>
@@ -32,11 +31,10 @@ struct Problem {
 
 inline constexpr std::int64_t workspace_cap = 256ll << 20;
 
-// cuDNN's tensor-core kernels read 16 bytes at a time along the channels. If a pixel's
-// channels do not fill them, cuDNN takes slow kernels or pads inside its workspace. We
-// can pad instead, by copies of the operands with zero channels: zeros of x meet zero
-// weights, and the added output channels are dropped, so the result is the same
-// convolution.
+// cuDNN's tensor-core kernels read 16 bytes at a time along the channels; with other
+// channel counts cuDNN is slow or pads inside its workspace. We can pad instead, by
+// copies with zero channels: zeros of x meet zero weights, and added output channels
+// are dropped.
 ConvShape padded_channels(const ConvShape&, MathType);  // both channel counts up to 16 bytes
 std::int64_t padded_bytes(const ConvShape&, Direction, MathType);  // of the copies, if needed
 
@@ -45,8 +43,7 @@ struct Variant {
   bool fused = false;   // bias and activation in cuDNN's kernel, not in one of ours after it
   bool operator==(const Variant&) const = default;
 };
-// The variants worth a trial, the likeliest first. `wanted` has the caller's bias and
-// activation.
+// The variants worth a trial, the likeliest first. `wanted` has the caller's epilogue.
 std::vector<Variant> variants(const Problem& wanted, int compute_capability);
 Problem graph_of(const Problem& wanted, Variant);  // cuDNN's share of that variant
 

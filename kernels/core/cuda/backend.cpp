@@ -1,6 +1,5 @@
-// The CUDA runtime behind streams, graphs, memory and the probe. It is linked
-// statically and loads the driver at its first call, so the program starts on a machine
-// without one.
+// The CUDA runtime is linked statically and loads the driver at its first call, so the
+// program starts on a machine without one.
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 

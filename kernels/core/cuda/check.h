@@ -1,5 +1,4 @@
-// Turns a CUDA runtime error into an Error. For files compiled with the CUDA toolkit
-// only.
+// Turns a CUDA runtime error into an Error. Needs the CUDA toolkit.
 #pragma once
 #include <cuda_runtime.h>
 

@@ -1,5 +1,4 @@
-// Operands for the tests of the conv and GEMM seams: random values in device memory
-// between guard bands.
+// Operands for the tests of conv and GEMM: random values between guard bands.
 #pragma once
 #include <gtest/gtest.h>
 

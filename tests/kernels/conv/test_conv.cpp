@@ -1,5 +1,4 @@
-// The three passes of a convolution against double-precision loops: every
-// implementation and type.
+// The three passes of a convolution, by every implementation, against plain loops.
 #include "kernels/conv/conv.h"
 
 #include <utility>
@@ -20,8 +19,7 @@ namespace reference = tests::reference;
 
 namespace {
 
-// One implementation of the three passes. Each returns false if it does not offer the
-// shape.
+// One implementation of the passes. Each returns false if it does not offer the shape.
 template <class D_, class T_> struct Seam {
   using D = D_;
   using T = T_;
@@ -189,8 +187,7 @@ TYPED_TEST(Conv, BackwardFilterMatchesTheDefinition) {
   EXPECT_GT(computed, 0u) << "no shape was computed at all";
 }
 
-// Two runs on the same operands, with other work and memory in between, give the same
-// bits.
+// Two runs with other work and memory in between give the same bits.
 TYPED_TEST(Conv, SameBitsFromRunToRun) {
   using D = typename TypeParam::D;
   using T = typename TypeParam::T;

@@ -1,5 +1,4 @@
-// The matrix product against double-precision loops: every implementation, type,
-// transpose and scale.
+// The matrix product, by every implementation, against plain loops in double.
 #include "kernels/conv/gemm.h"
 
 #include "kernels/conv/host/blocked_gemm.h"

@@ -76,8 +76,7 @@ TEST_F(Memory, ACaptureIsServedHitsAndRefusedMisses) {
   const Buffer fine(host, 100000);
 }
 
-// A graph writes to its blocks at every launch: they are neither handed out nor given
-// back.
+// A graph writes to its blocks at every launch: they are not handed out or given back.
 TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
   const auto block_of = [](std::size_t bytes) { return Buffer(host, bytes).data(); };
   void *inside = nullptr, *again = nullptr;

@@ -1,6 +1,5 @@
-// Described cards for plans without a GPU: tests/data holds descriptions from public
-// data sheets. They are "synthetic": cuDNN derives from them what is supported, not
-// what is fast.
+// Described cards for plans without a GPU, from public data sheets, hence "synthetic":
+// cuDNN derives from them what is supported, not what is fast.
 #pragma once
 #include <dlfcn.h>
 #include <gtest/gtest.h>

@@ -94,8 +94,7 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   }
 }
 
-// Kernels with bias and activation inside are compiled by cuDNN: one layer on every
-// card.
+// cuDNN compiles kernels with bias and activation inside: one layer on every card.
 TEST_F(CachedPlans, FusedForwardOnEveryCard) {
   for (const Card& card : cards()) {
     const std::string json = description(card.name);

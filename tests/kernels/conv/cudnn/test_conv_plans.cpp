@@ -47,9 +47,8 @@ std::vector<ConvShape> wide_models() {
           same_padding(one, 128, 128, 126, 3, 5, 1)};
 }
 
-// Looks for a plan among those measured on the card; "" if there is one, else a
-// description of the others. A 16-bit type must run on the tensor cores if the card has
-// them for it.
+// Returns "" if a plan is among those measured on the card, else the others'
+// description. A 16-bit type must use the tensor cores of a card that has them for it.
 std::string search(const Problem& problem, int compute_capability, const std::string& json) {
   const bool on_tensor_cores = kernels::cudnn::bytes_per_value(problem.math_type) == 2 &&
                                has_tensor_cores(problem.math_type, compute_capability);
@@ -116,8 +115,7 @@ TEST_F(ConvPlans, EveryConvolutionOfEveryModelOnEveryCard) {
   for (const std::string& failure : failures) ADD_FAILURE() << failure;
 }
 
-// Strict float must not get the engine cuDNN ranks first, which rounds its inputs to
-// TF32.
+// Strict float must not get cuDNN's first engine, which rounds its inputs to TF32.
 TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
   for (const char* card : {"rtx3090", "h200"}) {
     const std::string json = description(card);

@@ -1,6 +1,5 @@
-// Padded channels must not change the result. With whole numbers as operands every sum
-// is exact in any order, so a convolution through padded copies must give the same bits
-// as without.
+// Padded channels must not change a bit of the result: sums of whole numbers are exact
+// in any order.
 #include "kernels/conv/plans/padded.h"
 
 #include <gtest/gtest.h>

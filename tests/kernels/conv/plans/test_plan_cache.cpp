@@ -146,8 +146,7 @@ TEST_F(PlanCacheTest, WithoutAFileItRemembersForTheProcess) {
   EXPECT_EQ(cache.find("a"), kPlan);
 }
 
-// Two processes add plans at the same time: none loses the other's, and no reader sees
-// half a file.
+// Two processes add plans: none loses the other's, no reader sees half a file.
 TEST_F(PlanCacheTest, TwoProcessesShareTheFile) {
   constexpr int count = 40;
   std::vector<pid_t> children;
