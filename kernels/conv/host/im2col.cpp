@@ -1,8 +1,8 @@
-// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of C
-//   channels under one output pixel; there are P = N*OH*OW patches.
-//     forward          y[p, o]         = sum_(tap,i) patches(x)[p, (tap,i)] * w[o, (tap,i)]
-//     backward filter  dw[o, (tap,i)]  = sum_p       patches(x)[p, (tap,i)] * dy[p, o]
-//     backward data    dx[q, i]        = sum_(tap,o) patches(dy)[q, (tap,o)] * w[o, (tap,i)]
+// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of
+//   C channels under one output pixel; there are P = N*OH*OW patches.
+//     forward          y[p, o]        = sum_(tap,i) patches(x)[p, (tap,i)] * w[o, (tap,i)]
+//     backward filter  dw[o, (tap,i)] = sum_p       patches(x)[p, (tap,i)] * dy[p, o]
+//     backward data    dx[q, i]       = sum_(tap,o) patches(dy)[q, (tap,o)] * w[o, (tap,i)]
 //   Backward data at stride s: an input pixel meets only taps whose offset has its own
 //   remainder modulo s. So the pixels fall into s*s phases, each a dense stride-1
 //   convolution over dy (with 9, 6, 6 and 4 of a 5x5's 25 taps at stride 2).

@@ -1,15 +1,15 @@
-// The last layer of every face model: 64 or 128 channels to RGB, 5x5. Three outputs would
-// waste most of a matrix kernel's 16 or 32 columns; these loops put input channels into
-// the lanes.
+// The last layer of every face model: 64 or 128 channels to RGB, 5x5. Three outputs
+// would waste most of a matrix kernel's 16 or 32 columns; these loops put input
+// channels into the lanes.
 //
 // Computes:
 //   forward          y[p,o]    = sum over taps t, channels i of x[p + t, i] * w[o,t,i]
 //   backward filter  dw[o,t,i] = sum over p of dy[p,o] * x[p + t, i]
 // Parallel: forward, one task per output row. Four outputs x three channels are twelve
 //   vector sums: each x vector serves three, each w vector four; lanes are added last.
-//   Backward filter, one task per image. For one tap and four vectors of channels, twelve
-//   vector sums while p walks the image. The images' sums [3,K*K,I] are added in order,
-//   so the bits do not depend on the number of threads.
+//   Backward filter, one task per image. For one tap and four vectors of channels,
+//   twelve vector sums while p walks the image. The images' sums [3,K*K,I] are added in
+//   order, so the bits do not depend on the number of threads.
 // Bytes: x once per tap row from cache, once from memory; w and dw stay in L1.
 #include "kernels/conv/host/three_channels.h"
 
