@@ -1,5 +1,5 @@
-// A batch without data goes through the model on the meta device; the tape then holds a node per convolution, with the shapes of
-// its operands.
+// A batch goes through the model on the meta device. The tape then holds a node per
+// convolution with the shapes of its operands.
 #include "bench/plans/model_shapes.h"
 
 #include <algorithm>
@@ -43,14 +43,15 @@ void collect(const nn::Tensor& from, std::vector<ConvShape>& shapes) {
 std::vector<ConvShape> conv_shapes(const std::string& name, int batch) {
   const auto model = faceswap::make_model(name);
   model->arena().allocate(nn::Device::meta, nn::DType::f32, 1);
-  const nn::Tensor code = model->encode(nn::Tensor::zeros(
-      {2 * batch, model->size(), model->size(), 3}, nn::DType::f32, nn::Device::meta));
+  const auto zeros = [](nn::Shape shape) {
+    return nn::Tensor::zeros(shape, nn::DType::f32, nn::Device::meta);
+  };
+  const nn::Tensor code = model->encode(zeros({2 * batch, model->size(), model->size(), 3}));
   std::vector<ConvShape> shapes;
   collect(code, shapes);
-  collect(model->decode(faceswap::Side::a,
-                        nn::Tensor::zeros({batch, code.shape(1), code.shape(2), code.shape(3)},
-                                          nn::DType::f32, nn::Device::meta)),
-          shapes);
+  collect(
+      model->decode(faceswap::Side::a, zeros({batch, code.shape(1), code.shape(2), code.shape(3)})),
+      shapes);
   return shapes;
 }
 

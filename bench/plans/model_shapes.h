@@ -1,13 +1,14 @@
-// The convolutions of a model, found by running it without data.
+// The convolutions of a model, found by a run without data.
 #pragma once
 #include <string>
 #include <vector>
 
-#include "kernels/conv/conv.h"
+#include "kernels/conv/shape.h"
 
 namespace plans {
 
-// Every distinct convolution of the model for `batch` pictures a side: the encoder sees both sides at once, a decoder one.
+// Every distinct convolution for `batch` faces per person: the encoder's batch holds
+// both persons, a decoder's one.
 std::vector<kernels::ConvShape> conv_shapes(const std::string& model, int batch);
 
 }  // namespace plans

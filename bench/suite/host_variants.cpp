@@ -1,26 +1,32 @@
 #include "bench/suite/host_variants.h"
 
-#include "kernels/conv/host/host_variants.h"
+#include "kernels/conv/host/blocked_gemm.h"
+#include "kernels/conv/host/im2col.h"
+#include "kernels/conv/onednn/conv.h"
+#include "kernels/conv/onednn/gemm.h"
 
 namespace bench {
 
 using kernels::bf16;
 using kernels::ConvEpilogue;
 using kernels::ConvShape;
+using kernels::Transpose;
 
 template <class T>
 void own_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias,
               T* out, const ConvEpilogue& epilogue) {
   switch (direction) {
-    case Direction::forward: return kernels::im2col::conv_forward<T>(s, a, b, bias, out, epilogue);
-    case Direction::data: return kernels::im2col::conv_backward_data<T>(s, a, b, out);
-    default: return kernels::im2col::conv_backward_filter<T>(s, a, b, out);
+    case Direction::forward:
+      return kernels::im2col_gemm::conv_forward<T>(s, a, b, bias, out, epilogue);
+    case Direction::data: return kernels::im2col_gemm::conv_backward_data<T>(s, a, b, out);
+    default: return kernels::im2col_gemm::conv_backward_filter<T>(s, a, b, out);
   }
 }
 template <class T>
 void own_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
               const T* a, const T* b, T* c) {
-  kernels::blocked::gemm<T>(transpose_a, transpose_b, m, n, k, 1.f, a, b, 0.f, c);
+  kernels::blocked::gemm<T>(Transpose{transpose_a}, Transpose{transpose_b}, m, n, k, 1.f, a, b, 0.f,
+                            c);
 }
 
 bool has_onednn() { return DOPPEL_HAS_ONEDNN != 0; }
@@ -43,7 +49,8 @@ void onednn_conv(Direction direction, const ConvShape& s, const T* a, const T* b
 template <class T>
 void onednn_gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
                  const T* a, const T* b, T* c) {
-  offered(kernels::onednn::gemm<T>(transpose_a, transpose_b, m, n, k, 1.f, a, b, 0.f, c));
+  offered(kernels::onednn::gemm<T>(Transpose{transpose_a}, Transpose{transpose_b}, m, n, k, 1.f, a,
+                                   b, 0.f, c));
 }
 #else
 template <class T>

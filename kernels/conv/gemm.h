@@ -1,6 +1,7 @@
-// The matrix product seam: cuBLAS on the GPU, oneDNN on the host, a blocked loop of ours where oneDNN is absent or T is double.
-//   C = alpha * op(A) * op(B) + beta * C, row-major: op(A) is [m,k], op(B) is [k,n], C is [m,n].
-// Row pitches are the stored matrix's number of columns. Sums in compute_t<T>.
+// The matrix product seam. Implemented by conv/cudnn/gemm_cublas.cpp on the GPU and
+// conv/host/choose.cpp on the host.
+//   C = alpha * op(A) * op(B) + beta * C, op(A) [m,k], op(B) [k,n], C [m,n], row-major
+// Rows lie without gaps; sums are kept in compute_t<T>. C is not read if beta is 0.
 #pragma once
 #include "kernels/core/stream.h"
 
@@ -9,8 +10,12 @@ namespace kernels {
 enum class Transpose : bool { no, yes };
 
 template <class D, class T>
-void gemm(Stream&, Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n,
-          std::int64_t k, float alpha, const T* a /*[m,k], or [k,m] if transposed*/,
-          const T* b /*[k,n], or [n,k] if transposed*/, float beta, T* c /*[m,n]*/);
+void gemm(Stream&, Transpose transpose_a, Transpose transpose_b,  //
+          std::int64_t m, std::int64_t n, std::int64_t k,         //
+          float alpha,
+          const T* a,  // [m,k], or [k,m] if transposed
+          const T* b,  // [k,n], or [n,k] if transposed
+          float beta,
+          T* c);  // [m,n]
 
 }  // namespace kernels

@@ -25,7 +25,8 @@ std::size_t system_leaves() {
   return no_limit;
 }
 
-// "max" or a missing file is no limit. Page cache counts as used in a group, so the answer may be too small, never too large.
+// "max" or a missing file is no limit. Page cache counts as used in a group, so the
+// result may be too small, never too large.
 std::size_t group_leaves() {
   std::size_t limit = 0, used = 0;
   if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) ||

@@ -22,9 +22,8 @@ Device choose_device(const std::string& name) {
   if (name == "auto") return Device::host;
   throw Error(
       ErrorKind::device,
-      fmt::format(
-          "no GPU to run on: {}. Use --device cpu, or auto to take a GPU only where there is one",
-          report.reason));
+      fmt::format("no GPU to run on: {}. Use --device cpu, or auto for a GPU if there is one",
+                  report.reason));
 }
 
 }  // namespace kernels

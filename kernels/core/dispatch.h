@@ -1,6 +1,6 @@
-// One line from a device known at run time to a launcher known at compile time:
+// From a device known at run time to a launcher known at compile time, in one line:
 //   on_device(stream, [&]<class D>() { add<D, float>(stream, a, b, out, n); });
-// On the meta device the host's launchers run: they take their scratch memory, and launch nothing.
+// The meta device runs the host's launchers: they take scratch memory, launch nothing.
 #pragma once
 #include <utility>
 
@@ -13,7 +13,7 @@ template <class F> decltype(auto) on_device(Device device, F&& f) {
   if (device == Device::cuda) return f.template operator()<Cuda>();
 #endif
   if (device == Device::cuda)
-    throw Error(ErrorKind::device, "this build of doppel has no GPU code");
+    throw Error(ErrorKind::device, "this build of doppel has no GPU code; use --device cpu");
   return f.template operator()<Host>();
 }
 template <class F> decltype(auto) on_device(const Stream& stream, F&& f) {

@@ -1,23 +1,23 @@
-// The one exception type of the project. Its kind decides the program's exit code.
+// The project's one exception type. Its kind is the program's exit code.
 #pragma once
 #include <stdexcept>
 #include <string>
 
 namespace kernels {
 
-enum class ErrorKind : int {  // the values are doppel's exit codes
-  failure = 1,                // something went wrong
-  usage = 2,                  // the caller asked for something that does not exist
-  input = 3,                  // a file cannot be read, or is not what it should be
-  damaged = 4,                // a checkpoint or face data fails its checks
-  nothing_found = 5,          // no faces, no frames
-  device = 6,                 // the device asked for is not there
-  memory = 7,                 // out of memory
-  disk = 8,                   // a file cannot be written
-  not_finite = 9,             // the NaN guard stopped training
+enum class ErrorKind : int {
+  failure = 1,        // something went wrong
+  usage = 2,          // an argument names something that does not exist
+  input = 3,          // a file cannot be read, or has the wrong content
+  damaged = 4,        // a checkpoint or face data fails its checks
+  nothing_found = 5,  // no faces, no frames
+  device = 6,         // the requested device is not there
+  memory = 7,         // out of memory
+  disk = 8,           // a file cannot be written
+  not_finite = 9,     // the NaN guard stopped training
 };
 
-// Message grammar: what, where (file, frame, tensor), what was expected, what to do next.
+// Message grammar: what, where (file, frame, tensor), what was expected, what to do.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}

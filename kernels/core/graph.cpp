@@ -10,9 +10,8 @@ Graph::~Graph() {
 
 void Graph::begin(Stream& stream) {
   if (stream.device() != Device::cuda)
-    throw Error(
-        ErrorKind::device,
-        "a step can be captured on the GPU only: the host's stream runs each launch at once");
+    throw Error(ErrorKind::device,
+                "graph capture: the host's stream runs each launch at once; use the GPU's stream");
   cuda::begin_capture(stream.raw());
 }
 
@@ -27,7 +26,9 @@ void Graph::abandon(Stream& stream) noexcept {
 }
 
 void Graph::launch(Stream& stream) {
-  if (!exec_) throw Error(ErrorKind::failure, "graph launch: nothing has been captured yet");
+  if (!exec_)
+    throw Error(ErrorKind::failure,
+                "graph launch: nothing is captured yet; call begin() and end() first");
   cuda::launch_graph(exec_, stream.raw());
 }
 

@@ -1,4 +1,4 @@
-// A captured CUDA graph: one launch in place of a step's many.
+// A captured CUDA graph: a training step recorded once and replayed with one launch.
 #pragma once
 #include <cstddef>
 
@@ -6,14 +6,13 @@
 
 namespace kernels {
 
-// A training step recorded once and replayed with one launch. On the host there is nothing to capture.
 class Graph {
  public:
   Graph() = default;
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
-  void begin(Stream& stream);             // throws if the stream is the host's
+  void begin(Stream& stream);             // throws on the host's stream: nothing to capture
   void end(Stream& stream);               // instantiates
   void abandon(Stream& stream) noexcept;  // ends a capture that failed
   void launch(Stream& stream);

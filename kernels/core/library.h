@@ -1,5 +1,5 @@
-// Shared libraries that are opened when first needed. A program linked against cuDNN would not start on a machine that lacks it;
-// this one starts everywhere and says what is missing when a GPU is asked for.
+// Shared libraries opened when first needed. A program linked against cuDNN would not
+// start on a machine without it; this one starts everywhere and names what is missing.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,8 +8,8 @@ namespace kernels {
 
 class Library {
  public:
-  // Opens the first of `names` that is found, in the loader's own search path, then in the toolkit folders: CUDA_HOME, CUDA_PATH,
-  // /usr/local/cuda, each with lib64 and lib. `what` names the library in errors. Throws Error(device).
+  // Opens the first of `names` in the loader's search path, else in lib64 or lib of
+  // CUDA_HOME, CUDA_PATH, /usr/local/cuda. Throws Error(device), with `what` as name.
   Library(const char* what, const std::vector<std::string>& names);
   template <class Function> void load(Function*& function, const char* name) const {
     function = reinterpret_cast<Function*>(symbol(name));
@@ -17,9 +17,8 @@ class Library {
   const std::string& path() const { return path_; }
 
  private:
-  void* symbol(const char* name) const;  // throws Error(device) where the library lacks it
-  void* handle_ =
-      nullptr;  // never closed: these libraries keep threads and device memory of their own
+  void* symbol(const char* name) const;  // throws Error(device) if it is missing
+  void* handle_ = nullptr;               // never closed: CUDA libraries keep threads and memory
   std::string what_, path_;
 };
 

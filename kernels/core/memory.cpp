@@ -1,18 +1,20 @@
-// The caching pool. A request is rounded up to its size class; a freed block waits in its class for the next request of that
-// class. Classes: multiples of 512 bytes up to 1 MiB, then multiples of 2 MiB. Training repeats its requests exactly,
-// so nothing cleverer (splitting, best fit) would find more hits.
+// The caching pool. A request is rounded up to its size class (multiples of 512 bytes
+// up to 1 MiB, then of 2 MiB); a freed block waits for the next request of its class.
+// Requests repeat exactly, so splitting or best fit would find no more hits.
 //
-// The GPU's pool needs no events: all work goes through one stream, so whoever gets a block again runs after whoever
-// gave it back.
+// The GPU's pool needs no events: all work is in one stream, so a block's next user
+// runs after its last one.
 #include "kernels/core/memory.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "kernels/core/cuda/backend.h"
 #include "kernels/simt/config.h"
@@ -27,15 +29,13 @@
 #endif
 
 namespace kernels {
-
 namespace {
 
 constexpr std::size_t alignment = 256;
-constexpr std::size_t small_step = 512, small_limit = std::size_t{1} << 20,
-                      large_step = std::size_t{2} << 20;
+std::atomic<std::int64_t> requests_to_failure{0};  // the test seam of fail_allocation_after()
 
 std::size_t size_class(std::size_t bytes) {
-  const std::size_t step = bytes <= small_limit ? small_step : large_step;
+  const std::size_t step = bytes <= std::size_t{1} << 20 ? 512 : std::size_t{2} << 20;
   const std::size_t rounded = (bytes + step - 1) / step * step;
   return rounded < bytes ? 0 : rounded;  // 0: beyond the address space
 }
@@ -47,15 +47,17 @@ class Pool {
   void* allocate(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
+    if (requests_to_failure > 0 && --requests_to_failure == 0)
+      fail(bytes, "out of memory (injected by a test)");
     if (size == 0) fail(bytes, "no machine has that much");
     void* block = take_cached(size);
     if (!block) {
       if (open_)
         fail(bytes,
-             "a graph is being captured, which may not allocate; run the step once before it is "
-             "captured");
+             "a graph is being captured, which may not allocate; run the step once before "
+             "capturing it");
       block = take_fresh(size);
-      if (!block) {  // free blocks of other sizes may be what is missing
+      if (!block) {  // free blocks of other sizes may hold the missing memory
         release_cached_locked();
         block = take_fresh(size);
       }
@@ -65,10 +67,9 @@ class Pool {
     }
     if (open_) reserved_[block] = open_;
     stats_.live_bytes += size;
-    stats_.peak_bytes =
-        stats_.live_bytes > stats_.peak_bytes ? stats_.live_bytes : stats_.peak_bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     if (device_ == Device::host) {
-      UNPOISON(block, bytes);  // and not the rest of the size class
+      UNPOISON(block, bytes);  // the rest of the size class stays poisoned
       if (simt::config().poison) std::memset(block, 0xff, bytes);
     }
     return block;
@@ -87,7 +88,7 @@ class Pool {
       } else {
         circulate(block, size);
       }
-    } catch (...) {  // no memory for the list: then the block itself goes back
+    } catch (...) {  // no memory for the list: the block itself goes back to the system
       reserved_.erase(block);
       give_back(block, size);
     }
@@ -98,10 +99,10 @@ class Pool {
     if (open_)
       throw Error(
           ErrorKind::failure,
-          fmt::format("{} memory: a graph is being captured while another one is", name(device_)));
+          fmt::format("{} memory: another graph is being captured; close it first", name(device_)));
     open_ = owner;
   }
-  // What the capture took and gave back lies among the free blocks: it leaves them.
+  // Takes the capture's blocks out of the free lists.
   void close(const GraphMemory* owner) {
     const std::lock_guard lock(mutex_);
     if (open_ != owner) return;
@@ -137,19 +138,6 @@ class Pool {
     const std::lock_guard lock(mutex_);
     release_cached_locked();
   }
-  void fail_after(std::size_t n) {
-    const std::lock_guard lock(mutex_);
-    fail_after_ = n;
-  }
-  // Counts down the test seam; true for the request that has to fail.
-  bool injected_failure() {
-    const std::lock_guard lock(mutex_);
-    return fail_after_ != 0 && --fail_after_ == 0;
-  }
-  [[noreturn]] void fail_injected(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    fail(bytes, "out of memory (a failure that a test asked for)");
-  }
 
  private:
   struct Idle {
@@ -171,8 +159,8 @@ class Pool {
   }
   void* take_fresh(std::size_t size) {
     if (device_ == Device::cuda) return cuda::allocate(size);
-    if (device_ == Device::meta)
-      return reinterpret_cast<void*>(next_meta_ += size);  // an address of its own, never read
+    if (device_ == Device::meta)  // a unique address, never read
+      return reinterpret_cast<void*>(next_meta_ += size);
     void* const block = std::aligned_alloc(alignment, size);
     if (block) POISON(block, size);
     return block;
@@ -191,8 +179,8 @@ class Pool {
   }
   [[noreturn]] void fail(std::size_t bytes, const char* why) const {
     throw Error(ErrorKind::memory,
-                fmt::format("{} memory: a block of {} bytes was asked for: {} (in use {:.1f} MiB, "
-                            "at most {:.1f} MiB so far, cached {:.1f} MiB)",
+                fmt::format("{} memory: no block of {} bytes: {} (in use {:.1f} MiB, peak {:.1f} "
+                            "MiB, cached {:.1f} MiB)",
                             name(device_), bytes, why, mib(stats_.live_bytes),
                             mib(stats_.peak_bytes), mib(stats_.cached_bytes)));
   }
@@ -202,12 +190,11 @@ class Pool {
   std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   PoolStats stats_{};
-  std::size_t fail_after_ = 0;
   std::uintptr_t next_meta_ = 0;
-  const GraphMemory* open_ = nullptr;  // the graph that is being captured
-  std::unordered_map<const void*, const GraphMemory*>
-      reserved_;            // whose blocks do not circulate, live ones included
-  std::vector<Idle> idle_;  // free blocks among them
+  const GraphMemory* open_ = nullptr;  // the graph being captured
+  // Blocks of captured graphs, live or free, which do not circulate; the free ones.
+  std::unordered_map<const void*, const GraphMemory*> reserved_;
+  std::vector<Idle> idle_;
 };
 
 // Never destroyed: a Buffer with static lifetime may be released after everything else.
@@ -221,9 +208,7 @@ Pool& pool(Device device) {
 }  // namespace
 
 void* allocate(Device device, std::size_t bytes) {
-  if (bytes == 0) return nullptr;
-  if (pool(Device::host).injected_failure()) pool(device).fail_injected(bytes);
-  return pool(device).allocate(bytes);
+  return bytes == 0 ? nullptr : pool(device).allocate(bytes);
 }
 
 void release(Device device, void* block, std::size_t bytes) noexcept {
@@ -235,15 +220,13 @@ void release_cached(Device device) { pool(device).release_cached(); }
 GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
 GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
-void fail_allocation_after(std::size_t n) { pool(Device::host).fail_after(n); }
+void fail_allocation_after(std::size_t n) { requests_to_failure = static_cast<std::int64_t>(n); }
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes)
     : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
   if (bytes && !data_)
-    throw Error(
-        ErrorKind::memory,
-        fmt::format("host memory: {} bytes that the GPU can read cannot be had; use fewer faces",
-                    bytes));
+    throw Error(ErrorKind::memory,
+                fmt::format("host memory: cannot pin {} bytes; use fewer faces", bytes));
 }
 PinnedBuffer::~PinnedBuffer() {
   if (data_) cuda::free_pinned(data_);
@@ -254,15 +237,15 @@ void copy(void* destination, Device destination_device, const void* source, Devi
   if (bytes == 0 || destination_device == Device::meta) return;
   if (source_device == Device::meta)
     throw Error(ErrorKind::failure,
-                fmt::format("copy: {} bytes of the meta device, where nothing has data", bytes));
+                fmt::format("copy: {} bytes from the meta device, which holds no data", bytes));
   if (destination_device == Device::host && source_device == Device::host) {
     std::memcpy(destination, source, bytes);
     return;
   }
   cuda::copy(destination, source, bytes,
-             source_device == Device::host        ? cuda::Direction::to_device
-             : destination_device == Device::host ? cuda::Direction::to_host
-                                                  : cuda::Direction::on_device);
+             source_device == Device::host        ? cuda::CopyKind::to_device
+             : destination_device == Device::host ? cuda::CopyKind::to_host
+                                                  : cuda::CopyKind::on_device);
 }
 
 void fill_zero(Stream& stream, void* block, std::size_t bytes) {

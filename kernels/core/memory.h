@@ -1,5 +1,5 @@
-// Device memory from a caching pool. Training asks for the same blocks every step, so after the first step every request
-// is a hit and addresses repeat, which is what a captured graph needs.
+// Device memory from a caching pool. Training repeats its requests every step: they are
+// hits from the second on, and addresses repeat, as a captured graph needs.
 #pragma once
 #include <cstddef>
 #include <utility>
@@ -8,20 +8,21 @@
 
 namespace kernels {
 
-// 256-byte aligned. Throws Error(memory) with the size asked for and the pool's state. bytes = 0 gives null.
+// 256-byte aligned; null for 0 bytes. Throws Error(memory) with the pool's state.
 void* allocate(Device device, std::size_t bytes);
 void release(Device device, void* block, std::size_t bytes) noexcept;
 
 struct PoolStats {
   std::size_t live_bytes, peak_bytes, cached_bytes, misses;
-  std::size_t reserved_bytes;  // free blocks that wait for a captured graph
+  std::size_t reserved_bytes;  // free blocks held for a captured graph
 };
 PoolStats pool_stats(Device device);
 void release_cached(Device device);  // gives free blocks back to the system
 
-// The blocks that a captured graph works on. Until close(), nothing fresh may be allocated (a miss throws: a capture cannot
-// allocate) and every block handed out is noted. From close() on these blocks no longer circulate, because the graph writes
-// to them whenever it is launched; once they are free and the reservation is gone, they do again.
+// The blocks of a captured graph. Until close(), a request that misses the pool throws
+// (a capture cannot allocate), and every block handed out is noted. From then on these
+// blocks do not circulate, because the graph writes to them at every launch; they do
+// again once they are free and the GraphMemory is gone.
 class GraphMemory {
  public:
   explicit GraphMemory(Device device);  // throws if another one is open on this device
@@ -37,29 +38,30 @@ class GraphMemory {
 // Test seam: the n-th request from now fails as if memory were out (0: off).
 void fail_allocation_after(std::size_t n);
 
-// Ordered on the stream of the device side; host-to-host is a plain copy. From device to host it waits.
-void copy(void* destination, Device destination_device, const void* source, Device source_device,
+// Ordered on the GPU's stream; host to host is a plain copy. A copy to the host waits.
+void copy(void* destination, Device destination_device,  //
+          const void* source, Device source_device,      //
           std::size_t bytes);
 void fill_zero(Stream& stream, void* block, std::size_t bytes);
 
-// Memory of the host that kernels on the GPU can read in place, over the bus: for data that does not fit on the card.
+// Host memory that GPU kernels read over the bus: for data too large for the card.
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
   explicit PinnedBuffer(std::size_t bytes);  // throws Error(device) without a GPU, Error(memory)
   ~PinnedBuffer();
-  PinnedBuffer(PinnedBuffer&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
+  PinnedBuffer(PinnedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
   PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
     std::swap(data_, other.data_);
     return *this;
   }
-  void* data() const { return data_; }  // the same address on both sides
+  void* data() const { return data_; }  // the same address on both devices
 
  private:
   void* data_ = nullptr;
 };
 
-// RAII for one block.
+// Owns one block.
 class Buffer {
  public:
   Buffer() = default;
@@ -67,19 +69,15 @@ class Buffer {
       : data_(allocate(device, bytes)), bytes_(bytes), device_(device) {}
   ~Buffer() { release(device_, data_, bytes_); }
   Buffer(Buffer&& other) noexcept
-      : data_(other.data_), bytes_(other.bytes_), device_(other.device_) {
-    other.data_ = nullptr;
-    other.bytes_ = 0;
-  }
+      : data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        device_(other.device_) {}
   Buffer& operator=(Buffer&& other) noexcept {
-    if (this != &other) {
-      release(device_, data_, bytes_);
-      data_ = other.data_;
-      bytes_ = other.bytes_;
-      device_ = other.device_;
-      other.data_ = nullptr;
-      other.bytes_ = 0;
-    }
+    if (this == &other) return *this;
+    release(device_, data_, bytes_);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    device_ = other.device_;
     return *this;
   }
   template <class T> T* as() const { return static_cast<T*>(data_); }

@@ -1,24 +1,23 @@
-// What changes from step to step, in one small block on the device, so that a captured graph bakes none of it in.
+// The values that change from step to step, in one small block on the device: a
+// captured graph reads them there and bakes none of them in.
 #pragma once
 #include <cstdint>
 
 namespace kernels {
 
 struct StepState {
-  std::uint64_t step = 0;  // steps begun so far; the first step is 1 (advance_step adds one)
+  std::uint64_t step = 0;  // steps begun so far; the first is 1 (advance_step adds one)
   std::uint64_t seed = 1;  // of all random numbers
   float learning_rate = 5e-5f;
-  float clip_factor = 1.f;    // the optimizer multiplies every gradient by this
+  float clip_factor = 1.f;    // the optimizer multiplies every gradient by it
   float gradient_norm = 0.f;  // before clipping
-  std::uint32_t skipped =
-      0;  // steps whose gradients were not finite: the optimizer left the weights alone
-  std::uint32_t finite = 1;            // of this step
+  std::uint32_t skipped = 0;  // steps without an update, as their gradients were not finite
+  std::uint32_t finite = 1;   // of this step
   std::uint32_t skipped_in_a_row = 0;  // up to this step
-  float loss_scale =
-      1.f;  // the backward pass starts from it instead of 1; the clip factor takes it out again
-  std::uint32_t good_steps = 0;  // with this scale
-  std::uint32_t scale_interval =
-      0;  // good steps after which the scale doubles; it halves after a bad one. 0: it stays
+  float loss_scale = 1.f;              // starts the backward pass; clip_factor divides it out
+  std::uint32_t good_steps = 0;        // with this scale
+  std::uint32_t scale_interval = 0;    // good steps until the scale doubles; it halves after a
+                                       // bad one. 0: it stays
   std::uint32_t reserved = 0;
 };
 static_assert(sizeof(StepState) == 56);

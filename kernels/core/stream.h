@@ -1,4 +1,5 @@
-// A stream: an ordered queue of work on one device. The host's stream runs each piece at once, before the call returns.
+// A stream: an ordered queue of work on one device. The host's stream runs each piece
+// at once, before the call returns.
 #pragma once
 #include <string>
 #include <utility>
@@ -9,23 +10,23 @@
 
 namespace kernels {
 
+// A launch on the meta device. Convolutions and matrix products carry their least cost:
+// 2 flops per multiply-add, each operand read once, the result written once. Others: 0.
 struct CountedLaunch {
   std::string name;
-  double flops,
-      bytes;  // of a convolution or matrix product: 2 per multiply-add; each operand read once, the result written once. Else 0
+  double flops, bytes;
 };
 
 class Stream {
  public:
-  static Stream&
-  of(Device device);  // the compute stream of that device; throws Error(device) where there is none
+  // The compute stream of a device. Throws Error(device) without one.
+  static Stream& of(Device device);
   Device device() const { return device_; }
   void* raw() const { return raw_; }  // cudaStream_t, null on the host
-  void synchronize();                 // waits for all work queued so far; throws what it met
+  void synchronize();                 // waits for all queued work; throws its errors
   bool capturing() const;             // inside a CUDA graph capture
 
-  // On the meta device a launch is only counted: by this call, and told apart by its name. Convolutions and matrix products also
-  // say what they cost at least: the floor under a step's time is made of these.
+  // True on the meta device: the launch is counted, and the caller returns.
   bool dry_run(const char* launch, double flops = 0, double bytes = 0) {
     if (device_ != Device::meta) return false;
     counted_.push_back({launch, flops, bytes});

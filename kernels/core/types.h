@@ -1,4 +1,4 @@
-// Number types and tags that kernels and their callers share. No CUDA header is needed to include this.
+// Number types and tags of kernels and their callers. Needs no CUDA header.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -12,11 +12,12 @@
 
 namespace kernels {
 
-// Where a launcher runs: launchers are templates on one of these, and each build of a .cu instantiates its own.
+// The device a launcher runs on: launchers are templates on one of these tags, and each
+// build of a .cu instantiates its own.
 struct Host {};
 struct Cuda {};
 
-// bfloat16: the upper half of a float. Storage only: kernels convert to float, compute, and convert back.
+// bfloat16: the upper half of a float. For storage; kernels compute in float.
 struct bf16 {
   std::uint16_t bits;
 
@@ -32,7 +33,8 @@ struct bf16 {
   }
 };
 
-// IEEE half: ten bits of mantissa, but only up to 65504 and down to 6e-8. For cards without bf16; needs a scaled loss.
+// IEEE half: ten bits of mantissa, but only up to 65504 and down to 6e-8. For cards
+// without bf16; training needs a scaled loss.
 struct f16 {
   std::uint16_t bits;
 
@@ -45,23 +47,21 @@ struct f16 {
     else if (magnitude >= 0x47800000u) rounded = 0x7c00u;  // 65536 and more: infinity
     else if (magnitude < 0x38800000u)  // below 2^-14: adding 0.5 rounds to multiples of 2^-24
       rounded = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
-    else
-      rounded = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >>
-                13;  // to nearest, ties to even
+    else  // to nearest, ties to even
+      rounded = (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13;
     bits = static_cast<std::uint16_t>(sign | rounded);
   }
   KERNELS_BOTH explicit constexpr operator float() const {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16,
                         magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
-    if (magnitude >= 0x0f800000u)
-      return std::bit_cast<float>(sign | 0x70000000u | magnitude);  // infinity, NaN
-    return std::bit_cast<float>(
-        sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) *
-                                            0x1p112f));  // the exponents' difference
+    if (magnitude >= 0x0f800000u)  // infinity, NaN
+      return std::bit_cast<float>(sign | 0x70000000u | magnitude);
+    const float scaled = std::bit_cast<float>(magnitude) * 0x1p112f;  // the exponents' difference
+    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(scaled));
   }
 };
 
-// The type a kernel computes and accumulates in: float for float, bf16 and f16, double for the gradient checks' double.
+// The type of a kernel's sums: double for double (gradient checks), else float.
 template <class T> struct Compute { using type = float; };
 template <> struct Compute<double> { using type = double; };
 template <class T> using compute_t = typename Compute<T>::type;

@@ -1,17 +1,14 @@
-// cuDNN's graph interface, opened at run time: only its headers are used when building. *_cudnn.cpp files include this.
+// cuDNN's backend interface, opened at run time: the build needs only its headers.
 #pragma once
 #include <cudnn.h>
 
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
-
-#include "kernels/conv/plans/problem.h"
 
 namespace kernels::cudnn {
 
-// The entry points of libcudnn.so.9. open() throws Error(device) where it is not installed.
+// The entry points of libcudnn.so.9. open() throws Error(device) without that library.
 struct Api {
   static const Api& open();
   decltype(cudnnGetVersion)* get_version;
@@ -28,6 +25,18 @@ struct Api {
 };
 
 void check(cudnnStatus_t status, const std::string& what);
+
+// The process's handle, for one thread at a time. Throws Error(device) without a GPU.
+cudnnHandle_t process_handle();
+
+// Reads up to `most` values of an attribute. Returns their number, -1 if cuDNN refuses.
+template <class V>
+std::int64_t get(cudnnBackendDescriptor_t from, cudnnBackendAttributeName_t name,
+                 cudnnBackendAttributeType_t type, V* values, std::int64_t most = 1) {
+  std::int64_t count = 0;
+  const cudnnStatus_t status = Api::open().get_attribute(from, name, type, most, &count, values);
+  return status == CUDNN_STATUS_SUCCESS ? count : -1;
+}
 
 // Owns one backend descriptor.
 class Descriptor {
@@ -58,9 +67,9 @@ class Descriptor {
     set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, other.raw_);
   }
   template <class V>
-  cudnnStatus_t try_set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-                        const V& value) {
-    return Api::open().set_attribute(raw_, name, type, 1, &value);
+  bool try_set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const V* values,
+               std::int64_t count = 1) {
+    return Api::open().set_attribute(raw_, name, type, count, values) == CUDNN_STATUS_SUCCESS;
   }
   void finalize(const std::string& what) { check(Api::open().finalize(raw_), what); }
   cudnnStatus_t try_finalize() { return Api::open().finalize(raw_); }
@@ -68,42 +77,6 @@ class Descriptor {
 
  private:
   cudnnBackendDescriptor_t raw_ = nullptr;
-};
-
-// Names of the operands when a plan is executed.
-enum Operand : std::int64_t { operand_x = 1, operand_w, operand_y, operand_bias };
-
-// A described problem. Finished descriptors must outlive the graph that names them.
-struct Graph {
-  std::vector<Descriptor> operands;
-  Descriptor graph;
-  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;  // whether cuDNN takes it
-};
-Graph make_graph(const Problem&, cudnnHandle_t handle /*null for a described device*/);
-
-struct Plan {
-  Descriptor plan;
-  PlanReport report;
-};
-
-// Makes plans for one problem: for the GPU behind `handle`, or, with handle null, for the one that `device_json` describes.
-class Planner {
- public:
-  Planner(const Problem&, cudnnHandle_t handle, const std::string& device_json = {});
-  // What the heuristics name, best first, without engines that we never take: those that give other bits from run to run, that
-  // keep sums in less than float, or that are not exact enough for the problem's math type. fallback: cuDNN's other list, of what
-  // is slow and supports much.
-  std::vector<Engine> engines(bool fallback);
-  Plan plan(
-      const Engine&);  // of that engine, if cuDNN can build it and its workspace is small enough; else the report says why not
-  Plan first();        // of the first engine that has one
-
- private:
-  Problem problem_;
-  cudnnHandle_t handle_;
-  Descriptor device_;
-  Graph graph_;
-  int offered_ = 0, refused_ = 0;
 };
 
 }  // namespace kernels::cudnn

@@ -1,43 +1,6 @@
-// The graph of operations that describes a convolution to cuDNN, and the library's entry points.
-#include <fmt/format.h>
-
-#include <array>
-#include <vector>
-
-#include "kernels/conv/cudnn/api.h"
-#include "kernels/core/library.h"
+#include "kernels/conv/cudnn/graph.h"
 
 namespace kernels::cudnn {
-
-const Api& Api::open() {
-  static const Api api = [] {
-    const Library library("cuDNN 9", {"libcudnn.so.9"});
-    Api a;
-    library.load(a.get_version, "cudnnGetVersion");
-    library.load(a.get_error_string, "cudnnGetErrorString");
-    library.load(a.get_last_error_string, "cudnnGetLastErrorString");
-    library.load(a.create, "cudnnCreate");
-    library.load(a.set_stream, "cudnnSetStream");
-    library.load(a.create_descriptor, "cudnnBackendCreateDescriptor");
-    library.load(a.destroy_descriptor, "cudnnBackendDestroyDescriptor");
-    library.load(a.set_attribute, "cudnnBackendSetAttribute");
-    library.load(a.get_attribute, "cudnnBackendGetAttribute");
-    library.load(a.finalize, "cudnnBackendFinalize");
-    library.load(a.execute, "cudnnBackendExecute");
-    return a;
-  }();
-  return api;
-}
-
-void check(cudnnStatus_t status, const std::string& what) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  std::array<char, 512> detail{};
-  Api::open().get_last_error_string(detail.data(), detail.size());
-  throw Error(
-      status == CUDNN_STATUS_ALLOC_FAILED ? ErrorKind::memory : ErrorKind::failure,
-      fmt::format("{} failed: {} {}", what, Api::open().get_error_string(status), detail.data()));
-}
-
 namespace {
 
 cudnnDataType_t data_type(MathType math_type) {
@@ -46,7 +9,7 @@ cudnnDataType_t data_type(MathType math_type) {
                                       : CUDNN_DATA_FLOAT;
 }
 
-// cuDNN lists dimensions as N,C,H,W (O,I,H,W for weights); the strides say that channels lie innermost.
+// cuDNN lists dimensions as N,C,H,W or O,I,H,W; the strides put channels innermost.
 Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t n, std::int64_t c,
                   std::int64_t h, std::int64_t w, int alignment, bool is_virtual) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -76,7 +39,7 @@ Descriptor convolution(const ConvShape& s) {
   return d;
 }
 
-// The operations of a problem.
+// The operations of a problem, in order; `owned` keeps every descriptor alive.
 struct Operations {
   std::vector<Descriptor>& owned;
   std::vector<cudnnBackendDescriptor_t> operations;
@@ -92,25 +55,20 @@ struct Operations {
       cudnnBackendDescriptorType_t type;
       cudnnBackendAttributeName_t conv, x, w, y, alpha, beta;
     };
-    static constexpr Names names[] = {
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
+#define NAMES(type, pass, x, w, y)                           \
+  {                                                          \
+    CUDNN_BACKEND_OPERATION_CONVOLUTION_##type##_DESCRIPTOR, \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_CONV_DESC, \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##x,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##w,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_##y,       \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_ALPHA,     \
+        CUDNN_ATTR_OPERATION_CONVOLUTION_##pass##_BETA       \
+  }
+    static constexpr Names names[] = {NAMES(FORWARD, FORWARD, X, W, Y),
+                                      NAMES(BACKWARD_DATA, BWD_DATA, DX, W, DY),
+                                      NAMES(BACKWARD_FILTER, BWD_FILTER, X, DW, DY)};
+#undef NAMES
     const Names& n = names[static_cast<int>(p.direction)];
     Descriptor d(n.type);
     d.set(n.conv, keep(convolution(p.shape)));
@@ -123,7 +81,7 @@ struct Operations {
     operations.push_back(keep(std::move(d)).raw());
   }
 
-  // out = in + operand, or out = f(in) where operand is null.
+  // out = in + operand, or out = f(in) if operand is null.
   void add_pointwise(cudnnPointwiseMode_t mode, float slope, const Descriptor& in,
                      const Descriptor* operand, const Descriptor& out) {
     Descriptor f(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
@@ -144,14 +102,13 @@ struct Operations {
 };
 
 Operations operations(const Problem& p, std::vector<Descriptor>& owned) {
-  owned.reserve(16);  // keep() hands out references
+  owned.reserve(16);  // keep() returns references
   Operations ops{owned, {}};
   const ConvShape& s = p.shape;
   const cudnnDataType_t type = data_type(p.math_type);
   const bool bias = p.fused && p.bias, activation = p.fused && p.activation != Activation::none;
-  const auto output =
-      [&](std::int64_t id,
-          bool last) -> const Descriptor& {  // values between fused operations never reach memory
+  // Values between fused operations are virtual: floats that never reach memory.
+  const auto output = [&](std::int64_t id, bool last) -> const Descriptor& {
     return ops.keep(tensor(id, last ? type : CUDNN_DATA_FLOAT, s.n, s.out_channels, s.out_h(),
                            s.out_w(), p.alignment, !last));
   };

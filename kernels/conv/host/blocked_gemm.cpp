@@ -2,12 +2,10 @@
 
 #include <cstring>
 
-#include "kernels/conv/host/host_variants.h"
-
 namespace kernels::blocked {
 namespace {
 
-// The mr x nr patch of C lives in mr * columns vector registers of `Bytes` each: 28 of AVX-512's 32, 12 of AVX2's 16.
+// The sums fill Rows * Columns registers: 28 of AVX-512's 32, 12 of AVX2's 16.
 template <class C, int Bytes, int Rows, int Columns>
 [[gnu::always_inline]] inline void micro(int depth, const C* a, const C* b, C* c,
                                          std::int64_t pitch, bool add) {
@@ -62,7 +60,7 @@ template <class C> MicroKernel<C> choose() {
   return {4, 32 / static_cast<int>(sizeof(C)), baseline<C>};
 }
 
-// Four rows of four at a time: a transpose in registers.
+// dst[e][r] = rows[r][k + e] for a 4x4 square, transposed in registers.
 void transpose_4x4(const float* const* rows, int k, float* dst, int width) {
   typedef float Vector __attribute__((vector_size(16), aligned(4), may_alias));
   typedef int Mask __attribute__((vector_size(16)));
@@ -101,8 +99,7 @@ void pack_rows(const T* const* rows, int count, int depth, int width, std::int64
     if constexpr (std::is_same_v<T, float>) {
       for (; done < height && height >= 4; done += 4) {
         const int r = std::min(done, height - 4);  // the last four may overlap the four before
-        const T* const* const next =
-            rows + std::min(r + 4, height - 4);  // fetched meanwhile: 5 % of a convolution
+        const T* const* const next = rows + std::min(r + 4, height - 4);  // prefetched
         int k = 0;
         for (; k + 4 <= depth; k += 4) {
           for (int e = 0; k % 16 == 0 && e < 4; ++e) __builtin_prefetch(next[e] + k);
@@ -122,8 +119,8 @@ void pack_rows(const T* const* rows, int count, int depth, int width, std::int64
 template <class T, class C>
 void pack_columns(const T* const* columns, int offset, int count, int depth, int width,
                   std::int64_t pitch, C* dst) {
-  // Eight k at a time: so few lines of memory are read side by side, and a panel is written in one go. Panels lie a power of
-  // two apart, where a line of each would fall into the same cache set.
+  // Eight k at a time, so a panel is written in one go. Panels lie a power of two
+  // apart: one line of each at a time would map to the same cache set.
   for (int k0 = 0; k0 < depth; k0 += 8) {
     const int k1 = std::min(k0 + 8, depth);
     for (int r = offset, done = 0; done < count;) {
@@ -134,42 +131,35 @@ void pack_columns(const T* const* columns, int offset, int count, int depth, int
     }
   }
 }
-template void pack_columns(const float* const*, int, int, int, int, std::int64_t, float*);
-template void pack_columns(const bf16* const*, int, int, int, int, std::int64_t, float*);
-template void pack_columns(const f16* const*, int, int, int, int, std::int64_t, float*);
-template void pack_columns(const double* const*, int, int, int, int, std::int64_t, double*);
-template void pack_rows(const float* const*, int, int, int, std::int64_t, float*);
-template void pack_rows(const bf16* const*, int, int, int, std::int64_t, float*);
-template void pack_rows(const f16* const*, int, int, int, std::int64_t, float*);
-template void pack_rows(const double* const*, int, int, int, std::int64_t, double*);
 
 template <class C> const MicroKernel<C>& micro_kernel() {
   static const MicroKernel<C> chosen = choose<C>();
   return chosen;
 }
-template const MicroKernel<float>& micro_kernel<float>();
-template const MicroKernel<double>& micro_kernel<double>();
 
 template <class T>
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
-          float alpha, const T* a, const T* b, float beta, T* c) {
+void gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int64_t n,
+          std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   using C = compute_t<T>;
-  const Matrix<T> left = transpose_a ? Matrix<T>{a, 1, m} : Matrix<T>{a, k, 1};
-  const Matrix<T> right = transpose_b ? Matrix<T>{b, k, 1} : Matrix<T>{b, 1, n};
+  const Matrix<T> left = transpose_a == Transpose::yes ? Matrix<T>{a, 1, m} : Matrix<T>{a, k, 1};
+  const Matrix<T> right = transpose_b == Transpose::yes ? Matrix<T>{b, k, 1} : Matrix<T>{b, 1, n};
   multiply<C>(m, n, k, left, right, [=](std::int64_t i, std::int64_t j, const C* sums, int count) {
     T* const out = c + i * n + j;
-    for (int e = 0; e < count; ++e)
-      out[e] = T(beta == 0.f ? C(alpha) * sums[e]
-                             : C(alpha) * sums[e] + C(beta) * C(out[e]));  // beta 0: C may hold NaN
+    for (int e = 0; e < count; ++e)  // beta 0: C may hold NaN
+      out[e] = T(beta == 0.f ? C(alpha) * sums[e] : C(alpha) * sums[e] + C(beta) * C(out[e]));
   });
 }
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const float*,
-                   const float*, float, float*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const double*,
-                   const double*, float, double*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const bf16*,
-                   const bf16*, float, bf16*);
-template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, const f16*,
-                   const f16*, float, f16*);
+
+#define INSTANTIATE(T)                                                            \
+  template decltype(pack_rows<T, compute_t<T>>) pack_rows<T, compute_t<T>>;       \
+  template decltype(pack_columns<T, compute_t<T>>) pack_columns<T, compute_t<T>>; \
+  template decltype(gemm<T>) gemm<T>;
+INSTANTIATE(float)
+INSTANTIATE(bf16)
+INSTANTIATE(f16)
+INSTANTIATE(double)
+#undef INSTANTIATE
+template decltype(micro_kernel<float>) micro_kernel<float>;
+template decltype(micro_kernel<double>) micro_kernel<double>;
 
 }  // namespace kernels::blocked

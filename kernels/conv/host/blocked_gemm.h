@@ -1,47 +1,59 @@
-// The host's own matrix product: one core for GEMM and for the three directions of a convolution.
+// The host's blocked matrix product, for GEMM and the three passes of a convolution.
 //
-//   C[i,j] = sum_k A(i,k) * B(j,k)
-//
-// Who computes what: C is cut into tiles of about 336 x 384, one task each. A task walks k in blocks of 192: it packs its
-// rows of A and of B into panels that lie exactly as the inner kernel reads them, then the inner kernel keeps a patch of C
-// of mr x nr in registers while it streams through a pair of panels (Goto & van de Geijn 2008).
-// An operand is anything that can pack itself, so a convolution never writes its patch matrix to memory: it is packed
-// straight from the image, block by block, in cache.
-// Bytes moved: A is read n/384 times, B m/336 times; a packed value serves 179 multiply-adds on average. A tile, its sums
-// and its two panels together fill a 1 MB L2 cache.
-// Every element of C is summed in the order of k by one task, so the bits depend neither on threads nor on tile sizes.
+// Computes: C[i,j] = sum_k A(i,k) * B(j,k). An operand packs itself, so a convolution
+//   packs patches straight from the image and never stores its patch matrix.
+// Parallel: one task per tile of C of about 336 x 384. A task walks k in blocks of 192:
+//   it packs its rows of A and B into panels in the inner kernel's order, then the
+//   inner kernel keeps mr x nr sums in registers along a pair of panels. Each sum is
+//   added in the order of k by one task, so the bits depend neither on threads nor on
+//   tile sizes.
+// Bytes: A is read n/384 times, B m/336 times; a packed value serves 179 multiply-adds
+//   on average. A tile and its two panels fill a 1 MB L2 cache.
+// Source: Goto & van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication.
 #pragma once
 #include <algorithm>
 
+#include "kernels/conv/gemm.h"
 #include "kernels/conv/host/parallel_tasks.h"
 #include "kernels/core/memory.h"
 
 namespace kernels::blocked {
 
-// The inner kernel of one instruction set: c[mr][nr] = sum_k a[k][mr] * b[k][nr], added to what c holds if asked to.
+// As kernels::gemm(), for every type.
+template <class T>
+void gemm(Transpose transpose_a, Transpose transpose_b,    //
+          std::int64_t m, std::int64_t n, std::int64_t k,  //
+          float alpha, const T* a, const T* b, float beta, T* c);
+
+// The inner kernel of one instruction set: c[i][j] (+)= sum_k a[k][i] * b[k][j].
 template <class C> struct MicroKernel {
   int mr, nr;
-  void (*run)(int depth, const C* a /*[depth,mr]*/, const C* b /*[depth,nr]*/, C* c,
+  void (*run)(int depth,
+              const C* a,  // [depth,mr]
+              const C* b,  // [depth,nr]
+              C* c,        // [mr,nr], rows `pitch` apart
               std::int64_t pitch, bool add);
 };
-template <class C> const MicroKernel<C>& micro_kernel();  // the best that this machine has
+template <class C> const MicroKernel<C>& micro_kernel();  // the best for this CPU
 
-inline constexpr int depth_max = 192,
-                     side_max = 384;  // of a tile: values of k packed at a time, rows or columns
+inline constexpr int depth_max = 192;  // values of k packed at a time
+inline constexpr int side_max = 384;   // rows or columns of a tile
 
-// An operand packs `count` of its rows, `depth` values each, into panels of `width` rows that lie `pitch` = width * depth apart:
+// An operand packs `count` of its rows, `depth` values each, into panels of `width`
+// rows that lie `pitch` = width * depth apart:
 //   dst[r / width * pitch + k * width + r % width] = element (first + r, k0 + k)
-// The last panel's missing rows are left as they are; they must be finite, and no result depends on them.
-// There are two ways to fill panels: from rows that are contiguous in k, which is a transpose; and from values contiguous in
-// r, one pointer for each k, whose first lands at row `offset`.
+// The last panel's missing rows keep their values, which must be finite; no result uses
+// them. pack_rows takes rows contiguous in k (a transpose). pack_columns takes values
+// contiguous in r, one pointer per k; the first value lands at row `offset`.
 template <class T, class C>
-void pack_rows(const T* const* rows /*[count]*/, int count, int depth, int width,
-               std::int64_t pitch, C* dst);
+void pack_rows(const T* const* rows,  // [count], each of [depth]
+               int count, int depth, int width, std::int64_t pitch, C* dst);
 template <class T, class C>
-void pack_columns(const T* const* columns /*[depth]*/, int offset, int count, int depth, int width,
-                  std::int64_t pitch, C* dst);
+void pack_columns(const T* const* columns,  // [depth], each of [count]
+                  int offset, int count, int depth, int width, std::int64_t pitch, C* dst);
 
-// An operand stored as a matrix: element (row, k) lies at data[row * row_stride + k * k_stride]; one stride is 1.
+// A stored matrix as operand: element (row, k) is data[row * row_stride + k *
+// k_stride]. One of the strides must be 1.
 template <class T> struct Matrix {
   const T* data;
   std::int64_t row_stride, k_stride;
@@ -60,7 +72,7 @@ template <class T> struct Matrix {
   }
 };
 
-// The largest sides up to 336 x 384 that still give every worker a few tiles.
+// The largest sides up to 336 x 384 that give every worker at least three tiles.
 struct Tile {
   int m, n;
 };
@@ -93,8 +105,8 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const 
                          sizeof(C) * static_cast<std::size_t>(tile_size + panel_size));
     C* const sums = scratch.as<C>();       // [tile.m, tile.n]
     C* const panels_a = sums + tile_size;  // [tile.m / mr][depth][mr]
-    C* const panels_b =
-        panels_a + static_cast<std::int64_t>(tile.m) * depth_max;  // [tile.n / nr][depth][nr]
+    // [tile.n / nr][depth][nr]
+    C* const panels_b = panels_a + static_cast<std::int64_t>(tile.m) * depth_max;
     if (k == 0 || rows % mr != 0 || columns % nr != 0)
       std::fill_n(sums, tile_size + panel_size, C(0));
     for (std::int64_t k0 = 0; k0 < k; k0 += depth_max) {

@@ -1,33 +1,35 @@
-// The three directions of a convolution as matrix products of our blocked GEMM, for every shape and type.
-//
-// A patch is what one output pixel sees: K*K taps of C channels. With P = N*OH*OW patches
-//   forward          y[p, o]          = sum over (tap, i)  patches(x)[p, (tap, i)] * w[o, (tap, i)]
-//   backward filter  dw[o, (tap, i)]  = sum over p         dy[p, o]                * patches(x)[p, (tap, i)]
-//   backward data    dx[q, i]         = sum over (tap, o)  patches(dy)[q, (tap, o)] * w[o, (tap, i)]
-// In backward data at stride s an input pixel meets only those taps whose offset has its own remainder modulo s: the pixels
-// fall into s*s phases, each a dense stride-1 convolution over dy with its share of the taps (9, 6, 6 and 4 of a 5x5's 25 at
-// stride 2). Gathering so needs no zeros between pixels and no scattered sums.
-// The patch matrix is never stored: the GEMM packs it from the image block by block (gemm_blocked.h says who computes what).
-#include <cmath>
+// Computes: the passes of a convolution as matrix products. A patch is the K*K taps of
+//   C channels under one output pixel; there are P = N*OH*OW patches.
+//     forward          y[p, o]        = sum_(tap,i) patches(x)[p, (tap,i)] * w[o, (tap,i)]
+//     backward filter  dw[o, (tap,i)] = sum_p       patches(x)[p, (tap,i)] * dy[p, o]
+//     backward data    dx[q, i]       = sum_(tap,o) patches(dy)[q, (tap,o)] * w[o, (tap,i)]
+//   Backward data at stride s: an input pixel meets only taps whose offset has its own
+//   remainder modulo s. So the pixels fall into s*s phases, each a dense stride-1
+//   convolution over dy (with 9, 6, 6 and 4 of a 5x5's 25 taps at stride 2).
+// Parallel, bytes: as in blocked_gemm.h, which packs patches straight from the image.
+// Source: Chellapilla, Puri & Simard 2006.
+#include "kernels/conv/host/im2col.h"
+
 #include <vector>
 
+#include "kernels/conv/host/activate.h"
 #include "kernels/conv/host/blocked_gemm.h"
-#include "kernels/conv/host/host_variants.h"
 
-namespace kernels::im2col {
+namespace kernels::im2col_gemm {
 namespace {
 
-struct Tap {
+struct Tap {  // relative to the patch's position
   int dy, dx;
-};  // where the tap reads, relative to its patch's own position
+};
 
-// Patches of an image, cut on a grid of positions (grid_h x grid_w per image, `step` pixels apart).
+// Patches on a grid of positions, grid_h x grid_w per image, `step` pixels apart.
 template <class T> struct Patches {
   const T* image;  // [N,h,w,channels]
   int h, w, channels, grid_h, grid_w, step;
   const Tap* taps;
 
-  // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within columns first .. first + count.
+  // Calls f(offset, length, tap, channel) for each stretch of one tap's channels within
+  // columns first .. first + count.
   template <class F> void stretches(std::int64_t first, int count, const F& f) const {
     for (int done = 0; done < count;) {
       const int tap = static_cast<int>((first + done) / channels),
@@ -38,7 +40,8 @@ template <class T> struct Patches {
     }
   }
 
-  // Calls f(i, values) for `count` patches from `first` on: where one tap reads its channels, null outside the image.
+  // Calls f(i, values) for `count` patches from `first` on: the tap's channels in the
+  // image, or null outside it.
   template <class F> void pixels(std::int64_t first, int count, int tap, const F& f) const {
     std::int64_t n = first / grid_w / grid_h;
     int row = static_cast<int>(first / grid_w % grid_h), column = static_cast<int>(first % grid_w);
@@ -110,15 +113,6 @@ std::vector<Tap> forward_taps(const ConvShape& s) {
   return taps;
 }
 
-template <class C> C activate(C v, const ConvEpilogue& epilogue) {
-  switch (epilogue.activation) {
-    case Activation::leaky_relu: return v > C(0) ? v : C(epilogue.slope) * v;
-    case Activation::sigmoid: return C(1) / (C(1) + std::exp(-v));
-    case Activation::none: break;
-  }
-  return v;
-}
-
 }  // namespace
 
 template <class T>
@@ -143,7 +137,7 @@ template <class T> void conv_backward_data(const ConvShape& s, const T* dy, cons
   using C = compute_t<T>;
   for (int phase_y = 0; phase_y < std::min(s.stride, s.h); ++phase_y) {
     for (int phase_x = 0; phase_x < std::min(s.stride, s.w); ++phase_x) {
-      // Input pixel (a*s + phase) = oy*s - pad + k, so oy = a + (phase + pad - k) / s for the k that divide.
+      // a*s + phase = oy*s - pad + k, so oy = a + (phase + pad - k) / s if s divides.
       std::vector<Tap> taps;
       std::vector<int> tap_index;
       for (int ky = 0; ky < s.kernel; ++ky) {
@@ -187,15 +181,14 @@ template <class T> void conv_backward_filter(const ConvShape& s, const T* x, con
                        });
 }
 
-#define INSTANTIATE(T)                                                           \
-  template void conv_forward(const ConvShape&, const T*, const T*, const T*, T*, \
-                             const ConvEpilogue&);                               \
-  template void conv_backward_data(const ConvShape&, const T*, const T*, T*);    \
-  template void conv_backward_filter(const ConvShape&, const T*, const T*, T*);
+#define INSTANTIATE(T)                                            \
+  template decltype(conv_forward<T>) conv_forward<T>;             \
+  template decltype(conv_backward_data<T>) conv_backward_data<T>; \
+  template decltype(conv_backward_filter<T>) conv_backward_filter<T>;
 INSTANTIATE(float)
-INSTANTIATE(double)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
+INSTANTIATE(double)
 #undef INSTANTIATE
 
-}  // namespace kernels::im2col
+}  // namespace kernels::im2col_gemm

@@ -1,10 +1,11 @@
-// Runs numbered tasks on the host's worker pool: the seams' own loops are split into these.
+// Numbered tasks on the host's worker pool.
 #pragma once
 #include "kernels/simt/runtime.h"
 
 namespace kernels {
 
-// f(0) .. f(count - 1), in any order and at the same time; returns when all are done, rethrows what one of them threw.
+// Runs f(0) .. f(count - 1) in any order and at the same time; returns when all are
+// done. Rethrows an exception of one of them.
 template <class F> void parallel_tasks(std::int64_t count, const F& f) {
   if (count <= 0) return;
   simt::runtime::Job job{};

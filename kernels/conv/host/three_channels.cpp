@@ -1,35 +1,37 @@
-// A convolution with three output channels: the last layer of every face model (64 or 128 channels to RGB, 5x5).
-// A matrix kernel's tile is 16 or 32 columns wide, so three columns waste most of it; these loops put the input channels
-// into the vector lanes instead.
+// The last layer of every face model: 64 or 128 channels to RGB, 5x5. Three outputs
+// would waste most of a matrix kernel's 16 or 32 columns; these loops put input
+// channels into the lanes.
 //
-//   forward          y[p,o] = sum over taps t and channels i of x[p + t, i] * w[o,t,i]
-//                    Four neighbouring outputs x three channels are twelve vector sums in registers. Every x vector serves three of
-//                    them, every w vector four. The lanes are added up once, at the end.
+// Computes:
+//   forward          y[p,o]    = sum over taps t, channels i of x[p + t, i] * w[o,t,i]
 //   backward filter  dw[o,t,i] = sum over p of dy[p,o] * x[p + t, i]
-//                    For one tap and a stretch of four vectors of channels, twelve vector sums again, while p walks the image.
-// Who computes what: forward, one task per output row; backward filter, one per image, whose partial sums [3,K*K,I] are then
-// added in the order of the images: the same bits for any number of threads.
-// Bytes moved: x once per tap row from cache, once from memory; w and dw stay in L1.
-#include <cmath>
+// Parallel: forward, one task per output row. Four outputs x three channels are twelve
+//   vector sums: each x vector serves three, each w vector four; lanes are added last.
+//   Backward filter, one task per image. For one tap and four vectors of channels,
+//   twelve vector sums while p walks the image. The images' sums [3,K*K,I] are added in
+//   order, so the bits do not depend on the number of threads.
+// Bytes: x once per tap row from cache, once from memory; w and dw stay in L1.
+#include "kernels/conv/host/three_channels.h"
+
 #include <cstring>
 
-#include "kernels/conv/host/host_variants.h"
+#include "kernels/conv/host/activate.h"
 #include "kernels/conv/host/parallel_tasks.h"
 #include "kernels/core/memory.h"
 
 namespace kernels::three_channels {
 namespace {
 
-constexpr int outputs = 3, pixels = 4,
-              vectors =
-                  4;  // `pixels` outputs side by side in forward, `vectors` of channels in backward
+constexpr int outputs = 3;
+constexpr int pixels = 4;   // neighbouring outputs, in forward
+constexpr int vectors = 4;  // of channels, in backward filter
 
 template <int Bytes> struct Simd {
   typedef float Vector __attribute__((vector_size(Bytes), aligned(4), may_alias));
   static constexpr int lanes = Bytes / 4;
 };
 
-// The input pixel under one tap of output (oy, ox), null outside the image.
+// The input pixel under one tap of output (oy, ox), or null outside the image.
 const float* under(const ConvShape& s, const float* image, int oy, int ox, int ky, int kx) {
   const int y = oy * s.stride - s.pad_begin + ky, x = ox * s.stride - s.pad_begin + kx;
   return y < 0 || y >= s.h || x < 0 || x >= s.w
@@ -39,9 +41,12 @@ const float* under(const ConvShape& s, const float* image, int oy, int ox, int k
 
 // One row of outputs.
 template <int Bytes>
-[[gnu::always_inline]] inline void forward_row(const ConvShape& s, const float* image /*[h,w,I]*/,
-                                               const float* w, const float* zeros /*[I]*/, int oy,
-                                               float* sums /*[out_w,3]*/) {
+[[gnu::always_inline]] inline void forward_row(const ConvShape& s,
+                                               const float* image,  // [H,W,I]
+                                               const float* w,      // [3,K,K,I]
+                                               const float* zeros,  // [I]
+                                               int oy,
+                                               float* sums) {  // [OW,3]
   using Vector = typename Simd<Bytes>::Vector;
   constexpr int lanes = Simd<Bytes>::lanes;
   const int taps = s.kernel * s.kernel;
@@ -82,15 +87,15 @@ template <int Bytes>
 
 // The filter gradient of one image.
 template <int Bytes>
-[[gnu::always_inline]] inline void filter_image(const ConvShape& s, const float* image /*[h,w,I]*/,
-                                                const float* dy /*[out_h,out_w,3]*/,
-                                                float* dw /*[3,K*K,I]*/) {
+[[gnu::always_inline]] inline void filter_image(const ConvShape& s,
+                                                const float* image,  // [H,W,I]
+                                                const float* dy,     // [OH,OW,3]
+                                                float* dw) {         // [3,K*K,I]
   using Vector = typename Simd<Bytes>::Vector;
   constexpr int lanes = Simd<Bytes>::lanes;
   const int taps = s.kernel * s.kernel;
   std::memset(dw, 0, sizeof(float) * static_cast<std::size_t>(outputs * taps * s.in_channels));
-  for (int oy = 0; oy < s.out_h();
-       ++oy) {  // row by row, so that the image's rows stay in cache for all taps
+  for (int oy = 0; oy < s.out_h(); ++oy) {  // outermost: a row stays in cache for all taps
     for (int tap = 0; tap < taps; ++tap) {
       const int ky = tap / s.kernel, kx = tap % s.kernel;
       for (int i = 0; i < s.in_channels; i += vectors * lanes) {
@@ -122,13 +127,13 @@ template <int Bytes>
   }
 }
 
-// One compilation of both loops for each instruction set.
+// Both loops compiled for one instruction set.
 struct Loops {
-  int channel_step;  // in_channels must be a multiple
+  int channel_step;  // in_channels must be a multiple of it
   void (*forward)(const ConvShape&, const float*, const float*, const float*, int, float*);
   void (*filter)(const ConvShape&, const float*, const float*, float*);
 };
-#define THIN_LOOPS(name, attribute, bytes)                                                       \
+#define LOOPS_FOR(name, attribute, bytes)                                                        \
   attribute void name##_forward(const ConvShape& s, const float* x, const float* w,              \
                                 const float* zeros, int oy, float* sums) {                       \
     forward_row<bytes>(s, x, w, zeros, oy, sums);                                                \
@@ -138,11 +143,11 @@ struct Loops {
   }                                                                                              \
   constexpr Loops name{bytes / 4 * vectors, name##_forward, name##_filter};
 #if defined(__x86_64__)
-THIN_LOOPS(avx512, __attribute__((target("avx512f,fma"))), 64)
-THIN_LOOPS(avx2, __attribute__((target("avx2,fma"))), 32)
+LOOPS_FOR(avx512, __attribute__((target("avx512f,fma"))), 64)
+LOOPS_FOR(avx2, __attribute__((target("avx2,fma"))), 32)
 #endif
-THIN_LOOPS(baseline, , 16)
-#undef THIN_LOOPS
+LOOPS_FOR(baseline, , 16)
+#undef LOOPS_FOR
 
 const Loops& loops() {
 #if defined(__x86_64__)
@@ -150,15 +155,6 @@ const Loops& loops() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
 #endif
   return baseline;
-}
-
-float activate(float v, const ConvEpilogue& epilogue) {
-  switch (epilogue.activation) {
-    case Activation::leaky_relu: return v > 0.f ? v : epilogue.slope * v;
-    case Activation::sigmoid: return 1.f / (1.f + std::exp(-v));
-    case Activation::none: break;
-  }
-  return v;
 }
 
 }  // namespace

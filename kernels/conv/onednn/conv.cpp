@@ -1,9 +1,10 @@
-// Convolution on the host through oneDNN's primitives. Activations stay plain NHWC, which oneDNN reads as fast as its own
-// blocked layouts. Weights are reordered at every call from OHWI into the layout that the primitive asks for: their values
-// change with every training step, and a cache keyed by address could not know that.
-#include <bit>
+// Activations stay plain NHWC, which oneDNN reads as fast as its own blocked layouts.
+// Weights are reordered at every call from OHWI into the primitive's layout: a cache
+// keyed by address would miss that their values change with every training step.
+#include "kernels/conv/onednn/conv.h"
 
-#include "kernels/conv/host/host_variants.h"
+#include <tuple>
+
 #include "kernels/conv/onednn/runtime.h"
 #include "kernels/core/memory.h"
 
@@ -12,31 +13,8 @@ namespace {
 
 using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
-using dnnl::prop_kind;
 
-enum class Direction { forward, data, filter };
-
-template <class T>
-PlanCache::Key key(Direction direction, const ConvShape& s, bool bias,
-                   const ConvEpilogue& epilogue) {
-  return {static_cast<int>(direction),
-          static_cast<int>(data_type<T>),
-          set_threads(),
-          s.n,
-          s.h,
-          s.w,
-          s.in_channels,
-          s.out_channels,
-          s.kernel,
-          s.stride,
-          s.pad_begin,
-          s.pad_end,
-          bias,
-          static_cast<int>(epilogue.activation),
-          std::bit_cast<std::int32_t>(epilogue.slope)};
-}
-
-// oneDNN names dimensions N,C,H,W and O,I,H,W whatever the layout; the tag says the layout.
+// oneDNN lists dimensions as N,C,H,W and O,I,H,W; the tag names the layout in memory.
 struct Operands {
   dnnl::memory::desc x, w, plain_w, bias, y;
   dnnl::memory::dims strides, pad_begin, pad_end;
@@ -68,118 +46,123 @@ dnnl::primitive_attr attributes(const ConvEpilogue& epilogue = {}) {
 
 dnnl::convolution_forward::primitive_desc forward_desc(const Operands& o,
                                                        const dnnl::primitive_attr& attr) {
-  return {{prop_kind::forward_training, algorithm::convolution_direct, o.x, o.w, o.bias, o.y,
+  return {{dnnl::prop_kind::forward_training, algorithm::convolution_direct, o.x, o.w, o.bias, o.y,
            o.strides, o.pad_begin, o.pad_end},
           attr,
           engine()};
 }
 
-PlanCache& cache() {
-  static auto* const plans = new PlanCache;
-  return *plans;
+template <class Pass> typename Pass::primitive_desc backward_desc(const Operands& o) {
+  return {{algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
+          attributes(),
+          engine(),
+          forward_desc(o, {})};
 }
 
-// Room for one set of reordered weights, as large as the largest so far: layers take turns, and the pool would keep one of each size.
-void* room_for(std::size_t bytes) {
-  thread_local Buffer room;
-  if (room.bytes() < bytes) {
-    room = Buffer();
-    room = Buffer(Device::host, bytes);
+Primitive make(Direction direction, const Operands& o, const ConvEpilogue& epilogue) {
+  Primitive p;
+  p.x = o.x, p.y = o.y, p.bias = o.bias, p.plain_w = o.plain_w;
+  const auto take = [&](const dnnl::primitive& primitive, const auto& desc,
+                        const dnnl::memory::desc& w) {
+    p.primitive = primitive;
+    p.w = w;
+    p.scratchpad = desc.scratchpad_desc();
+  };
+  if (direction == Direction::forward) {
+    const auto desc = forward_desc(o, attributes(epilogue));
+    take(dnnl::convolution_forward(desc), desc, desc.weights_desc());
+  } else if (direction == Direction::data) {
+    const auto desc = backward_desc<dnnl::convolution_backward_data>(o);
+    take(dnnl::convolution_backward_data(desc), desc, desc.weights_desc());
+  } else {
+    const auto desc = backward_desc<dnnl::convolution_backward_weights>(o);
+    take(dnnl::convolution_backward_weights(desc), desc, desc.diff_weights_desc());
   }
-  return room.data();
+  const auto& [from, to] =
+      direction == Direction::filter ? std::tie(p.w, p.plain_w) : std::tie(p.plain_w, p.w);
+  if (from != to) p.reorder = dnnl::reorder({engine(), from, engine(), to});
+  return p;
 }
 
-// The weights as the primitive wants them: the caller's own where the layouts agree, else reordered into the room.
-dnnl::memory ordered_weights(const Plan& plan, const void* w) {
-  dnnl::memory plain = wrap(plan.plain_w, w);
-  if (!plan.reorder) return plain;
-  dnnl::memory ordered = wrap(plan.w, room_for(plan.w.get_size()));
-  execute_reorder(plan, plain, ordered);
+template <class T>
+const Primitive& primitive(Direction direction, const ConvShape& s, bool bias = false,
+                           const ConvEpilogue& epilogue = {}) {
+  static auto* const cache = new PrimitiveCache;
+  const auto of = [](auto... values) -> PrimitiveCache::Key { return {values...}; };
+  const PrimitiveCache::Key key =
+      of(static_cast<int>(direction), set_threads(), s.n, s.h, s.w, s.in_channels, s.out_channels,
+         s.kernel, s.stride, s.pad_begin, s.pad_end, bias, static_cast<int>(epilogue.activation),
+         bits(epilogue.slope));
+  return cache->find(key, [&] { return make(direction, operands<T>(s, bias), epilogue); });
+}
+
+// Scratch for one set of reordered weights, as large as the largest so far: the pool
+// would keep one block of each layer's size.
+void* weights_scratch(std::size_t bytes) {
+  thread_local Buffer scratch;
+  if (scratch.bytes() < bytes) {
+    scratch = Buffer();
+    scratch = Buffer(Device::host, bytes);
+  }
+  return scratch.data();
+}
+
+// The weights in the primitive's layout: the caller's own if that agrees, else
+// reordered.
+dnnl::memory ordered_weights(const Primitive& p, const void* w) {
+  dnnl::memory plain = wrap(p.plain_w, w);
+  if (!p.reorder) return plain;
+  dnnl::memory ordered = wrap(p.w, weights_scratch(p.w.get_size()));
+  execute_reorder(p, plain, ordered);
   return ordered;
 }
 
 }  // namespace
 
+bool native_bf16() {
+  static const bool native = (static_cast<int>(dnnl::get_effective_cpu_isa()) &
+                              dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+  return native;
+}
+
 template <class T>
 bool conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
-  const Plan& plan =
-      cache().find(key<T>(Direction::forward, s, bias != nullptr, epilogue), [&](Plan& p) {
-        const Operands o = operands<T>(s, bias != nullptr);
-        const auto desc = forward_desc(o, attributes(epilogue));
-        p = {.primitive = dnnl::convolution_forward(desc),
-             .x = o.x,
-             .w = desc.weights_desc(),
-             .bias = o.bias,
-             .y = o.y,
-             .plain_w = o.plain_w,
-             .scratchpad = desc.scratchpad_desc(),
-             .reorder = {}};
-        if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
-      });
-  if (!plan.usable) return false;
-  Arguments arguments{{DNNL_ARG_SRC, wrap(plan.x, x)},
-                      {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)},
-                      {DNNL_ARG_DST, wrap(plan.y, y)}};
-  if (bias) arguments[DNNL_ARG_BIAS] = wrap(plan.bias, bias);
-  execute(plan, std::move(arguments));
+  const Primitive& p = primitive<T>(Direction::forward, s, bias != nullptr, epilogue);
+  if (!p.usable) return false;
+  Arguments arguments{{DNNL_ARG_SRC, wrap(p.x, x)},
+                      {DNNL_ARG_WEIGHTS, ordered_weights(p, w)},
+                      {DNNL_ARG_DST, wrap(p.y, y)}};
+  if (bias) arguments[DNNL_ARG_BIAS] = wrap(p.bias, bias);
+  execute(p, std::move(arguments));
   return true;
 }
 
 template <class T> bool conv_backward_data(const ConvShape& s, const T* dy, const T* w, T* dx) {
-  const Plan& plan = cache().find(key<T>(Direction::data, s, false, {}), [&](Plan& p) {
-    const Operands o = operands<T>(s, false);
-    const dnnl::convolution_backward_data::primitive_desc desc(
-        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
-        attributes(), engine(), forward_desc(o, {}));
-    p = {.primitive = dnnl::convolution_backward_data(desc),
-         .x = o.x,
-         .w = desc.weights_desc(),
-         .bias = {},
-         .y = o.y,
-         .plain_w = o.plain_w,
-         .scratchpad = desc.scratchpad_desc(),
-         .reorder = {}};
-    if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.plain_w, engine(), p.w});
-  });
-  if (!plan.usable) return false;
-  execute(plan, {{DNNL_ARG_DIFF_DST, wrap(plan.y, dy)},
-                 {DNNL_ARG_WEIGHTS, ordered_weights(plan, w)},
-                 {DNNL_ARG_DIFF_SRC, wrap(plan.x, dx)}});
+  const Primitive& p = primitive<T>(Direction::data, s);
+  if (!p.usable) return false;
+  execute(p, {{DNNL_ARG_DIFF_DST, wrap(p.y, dy)},
+              {DNNL_ARG_WEIGHTS, ordered_weights(p, w)},
+              {DNNL_ARG_DIFF_SRC, wrap(p.x, dx)}});
   return true;
 }
 
 template <class T> bool conv_backward_filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
-  const Plan& plan = cache().find(key<T>(Direction::filter, s, false, {}), [&](Plan& p) {
-    const Operands o = operands<T>(s, false);
-    const dnnl::convolution_backward_weights::primitive_desc desc(
-        {algorithm::convolution_direct, o.x, o.w, o.y, o.strides, o.pad_begin, o.pad_end},
-        attributes(), engine(), forward_desc(o, {}));
-    p = {.primitive = dnnl::convolution_backward_weights(desc),
-         .x = o.x,
-         .w = desc.diff_weights_desc(),
-         .bias = {},
-         .y = o.y,
-         .plain_w = o.plain_w,
-         .scratchpad = desc.scratchpad_desc(),
-         .reorder = {}};
-    if (p.w != p.plain_w) p.reorder = dnnl::reorder({engine(), p.w, engine(), p.plain_w});
-  });
-  if (!plan.usable) return false;
-  const dnnl::memory plain = wrap(plan.plain_w, dw),
-                     gradient = plan.reorder ? wrap(plan.w, room_for(plan.w.get_size())) : plain;
-  execute(plan, {{DNNL_ARG_SRC, wrap(plan.x, x)},
-                 {DNNL_ARG_DIFF_DST, wrap(plan.y, dy)},
-                 {DNNL_ARG_DIFF_WEIGHTS, gradient}});
-  if (plan.reorder) execute_reorder(plan, gradient, plain);
+  const Primitive& p = primitive<T>(Direction::filter, s);
+  if (!p.usable) return false;
+  const dnnl::memory plain = wrap(p.plain_w, dw);
+  const dnnl::memory gradient = p.reorder ? wrap(p.w, weights_scratch(p.w.get_size())) : plain;
+  execute(p, {{DNNL_ARG_SRC, wrap(p.x, x)},
+              {DNNL_ARG_DIFF_DST, wrap(p.y, dy)},
+              {DNNL_ARG_DIFF_WEIGHTS, gradient}});
+  if (p.reorder) execute_reorder(p, gradient, plain);
   return true;
 }
 
-#define INSTANTIATE(T)                                                           \
-  template bool conv_forward(const ConvShape&, const T*, const T*, const T*, T*, \
-                             const ConvEpilogue&);                               \
-  template bool conv_backward_data(const ConvShape&, const T*, const T*, T*);    \
-  template bool conv_backward_filter(const ConvShape&, const T*, const T*, T*);
+#define INSTANTIATE(T)                                            \
+  template decltype(conv_forward<T>) conv_forward<T>;             \
+  template decltype(conv_backward_data<T>) conv_backward_data<T>; \
+  template decltype(conv_backward_filter<T>) conv_backward_filter<T>;
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 #undef INSTANTIATE

@@ -1,11 +1,11 @@
-// What the oneDNN files share: the engine, primitives cached by a plain key, and their execution.
+// oneDNN's engine, its primitives in a cache, and their execution.
 #pragma once
 #include <array>
+#include <bit>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <string>
 #include <unordered_map>
 
 #include "kernels/core/error.h"
@@ -14,57 +14,62 @@
 namespace kernels::onednn {
 
 dnnl::engine& engine();
-int set_threads();  // gives oneDNN as many threads as the kernels' worker pool has, and returns that number
-bool native_bf16();  // the CPU multiplies bf16 itself; elsewhere oneDNN would emulate it, slower than float
+int set_threads();  // gives oneDNN as many threads as the worker pool has; returns the number
 
 template <class T> constexpr dnnl::memory::data_type data_type = dnnl::memory::data_type::f32;
 template <>
 inline constexpr dnnl::memory::data_type data_type<bf16> = dnnl::memory::data_type::bf16;
 
-// oneDNN neither owns nor changes the operands that it reads; its interface has one kind of pointer.
+// Wraps an operand of the caller's. oneDNN's one pointer type is not const, but
+// operands it reads stay unchanged.
 inline dnnl::memory wrap(const dnnl::memory::desc& desc, const void* data) {
   return dnnl::memory(desc, engine(), const_cast<void*>(data));
 }
 
-// A primitive and the layouts of its operands. Only the weights of a convolution may differ from the caller's plain layout.
-struct Plan {
-  bool usable = false;  // false: oneDNN does not offer this operation on this CPU
+// A primitive and its operands' layouts. Only the weights of a convolution may differ
+// from the caller's plain layout.
+struct Primitive {
+  bool usable = false;  // false: oneDNN does not offer the operation on this CPU
   dnnl::primitive primitive;
   dnnl::memory::desc x, w, bias, y, plain_w, scratchpad;
-  dnnl::reorder reorder;  // plain_w -> w, or back for a filter gradient; empty where the two agree
+  dnnl::reorder reorder;  // plain_w -> w, or back for a filter gradient; empty if they agree
 };
 
-// Plans are made once and kept for the life of the process. Making one compiles machine code: milliseconds.
-class PlanCache {
+// Primitives are made once and live as long as the process: making one compiles machine
+// code, which takes milliseconds.
+class PrimitiveCache {
  public:
   using Key = std::array<std::int64_t, 16>;
-  template <class Make> const Plan& find(const Key& key, const Make& make) {
+  // make() returns the Primitive for a key not met before.
+  template <class Make> const Primitive& find(const Key& key, const Make& make) {
     const std::lock_guard lock(mutex_);
-    std::unique_ptr<Plan>& plan = plans_[key];
-    if (!plan) {
-      auto made = std::make_unique<Plan>();
+    std::unique_ptr<Primitive>& slot = primitives_[key];
+    if (!slot) {
+      auto made = std::make_unique<Primitive>();
       try {
-        make(*made);
+        *made = make();
         made->usable = true;
       } catch (const dnnl::error& e) {
         if (e.status != dnnl_unimplemented)
           throw Error(ErrorKind::failure,
                       std::string("oneDNN: cannot make a primitive: ") + e.what());
       }
-      plan = std::move(made);
+      slot = std::move(made);
     }
-    return *plan;
+    return *slot;
   }
 
  private:
   std::mutex mutex_;
-  std::map<Key, std::unique_ptr<Plan>> plans_;
+  std::map<Key, std::unique_ptr<Primitive>> primitives_;
 };
+
+inline std::int32_t bits(float value) { return std::bit_cast<std::int32_t>(value); }  // of a key
 
 using Arguments = std::unordered_map<int, dnnl::memory>;
 
-// Runs a primitive with scratch memory of its own from the pool, so that one plan may run on several threads at once.
-void execute(const Plan& plan, Arguments arguments);
-void execute_reorder(const Plan& plan, dnnl::memory from, dnnl::memory to);
+// Each run has scratch memory of its own, so a primitive may run on several threads.
+void execute(const Primitive&, Arguments);
+void execute_reorder(const Primitive&, dnnl::memory from, dnnl::memory to);
 
 }  // namespace kernels::onednn

@@ -1,5 +1,7 @@
-// A convolution through copies of its operands with zero channels added (cudnn_plan.h says when and why that is exact).
-//   x [N,H,W,I] -> [N,H,W,I'],   w [O,K,K,I] -> [O',K,K,I'],   y [N,OH,OW,O] -> [N,OH,OW,O'],   bias [O] -> [O']
+// A convolution through copies of its operands with zero channels added (see
+// padded_channels()).
+//   x [N,H,W,I] -> [N,H,W,I'],     w [O,K,K,I] -> [O',K,K,I'],
+//   y [N,OH,OW,O] -> [N,OH,OW,O'], bias [O] -> [O']
 // Bytes moved beyond the convolution's own: each copy is written once and read once.
 #pragma once
 #include "kernels/conv/plans/problem.h"
@@ -8,25 +10,27 @@
 
 namespace kernels {
 
-// Pads the inputs of the direction, calls inner(x, w, bias, y) with operands of the shape `padded`, and cuts its result out of
-// the padded one into y (forward), x (data) or w (filter). bias may be null. Operands whose channels fit are passed as they are.
+// Pads the inputs of the pass, calls inner(x, w, bias, y) with operands of the shape
+// `padded`, and cuts its result into y (forward), x (data) or w (filter). bias may be
+// null. Operands with channels that fit are passed unchanged.
 template <class D, class T, class Inner>
-void conv_through_padded(cudnn::Direction direction, Stream& stream, const ConvShape& s,
-                         const ConvShape& padded, const T* x, const T* w, const T* bias, const T* y,
+void conv_through_padded(Direction direction, Stream& stream, const ConvShape& s,
+                         const ConvShape& padded,
+                         const T* x,     // [N,H,W,I]
+                         const T* w,     // [O,K,K,I]
+                         const T* bias,  // [O], or null
+                         const T* y,     // [N,OH,OW,O]
                          Inner&& inner) {
-  using cudnn::Direction;
-  const bool pads_in = padded.in_channels != s.in_channels,
-             pads_out = padded.out_channels != s.out_channels;
   const std::int64_t in = s.in_channels, wide_in = padded.in_channels, out = s.out_channels,
                      wide_out = padded.out_channels;
+  const bool pads_in = wide_in != in, pads_out = wide_out != out;
   const std::int64_t x_rows = s.n * s.h * s.w, y_rows = s.n * s.out_h() * s.out_w(),
-                     w_rows = out * s.kernel * s.kernel,
-                     wide_w_rows = wide_out * s.kernel * s.kernel;
+                     w_rows = out * s.kernel * s.kernel;
   const auto room = [&](bool needed, std::int64_t values) {
     return Buffer(stream.device(), needed ? sizeof(T) * static_cast<std::size_t>(values) : 0);
   };
-  const Buffer wide_x = room(pads_in, x_rows * wide_in), wide_w = room(true, wide_w_rows * wide_in),
-               wide_y = room(pads_out, y_rows * wide_out),
+  const Buffer wide_x = room(pads_in, padded.x_size()), wide_w = room(true, padded.w_size()),
+               wide_y = room(pads_out, padded.y_size()),
                wide_bias = room(bias != nullptr, wide_out);
 
   if (direction != Direction::data && pads_in)
@@ -34,9 +38,10 @@ void conv_through_padded(cudnn::Direction direction, Stream& stream, const ConvS
   if (direction != Direction::forward && pads_out)
     pad_columns<D, T>(stream, y, wide_y.as<T>(), y_rows, out, wide_out);
   if (direction != Direction::filter) {
+    const std::int64_t filled = w_rows * wide_in;
     pad_columns<D, T>(stream, w, wide_w.as<T>(), w_rows, in, wide_in);
-    fill_zero(stream, wide_w.as<T>() + w_rows * wide_in,
-              sizeof(T) * static_cast<std::size_t>((wide_w_rows - w_rows) * wide_in));
+    fill_zero(stream, wide_w.as<T>() + filled,
+              sizeof(T) * static_cast<std::size_t>(padded.w_size() - filled));
   }
   if (bias) pad_columns<D, T>(stream, bias, wide_bias.as<T>(), 1, out, wide_out);
 

@@ -20,10 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormat = "doppel cudnn plans 1";
-constexpr std::uintmax_t kLargestFile = 4 << 20;  // some ten thousand plans; a model has a hundred
+constexpr std::uintmax_t kLargestFile = 4 << 20;  // ten thousand plans; a model has a hundred
 constexpr std::size_t kMostKnobs = 64;
 
-// Takes the next word off the front of the text.
+// Removes the first word of the text and returns it.
 std::string_view word(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   const std::string_view found = text.substr(0, text.find(' '));
@@ -31,7 +31,7 @@ std::string_view word(std::string_view& text) {
   return found;
 }
 
-template <class T> bool math_type(std::string_view text, T& value) {
+template <class T> bool number(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
 }
@@ -39,8 +39,8 @@ template <class T> bool math_type(std::string_view text, T& value) {
 std::optional<CachedPlan> parse(std::string_view text) {
   CachedPlan plan;
   int padded = 0, fused = 0;
-  if (!math_type(word(text), padded) || !math_type(word(text), fused) ||
-      !math_type(word(text), plan.engine.index) || !math_type(word(text), plan.ms))
+  if (!number(word(text), padded) || !number(word(text), fused) ||
+      !number(word(text), plan.engine.index) || !number(word(text), plan.ms))
     return std::nullopt;
   if ((padded | fused) >> 1 || plan.engine.index < 0 || !std::isfinite(plan.ms))
     return std::nullopt;
@@ -48,8 +48,8 @@ std::optional<CachedPlan> parse(std::string_view text) {
   for (std::string_view knob = word(text); !knob.empty(); knob = word(text)) {
     const std::size_t colon = knob.find(':');
     std::int64_t type = 0, value = 0;
-    if (colon == knob.npos || !math_type(knob.substr(0, colon), type) ||
-        !math_type(knob.substr(colon + 1), value))
+    if (colon == knob.npos || !number(knob.substr(0, colon), type) ||
+        !number(knob.substr(colon + 1), value))
       return std::nullopt;
     plan.engine.knobs.emplace_back(type, value);
   }
@@ -64,7 +64,7 @@ std::string line(const std::string& key, const CachedPlan& plan) {
   return text + "\n";
 }
 
-// Holds the lock that writers share, or not, where it is not to be had soon.
+// The lock among writers; not held() if another process keeps it for a second.
 class WriteLock {
  public:
   explicit WriteLock(const fs::path& file)
@@ -123,24 +123,23 @@ PlanCache::Plans PlanCache::read(const Notice& notice) const {
   if (file_.empty() || !fs::exists(file_, error)) return {};
   const auto damaged = [&](const std::string& what) {
     notice(
-        fmt::format("{} {}; it is ignored and will be rewritten. Plans are measured again, which "
-                    "takes up to a minute",
+        fmt::format("{} {}; it is ignored and rewritten. Plans are measured again, which takes "
+                    "up to a minute",
                     file_.string(), what));
+    return Plans{};
   };
   if (!fs::is_regular_file(file_, error) || fs::file_size(file_, error) > kLargestFile || error)
-    return damaged("is not a file of cuDNN plans"), Plans{};
+    return damaged("is not a file of cuDNN plans");
   std::ifstream in(file_);
   std::string text;
-  if (!std::getline(in, text) || text != kFormat)
-    return damaged("is not a file of cuDNN plans"), Plans{};
+  if (!std::getline(in, text) || text != kFormat) return damaged("is not a file of cuDNN plans");
   Plans plans;
   std::size_t bad = 0;
   while (std::getline(in, text)) {
     const std::size_t tab = text.find('\t');
     const auto plan =
         tab == text.npos ? std::nullopt : parse(std::string_view(text).substr(tab + 1));
-    if (plan && !in.eof())
-      plans[text.substr(0, tab)] = *plan;  // a last line without its end was cut off
+    if (plan && !in.eof()) plans[text.substr(0, tab)] = *plan;  // eof: the line was cut off
     else ++bad;
   }
   if (bad > 0) damaged(fmt::format("has {} damaged line{}", bad, bad == 1 ? "" : "s"));
@@ -174,17 +173,15 @@ void PlanCache::store(const std::string& key, const CachedPlan& plan) {
   try {
     fs::create_directories(file_.parent_path());
     const WriteLock lock(file_.string() + ".lock");
-    if (!lock.held())
-      return;  // another process writes for long: the next store brings this plan too
-    Plans merged =
-        read([](const std::string&) {});  // what is wrong with it was said when it was first read
+    if (!lock.held()) return;                        // the next store() brings this plan too
+    Plans merged = read([](const std::string&) {});  // silent: noticed at the first read
     for (const auto& [k, p] : plans_) merged[k] = p;
     write(merged);
   } catch (const fs::filesystem_error& e) {
     write_failed_ = true;
     notice_(
-        fmt::format("cannot keep cuDNN plans in {}: {}. The next start measures them again; set "
-                    "DOPPEL_CACHE_DIR to a folder that can be written",
+        fmt::format("cannot keep cuDNN plans in {}: {}. The next start measures them again; "
+                    "set DOPPEL_CACHE_DIR to a folder that can be written",
                     file_.string(), e.code().message()));
   }
 }

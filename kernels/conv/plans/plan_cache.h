@@ -1,8 +1,9 @@
-// The plans that were found best, on disk, so that the next start neither asks cuDNN's heuristics nor measures. One text file
-// for all cards and versions: a first line that names the format, then a line per plan:
+// The best plans on disk, so the next start needs neither cuDNN's heuristics nor
+// measurements. One text file for all cards and versions: a line that names the format,
+// then a line per plan:
 //   key <tab> padded fused engine milliseconds knob:value knob:value ...
-// What is read is checked, and a plan that cuDNN no longer takes is searched for anew: the worst that a damaged or foreign file
-// can do is to cost time.
+// Every line is checked, and a plan cuDNN no longer takes is searched again: a damaged
+// or foreign file can only cost time.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -17,7 +18,7 @@ namespace kernels {
 struct CachedPlan {
   cudnn::Variant variant;
   cudnn::Engine engine;
-  double ms = 0;  // as measured, of the whole variant; for people who read the file
+  double ms = 0;  // measured, of the whole variant; for human readers of the file
   bool operator==(const CachedPlan&) const = default;
 };
 
@@ -25,17 +26,20 @@ class PlanCache {
  public:
   using Notice = std::function<void(const std::string& message)>;
 
-  // Reads the file. An empty path: nothing is kept beyond this process. Notices go to standard error unless told otherwise.
+  // Reads the file. With an empty path, plans live as long as the process. Notices go
+  // to standard error by default.
   explicit PlanCache(std::filesystem::path file, Notice notice = {});
-  // $DOPPEL_CACHE_DIR, else $XDG_CACHE_HOME/doppel, else ~/.cache/doppel; empty where there is none of them or the first is "".
+  // $DOPPEL_CACHE_DIR, else $XDG_CACHE_HOME/doppel, else ~/.cache/doppel. Empty if none
+  // is set or the first is "".
   static std::filesystem::path default_file();
 
   std::optional<CachedPlan> find(const std::string& key) const;
-  // Adds the plan and rewrites the file, together with what other processes have put there since. A file that cannot be
-  // written is noticed once and changes nothing else. The key must have no tabs or line ends (make_key sees to it).
+  // Adds the plan and rewrites the file, merged with plans other processes have stored
+  // since. A failure to write is noticed once and otherwise harmless. The key (see
+  // make_key) must hold no tabs or line ends.
   void store(const std::string& key, const CachedPlan& plan);
 
-  // Everything that a plan depends on.
+  // With the problem, everything a plan depends on.
   struct Machine {
     std::string card;
     int compute_capability, multiprocessors;
@@ -46,7 +50,7 @@ class PlanCache {
 
  private:
   using Plans = std::map<std::string, CachedPlan>;
-  Plans read(const Notice&) const;  // what the file holds now
+  Plans read(const Notice&) const;
   void write(const Plans&) const;
   std::filesystem::path file_;
   Notice notice_;

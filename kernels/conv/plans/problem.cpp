@@ -1,10 +1,9 @@
-// The part of planning a convolution that needs no cuDNN: names, keys, and which variants there are.
+#include "kernels/conv/plans/problem.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
-
-#include "kernels/conv/plans/problem.h"
 
 namespace kernels::cudnn {
 namespace {
@@ -13,15 +12,11 @@ int round_up(int value, int multiple) { return (value + multiple - 1) / multiple
 
 }  // namespace
 
-const char* name(Direction direction) {
-  static constexpr const char* names[] = {"forward", "backward data", "backward filter"};
-  return names[static_cast<int>(direction)];
-}
 const char* name(MathType math_type) {
   static constexpr const char* names[] = {"f32", "tf32", "bf16", "f16"};
   return names[static_cast<int>(math_type)];
 }
-int size_of(MathType math_type) {
+int bytes_per_value(MathType math_type) {
   return math_type == MathType::bf16 || math_type == MathType::f16 ? 2 : 4;
 }
 bool has_tensor_cores(MathType math_type, int compute_capability) {
@@ -45,8 +40,8 @@ std::string Problem::key() const {
 
 ConvShape padded_channels(const ConvShape& s, MathType math_type) {
   ConvShape padded = s;
-  padded.in_channels = round_up(s.in_channels, 16 / size_of(math_type));
-  padded.out_channels = round_up(s.out_channels, 16 / size_of(math_type));
+  padded.in_channels = round_up(s.in_channels, 16 / bytes_per_value(math_type));
+  padded.out_channels = round_up(s.out_channels, 16 / bytes_per_value(math_type));
   return padded;
 }
 
@@ -54,32 +49,30 @@ std::int64_t padded_bytes(const ConvShape& s, Direction direction, MathType math
   const ConvShape p = padded_channels(s, math_type);
   const bool in = p.in_channels != s.in_channels, out = p.out_channels != s.out_channels;
   if (!in && !out) return 0;
-  std::int64_t values = std::int64_t{p.out_channels} * p.kernel * p.kernel * p.in_channels;
-  if (in) values += p.n * p.h * p.w * p.in_channels;
-  if (out)
-    values += p.n * p.out_h() * p.out_w() * p.out_channels +
-              (direction == Direction::forward ? p.out_channels : 0);
-  return values * size_of(math_type);
+  std::int64_t values = p.w_size();
+  if (in) values += p.x_size();
+  if (out) values += p.y_size() + (direction == Direction::forward ? p.out_channels : 0);
+  return values * bytes_per_value(math_type);
 }
 
 std::vector<Variant> variants(const Problem& wanted, int compute_capability) {
   const std::int64_t copies = padded_bytes(wanted.shape, wanted.direction, wanted.math_type);
   const bool can_pad = copies > 0 && copies <= workspace_cap;
-  // Strict float has only slow engines with the epilogue inside.
+  // Strict float has only slow fused engines.
   const bool can_fuse = wanted.direction == Direction::forward &&
                         (wanted.bias || wanted.activation != Activation::none) &&
                         wanted.math_type != MathType::f32;
-  // Channels in plenty make a large convolution, for which the right kernel is worth the copies; of a few, cuDNN makes its own.
+  // Many channels make a large convolution, for which the right kernel is worth the
+  // copies. For few channels cuDNN has kernels of its own.
   const int fewest = std::min(wanted.shape.in_channels, wanted.shape.out_channels);
   const bool pad_first = can_pad && fewest > 16;
-  // From Hopper on, the fused kernels are of the Ampere kind: they lose more than the saved pass over y costs, except where
-  // the convolution itself is little work per value of y.
+  // From Hopper on, fused kernels are Ampere's: they lose more than the saved pass over
+  // y gains, unless the convolution does little work per value of y.
   const bool fuse_first = can_fuse && (compute_capability < 90 || fewest <= 8);
   std::vector<Variant> all;
   for (const bool padded : {pad_first, !pad_first}) {
     for (const bool fused : {fuse_first, !fuse_first}) {
-      if ((padded && !can_pad) || (fused && !can_fuse)) continue;
-      all.push_back({padded, fused});
+      if ((!padded || can_pad) && (!fused || can_fuse)) all.push_back({padded, fused});
     }
   }
   return all;

@@ -1,5 +1,5 @@
-// Streams, graphs and the probe on the CUDA runtime. The runtime is linked statically and looks for the driver when it is
-// first called, so the program starts on a machine that has none.
+// The CUDA runtime is linked statically and loads the driver at its first call, so the
+// program starts on a machine without one.
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
@@ -7,16 +7,14 @@
 #include "kernels/core/cuda/check.h"
 
 namespace kernels::cuda {
-
 namespace {
 
 std::string version(int v) {
   return v > 0 ? fmt::format("{}.{}", v / 1000, v % 1000 / 10) : "none";
 }
-
 cudaStream_t raw(void* stream) { return static_cast<cudaStream_t>(stream); }
 
-CudaReport ask() {
+CudaReport query() {
   CudaReport report;
   report.built = true;
   int driver = 0, runtime = 0, devices = 0;
@@ -28,38 +26,35 @@ CudaReport ask() {
     report.reason = "no NVIDIA driver is installed";
     return report;
   }
-  const cudaError_t error = cudaGetDeviceCount(&devices);
+  cudaDeviceProp card;
+  cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error == cudaSuccess && devices > 0) error = cudaGetDeviceProperties(&card, 0);
+  cudaGetLastError();  // clears the probe's error, which no later call shall report
   if (error == cudaErrorInsufficientDriver) {
     report.reason =
-        fmt::format("the NVIDIA driver is too old: it knows CUDA {}, this program needs {}",
+        fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this program needs {}",
                     report.driver, report.runtime);
   } else if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0)) {
     report.reason = "a driver is installed, but it shows no GPU (CUDA_VISIBLE_DEVICES may hide it)";
   } else if (error != cudaSuccess) {
-    report.reason = fmt::format("the CUDA driver answers: {}", cudaGetErrorString(error));
+    report.reason = fmt::format("the CUDA driver reports: {}", cudaGetErrorString(error));
   } else {
-    cudaDeviceProp properties;
-    if (const cudaError_t e = cudaGetDeviceProperties(&properties, 0); e != cudaSuccess) {
-      report.reason = fmt::format("the GPU does not answer: {}", cudaGetErrorString(e));
-    } else {
-      report.reason = properties.name;
-      report.compute_capability = properties.major * 10 + properties.minor;
-      report.memory_bytes = properties.totalGlobalMem;
-      report.available = report.compute_capability >= 75;
-      if (!report.available)
-        report.reason =
-            fmt::format("{} has compute capability {}.{}; 7.5 is the oldest this program supports",
-                        properties.name, properties.major, properties.minor);
-    }
+    report.reason = card.name;
+    report.compute_capability = card.major * 10 + card.minor;
+    report.memory_bytes = card.totalGlobalMem;
+    report.available = report.compute_capability >= 75;
+    if (!report.available)
+      report.reason +=
+          fmt::format(" has compute capability {}.{}; 7.5 is the oldest this program supports",
+                      card.major, card.minor);
   }
-  cudaGetLastError();  // what the probe met is no later call's fault
   return report;
 }
 
 }  // namespace
 
 CudaReport probe() {
-  static const CudaReport report = ask();
+  static const CudaReport report = query();
   return report;
 }
 
@@ -117,18 +112,18 @@ void* allocate(std::size_t bytes) {
   void* block = nullptr;
   const cudaError_t error = cudaMalloc(&block, bytes);
   if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the caller frees what it can and asks again
+    cudaGetLastError();  // the caller frees cached blocks and tries again
     return nullptr;
   }
   check(error, "cudaMalloc");
   return block;
 }
 
-// At exit the runtime may be gone already, and the memory with it: nothing to report then.
+// Errors are ignored: at exit the runtime may be gone already, and the memory with it.
 void free(void* block) noexcept { cudaFree(block); }
 
 std::size_t free_memory() {
-  Stream::of(Device::cuda);  // the context takes its part first
+  Stream::of(Device::cuda);  // creates the context, which takes memory too
   std::size_t free_bytes = 0, total = 0;
   check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
   return free_bytes;
@@ -148,18 +143,18 @@ void* allocate_pinned(std::size_t bytes) {
 }
 void free_pinned(void* block) noexcept { cudaFreeHost(block); }
 
-void copy(void* destination, const void* source, std::size_t bytes, Direction direction) {
+void copy(void* destination, const void* source, std::size_t bytes, CopyKind kind) {
   Stream& stream = Stream::of(Device::cuda);
-  const cudaMemcpyKind kind = direction == Direction::to_device ? cudaMemcpyHostToDevice
-                              : direction == Direction::to_host ? cudaMemcpyDeviceToHost
-                                                                : cudaMemcpyDeviceToDevice;
-  check(cudaMemcpyAsync(destination, source, bytes, kind, static_cast<cudaStream_t>(stream.raw())),
-        "cudaMemcpyAsync");
-  if (direction == Direction::to_host) stream.synchronize();
+  static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
+                                             cudaMemcpyDeviceToDevice};
+  check(
+      cudaMemcpyAsync(destination, source, bytes, kinds[static_cast<int>(kind)], raw(stream.raw())),
+      "cudaMemcpyAsync");
+  if (kind == CopyKind::to_host) stream.synchronize();
 }
 
 void fill_zero(void* stream, void* block, std::size_t bytes) {
-  check(cudaMemsetAsync(block, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+  check(cudaMemsetAsync(block, 0, bytes, raw(stream)), "cudaMemsetAsync");
 }
 
 }  // namespace kernels::cuda

@@ -1,4 +1,4 @@
-// Turns a CUDA runtime error into an Error. Only *_cuda.cpp files include this.
+// Turns a CUDA runtime error into an Error. Needs the CUDA toolkit.
 #pragma once
 #include <cuda_runtime.h>
 

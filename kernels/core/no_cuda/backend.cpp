@@ -1,4 +1,4 @@
-// The CUDA side of a build without nvcc.
+// The CUDA backend of a build without nvcc: every call throws.
 #include "kernels/core/cuda/backend.h"
 
 namespace kernels::cuda {
@@ -27,7 +27,7 @@ void free(void*) noexcept {}
 std::size_t free_memory() { refuse(); }
 void* allocate_pinned(std::size_t) { refuse(); }
 void free_pinned(void*) noexcept {}
-void copy(void*, const void*, std::size_t, Direction) { refuse(); }
+void copy(void*, const void*, std::size_t, CopyKind) { refuse(); }
 void fill_zero(void*, void*, std::size_t) { refuse(); }
 
 }  // namespace kernels::cuda

@@ -1,4 +1,4 @@
-// Operands for the tests of the conv and GEMM seams: random values in device memory between guard bands.
+// Operands for the tests of conv and GEMM: random values between guard bands.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ namespace reference = tests::reference;
 template <class D> inline constexpr kernels::Device device_of = kernels::Device::host;
 template <> inline constexpr kernels::Device device_of<kernels::Cuda> = kernels::Device::cuda;
 
-// What T can hold, as doubles, so that the reference starts from the same numbers.
+// Values T can hold, as doubles, so the reference starts from the same numbers.
 template <class T> std::vector<double> random_values(std::size_t n, unsigned seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> uniform(-1.f, 1.f);
@@ -30,14 +30,14 @@ template <class T> std::vector<double> random_values(std::size_t n, unsigned see
   return values;
 }
 
-// n values of T on D, 256 bytes of a fixed pattern on either side. The values start as NaN: an output that a kernel forgets to
-// write, or reads before it writes, shows.
+// n values of T on D between 256-byte guards of a fixed pattern. Values start as NaN,
+// which exposes an output that a kernel does not write, or reads first.
 template <class D, class T> class Array {
  public:
   explicit Array(std::size_t n) : n_(n), block_(device_of<D>, n * sizeof(T) + 2 * guard) {
     std::vector<unsigned char> bytes(block_.bytes(), pattern);
-    std::fill(bytes.begin() + guard, bytes.end() - guard,
-              static_cast<unsigned char>(0xff));  // NaN in float, bf16 and double
+    // 0xff in every byte is NaN in every type.
+    std::fill(bytes.begin() + guard, bytes.end() - guard, static_cast<unsigned char>(0xff));
     kernels::copy(block_.data(), device_of<D>, bytes.data(), kernels::Device::host, bytes.size());
   }
   explicit Array(const std::vector<double>& values) : Array(values.size()) {
@@ -68,7 +68,8 @@ template <class D, class T> class Array {
   kernels::Buffer block_;
 };
 
-// Error allowed to one output: rounding of the sum, in proportion to the magnitudes added up, and rounding of the result.
+// The error allowed to one output: rounding of the sum, in proportion to the added
+// magnitudes, and rounding of the result.
 template <class T> struct Tolerance { static constexpr double sum = 1e-6, result = 1e-6; };
 template <> struct Tolerance<double> { static constexpr double sum = 1e-15, result = 1e-12; };
 template <> struct Tolerance<kernels::f16> {

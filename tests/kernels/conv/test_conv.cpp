@@ -1,9 +1,11 @@
-// Convolution in its three directions against double-precision loops: every implementation, every type.
+// The three passes of a convolution, by every implementation, against plain loops.
 #include "kernels/conv/conv.h"
 
 #include <utility>
 
-#include "kernels/conv/host/host_variants.h"
+#include "kernels/conv/host/im2col.h"
+#include "kernels/conv/host/three_channels.h"
+#include "kernels/conv/onednn/conv.h"
 #include "kernels/simt/config.h"
 #include "tests/kernels/conv/seam_arrays.h"
 
@@ -17,7 +19,7 @@ namespace reference = tests::reference;
 
 namespace {
 
-// One implementation of the three directions. Each returns false where it does not offer the shape.
+// One implementation of the passes. Each returns false if it does not offer the shape.
 template <class D_, class T_> struct Seam {
   using D = D_;
   using T = T_;
@@ -33,7 +35,7 @@ template <class D_, class T_> struct Seam {
     return kernels::conv_backward_filter<D, T>(stream(), s, x, dy, dw), true;
   }
 };
-struct Thin {
+struct ThreeChannels {
   using D = kernels::Host;
   using T = float;
   static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
@@ -52,13 +54,13 @@ template <class T_> struct Im2col {
   using T = T_;
   static bool forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                       const ConvEpilogue& e) {
-    return kernels::im2col::conv_forward(s, x, w, bias, y, e), true;
+    return kernels::im2col_gemm::conv_forward(s, x, w, bias, y, e), true;
   }
   static bool data(const ConvShape& s, const T* dy, const T* w, T* dx) {
-    return kernels::im2col::conv_backward_data(s, dy, w, dx), true;
+    return kernels::im2col_gemm::conv_backward_data(s, dy, w, dx), true;
   }
   static bool filter(const ConvShape& s, const T* x, const T* dy, T* dw) {
-    return kernels::im2col::conv_backward_filter(s, x, dy, dw), true;
+    return kernels::im2col_gemm::conv_backward_filter(s, x, dy, dw), true;
   }
 };
 #if DOPPEL_HAS_ONEDNN
@@ -90,7 +92,7 @@ std::vector<ConvShape> shapes() {
       same_padding(1, 6, 9, 7, 11, 1, 1),      // 1x1
       same_padding(2, 5, 5, 1, 1, 3, 1),       // one channel
       same_padding(1, 1, 1, 8, 8, 3, 1),       // one pixel
-      ConvShape{1, 9, 9, 4, 6, 1, 2, 0, 0},  // stride beyond the kernel: pixels that no output sees
+      ConvShape{1, 9, 9, 4, 6, 1, 2, 0, 0},    // stride beyond the kernel: unused pixels
       ConvShape{2, 11, 11, 6, 5, 3, 3, 1, 1},  // stride 3
       ConvShape{1, 10, 8, 3, 4, 4, 2, 0, 3},   // an even kernel, padding at the end only
       same_padding(1, 20, 20, 18, 300, 3, 1),  // more than one tile of every side
@@ -112,7 +114,7 @@ template <class Implementation> struct Conv : testing::Test {
 using Implementations =
     testing::Types<Seam<kernels::Host, float>, Seam<kernels::Host, kernels::bf16>,
                    Seam<kernels::Host, kernels::f16>, Seam<kernels::Host, double>, Im2col<float>,
-                   Im2col<kernels::bf16>, Thin
+                   Im2col<kernels::bf16>, ThreeChannels
 #if DOPPEL_HAS_ONEDNN
                    ,
                    OneDnn<float>, OneDnn<kernels::bf16>
@@ -165,7 +167,7 @@ TYPED_TEST(Conv, BackwardDataMatchesTheDefinition) {
     ++computed;
     seam::expect_close(dx, reference::conv_backward_data(s, dy, w), s.str());
   }
-  if (!std::is_same_v<TypeParam, Thin>) {
+  if (!std::is_same_v<TypeParam, ThreeChannels>) {
     EXPECT_GT(computed, 0u) << "no shape was computed at all";
   }
 }
@@ -185,12 +187,13 @@ TYPED_TEST(Conv, BackwardFilterMatchesTheDefinition) {
   EXPECT_GT(computed, 0u) << "no shape was computed at all";
 }
 
-// Two runs on the same operands, with other work and other memory in between, give the same bits.
+// Two runs with other work and memory in between give the same bits.
 TYPED_TEST(Conv, SameBitsFromRunToRun) {
   using D = typename TypeParam::D;
   using T = typename TypeParam::T;
-  const ConvShape s = std::is_same_v<TypeParam, Thin> ? same_padding(4, 16, 16, 64, 3, 5, 1)
-                                                      : same_padding(4, 16, 16, 32, 64, 5, 2);
+  const ConvShape s = std::is_same_v<TypeParam, ThreeChannels>
+                          ? same_padding(4, 16, 16, 64, 3, 5, 1)
+                          : same_padding(4, 16, 16, 32, 64, 5, 2);
   const Array<D, T> x(seam::random_values<T>(reference::x_size(s), 1)),
       w(seam::random_values<T>(reference::w_size(s), 2)),
       dy(seam::random_values<T>(reference::y_size(s), 3));
@@ -251,9 +254,10 @@ TEST(ConvHost, OursGiveTheSameBitsForAnyNumberOfThreads) {
              reference::x_size(s));
       record([&](float* dw) { return Im2col<float>::filter(s, x.data(), dy.data(), dw); },
              reference::w_size(s));
-      record([&](float* y) { return Thin::forward(s, x.data(), w.data(), nullptr, y, {}); },
-             reference::y_size(s));
-      record([&](float* dw) { return Thin::filter(s, x.data(), dy.data(), dw); },
+      record(
+          [&](float* y) { return ThreeChannels::forward(s, x.data(), w.data(), nullptr, y, {}); },
+          reference::y_size(s));
+      record([&](float* dw) { return ThreeChannels::filter(s, x.data(), dy.data(), dw); },
              reference::w_size(s));
     }
     simt::config().workers = before;
@@ -263,29 +267,6 @@ TEST(ConvHost, OursGiveTheSameBitsForAnyNumberOfThreads) {
   ASSERT_EQ(one.size(), 8u);
   EXPECT_EQ(one, two);
   EXPECT_EQ(one, seven);
-}
-
-TEST(ConvShapeTest, SamePaddingIsKeras) {
-  const ConvShape even = same_padding(1, 64, 64, 3, 128, 5, 2);
-  EXPECT_EQ(even.pad_begin, 1);
-  EXPECT_EQ(even.pad_end, 2);
-  EXPECT_EQ(even.out_h(), 32);
-  const ConvShape odd = same_padding(1, 7, 7, 3, 128, 5, 2);
-  EXPECT_EQ(odd.pad_begin, 2);
-  EXPECT_EQ(odd.pad_end, 2);
-  EXPECT_EQ(odd.out_h(), 4);
-  const ConvShape unit = same_padding(1, 9, 12, 3, 8, 3, 1);
-  EXPECT_EQ(unit.pad_begin, 1);
-  EXPECT_EQ(unit.pad_end, 1);
-  EXPECT_EQ(unit.out_w(), 12);
-  EXPECT_EQ(same_padding(1, 9, 9, 3, 8, 1, 2).pad_begin, 0);
-  EXPECT_THROW(same_padding(1, 7, 8, 3, 8, 5, 2),
-               kernels::Error);  // rows and columns would need different pads
-}
-
-TEST(ConvShapeTest, SaysItself) {
-  EXPECT_EQ(same_padding(16, 8, 8, 512, 1024, 5, 2).str(),
-            "conv 5x5 stride 2 pad 1,2: [16,8,8,512] -> [16,4,4,1024]");
 }
 
 }  // namespace

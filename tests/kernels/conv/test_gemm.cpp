@@ -1,7 +1,9 @@
-// The matrix product against double-precision loops: every implementation, type, transpose and scale.
+// The matrix product, by every implementation, against plain loops in double.
 #include "kernels/conv/gemm.h"
 
-#include "kernels/conv/host/host_variants.h"
+#include "kernels/conv/host/blocked_gemm.h"
+#include "kernels/conv/onednn/conv.h"
+#include "kernels/conv/onednn/gemm.h"
 #include "tests/kernels/conv/seam_arrays.h"
 
 using kernels::Transpose;
@@ -26,8 +28,7 @@ template <class T_> struct Blocked {
   using T = T_;
   static bool gemm(Transpose ta, Transpose tb, std::int64_t m, std::int64_t n, std::int64_t k,
                    float alpha, const T* a, const T* b, float beta, T* c) {
-    kernels::blocked::gemm(ta == Transpose::yes, tb == Transpose::yes, m, n, k, alpha, a, b, beta,
-                           c);
+    kernels::blocked::gemm(ta, tb, m, n, k, alpha, a, b, beta, c);
     return true;
   }
 };
@@ -37,8 +38,7 @@ template <class T_> struct OneDnn {
   using T = T_;
   static bool gemm(Transpose ta, Transpose tb, std::int64_t m, std::int64_t n, std::int64_t k,
                    float alpha, const T* a, const T* b, float beta, T* c) {
-    return k > 0 && kernels::onednn::gemm(ta == Transpose::yes, tb == Transpose::yes, m, n, k,
-                                          alpha, a, b, beta, c);
+    return k > 0 && kernels::onednn::gemm(ta, tb, m, n, k, alpha, a, b, beta, c);
   }
 };
 #endif
@@ -91,9 +91,8 @@ TYPED_TEST(Gemm, MatchesTheDefinition) {
     for (const Transpose ta : {Transpose::no, Transpose::yes}) {
       for (const Transpose tb : {Transpose::no, Transpose::yes}) {
         for (const auto [alpha, beta] : scales) {
-          const Array<D, T> out =
-              beta == 0.f ? Array<D, T>(c.size())
-                          : Array<D, T>(c);  // with beta 0, C starts as NaN and must not be read
+          // With beta 0, C starts as NaN and must not be read.
+          const Array<D, T> out = beta == 0.f ? Array<D, T>(c.size()) : Array<D, T>(c);
           if (!TypeParam::gemm(ta, tb, m, n, k, alpha, device_a.data(), device_b.data(), beta,
                                out.data()))
             continue;

@@ -1,4 +1,4 @@
-// Libraries that are opened at run time: what is missing must be said, not crashed on.
+// Libraries opened at run time: a missing one is named in an error, not a crash.
 #include "kernels/core/library.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The pool, the stream and the probe.
+// The caching pool.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,8 +6,6 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/core/dispatch.h"
-#include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
 #include "kernels/simt/config.h"
 
@@ -78,7 +76,7 @@ TEST_F(Memory, ACaptureIsServedHitsAndRefusedMisses) {
   const Buffer fine(host, 100000);
 }
 
-// What a graph writes to on every launch may be nobody else's meanwhile: neither handed out again nor given to the system.
+// A graph writes to its blocks at every launch: they are not handed out or given back.
 TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
   const auto block_of = [](std::size_t bytes) { return Buffer(host, bytes).data(); };
   void *inside = nullptr, *again = nullptr;
@@ -88,8 +86,7 @@ TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
     GraphMemory memory(host);
     inside = block_of(3000);
     again = block_of(3000);
-    EXPECT_EQ(inside, again)
-        << "inside a capture blocks are used again, as the launches are in order";
+    EXPECT_EQ(inside, again) << "in a capture, blocks are reused: launches are in order";
     kept = Buffer(host, 5000);  // a result that outlives the capture
     memory.close();
 
@@ -101,7 +98,7 @@ TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
     release_cached(host);
     EXPECT_EQ(pool_stats(host).cached_bytes, 0u);
     EXPECT_EQ(pool_stats(host).reserved_bytes, 3072u + 5120u)
-        << "the graph would write to memory that is gone";
+        << "the graph would write to freed memory";
     kept = Buffer(host, 3000);
     EXPECT_NE(kept.data(), inside);
   }
@@ -119,11 +116,10 @@ TEST_F(Memory, TheNthRequestFailsOnceWhenAsked) {
   EXPECT_NE(fourth.data(), nullptr);
 }
 
-TEST_F(Memory, ImpossibleSizesAreRefusedInWords) {
+TEST_F(Memory, ImpossibleSizesAreErrors) {
   for (const std::size_t bytes : {~std::size_t{0}, ~std::size_t{0} / 2, std::size_t{1} << 60}) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    if (bytes != ~std::size_t{0})
-      continue;  // the sanitizer's allocator ends the program instead of answering null
+    if (bytes != ~std::size_t{0}) continue;  // the sanitizer's allocator ends the program
 #endif
     try {
       allocate(host, bytes);
@@ -210,61 +206,5 @@ TEST_F(Memory, AsanSeesThePoolsEdges) {
       "use-after-poison");  // in the cache
 }
 #endif
-
-TEST(Streams, TheHostRunsAtOnceAndCapturesNothing) {
-  Stream& stream = Stream::of(host);
-  EXPECT_EQ(&stream, &Stream::of(host));
-  EXPECT_EQ(stream.device(), host);
-  EXPECT_EQ(stream.raw(), nullptr);
-  EXPECT_FALSE(stream.capturing());
-  stream.synchronize();
-  Graph graph;
-  EXPECT_THROW(graph.begin(stream), Error);
-  EXPECT_FALSE(graph.ready());
-  EXPECT_THROW(graph.launch(stream), Error);
-  graph.abandon(stream);
-}
-
-TEST(Streams, TheProbeGivesAReason) {
-  const CudaReport report = probe_cuda();
-  EXPECT_EQ(report.built, DOPPEL_HAS_CUDA != 0);
-  EXPECT_FALSE(report.reason.empty());
-  if (report.available) {
-    EXPECT_GE(report.compute_capability, 75);
-    EXPECT_GT(report.memory_bytes, 0u);
-    EXPECT_EQ(choose_device("auto"), Device::cuda);
-    return;
-  }
-  EXPECT_EQ(choose_device("auto"), host);
-  try {
-    choose_device("cuda");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::device);
-    EXPECT_NE(std::string(error.what()).find(report.reason), std::string::npos);
-  }
-  EXPECT_THROW(Stream::of(Device::cuda), Error);
-  EXPECT_THROW(Stream::of(Device::cuda), Error);  // and again
-  EXPECT_THROW(allocate(Device::cuda, 100), Error);
-}
-
-TEST(Streams, DeviceNames) {
-  EXPECT_STREQ(name(Device::host), "host");
-  EXPECT_STREQ(name(Device::cuda), "cuda");
-  EXPECT_EQ(choose_device("cpu"), host);
-  try {
-    choose_device("tpu");
-    FAIL();
-  } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::usage); }
-}
-
-TEST(Dispatch, CallsTheDeviceOfTheStream) {
-  const bool on_host =
-      on_device(Stream::of(host), []<class D>() { return std::is_same_v<D, Host>; });
-  EXPECT_TRUE(on_host);
-#if !DOPPEL_HAS_CUDA
-  EXPECT_THROW(on_device(Device::cuda, []<class D>() { return 0; }), Error);
-#endif
-}
 
 }  // namespace

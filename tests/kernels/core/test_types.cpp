@@ -1,4 +1,4 @@
-// The two-byte floats, against what their formats say.
+// The two-byte floats against the definitions of their formats.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +16,7 @@ f16 from_bits(unsigned bits) {
   return h;
 }
 
-// By the definition (IEEE 754-2008, binary16), with powers of two instead of bit tricks.
+// By the definition (IEEE 754-2008, binary16), with powers of two instead of bits.
 double value_of(unsigned bits) {
   const double sign = bits & 0x8000u ? -1 : 1, mantissa = bits & 0x3ffu;
   const int exponent = static_cast<int>(bits >> 10 & 31u);
@@ -40,7 +40,8 @@ TEST(F16, EveryValueIsReadAndWrittenBack) {
   }
 }
 
-// Between two neighbours the nearer one, at the middle the even one; beyond the largest by half a step, infinity.
+// To the nearer neighbour, from the middle to the even one; beyond the largest,
+// infinity.
 TEST(F16, RoundsToNearestEven) {
   for (unsigned bits = 0; bits < 0x7c00u; ++bits) {
     const double low = value_of(bits), high = bits == 0x7bffu ? 65536 : value_of(bits + 1);

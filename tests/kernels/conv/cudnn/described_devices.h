@@ -1,5 +1,5 @@
-// Cards that this machine need not have: their descriptions in tests/data, written from public data sheets. "Synthetic" because
-// no card was asked; what cuDNN derives from them says what is supported, not what is fast.
+// Described cards for plans without a GPU, from public data sheets, hence "synthetic":
+// cuDNN derives from them what is supported, not what is fast.
 #pragma once
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -9,15 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv/plans/problem.h"
+#include "kernels/conv/cudnn/described.h"
 #include "kernels/core/error.h"
 
 namespace plans {
 
 using kernels::Activation;
 using kernels::ConvShape;
+using kernels::Direction;
 using kernels::same_padding;
-using kernels::cudnn::Direction;
 using kernels::cudnn::MathType;
 using kernels::cudnn::Problem;
 
@@ -40,7 +40,7 @@ inline std::string description(const std::string& card) {
   return json;
 }
 
-// The math types that training uses on a card: strict float and what its tensor cores take.
+// Training's math types on a card: strict float and those of its tensor cores.
 inline std::vector<MathType> math_types(const Card& card) {
   return card.compute_capability < 80 ? std::vector{MathType::f32, MathType::f16}
                                       : std::vector{MathType::f32, MathType::tf32, MathType::bf16};
@@ -48,7 +48,7 @@ inline std::vector<MathType> math_types(const Card& card) {
 
 inline constexpr Direction directions[] = {Direction::forward, Direction::data, Direction::filter};
 
-// Loads the driver's stand-in once. Skips the test where cuDNN is not installed.
+// Loads the driver's stand-in once. Skips the test if cuDNN is not installed.
 struct WithCudnn : testing::Test {
   void SetUp() override {
     static void* const driver = dlopen(DOPPEL_DRIVER_STAND_IN, RTLD_NOW | RTLD_GLOBAL);
@@ -58,8 +58,7 @@ struct WithCudnn : testing::Test {
           {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::f32},
           description("h200"));
     } catch (const kernels::Error& e) {
-      if (e.kind() != kernels::ErrorKind::device)
-        throw;  // anything but a missing library is a failure
+      if (e.kind() != kernels::ErrorKind::device) throw;  // not a missing library: a failure
       GTEST_SKIP() << e.what();
     }
   }

@@ -1,4 +1,4 @@
-// Plans that are built again from what the cache holds, for described cards: without heuristics, without measuring.
+// Plans built again from the cache for described cards: no heuristics, no measurements.
 #include <unistd.h>
 
 #include <filesystem>
@@ -64,15 +64,15 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
     EXPECT_TRUE(again.found) << made.key << ": " << again.why_not;
     EXPECT_EQ(again.engine, made.report.engine) << made.key;
     EXPECT_EQ(again.workspace, made.report.workspace) << made.key;
-    EXPECT_EQ(again.offered, 0) << "heuristics were asked";
+    EXPECT_EQ(again.offered, 0) << "heuristics were used";
     with_knobs += !cached->engine.knobs.empty();
   }
-  EXPECT_GT(with_knobs, all.size() / 2) << "settings were not read";
+  EXPECT_GT(with_knobs, all.size() / 2) << "no settings were read";
   std::filesystem::remove(file);
   std::filesystem::remove(file.string() + ".lock");
 }
 
-// What stands in a file is no reason to trust it.
+// A plan from a file is checked like any other.
 TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   const std::string json = description("h200");
   const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
@@ -94,7 +94,7 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   }
 }
 
-// The kernels with bias and activation inside are compiled by cuDNN; a layer of each kind on every card.
+// cuDNN compiles kernels with bias and activation inside: one layer on every card.
 TEST_F(CachedPlans, FusedForwardOnEveryCard) {
   for (const Card& card : cards()) {
     const std::string json = description(card.name);

@@ -1,5 +1,5 @@
-// Every convolution of every model, at batch 16 a side, finds cuDNN plans on GPUs that this machine does not have: cuDNN plans for a described
-// device. A model edit that leaves what cuDNN supports fails here, before anybody owns that card.
+// Every convolution of every model, at batch 16 per person, finds cuDNN plans on
+// described GPUs. A model edit beyond cuDNN's support fails here, without that card.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ using kernels::cudnn::variants;
 
 namespace {
 
-constexpr int kBatch = 16;  // a side
+constexpr int kBatch = 16;  // per person
 
 void add(std::vector<ConvShape>& shapes, const std::vector<ConvShape>& more) {
   for (const ConvShape& s : more) {
@@ -27,7 +27,8 @@ void add(std::vector<ConvShape>& shapes, const std::vector<ConvShape>& more) {
   }
 }
 
-// Faceswap's villain and dfl_sae (df) at 128 px, layer by layer: wider and less regular than what is built in.
+// Faceswap's villain and dfl_sae (df) at 128 px, layer by layer: wider and less regular
+// than the built-in models.
 std::vector<ConvShape> wide_models() {
   constexpr int one = kBatch, both = 2 * kBatch;
   return {same_padding(both, 128, 128, 3, 128, 5, 2),  same_padding(both, 64, 64, 128, 128, 3, 1),
@@ -46,10 +47,10 @@ std::vector<ConvShape> wide_models() {
           same_padding(one, 128, 128, 126, 3, 5, 1)};
 }
 
-// Looks for a plan among those that would be measured on the card. Where types of 16 bits meet tensor cores one must use them;
-// tf32 is a float to fall back on. Empty where there is one; else what there is instead.
+// Returns "" if a plan is among those measured on the card, else the others'
+// description. A 16-bit type must use the tensor cores of a card that has them for it.
 std::string search(const Problem& problem, int compute_capability, const std::string& json) {
-  const bool on_matrix_units = kernels::cudnn::size_of(problem.math_type) == 2 &&
+  const bool on_tensor_cores = kernels::cudnn::bytes_per_value(problem.math_type) == 2 &&
                                has_tensor_cores(problem.math_type, compute_capability);
   std::string met;
   for (const bool fallback : {false, true}) {
@@ -60,7 +61,7 @@ std::string search(const Problem& problem, int compute_capability, const std::st
            kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
         const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engine);
         if (!report.found) continue;
-        if (report.tensor_cores || !on_matrix_units) return "";
+        if (report.tensor_cores || !on_tensor_cores) return "";
         met += fmt::format(" {}{} without tensor cores;", report.engine.index,
                            variant.padded ? " (padded)" : "");
         if (++built == kernels::cudnn::engines_measured) break;
@@ -114,7 +115,7 @@ TEST_F(ConvPlans, EveryConvolutionOfEveryModelOnEveryCard) {
   for (const std::string& failure : failures) ADD_FAILURE() << failure;
 }
 
-// Strict float must not get the engine that rounds its inputs to TF32, which cuDNN ranks first.
+// Strict float must not get cuDNN's first engine, which rounds its inputs to TF32.
 TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
   for (const char* card : {"rtx3090", "h200"}) {
     const std::string json = description(card);

@@ -1,5 +1,5 @@
-// Padding channels must not change the result: with whole numbers for operands every sum is exact, in whatever order it is
-// added up, so the convolution through padded copies must give the very bits of the one without.
+// Padded channels must not change a bit of the result: sums of whole numbers are exact
+// in any order.
 #include "kernels/conv/plans/padded.h"
 
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 using kernels::Activation;
 using kernels::ConvEpilogue;
 using kernels::ConvShape;
+using kernels::Direction;
 using kernels::same_padding;
-using kernels::cudnn::Direction;
 using kernels::cudnn::MathType;
 using kernels::cudnn::padded_channels;
 
@@ -55,17 +55,14 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
   unsigned seed = 1;
   for (const ConvShape& s : shapes) {
     const ConvShape padded = padded_channels(s, MathType::bf16);
-    const std::int64_t x_size = s.n * s.h * s.w * s.in_channels,
-                       y_size = s.n * s.out_h() * s.out_w() * s.out_channels,
-                       w_size = std::int64_t{s.out_channels} * s.kernel * s.kernel * s.in_channels;
-    const auto x = whole_numbers<T>(x_size, seed++), w = whole_numbers<T>(w_size, seed++),
-               dy = whole_numbers<T>(y_size, seed++),
+    const auto x = whole_numbers<T>(s.x_size(), seed++), w = whole_numbers<T>(s.w_size(), seed++),
+               dy = whole_numbers<T>(s.y_size(), seed++),
                bias = whole_numbers<T>(s.out_channels, seed++);
     const T* const none = nullptr;
 
     for (const T* const b : {none, bias.data()}) {
       const ConvEpilogue epilogue{b ? Activation::leaky_relu : Activation::none, 0.25f};
-      auto expected = poison<T>(y_size), got = expected;
+      auto expected = poison<T>(s.y_size()), got = expected;
       kernels::conv_forward<D, T>(stream, s, x.data(), w.data(), b, expected.data(), epilogue);
       kernels::conv_through_padded<D, T>(
           Direction::forward, stream, s, padded, x.data(), w.data(), b, got.data(),
@@ -75,7 +72,7 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
       EXPECT_EQ(wide(got), wide(expected)) << s.str() << " forward";
     }
 
-    auto expected = poison<T>(x_size), got = expected;
+    auto expected = poison<T>(s.x_size()), got = expected;
     kernels::conv_backward_data<D, T>(stream, s, dy.data(), w.data(), expected.data());
     kernels::conv_through_padded<D, T>(
         Direction::data, stream, s, padded, got.data(), w.data(), none, dy.data(),
@@ -84,7 +81,7 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
         });
     EXPECT_EQ(wide(got), wide(expected)) << s.str() << " data";
 
-    expected = got = poison<T>(w_size);
+    expected = got = poison<T>(s.w_size());
     kernels::conv_backward_filter<D, T>(stream, s, x.data(), dy.data(), expected.data());
     kernels::conv_through_padded<D, T>(
         Direction::filter, stream, s, padded, x.data(), got.data(), none, dy.data(),

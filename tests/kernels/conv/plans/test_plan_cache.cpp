@@ -1,4 +1,4 @@
-// Plans on disk: what is written is read again, and nothing that lies there can do more than cost time.
+// Plans on disk: stored plans are found again, and a bad file costs no more than time.
 #include "kernels/conv/plans/plan_cache.h"
 
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <sstream>
 
 using kernels::CachedPlan;
+using kernels::Direction;
 using kernels::PlanCache;
-using kernels::cudnn::Direction;
 using kernels::cudnn::MathType;
 using kernels::cudnn::Problem;
 
@@ -47,7 +47,7 @@ struct PlanCacheTest : testing::Test {
 const CachedPlan kPlan{{true, false}, {62, {{1, 3}, {27, -2}, {40, 128}}}, 0.125};
 const CachedPlan kOther{{false, true}, {7, {}}, 1.5};
 
-TEST_F(PlanCacheTest, WhatIsStoredIsFoundAgain) {
+TEST_F(PlanCacheTest, StoredPlansAreFoundAgain) {
   {
     PlanCache cache = open();
     EXPECT_FALSE(cache.find("a"));
@@ -81,7 +81,7 @@ TEST_F(PlanCacheTest, ForeignFilesAreIgnoredAndRewritten) {
     EXPECT_EQ(notices.size(), 1u);
     EXPECT_FALSE(cache.find("a"));
     cache.store("a", kPlan);
-    EXPECT_EQ(notices.size(), 1u) << "said once";
+    EXPECT_EQ(notices.size(), 1u) << "one notice only";
     EXPECT_EQ(open().find("a"), kPlan);
   }
 }
@@ -92,7 +92,7 @@ TEST_F(PlanCacheTest, DamagedLinesAreDroppedAndTheOthersKept) {
   for (const char* const bad : {"no tab\n", "x\t\n", "x\t0 0 -1 1.0\n", "x\t2 0 1 1.0\n",
                                 "x\t0 0 1 nan\n", "x\t0 0 1 1.0 5\n", "x\t0 0 1 1.0 5:\n",
                                 "x\t0 0 1 1.0 5:6:7\n", "x\t0 0 99999999999999999999 1.0\n",
-                                "x\t0 0 1\n", "x\t0 0 7 1.0 1:2 3"}) {  // the last was cut off
+                                "x\t0 0 1\n", "x\t0 0 7 1.0 1:2 3"}) {  // the last is cut off
     put(good + bad);
     notices.clear();
     PlanCache cache = open();
@@ -102,7 +102,7 @@ TEST_F(PlanCacheTest, DamagedLinesAreDroppedAndTheOthersKept) {
     cache.store("y", kOther);
     notices.clear();
     EXPECT_EQ(open().find("good"), kPlan);
-    EXPECT_TRUE(notices.empty()) << "the file was not mended after " << bad;
+    EXPECT_TRUE(notices.empty()) << "the file was not repaired after " << bad;
   }
   std::string many = "x\t0 0 7 1.0";
   for (int i = 0; i < 1000; ++i) many += " 1:1";
@@ -146,7 +146,7 @@ TEST_F(PlanCacheTest, WithoutAFileItRemembersForTheProcess) {
   EXPECT_EQ(cache.find("a"), kPlan);
 }
 
-// Two processes add plans in turn; none loses what the other wrote, and a reader never sees half a file.
+// Two processes add plans: none loses the other's, no reader sees half a file.
 TEST_F(PlanCacheTest, TwoProcessesShareTheFile) {
   constexpr int count = 40;
   std::vector<pid_t> children;
@@ -176,7 +176,7 @@ TEST_F(PlanCacheTest, TwoProcessesShareTheFile) {
           << process << " " << i;
 }
 
-TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
+TEST_F(PlanCacheTest, KeysDifferInEveryDependency) {
   const Problem p{kernels::same_padding(16, 32, 32, 128, 256, 3, 1),
                   Direction::forward,
                   MathType::bf16,
@@ -197,7 +197,7 @@ TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
   problems[8].activation = kernels::Activation::sigmoid;
   problems[9].slope = 0.2f;
   problems[10].alignment = 4;
-  problems[11].shape.in_channels = 12;  // not to be read as 128 with what follows
+  problems[11].shape.in_channels = 12;  // not to be read as 128
   std::vector<PlanCache::Machine> machines(6, h200);
   machines[1].card = "NVIDIA H100";
   machines[2].compute_capability = 100;
@@ -214,7 +214,7 @@ TEST_F(PlanCacheTest, KeysTellApartWhatPlansDependOn) {
   EXPECT_EQ(PlanCache::make_key(p, machines[0]).find_first_of("\t\n"), std::string::npos);
 }
 
-TEST_F(PlanCacheTest, WhereTheFileLies) {
+TEST_F(PlanCacheTest, DefaultFolders) {
   const auto with = [](const char* own, const char* cache, const char* home) {
     for (const auto& [name, value] :
          {std::pair{"DOPPEL_CACHE_DIR", own}, {"XDG_CACHE_HOME", cache}, {"HOME", home}})

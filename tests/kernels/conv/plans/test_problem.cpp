@@ -1,4 +1,4 @@
-// Which variants there are to compute a convolution with cuDNN, and what padding the channels costs.
+// The variants of a convolution by cuDNN, and the cost of padded channels.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 
 using kernels::Activation;
 using kernels::ConvShape;
+using kernels::Direction;
 using kernels::same_padding;
 using namespace kernels::cudnn;
 
@@ -36,10 +37,10 @@ TEST(PlanProblem, BytesOfTheCopies) {
             0);
   EXPECT_EQ(padded_bytes(same_padding(2, 8, 8, 3, 128, 5, 2), Direction::filter, MathType::bf16),
             2 * (2 * 8 * 8 * 8 + 128 * 25 * 8))
-      << "y fits as it is";
+      << "y needs no padding";
 }
 
-TEST(PlanProblem, WaysFollowTheProblem) {
+TEST(PlanProblem, VariantsFollowTheProblem) {
   Problem p{same_padding(16, 32, 32, 128, 256, 3, 1), Direction::forward, MathType::bf16};
   EXPECT_EQ(variants(p, 90), (std::vector<Variant>{{}}));
   p.bias = true;
@@ -58,7 +59,7 @@ TEST(PlanProblem, WaysFollowTheProblem) {
   EXPECT_FALSE(has(variants(p, 90), {true, false})) << "the copies would not fit the workspace";
 }
 
-TEST(PlanProblem, GraphsAreWhatTheWaySays) {
+TEST(PlanProblem, GraphsFollowTheVariant) {
   const Problem wanted{same_padding(16, 64, 64, 126, 3, 5, 1),
                        Direction::forward,
                        MathType::bf16,
@@ -78,7 +79,7 @@ TEST(PlanProblem, GraphsAreWhatTheWaySays) {
   EXPECT_EQ(both.activation, Activation::sigmoid);
 }
 
-TEST(PlanProblem, MatrixUnits) {
+TEST(PlanProblem, TensorCores) {
   EXPECT_TRUE(has_tensor_cores(MathType::f16, 75));
   EXPECT_FALSE(has_tensor_cores(MathType::bf16, 75));
   EXPECT_TRUE(has_tensor_cores(MathType::bf16, 80));

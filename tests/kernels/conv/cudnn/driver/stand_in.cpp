@@ -1,8 +1,9 @@
-// A stand-in for the NVIDIA driver library, for tests of cuDNN plans on a machine that has none. cuDNN hands kernels that it has
-// compiled to the driver; this one takes them and does nothing. Every other call fails, as the toolkit's link-time stub does.
-// It is loaded by its path before cuDNN asks for libcuda.so.1, which is the name that it carries.
+// A stand-in for the NVIDIA driver library, for tests of cuDNN plans on a machine
+// without one. It accepts the kernels cuDNN has compiled and does nothing with them;
+// every other call fails, as in the toolkit's link-time stub. Tests load it by its path
+// before cuDNN opens libcuda.so.1, the name it carries.
 namespace {
-char something[64];               // what handles point to
+char something[64];               // handles point to it
 constexpr int kStubLibrary = 34;  // CUDA_ERROR_STUB_LIBRARY
 }  // namespace
 

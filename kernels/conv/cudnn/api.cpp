@@ -1,0 +1,52 @@
+#include "kernels/conv/cudnn/api.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "kernels/core/device.h"
+#include "kernels/core/library.h"
+
+namespace kernels::cudnn {
+
+const Api& Api::open() {
+  static const Api api = [] {
+    const Library library("cuDNN 9", {"libcudnn.so.9"});
+    Api a;
+    library.load(a.get_version, "cudnnGetVersion");
+    library.load(a.get_error_string, "cudnnGetErrorString");
+    library.load(a.get_last_error_string, "cudnnGetLastErrorString");
+    library.load(a.create, "cudnnCreate");
+    library.load(a.set_stream, "cudnnSetStream");
+    library.load(a.create_descriptor, "cudnnBackendCreateDescriptor");
+    library.load(a.destroy_descriptor, "cudnnBackendDestroyDescriptor");
+    library.load(a.set_attribute, "cudnnBackendSetAttribute");
+    library.load(a.get_attribute, "cudnnBackendGetAttribute");
+    library.load(a.finalize, "cudnnBackendFinalize");
+    library.load(a.execute, "cudnnBackendExecute");
+    return a;
+  }();
+  return api;
+}
+
+void check(cudnnStatus_t status, const std::string& what) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  std::array<char, 512> detail{};
+  Api::open().get_last_error_string(detail.data(), detail.size());
+  throw Error(
+      status == CUDNN_STATUS_ALLOC_FAILED ? ErrorKind::memory : ErrorKind::failure,
+      fmt::format("{} failed: {} {}", what, Api::open().get_error_string(status), detail.data()));
+}
+
+cudnnHandle_t process_handle() {
+  static cudnnHandle_t const made = [] {  // never destroyed: at exit the driver may be gone first
+    const CudaReport gpu = probe_cuda();  // before cuDNN's 300 MB are loaded
+    if (!gpu.available) throw Error(ErrorKind::device, "no GPU to run cuDNN on: " + gpu.reason);
+    cudnnHandle_t handle = nullptr;
+    check(Api::open().create(&handle), "cudnnCreate");
+    return handle;
+  }();
+  return made;
+}
+
+}  // namespace kernels::cudnn
