@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "faceswap/media/libav.h"
+#include "faceswap/media/libav/common.h"
 
 struct ClipOptions {
   std::string codec = "libx264";
