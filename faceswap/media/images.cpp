@@ -138,7 +138,8 @@ Image read_image(const std::filesystem::path& path) {
   if (file.empty()) fail(path, "the file is empty");
   if (has_png_signature(file)) {
     Image rgb;
-    if (const std::string problem = decode_png(file, rgb); !problem.empty()) fail(path, problem);
+    const std::string problem = decode_png(file, &rgb, nullptr);
+    if (!problem.empty()) fail(path, problem);
     return rgb;
   }
   if (file.size() <= 3 || file[0] != std::byte{0xff} || file[1] != std::byte{0xd8})

@@ -45,11 +45,9 @@ void take(png_structp png, png_bytep out, png_size_t bytes) {
   rest = rest.subspan(bytes);
 }
 
-enum class Wanted { pixels, texts };
-
 class Reader {
  public:
-  Reader(std::span<const std::byte> file, Wanted wanted) : rest_(file), wanted_(wanted) {
+  explicit Reader(std::span<const std::byte> file) : rest_(file) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, on_error, on_warning);
     if (png_) info_ = png_create_info_struct(png_);
     if (!info_) on_out_of_memory();
@@ -59,19 +57,18 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
   // Reads up to the pixels, which become 8-bit RGB. False: see problem().
-  bool read_header() {
+  bool read_header(bool want_texts) {
     if (setjmp(png_jmpbuf(png_))) return false;
     png_set_read_fn(png_, &rest_, take);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_benign_errors(png_, 0);  // every violation of the standard is an error
     png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
     png_set_chunk_cache_max(png_, kMaxTexts);
-    png_set_chunk_malloc_max(png_, wanted_ == Wanted::texts ? kMaxTextBytes : kMaxImageBytes);
+    png_set_chunk_malloc_max(png_, want_texts ? kMaxTextBytes : kMaxImageBytes);
     // Of the chunks that a picture can do without, only the checksums are looked at.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kTransparency, 1);
-    if (wanted_ == Wanted::texts)
-      png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kText, 1);
+    if (want_texts) png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kText, 1);
     png_read_info(png_, info_);
     png_set_palette_to_rgb(png_);
     png_set_expand_gray_1_2_4_to_8(png_);
@@ -115,12 +112,18 @@ class Reader {
   }
 
   std::span<const std::byte> rest_;
-  Wanted wanted_;
   Message message_{};
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   int passes_ = 1;
 };
+
+void read(const std::filesystem::path& path, Image* rgb, std::vector<PngText>* texts) {
+  const std::string problem = decode_png(read_whole_file(path, kMaxImageBytes), rgb, texts);
+  if (!problem.empty())
+    throw Error(ErrorKind::damaged, fmt::format("{}: damaged PNG: {}. Restore or remove the file",
+                                                path.string(), problem));
+}
 
 // --- writing
 
@@ -170,24 +173,32 @@ bool has_png_signature(std::span<const std::byte> file) {
   return file.size() >= 8 && png_sig_cmp(reinterpret_cast<png_const_bytep>(file.data()), 0, 8) == 0;
 }
 
-std::string decode_png(std::span<const std::byte> file, Image& rgb) {
-  Reader reader(file, Wanted::pixels);
-  if (!reader.read_header()) return reader.problem();
+std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts) {
+  Reader reader(file);
+  if (!reader.read_header(texts != nullptr)) return reader.problem();
   const int width = reader.width(), height = reader.height();
-  if (std::int64_t{width} * height > kMaxImagePixels)
-    return fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
-                       kMaxImagePixels / 1'000'000);
-  rgb = Image(width, height);
-  return reader.read_rows(rgb.pixels.data(), reader.row_bytes()) ? "" : reader.problem();
+  std::vector<std::uint8_t> row;
+  if (rgb) {
+    if (std::int64_t{width} * height > kMaxImagePixels)
+      return fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
+                         kMaxImagePixels / 1'000'000);
+    *rgb = Image(width, height);
+  } else {
+    row.resize(reader.row_bytes());
+  }
+  if (rgb ? !reader.read_rows(rgb->pixels.data(), reader.row_bytes())
+          : !reader.read_rows(row.data(), 0))
+    return reader.problem();
+  if (texts)
+    for (const png_text& t : reader.texts()) texts->push_back({t.key, {t.text, t.itxt_length}});
+  return "";
 }
 
-std::string decode_png_texts(std::span<const std::byte> file, std::vector<PngText>& texts) {
-  Reader reader(file, Wanted::texts);
-  if (!reader.read_header()) return reader.problem();
-  std::vector<std::uint8_t> row(reader.row_bytes());
-  if (!reader.read_rows(row.data(), 0)) return reader.problem();
-  for (const png_text& t : reader.texts()) texts.push_back({t.key, {t.text, t.itxt_length}});
-  return "";
+std::optional<std::string> find_text(const std::vector<PngText>& texts,
+                                     const std::string& keyword) {
+  for (const PngText& text : texts)
+    if (text.keyword == keyword) return text.text;
+  return std::nullopt;
 }
 
 std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>& texts) {
@@ -231,16 +242,17 @@ void write_png(const std::filesystem::path& path, const Image& image,
   write_whole_file(path, encode_png(image, texts), force);
 }
 
+PngFile read_png(const std::filesystem::path& path) {
+  PngFile png;
+  read(path, &png.rgb, &png.texts);
+  return png;
+}
+
 std::optional<std::string> read_png_text(const std::filesystem::path& path,
                                          const std::string& keyword) {
-  const std::vector<std::byte> file = read_whole_file(path, kMaxImageBytes);
   std::vector<PngText> texts;
-  if (const std::string problem = decode_png_texts(file, texts); !problem.empty())
-    throw Error(ErrorKind::damaged, fmt::format("{}: damaged PNG: {}. Restore or remove the file",
-                                                path.string(), problem));
-  for (const PngText& text : texts)
-    if (text.keyword == keyword) return text.text;
-  return std::nullopt;
+  read(path, nullptr, &texts);
+  return find_text(texts, keyword);
 }
 
 }  // namespace faceswap

@@ -24,12 +24,18 @@ void write_png(const std::filesystem::path&, const Image&, const std::vector<Png
                bool force = true);
 
 bool has_png_signature(std::span<const std::byte> file);
-// The whole file is read and every checksum verified. Both return the problem found; an
-// empty string means none.
-std::string decode_png(std::span<const std::byte> file, Image& rgb);  // alpha is dropped
-std::string decode_png_texts(std::span<const std::byte> file, std::vector<PngText>& texts);
+// Reads the whole file, verifies every checksum, and fills what is not null. Returns the problem
+// found, or an empty string. Alpha is dropped.
+std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts);
 
-// The first text under `keyword`. Error(input): unreadable; Error(damaged): not a whole PNG.
+std::optional<std::string> find_text(const std::vector<PngText>&, const std::string& keyword);
+
+struct PngFile {
+  Image rgb;
+  std::vector<PngText> texts;
+};
+// Error(input): unreadable; Error(damaged): not a whole PNG.
+PngFile read_png(const std::filesystem::path&);
 std::optional<std::string> read_png_text(const std::filesystem::path&, const std::string& keyword);
 
 }  // namespace faceswap

@@ -95,7 +95,8 @@ void repair_crcs(std::vector<std::byte>& png) {
 std::string problem_of(std::span<const std::byte> png) {
   Image rgb;
   std::vector<PngText> texts;
-  const std::string pixels = decode_png(png, rgb), text = decode_png_texts(png, texts);
+  const std::string pixels = decode_png(png, &rgb, nullptr),
+                    text = decode_png(png, nullptr, &texts);
   return pixels.empty() || text.empty() ? "" : pixels;
 }
 
