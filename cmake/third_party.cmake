@@ -27,8 +27,8 @@ function(doppel_headers package target header)
     return()
   endif()
   if(NOT EXISTS ${DOPPEL_THIRD_PARTY}/include/${header})
-    message(FATAL_ERROR "doppel: ${package} was not found: install it (tools/install_deps.sh build), "
-                        "or pack it with bench/on_gpu.sh --pack on a machine that has it")
+    message(FATAL_ERROR "doppel: ${package} was not found: install it with tools/install_deps.sh "
+                        "build, or pack it with bench/on_gpu.sh --pack on a machine that has it")
   endif()
   message(STATUS "doppel: ${package} from third_party/")
   add_library(${target} INTERFACE IMPORTED GLOBAL)

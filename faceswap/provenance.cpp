@@ -53,7 +53,7 @@ std::uint64_t big_endian(const unsigned char* p, int bytes) {
   return value;
 }
 
-// The XMP packet of a top-level uuid box; empty if there is none or a box length is invalid.
+// The XMP packet of a top-level uuid box; empty if there is none or a box is invalid.
 std::string read_xmp_box(std::ifstream& file, std::uintmax_t size) {
   std::uintmax_t at = 0;
   for (int boxes = 0; at + 8 <= size && boxes < 10000; ++boxes) {
@@ -79,8 +79,8 @@ std::string read_xmp_box(std::ifstream& file, std::uintmax_t size) {
   return {};
 }
 
-// Looks for the word in the first and last MiB. Matroska has no place for XMP, so its comment
-// carries the mark, in tags at the beginning or end of the file.
+// Looks for the word in the first and last MiB. Matroska has no place for XMP, so its
+// comment carries the mark, in tags at the beginning or end of the file.
 bool ends_contain(std::ifstream& file, std::uintmax_t size, std::string_view word) {
   constexpr std::uintmax_t kWindow = 1u << 20;
   for (const std::uintmax_t begin : {std::uintmax_t{0}, size > kWindow ? size - kWindow : 0}) {

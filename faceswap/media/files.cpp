@@ -165,8 +165,8 @@ bool natural_less(const std::string& a, const std::string& b) {
       ++i, ++j;
       continue;
     }
-    // Numbers without their leading zeros: the longer is larger, else the first differing
-    // digit decides.
+    // Numbers without their leading zeros: the longer is larger, else the first
+    // differing digit decides.
     while (i < a.size() && a[i] == '0') ++i;
     while (j < b.size() && b[j] == '0') ++j;
     std::size_t end_i = i, end_j = j;

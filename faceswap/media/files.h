@@ -14,13 +14,15 @@ namespace faceswap {
 using kernels::Error;
 using kernels::ErrorKind;
 
-// A file growing under a temporary name in its final folder, for a writer that opens it by
-// name. Without commit() the destructor removes it, so neither an error nor Ctrl-C leaves half
-// a file. For bytes in memory that must survive a power cut use nn::write_file_atomically.
+// A file growing under a temporary name in its final folder, for a writer that opens it
+// by name. Without commit() the destructor removes it, so neither an error nor Ctrl-C
+// leaves half a file. For bytes in memory that must survive a power cut use
+// nn::write_file_atomically.
 class PendingFile {
  public:
-  // Creates the temporary file (O_EXCL, no symbolic link followed). Error(usage): the output
-  // is a folder, or exists without `force`. Error(disk): the folder cannot be written.
+  // Creates the temporary file (O_EXCL, no symbolic link followed). Error(usage): the
+  // output is a folder, or exists without `force`. Error(disk): the folder cannot be
+  // written.
   PendingFile(const std::filesystem::path& final_path, bool force);
   ~PendingFile();
   PendingFile(const PendingFile&) = delete;

@@ -64,8 +64,8 @@ class PictureSource : public FrameSource {
   }
 
  private:
-  // The next picture that can be read. Damaged ones of a folder are counted and passed over;
-  // a still throws.
+  // The next picture that can be read. Damaged ones of a folder are counted and passed
+  // over; a still throws.
   std::optional<Frame> read_next() {
     while (position_ < files_.size()) {
       const std::filesystem::path& file = files_[position_++];
@@ -131,7 +131,7 @@ class PictureSink : public FrameSink {
   void write(const Frame& frame, const Box& changed) override {
     const std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
     const bool untouched = changed.width <= 0 || changed.height <= 0;
-    // An unchanged picture is copied byte for byte: no second JPEG loss, no synthetic mark.
+    // An unchanged picture is copied as it is: no second JPEG loss, no synthetic mark.
     if (untouched && source_.kind != SourceInfo::video &&
         lower_suffix(file) == lower_suffix(frame.name)) {
       const std::filesystem::path original =

@@ -1,5 +1,5 @@
-// JPEG through stb_image, fed from memory. A stranger's file is checked before stb sees it:
-// sizes, Huffman tables, and a limit on every allocation.
+// JPEG through stb_image, fed from memory. A stranger's file is checked before stb sees
+// it: sizes, Huffman tables, and a limit on every allocation.
 #include "faceswap/media/images.h"
 
 #include <fmt/format.h>
@@ -48,7 +48,7 @@ using Bytes = std::span<const std::byte>;
 unsigned byte_at(Bytes b, std::size_t i) { return static_cast<unsigned>(b[i]); }
 unsigned big16(Bytes b, std::size_t i) { return byte_at(b, i) << 8 | byte_at(b, i + 1); }
 
-// The orientation tag (0x0112) in the first directory of a TIFF block; 1 if absent or invalid.
+// The orientation tag (0x0112) of a TIFF block; 1 if absent or invalid.
 int tiff_orientation(Bytes tiff) {
   if (tiff.size() < 8) return 1;
   const bool little = byte_at(tiff, 0) == 'I';
@@ -72,8 +72,8 @@ int tiff_orientation(Bytes tiff) {
   return 1;
 }
 
-// Checks the sixteen counts of each Huffman table. stb_image 2.27 trusts them and would write
-// past its 256 entries.
+// Checks the sixteen counts of each Huffman table. stb_image 2.27 trusts them and would
+// write past its 256 entries.
 bool huffman_tables_fit(Bytes tables) {
   while (!tables.empty()) {
     if (tables.size() < 17) return false;
@@ -89,8 +89,8 @@ bool huffman_tables_fit(Bytes tables) {
   return true;
 }
 
-// Walks the markers of a JPEG as stb does. Returns the EXIF orientation, or nothing if stb
-// must not see the file.
+// Walks the markers of a JPEG as stb does. Returns the EXIF orientation, or nothing if
+// stb must not see the file.
 std::optional<int> check_jpeg(Bytes file) {
   int orientation = 1;
   std::size_t at = 2;  // after FF D8

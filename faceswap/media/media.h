@@ -1,5 +1,5 @@
-// Moving pictures in and out. A source is a video file, a folder of images (in natural order
-// of their names) or one image; its frames come upright. Video goes through FFmpeg alone.
+// Moving pictures in and out. A source is a video file, a folder of images (in natural
+// order of their names) or one image; its frames come upright.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -53,8 +53,8 @@ class FrameSource {
   virtual const SourceInfo& info() const = 0;
   virtual bool next(Frame& frame) = 0;  // false at the end
 };
-// Error(input): no such path, not media, beyond the limits (formats, protocols, sizes), or
-// nothing in it can be decoded.
+// Error(input): no such path, not media, beyond the limits (formats, protocols, sizes),
+// or nothing in it can be decoded.
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
 
 struct SinkOptions {
@@ -69,18 +69,18 @@ struct SinkOptions {
 class FrameSink {
  public:
   virtual ~FrameSink() = default;
-  // Writes the frame as it was read, with the pixels of frame.rgb inside `changed` (upright
-  // coordinates; empty: none). In a video the box grows to the chroma grid, and all samples
-  // outside keep their decoded values.
+  // Writes the frame as it was read, with the pixels of frame.rgb inside `changed`
+  // (upright coordinates; empty: none). In a video the box grows to the chroma grid,
+  // and all samples outside keep their decoded values.
   virtual void write(const Frame& frame, const Box& changed) = 0;
   virtual void finish() = 0;  // flushes, closes, and renames the file into place
   // Changes to the source that the output format forced, for the user; usually empty.
   virtual std::string notes() const { return {}; }
 };
-// A video goes to .mp4, .mkv or .mov, a still to an image file, and any source to a folder. A
-// video keeps the source's pts, audio packets, rotation, sample aspect and colour tags.
-// Error(usage): the output exists (without `force`), is the input, or does not fit the source.
-// Error(disk): it cannot be written.
+// A video goes to .mp4, .mkv or .mov, a still to an image file, and any source to a
+// folder. A video keeps the source's pts, audio packets, rotation, sample aspect and
+// colour tags. Error(usage): the output exists (without `force`), is the input, or does
+// not fit the source. Error(disk): it cannot be written.
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
                                      const SinkOptions&);
 

@@ -37,8 +37,8 @@ Orientation orientation_of_matrix(double a, double b, double c, double d) {
 }
 
 int clockwise_degrees(const Orientation& o) {
-  // The stored y axis points to (c, d), y down: (-1, 0) is a quarter turn clockwise, with a
-  // reflection before it or without.
+  // The stored y axis points to (c, d), y down: (-1, 0) is a quarter turn clockwise,
+  // with a reflection before it or without.
   if (o.c == -1) return 90;
   if (o.c == 1) return 270;
   return o.d == 1 ? 0 : 180;
@@ -87,7 +87,7 @@ void to_stored(const Image& upright, const Orientation& o, int width, int height
 }
 
 Box stored_box(const Box& box, const Orientation& o, int width, int height) {
-  // The inverse of an orthogonal map is its transpose; two opposite corners give the box.
+  // The inverse of an orthogonal map is its transpose; two corners give the box.
   const Point zero = origin(o, width, height);
   const auto back = [&](double x, double y) {
     x -= zero.x, y -= zero.y;

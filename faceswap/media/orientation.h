@@ -1,6 +1,6 @@
-// The map from a stored to an upright picture: one of eight rotations and reflections. Videos
-// give it as a display matrix, photographs as an EXIF tag. Of a stored picture w x h, the pixel
-// (x, y) lands at
+// The map from a stored to an upright picture: one of eight rotations and reflections.
+// Videos give it as a display matrix, photographs as an EXIF tag. The pixel (x, y) of a
+// stored picture of w x h lands at
 //   upright x = a*x + c*y + (a < 0 ? w-1 : 0) + (c < 0 ? h-1 : 0)
 //   upright y = b*x + d*y + (b < 0 ? w-1 : 0) + (d < 0 ? h-1 : 0)
 #pragma once
@@ -22,10 +22,10 @@ Orientation orientation_of_exif(int value);  // 1 to 8; anything else is upright
 Orientation orientation_of_matrix(double a, double b, double c, double d);
 int clockwise_degrees(const Orientation&);  // 0, 90, 180 or 270, without the reflection
 
-// Copies a stored RGB picture into an upright Image, and reuses its memory where it fits.
+// Copies a stored RGB picture into an upright Image, and reuses its memory.
 void to_upright(const std::uint8_t* stored,  // [height, width, 3], rows `stride` bytes apart
                 std::ptrdiff_t stride, int width, int height, const Orientation&, Image& out);
-// The inverse, for the pixels of `box` (stored coordinates of a picture width x height).
+// The inverse, for the pixels of `box` (in stored coordinates).
 void to_stored(const Image& upright, const Orientation&, int width, int height, const Box& box,
                std::uint8_t* out,  // [box.height, box.width, 3], rows `stride` bytes apart
                std::ptrdiff_t stride);

@@ -1,5 +1,5 @@
-// libpng reports an error by longjmp, which skips destructors. Functions with a setjmp here
-// hold plain data only, and what needs freeing belongs to their callers.
+// libpng reports an error by longjmp, which skips destructors. Functions with a setjmp
+// here hold plain data only, and what needs freeing belongs to their callers.
 #include "faceswap/media/png.h"
 
 #include <fmt/format.h>
@@ -84,7 +84,7 @@ class Reader {
   int height() const { return static_cast<int>(png_get_image_height(png_, info_)); }
   std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
 
-  // Reads the pixels and what follows to the end. Stride 0: every row into the same memory.
+  // Reads the rows and the rest of the file. Stride 0: all rows to the same memory.
   bool read_rows(std::uint8_t* rows, std::size_t stride) {
     if (setjmp(png_jmpbuf(png_))) return false;
     for (int pass = 0; pass < passes_; ++pass)
@@ -153,9 +153,9 @@ bool write_picture(const WriteStruct& to, const Image& image, std::span<const pn
                : image.channels == 3 ? PNG_COLOR_TYPE_RGB
                                      : PNG_COLOR_TYPE_RGB_ALPHA,
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  // Run lengths and Huffman codes: after the Paeth filter a photograph has almost no longer
-  // matches, and the search for them is what makes writers slow. The other filters gain less
-  // than 1 % on face crops.
+  // Run lengths and Huffman codes: after the Paeth filter a photograph has almost no
+  // longer matches, and the search for them is what makes writers slow. The other
+  // filters gain less than 1 % on face crops.
   png_set_filter(to.png, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
   png_set_compression_strategy(to.png, Z_RLE);
   png_set_compression_level(to.png, 1);

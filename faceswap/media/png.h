@@ -16,16 +16,17 @@ struct PngText {
   std::string keyword, text;
 };
 
-// Grey, RGB or RGBA, 8 bits a channel. The texts stand before the pixels, for readers that
-// stop there. Error(failure): not such a picture, or a keyword outside 1 to 79 bytes.
+// Grey, RGB or RGBA, 8 bits a channel. The texts stand before the pixels, for readers
+// that stop there. Error(failure): not such a picture, or a keyword outside 1 to 79
+// bytes.
 std::vector<std::byte> encode_png(const Image&, const std::vector<PngText>& texts = {});
 // Appears whole or not at all. Error(usage): exists and not `force`; Error(disk).
 void write_png(const std::filesystem::path&, const Image&, const std::vector<PngText>& texts = {},
                bool force = true);
 
 bool has_png_signature(std::span<const std::byte> file);
-// Reads the whole file, verifies every checksum, and fills what is not null. Returns the problem
-// found, or an empty string. Alpha is dropped.
+// Reads the whole file, verifies every checksum, and fills what is not null. Returns
+// the problem found, or an empty string. Alpha is dropped.
 std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts);
 
 std::optional<std::string> find_text(const std::vector<PngText>&, const std::string& keyword);

@@ -112,8 +112,8 @@ Input::Input(const std::filesystem::path& path) {
   av_dict_set(&options, "max_streams", "64", 0);
   av_dict_set(&options, "probesize", "33554432", 0);
   av_dict_set(&options, "analyzeduration", "10000000", 0);
-  // "file:" keeps a name such as http:... from being taken for a protocol. The call frees the
-  // context if it fails.
+  // "file:" keeps a name such as http:... from being taken for a protocol. The call
+  // frees the context if it fails.
   const int opened =
       avformat_open_input(&context, ("file:" + path.string()).c_str(), nullptr, &options);
   av_dict_free(&options);
@@ -137,7 +137,7 @@ Input::Input(const std::filesystem::path& path) {
                                               path.string(), error_text(opened), advice));
 
   try {
-    // Probing opens decoders of its own; the limit on picture sizes applies to them too.
+    // Probing opens decoders of its own: their pictures are limited too.
     std::vector<AVDictionary*> limits(context->nb_streams, nullptr);
     for (AVDictionary*& limit : limits) av_dict_set(&limit, "max_pixels", kMaxPixels, 0);
     const int probed = avformat_find_stream_info(context, limits.empty() ? nullptr : limits.data());
@@ -300,7 +300,7 @@ void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame*
       to->height,       to->format,          from_colour.matrix, from_colour.full_range,
       to_colour.matrix, to_colour.full_range};
   if (!scaler_ || wanted != made_for_) {
-    // For exact samples: chroma interpolated at full width, and rounding, not truncation.
+    // Exact samples: chroma interpolated at full width, rounding, not truncation.
     const int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
     scaler_.reset(sws_getContext(
         from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height,

@@ -1,5 +1,6 @@
-// Owners for FFmpeg's objects, its errors as ours, and the colour and orientation of a stream.
-// Written for FFmpeg 5.1; each name that later versions changed has one wrapper here.
+// Owners for FFmpeg's objects, its errors as ours, and the colour and orientation of a
+// stream. Written for FFmpeg 5.1; each name that later versions changed has one wrapper
+// here.
 #pragma once
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -47,10 +48,11 @@ FramePtr new_frame();
 FramePtr new_picture(int width, int height, AVPixelFormat format);  // with its buffer
 PacketPtr new_packet();
 
-// Sends FFmpeg's messages here instead of to stderr. The last error logged explains a failure
-// better than its code. A codec or container context whose `opaque` points to a
-// std::atomic<int> has its errors counted there: a demuxer that skips damage reports it nowhere
-// else, and a decoder with frame threads does not reliably mark a frame that it patched.
+// Sends FFmpeg's messages here instead of to stderr. The last error logged explains a
+// failure better than its code. A codec or container context whose `opaque` points to a
+// std::atomic<int> has its errors counted there: a demuxer that skips damage reports it
+// nowhere else, and a decoder with frame threads does not reliably mark a frame that it
+// patched.
 void quiet_log();
 void forget_log();
 std::string code_text(int code);   // the code in words
@@ -58,8 +60,8 @@ std::string error_text(int code);  // and the last error logged since forget_log
 // Throws with error_text. No memory and no space on the disk become their own kinds.
 [[noreturn]] void fail(ErrorKind kind, const std::string& what, int code);
 
-// An input file under limits: a local file of a known container, at most 64 streams, and a
-// deadline for every call.
+// An input file under limits: a local file of a known container, at most 64 streams,
+// and a deadline for every call.
 class Input {
  public:
   explicit Input(const std::filesystem::path& path);  // opens and probes; Error(input)
@@ -95,8 +97,8 @@ struct Colour {
 Colour colour_of(const AVFrame*);
 int depth_of(AVPixelFormat);  // bits of the first component
 
-// A conversion between two pictures. The scaler is rebuilt only for other sizes, formats or
-// colours than those of the last call.
+// A conversion between two pictures. The scaler is rebuilt only for other sizes,
+// formats or colours than those of the last call.
 class Converter {
  public:
   // Both frames have buffers. A colour applies to a side in YUV.

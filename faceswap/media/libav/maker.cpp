@@ -16,7 +16,7 @@ namespace {
 constexpr int kSampleRate = 48000;
 constexpr std::int64_t kSoundBitRate = 96000;
 
-// Compressed packets wait in memory for the sound, so that both lie interleaved in the file.
+// Compressed packets wait for the sound, so that both lie interleaved in the file.
 class Maker : public VideoMaker {
  public:
   Maker(const std::filesystem::path& out, int width, int height, Rational rate,

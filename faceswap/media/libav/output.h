@@ -1,4 +1,4 @@
-// A video file being written: the x264 encoder, the container, and a temporary file name.
+// A video file being written: x264, the container, and a temporary file name.
 #pragma once
 #include <map>
 
@@ -18,8 +18,8 @@ struct VideoFormat {
   AVChromaLocation chroma = AVCHROMA_LOC_UNSPECIFIED;
 };
 
-// Order of calls: open_encoder, add_stream for each further stream, write_header, then encode
-// and write, then finish.
+// Order of calls: open_encoder, add_stream for each further stream, write_header, then
+// encode and write, then finish.
 class Output {
  public:
   // Creates the temporary file and the container.
@@ -37,8 +37,8 @@ class Output {
   bool can_hold(AVCodecID codec) const;
   void write_header(bool keep_all_metadata);
 
-  // Gives a frame (null: the end) to the encoder, and every packet that comes out to `take`, in
-  // the encoder's time base.
+  // Gives a frame (null: the end) to the encoder, and every packet that comes out to
+  // `take`, in the encoder's time base.
   template <class Take> void encode(AVFrame* frame, Take&& take) {
     send(frame);
     while (receive()) take(packet_.get());

@@ -16,8 +16,8 @@ extern "C" {
 namespace faceswap::libav {
 namespace {
 
-// The format that x264 takes for `wanted`: itself, or the nearest one that is deep (more than 8
-// bits) if `wanted` is.
+// The format that x264 takes for `wanted`: itself, or the nearest one that is deep
+// (more than 8 bits) if `wanted` is.
 AVPixelFormat nearest_format(AVPixelFormat wanted) {
   const std::span<const AVPixelFormat> formats = encoder_formats(Output::x264());
   if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
@@ -207,7 +207,7 @@ class VideoSink : public FrameSink {
     return out;
   }
 
-  // Copies every plane. Repeats the last column and row if `to` is larger, by one at most.
+  // Copies every plane. Repeats the last column and row if `to` is larger by one.
   static void pad(const AVFrame* from, AVFrame* to) {
     const auto format = static_cast<AVPixelFormat>(to->format);
     const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(format);
@@ -230,7 +230,7 @@ class VideoSink : public FrameSink {
     }
   }
 
-  // Converts the box (upright coordinates) into `frame`, a stored picture of width x height.
+  // Converts the box (upright coordinates) into `frame`, stored as width x height.
   void paint(const Image& rgb, const Box& changed, int width, int height, AVFrame* frame) {
     const int upright_width = orientation_.swaps_sides() ? height : width,
               upright_height = orientation_.swaps_sides() ? width : height;
@@ -250,7 +250,7 @@ class VideoSink : public FrameSink {
     const int grid_x = 1 << d->log2_chroma_w, grid_y = 1 << d->log2_chroma_h;
     const Box box = on_grid(stored_box({x0, y0, x1 - x0, y1 - y0}, orientation_, width, height), 0,
                             grid_x, grid_y, width, height);
-    // Converted with a margin, so that the chroma filter sees the true neighbours of the box.
+    // Converted with a margin: the chroma filter then sees the box's neighbours.
     const Box outer = on_grid(box, 8, grid_x, grid_y, width, height);
 
     const FramePtr from = new_picture(outer.width, outer.height, AV_PIX_FMT_RGB24);
@@ -320,8 +320,8 @@ class VideoSink : public FrameSink {
     }
   }
 
-  // The end of the sound in microseconds: that of the source, or of the last frame if the caller
-  // stopped more than a second early.
+  // The end of the sound in microseconds: that of the source, or of the last frame if
+  // the caller stopped more than a second early.
   std::int64_t audio_end() const {
     const AVStream* from = input_.video;
     const std::int64_t end =

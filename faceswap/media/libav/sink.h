@@ -1,6 +1,6 @@
-// Writing a video that differs from its source only where faces were changed. The samples are
-// the decoder's own; the changed box alone is converted from RGB. Time stamps, sound, rotation,
-// colour tags and metadata are the source's.
+// Writing a video that differs from its source only where faces were changed. The
+// samples are the decoder's own; the changed box alone is converted from RGB. Time
+// stamps, sound, rotation, colour tags and metadata are the source's.
 #pragma once
 #include <filesystem>
 #include <memory>

@@ -49,8 +49,8 @@ class VideoSource : public FrameSource {
                        : static_cast<std::int64_t>(
                              std::min(info_.seconds * info_.frame_rate.value() + 0.5, 1e12));
 
-    // The first frame is decoded here: a file without one is refused at once, and the sizes are
-    // those of the frames.
+    // The first frame is decoded here: a file without one is refused at once, and the
+    // sizes are those of the frames.
     if (!decode(first_))
       throw Error(ErrorKind::input,
                   fmt::format("{}: no frame of its {} video can be decoded: {}. The file is "
@@ -154,8 +154,8 @@ class VideoSource : public FrameSource {
     }
   }
 
-  // The decoder's results and its log report the same damage at different steps; the larger
-  // count of the two stands.
+  // The decoder's results and its log report the same damage at different steps; the
+  // larger count of the two stands.
   void count_damage(bool seen) {
     damage_seen_ += seen;
     damage_logged_ += errors_logged_.exchange(0) > 0;
@@ -213,8 +213,8 @@ class VideoSource : public FrameSource {
     return {resized.release(), Free{}};
   }
 
-  // Counts the frames that the container promised and a cut-off file lacks: no packet fails for
-  // them.
+  // Counts the frames that the container promised and a cut-off file lacks: no packet
+  // fails for them.
   void count_missing() {
     if (std::exchange(counted_missing_, true) || last_pts_ == AV_NOPTS_VALUE) return;
     const std::optional<std::int64_t> end = input_.video_end();

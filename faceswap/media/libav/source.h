@@ -1,4 +1,4 @@
-// Reading video: every frame upright with its exact time stamp; damage is survived and counted.
+// Reading video: upright frames with exact time stamps; damage is counted.
 #pragma once
 #include <filesystem>
 #include <memory>

@@ -1,5 +1,5 @@
-// PNG and JPEG written and read back, texts, checksums, EXIF orientation, damage; and folders of
-// pictures as sources and sinks.
+// PNG and JPEG written and read back, texts, checksums, EXIF orientation, damage; and
+// folders of pictures as sources and sinks.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -81,7 +81,7 @@ std::uint32_t crc32(std::span<const std::byte> data) {
   return ~crc;
 }
 
-// Makes every checksum right again, so that damage reaches the decoder behind the check.
+// Makes every checksum right again, so that damage gets past the check.
 void repair_crcs(std::vector<std::byte>& png) {
   for (std::size_t at = 8; at + 12 <= png.size();) {
     const std::uint32_t length = big32(&png[at]);
@@ -136,8 +136,9 @@ TEST(Png, RoundTripsExactly) {
   }
 }
 
-// Counts that grow like Fibonacci numbers make a Huffman tree deeper than the 15 bits that
-// deflate allows. The picture is one row without runs, so the values keep their counts.
+// Counts that grow like Fibonacci numbers make a Huffman tree deeper than the 15 bits
+// that deflate allows. The picture is one row without runs, so the values keep their
+// counts.
 TEST(Png, SkewedHistogramsStayWithinFifteenBits) {
   const Scratch scratch;
   std::vector<std::uint8_t> sorted;
@@ -234,7 +235,8 @@ TEST(Png, SizesThatAreAttacksAreRefused) {
     EXPECT_EQ(refused([&] { read_image(scratch / "bad.png"); }), ErrorKind::input)
         << width << "x" << height;
   }
-  // A header of 8x8 pixels before 100 MB of zeros, packed: refused, and not unpacked into memory.
+  // A header of 8x8 pixels before 100 MB of zeros, packed: refused, and not unpacked
+  // into memory.
   const std::vector<std::byte> bomb = resized(encode_png(Image(10000, 10000, 1)), 8, 8);
   EXPECT_LT(bomb.size(), 1'000'000u);
   write_bytes(scratch / "bomb.png", bomb);
@@ -254,8 +256,8 @@ TEST(Png, TextsHaveLimits) {
   EXPECT_EQ(read_image(scratch / "long.png").width, 8);
 }
 
-// The eight EXIF orientations, by the table of the EXIF standard ("the 0th row is at the visual
-// ...").
+// The eight EXIF orientations, by the table of the EXIF standard ("the 0th row is at
+// the visual ...").
 TEST(Jpeg, ExifOrientationIsApplied) {
   const Scratch scratch;
   Image stored(48, 32);
@@ -268,7 +270,8 @@ TEST(Jpeg, ExifOrientationIsApplied) {
     for (int x = 0; x < 48; ++x)
       std::copy_n(corners[(y >= 16) * 2 + (x >= 24)], 3, stored.at(x, y));
   const std::vector<std::byte> jpeg = encode_jpeg(stored, 95);
-  // The stored corner seen at the upright top left, top right, bottom left, bottom right.
+  // The stored corner seen at the upright top left, top right, bottom left, bottom
+  // right.
   const int seen[9][4] = {{},           {0, 1, 2, 3}, {1, 0, 3, 2}, {3, 2, 1, 0}, {2, 3, 0, 1},
                           {0, 2, 1, 3}, {2, 0, 3, 1}, {3, 1, 2, 0}, {1, 3, 0, 2}};
   for (int orientation = 1; orientation <= 8; ++orientation)
@@ -309,7 +312,8 @@ TEST(Jpeg, DamagedExifIsIgnoredAndBadHuffmanTablesRefused) {
   EXPECT_EQ(refused([&] { read_image(scratch / "bad.jpg"); }), ErrorKind::input);
 }
 
-// Damage of every kind behind the checksums: no crash, no hang, and only exceptions of ours.
+// Damage of every kind behind the checksums: no crash, no hang, and only exceptions of
+// ours.
 TEST(Images, MutationsAreSurvived) {
   const Scratch scratch;
   const std::vector<std::byte> seeds[3] = {
