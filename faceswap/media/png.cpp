@@ -36,21 +36,36 @@ void on_warning(png_structp png, png_const_charp text) {
   std::snprintf(message.data(), message.size(), "%s", text);
 }
 
+[[noreturn]] void fail_to_start(const Message& message) {
+  throw Error(ErrorKind::failure,
+              fmt::format("libpng does not start: {}. Check the memory and libpng's installation",
+                          message.data()));
+}
+
 // --- reading
 
+struct Input {
+  std::span<const std::byte> rest;
+  std::size_t allowed = SIZE_MAX;  // bytes until the next row
+};
+
 void take(png_structp png, png_bytep out, png_size_t bytes) {
-  auto& rest = *static_cast<std::span<const std::byte>*>(png_get_io_ptr(png));
-  if (bytes > rest.size()) png_error(png, "it ends in the middle of a chunk");
-  std::memcpy(out, rest.data(), bytes);
-  rest = rest.subspan(bytes);
+  auto& in = *static_cast<Input*>(png_get_io_ptr(png));
+  if (bytes > in.rest.size()) png_error(png, "it ends in the middle of a chunk");
+  if (bytes > in.allowed) png_error(png, "it holds more data than its size allows");
+  std::memcpy(out, in.rest.data(), bytes);
+  in.rest = in.rest.subspan(bytes);
+  in.allowed -= bytes;
 }
 
 class Reader {
  public:
-  explicit Reader(std::span<const std::byte> file) : rest_(file) {
+  explicit Reader(std::span<const std::byte> file) : in_{file} {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, on_error, on_warning);
     if (png_) info_ = png_create_info_struct(png_);
-    if (!info_) on_out_of_memory();
+    if (info_) return;
+    png_destroy_read_struct(&png_, nullptr, nullptr);
+    fail_to_start(message_);
   }
   ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   Reader(const Reader&) = delete;
@@ -59,13 +74,13 @@ class Reader {
   // Reads up to the pixels, which become 8-bit RGB. False: see problem().
   bool read_header(bool want_texts) {
     if (setjmp(png_jmpbuf(png_))) return false;
-    png_set_read_fn(png_, &rest_, take);
+    png_set_read_fn(png_, &in_, take);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_benign_errors(png_, 0);  // every violation of the standard is an error
     png_set_user_limits(png_, kMaxImageSide, kMaxImageSide);
     png_set_chunk_cache_max(png_, kMaxTexts);
     png_set_chunk_malloc_max(png_, want_texts ? kMaxTextBytes : kMaxImageBytes);
-    // Of the chunks that a picture can do without, only the checksums are looked at.
+    // Of the chunks that a picture can do without, only the checksums are verified.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kTransparency, 1);
     if (want_texts) png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kText, 1);
@@ -88,8 +103,13 @@ class Reader {
   bool read_rows(std::uint8_t* rows, std::size_t stride) {
     if (setjmp(png_jmpbuf(png_))) return false;
     for (int pass = 0; pass < passes_; ++pass)
-      for (int y = 0; y < height(); ++y)
+      for (int y = 0; y < height(); ++y) {
+        // A row in many small chunks. Behind the last row libpng unpacks all that is left, so
+        // without this limit a small file could keep it busy for minutes.
+        in_.allowed = 16 * row_bytes() + (64u << 10);
         png_read_row(png_, rows + static_cast<std::size_t>(y) * stride, nullptr);
+      }
+    in_.allowed = SIZE_MAX;
     png_read_end(png_, info_);
     return true;
   }
@@ -106,12 +126,7 @@ class Reader {
  private:
   static constexpr png_byte kTransparency[] = "tRNS", kText[] = "iTXt";
 
-  [[noreturn]] void on_out_of_memory() {
-    png_destroy_read_struct(&png_, &info_, nullptr);
-    throw std::bad_alloc();
-  }
-
-  std::span<const std::byte> rest_;
+  Input in_;
   Message message_{};
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
@@ -227,7 +242,7 @@ std::vector<std::byte> encode_png(const Image& image, const std::vector<PngText>
   // A warning means that libpng would write something else, such as a mended keyword.
   to.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &message, on_error, on_error);
   if (to.png) to.info = png_create_info_struct(to.png);
-  if (!to.info) throw std::bad_alloc();
+  if (!to.info) fail_to_start(message);
   std::vector<std::byte> out;
   out.reserve(image.pixels.size() / 2 + 1024);
   if (!write_picture(to, image, chunks, &out))
