@@ -47,7 +47,7 @@ pack() {
       */openssl/*) cp -L "$header" "$static/include/openssl/" ;;
       */png*.h | */zlib.h | */zconf.h) cp -L "$header" "$static/include/" ;;
     esac
-  done < <(printf '#include <%s>\n' png.h zlib.h openssl/ssl.h openssl/evp.h | c++ -x c++ -M - | tr -s ' \\' '\n')
+  done < <(printf '#include <%s>\n' png.h zlib.h openssl/ssl.h openssl/evp.h | c++ -x c++ -M - | grep -o '/[^ ]*\.h')
   [ -f "$static/include/png.h" ] && [ -f "$static/include/openssl/evp.h" ] || missing+=(png.h openssl/evp.h)
   local program
   for program in build/release/tools/doppel build/*/tools/doppel; do
