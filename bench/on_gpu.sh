@@ -21,7 +21,7 @@ steps=(machine build tests sanitizers kernels plans steps race profile demo repo
 only=() resume=no minutes=0 quick=no results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
 
 # What a bare CUDA machine has not: headers, GoogleTest as source, and, where a doppel with video and detection is built, two people's
-# faces to train on. About 5 MiB, and 12 more for the faces.
+# faces to train on. About 16 MiB, and 12 more for the faces.
 pack() {
   local target=third_party folder found missing=()
   mkdir -p "$target/include"
@@ -35,6 +35,20 @@ pack() {
   else
     missing+=(googletest)
   fi
+  # Static libraries with their headers, apart from include/: see cmake/third_party.cmake.
+  local static=$target/static library header
+  rm -rf "${target:?}/static" && mkdir -p "$static/include/openssl" "$static/lib"
+  for library in libpng16.a libz.a libcrypto.a; do
+    found=$(c++ -print-file-name="$library")   # a path where the compiler finds it
+    if [ -f "$found" ]; then cp -L "$found" "$static/lib/"; else missing+=("$library"); fi
+  done
+  while read -r header; do
+    case "$header" in
+      */openssl/*) cp -L "$header" "$static/include/openssl/" ;;
+      */png*.h | */zlib.h | */zconf.h) cp -L "$header" "$static/include/" ;;
+    esac
+  done < <(printf '#include <%s>\n' png.h zlib.h openssl/ssl.h openssl/evp.h | c++ -x c++ -M - | grep -o '/[^ ]*\.h')
+  [ -f "$static/include/png.h" ] && [ -f "$static/include/openssl/evp.h" ] || missing+=(png.h openssl/evp.h)
   local program
   for program in build/release/tools/doppel build/*/tools/doppel; do
     if [ -x "$program" ] && ! "$program" doctor | grep -q '\(video\|detection\).*not in this build'; then

@@ -13,20 +13,18 @@
 namespace faceswap {
 namespace {
 
-constexpr std::uint32_t kBackgroundSeed =
-    1;  // one room for both: the walls must not give the person away
+constexpr std::uint32_t kBackgroundSeed = 1;  // of both: walls must not tell the people apart
 constexpr std::uint32_t kPoseSeedA = 5, kPoseSeedB = 6;
 constexpr std::int64_t kDemoSteps = 1800;
-constexpr double kTrainSeconds =
-    180;  // a slow machine stops here, so that the demo stays under five minutes
-constexpr int kScoreEvery = 10;  // every tenth frame is scored
-constexpr int kEvery = 2;        // frames are so alike that half of them teach as much
+constexpr double kTrainSeconds = 180;  // the limit on the CPU: a demo stays under five minutes
+constexpr int kScoreEvery = 10;        // every tenth frame is scored
+constexpr int kEvery = 2;              // neighbouring frames are alike: every second one is enough
 
 double seconds_since(std::chrono::steady_clock::time_point t) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
 }
 
-// What a decoder that knew the person but ignored the pose would draw.
+// The picture of a decoder that has learned the person and ignores the pose.
 Image mean_face(const std::filesystem::path& folder) {
   const std::vector<std::filesystem::path> files = list_faces(folder);
   std::vector<double> sum;
@@ -111,13 +109,13 @@ DemoReport run_demo(const DemoOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   if (std::filesystem::exists(options.out / "report.json") && !options.force)
     throw Error(ErrorKind::usage,
-                fmt::format("{} already holds a demo: name another folder with -o, or use --force",
+                fmt::format("{}: already holds a demo. Name another folder with -o, or use --force",
                             options.out.string()));
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
   if (error)
-    throw Error(ErrorKind::disk, fmt::format("cannot make the folder {}: {}", options.out.string(),
-                                             error.message()));
+    throw Error(ErrorKind::disk, fmt::format("{}: cannot make the folder: {}. Name another with -o",
+                                             options.out.string(), error.message()));
 
   ClipOptions clip_a, clip_b;
   clip_a.pose_seed = kPoseSeedA;
@@ -147,7 +145,7 @@ DemoReport run_demo(const DemoOptions& options) {
   training.force = true;
   training.quiet = options.quiet;
   training.final_learning_rate = 2e-5f;
-  training.augment.lightness = 0.1f;  // one lamp lit both clips: little to learn about light
+  training.augment.lightness = 0.1f;  // both clips have one light: little to learn about it
   training.augment.chroma = 0.02f;
   if (options.steps == 0 && kernels::choose_device(options.device) == kernels::Device::host)
     training.hours = kTrainSeconds / 3600;
@@ -165,9 +163,9 @@ DemoReport run_demo(const DemoOptions& options) {
   conversion.model_dir = training.model_dir;
   conversion.out = options.out / "swapped.mp4";
   conversion.sink.force = true;
-  conversion.compose.color =
-      ColorKind::none;               // the truth has B's own colours, not those of A's neck
-  conversion.compose.erode = -0.14;  // and B's forehead: the mask must reach it
+  // The truth has B's own colours, not those of A's neck, and B's forehead.
+  conversion.compose.color = ColorKind::none;
+  conversion.compose.erode = -0.14;
   conversion.compose.feather = 0.03;
   conversion.device = options.device;
   conversion.command = "doppel demo";

@@ -1,4 +1,5 @@
-// The whole program on synthetic people: render two clips, extract, train, convert, and measure the swap against the truth.
+// The whole program on synthetic people: two clips are rendered, their faces extracted,
+// a model trained, one clip converted, and the swap measured against the truth.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -10,7 +11,7 @@ namespace faceswap {
 
 struct DemoOptions {
   std::filesystem::path out = "demo";
-  std::int64_t steps = 0;  // 0: as many as the demo is tuned for
+  std::int64_t steps = 0;  // 0: the number that the demo is tuned for
   int frames = 500;        // per clip
   std::string model = "tiny";
   std::string device = "auto";
@@ -19,19 +20,21 @@ struct DemoOptions {
 };
 
 struct DemoReport {
-  SwapQuality swap;       // the swapped clip, as written and read back
-  SwapQuality unswapped;  // the source clip: what doing nothing scores
-  SwapQuality
-      mean_face;  // the other person's mean face on every frame: what not following the expression scores
+  SwapQuality swap;       // of the swapped clip, as written and read back
+  SwapQuality unswapped;  // of the source clip: the score of doing nothing
+  // Of the other person's mean face on every frame: ignores the expression.
+  SwapQuality mean_face;
   double seconds = 0, train_seconds = 0;
   std::int64_t steps = 0, faces_a = 0, faces_b = 0, frames = 0, frames_changed = 0;
   std::filesystem::path video, preview, report;
 };
-// Writes a.mp4, b.mp4, faces_a/, faces_b/, model/, swapped.mp4, preview.png and report.json into options.out.
+// Writes a.mp4, b.mp4, faces_a/, faces_b/, model/, swapped.mp4, preview.png and
+// report.json into options.out.
 DemoReport run_demo(const DemoOptions&);
 
-// Scores a swapped clip of `person` moving like pose_seed against the same motion drawn with the other identity, inside the
-// true face, on canonical 256-pixel crops. mean_face: the other person's aligned faces.
+// Scores a swapped clip against the motion of `clip` drawn with the other identity,
+// inside the true face, on canonical crops of 256 pixels. The mean face is that of
+// `other_faces`.
 struct SwapScores {
   SwapQuality swap, unswapped, mean_face;
 };

@@ -1,4 +1,4 @@
-// Pictures in memory: interleaved 8-bit RGB (or RGBA, or grey), row-major, no padding.
+// Pictures in memory, channels interleaved, row-major, without padding.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,6 +10,7 @@ namespace faceswap {
 using kernels::Error;
 using kernels::ErrorKind;
 
+// 8-bit RGB, RGBA or grey.
 struct Image {
   int width = 0, height = 0, channels = 3;
   std::vector<std::uint8_t> pixels;  // [height, width, channels]
@@ -26,7 +27,8 @@ struct Image {
   bool empty() const { return pixels.empty(); }
 };
 
-struct FloatImage {  // values in [0,1]
+// Values in [0,1].
+struct FloatImage {
   int width = 0, height = 0, channels = 3;
   std::vector<float> pixels;  // [height, width, channels]
 
@@ -39,11 +41,13 @@ struct FloatImage {  // values in [0,1]
   }
 };
 
+// In pixels; right and bottom edges exclusive.
 struct Box {
   int x = 0, y = 0, width = 0, height = 0;
-};  // pixels; right and bottom edges exclusive
+};
+// Pixel centres lie at whole coordinates.
 struct Point {
   double x = 0, y = 0;
-};  // pixel centres lie at whole coordinates
+};
 
 }  // namespace faceswap

@@ -97,7 +97,7 @@ Json inspect_media(const std::filesystem::path& path) {
 std::string inspect_json(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path))
     throw Error(ErrorKind::input,
-                fmt::format("{}: there is no such file or folder", path.string()));
+                fmt::format("{}: there is no such file or folder. Check the path", path.string()));
   if (std::filesystem::is_directory(path))
     return (std::filesystem::exists(path / kModelFile) ? inspect_safetensors(path / kModelFile)
                                                        : inspect_media(path))

@@ -21,8 +21,7 @@ constexpr std::chrono::seconds kLineEvery{10};
 volatile std::sig_atomic_t g_stop = 0;
 
 extern "C" void on_stop(int signal) {
-  if (g_stop != 0)
-    _exit(128 + signal);  // asked twice: no more waiting for the piece of work to end
+  if (g_stop != 0) _exit(128 + signal);
   g_stop = signal;
 }
 
@@ -71,7 +70,7 @@ Progress::Progress(std::string what, std::int64_t total, bool quiet)
       printed_(begin_) {}
 
 Progress::~Progress() {
-  // Left by an exception or a signal: the line is ended so that the message that follows stands on its own.
+  // After an exception or a signal: gives the next message a line of its own.
   if (!finished_ && !quiet_ && terminal_ && drawn_) std::fputc('\n', stderr);
 }
 
@@ -98,7 +97,7 @@ void Progress::print(bool last) {
   const std::string line =
       progress_line({what_, note_, done_, total_, seconds, last, terminal_,
                      terminal_ && colour_wanted(), terminal_ ? terminal_width() : 0});
-  // "\r" and "erase to the end of the line" on a terminal; whole lines in a log.
+  // On a terminal: back to the first column, and erase to the end of the line.
   std::fputs(terminal_ ? fmt::format("\r{}\x1b[K{}", line, last ? "\n" : "").c_str()
                        : (line + "\n").c_str(),
              stderr);
@@ -108,17 +107,17 @@ void Progress::print(bool last) {
 std::string progress_line(const ProgressState& s) {
   const double rate = s.seconds > 0 ? static_cast<double>(s.done) / s.seconds : 0;
   const bool known = s.total > 0;
-  const double part =
+  const double share =
       known ? std::clamp(static_cast<double>(s.done) / static_cast<double>(s.total), 0.0, 1.0) : 0;
-  std::string figures = known ? fmt::format("{}/{} {:3.0f}%", s.done, s.total, 100 * part)
+  std::string figures = known ? fmt::format("{}/{} {:3.0f}%", s.done, s.total, 100 * share)
                               : fmt::format("{}", s.done);
-  // Below ten a second the decimals matter (training steps), above they only flicker.
+  // Decimals below ten a second, as in training steps; above, they only flicker.
   if (s.done > 0 && s.seconds > 0)
     figures += rate < 10 ? fmt::format("  {:.2f}/s", rate) : fmt::format("  {:.0f}/s", rate);
   if (s.last) figures += fmt::format("  took {}", clock_text(s.seconds));
   else if (known && s.done > 0 && s.seconds > 0)
     figures +=
-        fmt::format("  {} left", clock_text((1 - part) * static_cast<double>(s.total) / rate));
+        fmt::format("  {} left", clock_text((1 - share) * static_cast<double>(s.total) / rate));
   const std::string tail = figures + (s.note.empty() ? "" : "  " + s.note);
   if (!s.terminal) return s.what + ": " + tail;
 
@@ -126,7 +125,7 @@ std::string progress_line(const ProgressState& s) {
   std::string bar;
   const int room = s.columns - 1 - static_cast<int>(s.what.size() + 1);
   if (known && !s.last && room > kBar + 24) {
-    const int full = static_cast<int>(part * kBar);
+    const int full = static_cast<int>(share * kBar);
     bar = fmt::format("[{:#<{}}{:.<{}}] ", "", full, "", kBar - full);
   }
   const std::string text = cut(bar + tail, std::max(0, room));
@@ -137,12 +136,12 @@ void install_stop_handlers() {
   struct sigaction action {};
   action.sa_handler = on_stop;
   sigemptyset(&action.sa_mask);
-  action.sa_flags =
-      SA_RESTART;  // a file half read goes on being read; the loop looks at stop_signal() soon enough
+  action.sa_flags = SA_RESTART;  // reads and writes go on; loops poll stop_signal()
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction old {};
-    // nohup ignores SIGHUP on purpose; leave that as it is. (Shells ignore SIGINT for what a script starts with "&"; whoever sends
-    // it there by hand means it.)
+    // An ignored SIGHUP is the doing of nohup and stays ignored. An ignored SIGINT does
+    // not: shells ignore it for a script's background jobs, and it is then sent by
+    // hand.
     if (signal == SIGHUP && sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN)
       continue;
     sigaction(signal, &action, nullptr);

@@ -1,5 +1,5 @@
-// Progress of long work on stderr: a bar on a terminal, a plain line every 10 s elsewhere, silent if quiet. And the wish to
-// stop: SIGINT, SIGTERM and SIGHUP set it once; the second one ends the program at once.
+// Progress of long work on stderr, and the signals that stop it. On a terminal the
+// progress is a bar, elsewhere a plain line every 10 s.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -23,7 +23,7 @@ class Progress {
   std::chrono::steady_clock::time_point begin_, printed_;
 };
 
-// What is printed, as text; apart from the printing so that it can be tested.
+// The printed line as text, for tests without a terminal.
 struct ProgressState {
   std::string what, note;
   std::int64_t done = 0, total = 0;  // total 0: unknown
@@ -33,7 +33,9 @@ struct ProgressState {
 };
 std::string progress_line(const ProgressState&);
 
-void install_stop_handlers();  // call once at the start of a long command
-int stop_signal();             // 0, or the signal that asked to stop; poll between pieces of work
+// Call once at the start of a long command. The first SIGINT, SIGTERM or SIGHUP sets
+// stop_signal(); a second one ends the program at once.
+void install_stop_handlers();
+int stop_signal();  // 0, or the signal received; poll between pieces of work
 
 }  // namespace faceswap

@@ -1,22 +1,22 @@
 #include "faceswap/provenance.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <vector>
 
 #include "faceswap/media/files.h"
-#include "faceswap/media/media.h"
+#include "faceswap/media/png.h"
+#include "nn/checkpoint/checkpoint.h"
 
 namespace faceswap {
 namespace {
@@ -26,75 +26,25 @@ constexpr std::array<unsigned char, 16> kXmpUuid{0xbe, 0x7a, 0xcf, 0xcb, 0x97, 0
                                                  0x9c, 0x71, 0x99, 0x94, 0x91, 0xe3, 0xaf, 0xac};
 constexpr std::uintmax_t kMaxXmp = 1u << 20;
 
-// SHA-256 (FIPS 180-4): eight words of state, 64 rounds per block of 64 bytes.
 class Sha256 {
  public:
-  void add(std::span<const unsigned char> data) {
-    length_ += data.size();
-    while (!data.empty()) {
-      const std::size_t n = std::min(data.size(), block_.size() - filled_);
-      std::copy_n(data.begin(), n, block_.begin() + static_cast<std::ptrdiff_t>(filled_));
-      filled_ += n;
-      data = data.subspan(n);
-      if (filled_ == block_.size()) round();
-    }
+  Sha256() { check(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr)); }
+  void add(const void* data, std::size_t bytes) {
+    check(EVP_DigestUpdate(context_.get(), data, bytes));
   }
-
   std::string hex() {
-    const std::uint64_t bits = length_ * 8;
-    const unsigned char one = 0x80, zero = 0;
-    add({&one, 1});
-    while (filled_ != 56) add({&zero, 1});
-    std::array<unsigned char, 8> size;
-    for (std::size_t i = 0; i < 8; ++i) size[i] = static_cast<unsigned char>(bits >> (56 - 8 * i));
-    add(size);
-    std::string out;
-    for (const std::uint32_t word : state_) out += fmt::format("{:08x}", word);
-    return out;
+    std::array<unsigned char, 32> digest;
+    check(EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr));
+    return fmt::format("{:02x}", fmt::join(digest, ""));
   }
 
  private:
-  void round() {
-    static constexpr std::array<std::uint32_t, 64> k{
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
-        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
-        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
-        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
-        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
-        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
-        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
-        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
-        0xc67178f2};
-    std::array<std::uint32_t, 64> w;
-    for (std::size_t i = 0; i < 16; ++i)
-      w[i] = static_cast<std::uint32_t>(block_[4 * i]) << 24 |
-             static_cast<std::uint32_t>(block_[4 * i + 1]) << 16 |
-             static_cast<std::uint32_t>(block_[4 * i + 2]) << 8 | block_[4 * i + 3];
-    for (std::size_t i = 16; i < 64; ++i) {
-      const std::uint32_t s0 =
-          std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
-      const std::uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
-      w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-    }
-    auto [a, b, c, d, e, f, g, h] = state_;
-    for (std::size_t i = 0; i < 64; ++i) {
-      const std::uint32_t t1 = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) +
-                               ((e & f) ^ (~e & g)) + k[i] + w[i];
-      const std::uint32_t t2 =
-          (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-      h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-    }
-    const std::array<std::uint32_t, 8> sum{a, b, c, d, e, f, g, h};
-    for (std::size_t i = 0; i < 8; ++i) state_[i] += sum[i];
-    filled_ = 0;
+  static void check(int done) {
+    if (done != 1)
+      throw Error(ErrorKind::failure, "libcrypto has no SHA-256: check its installation");
   }
-
-  std::array<std::uint32_t, 8> state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::array<unsigned char, 64> block_{};
-  std::size_t filled_ = 0;
-  std::uint64_t length_ = 0;
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_{EVP_MD_CTX_new(),
+                                                                   EVP_MD_CTX_free};
 };
 
 std::uint64_t big_endian(const unsigned char* p, int bytes) {
@@ -103,7 +53,7 @@ std::uint64_t big_endian(const unsigned char* p, int bytes) {
   return value;
 }
 
-// The XMP packet of a top-level uuid box; empty where there is none or the boxes make no sense.
+// The XMP packet of a top-level uuid box; empty if there is none or a box is invalid.
 std::string read_xmp_box(std::ifstream& file, std::uintmax_t size) {
   std::uintmax_t at = 0;
   for (int boxes = 0; at + 8 <= size && boxes < 10000; ++boxes) {
@@ -129,7 +79,8 @@ std::string read_xmp_box(std::ifstream& file, std::uintmax_t size) {
   return {};
 }
 
-// Matroska has no place for XMP: its comment carries the word, in the tags at the file's beginning or end.
+// Looks for the word in the first and last MiB. Matroska has no place for XMP, so its
+// comment carries the mark, in tags at the beginning or end of the file.
 bool ends_contain(std::ifstream& file, std::uintmax_t size, std::string_view word) {
   constexpr std::uintmax_t kWindow = 1u << 20;
   for (const std::uintmax_t begin : {std::uintmax_t{0}, size > kWindow ? size - kWindow : 0}) {
@@ -142,7 +93,7 @@ bool ends_contain(std::ifstream& file, std::uintmax_t size, std::string_view wor
   return false;
 }
 
-// A folder's hash: of its files' names and hashes, in the order of their names.
+// Of a folder: the hash of its files' hashes and names, sorted by name.
 std::string sha256_of_anything(const std::filesystem::path& path) {
   if (!std::filesystem::is_directory(path)) return sha256_of_file(path);
   std::vector<std::filesystem::path> files;
@@ -151,23 +102,23 @@ std::string sha256_of_anything(const std::filesystem::path& path) {
        !error && it != std::filesystem::directory_iterator(); it.increment(error))
     if (it->is_regular_file()) files.push_back(it->path());
   if (error)
-    throw Error(ErrorKind::input,
-                fmt::format("{}: cannot list the folder: {}", path.string(), error.message()));
+    throw Error(ErrorKind::input, fmt::format("{}: cannot list the folder: {}. Check its rights",
+                                              path.string(), error.message()));
   std::sort(files.begin(), files.end());
   std::string list;
   for (const std::filesystem::path& file : files)
     list += fmt::format("{}  {}\n", sha256_of_file(file), file.filename().string());
   Sha256 hash;
-  hash.add({reinterpret_cast<const unsigned char*>(list.data()), list.size()});
+  hash.add(list.data(), list.size());
   return hash.hex();
 }
 
 std::string now_utc() {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  gmtime_r(&now, &parts);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
   char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
 }
 
@@ -215,7 +166,8 @@ void append_xmp_box(const std::filesystem::path& mp4, const std::string& packet)
 bool has_synthetic_mark(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || !std::filesystem::is_regular_file(path))
-    throw Error(ErrorKind::input, fmt::format("{}: cannot open it", path.string()));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: cannot open it; a readable file was expected", path.string()));
   const std::uintmax_t size = std::filesystem::file_size(path);
   std::array<unsigned char, 12> head{};
   file.read(reinterpret_cast<char*>(head.data()), head.size());
@@ -229,15 +181,18 @@ bool has_synthetic_mark(const std::filesystem::path& path) {
 std::string sha256_of_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || !std::filesystem::is_regular_file(path))
-    throw Error(ErrorKind::input, fmt::format("{}: cannot open it", path.string()));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: cannot open it; a readable file was expected", path.string()));
   Sha256 hash;
-  std::vector<unsigned char> buffer(1u << 18);
+  std::vector<char> buffer(1u << 18);
   while (file) {
-    file.read(reinterpret_cast<char*>(buffer.data()), static_cast<std::streamsize>(buffer.size()));
-    hash.add({buffer.data(), static_cast<std::size_t>(file.gcount())});
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    hash.add(buffer.data(), static_cast<std::size_t>(file.gcount()));
   }
   if (file.bad())
-    throw Error(ErrorKind::input, fmt::format("{}: cannot be read to its end", path.string()));
+    throw Error(
+        ErrorKind::input,
+        fmt::format("{}: cannot be read to its end. Check the disk it lies on", path.string()));
   return hash.hex();
 }
 
@@ -260,14 +215,14 @@ void write_manifest(const std::filesystem::path& out, const std::string& command
   for (const auto& [role, path] : inputs) manifest["inputs"][role] = described(path);
   manifest["facts"] = nlohmann::ordered_json::object();
   for (const auto& [key, value] : facts) manifest["facts"][key] = value;
-  // A path need not be UTF-8; what is not becomes the replacement character instead of an exception.
+  // A path need not be UTF-8: invalid bytes become the replacement character.
   const std::string text =
       manifest.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   std::filesystem::path file = out;
   if (!file.has_filename()) file = file.parent_path();  // "folder/"
   file += ".provenance.json";
-  write_whole_file(file, {reinterpret_cast<const std::byte*>(text.data()), text.size()}, true,
-                   true);
+  const std::span<const std::byte> piece = std::as_bytes(std::span(text));
+  nn::write_file_atomically(file, std::span(&piece, 1), false);
 }
 
 }  // namespace faceswap

@@ -1,4 +1,4 @@
-// What this machine and this build offer: for `doppel doctor`.
+// The abilities of this machine and this build, for `doppel doctor`.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,7 +8,7 @@ namespace faceswap {
 struct Finding {
   std::string key, value;
   bool ok = true;
-  std::string advice;  // what to do where it is not ok
+  std::string advice;  // what to do if not ok
 };
 std::vector<Finding> examine_system();
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that doppel needs and that are missing. For Debian 12 and relatives; root, or sudo.
-#   tools/install_deps.sh build              what the program is built from
-#   tools/install_deps.sh build test         and what its tests and benchmarks need
-#   tools/install_deps.sh build test torch   and PyTorch, to make the golden files again and for bench/peer
-# What is installed already is left alone; with nothing missing, neither root nor a network is needed.
+# Installs the missing Debian packages that doppel needs, on Debian 12 and relatives, as root or
+# through sudo. With nothing missing, neither root nor a network is needed.
+#   tools/install_deps.sh build              the program's libraries and tools
+#   tools/install_deps.sh build test         and those of its tests and benchmarks
+#   tools/install_deps.sh build test torch   and PyTorch, for new golden files and bench/torch
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache git
-       libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libdnnl-dev
+       libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev libssl-dev libdnnl-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
 tests=(libgtest-dev libgmock-dev libbenchmark-dev)
@@ -24,7 +24,7 @@ for group in "${@:-build}"; do
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  echo "install_deps.sh: this is not a Debian system; please install what corresponds to: ${wanted[*]}" >&2
+  echo "install_deps.sh: this is not a Debian system; install its packages for: ${wanted[*]}" >&2
   exit 0
 fi
 
@@ -48,4 +48,5 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "packages: installing ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" >/dev/null
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
+  install --no-install-recommends "${missing[@]}" >/dev/null

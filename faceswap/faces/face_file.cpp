@@ -160,7 +160,8 @@ void write_face(const std::filesystem::path& path, const Image& crop, const Face
 }
 
 FaceFile read_face(const std::filesystem::path& path) {
-  const std::optional<std::string> text = read_png_text(path, kKeyword);
+  PngFile png = read_png(path);
+  const std::optional<std::string> text = find_text(png.texts, kKeyword);
   if (!text)
     throw Error(ErrorKind::input,
                 fmt::format("{}: not a face picture: no \"{}\" chunk, which `doppel extract` "
@@ -173,7 +174,7 @@ FaceFile read_face(const std::filesystem::path& path) {
   } catch (const Error& e) {
     throw Error(e.kind(), fmt::format("{}: {}", path.string(), e.what()));
   }
-  file.crop = read_image(path);
+  file.crop = std::move(png.rgb);
   if (file.crop.width != file.face.crop_size || file.crop.height != file.face.crop_size)
     throw Error(
         ErrorKind::damaged,

@@ -79,32 +79,35 @@ void PendingFile::commit(bool sync) {
   committed_ = true;
   if (sync) {
     const Descriptor folder(::open(folder_of(final_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder.fd >= 0)
-      ::fsync(folder.fd);  // some file systems cannot sync a folder; the rename stands all the same
+    // Some file systems cannot sync a folder; the rename stands all the same.
+    if (folder.fd >= 0) ::fsync(folder.fd);
   }
 }
 
 std::vector<std::byte> read_whole_file(const std::filesystem::path& path,
                                        std::uintmax_t max_bytes) {
-  // O_NONBLOCK: opening a pipe that nobody writes must not hang; what is not a regular file is refused right below.
+  // O_NONBLOCK: opening a pipe without a writer must not hang. It is refused below.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd < 0)
     throw Error(ErrorKind::input,
-                fmt::format("{}: cannot open it: {}", path.string(), std::strerror(errno)));
+                fmt::format("{}: cannot open it: {}. Check the path and its rights", path.string(),
+                            std::strerror(errno)));
   struct stat status {};
   if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode))
-    throw Error(ErrorKind::input, fmt::format("{}: is not a regular file", path.string()));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: is not a regular file; one was expected", path.string()));
   if (static_cast<std::uintmax_t>(status.st_size) > max_bytes)
-    throw Error(ErrorKind::input, fmt::format("{}: is {} bytes long, at most {} are read",
-                                              path.string(), status.st_size, max_bytes));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: is {} bytes long, at most {} are read; make it smaller",
+                            path.string(), status.st_size, max_bytes));
   std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
   std::size_t have = 0;
   while (have < bytes.size()) {
     const ssize_t got = ::read(file.fd, bytes.data() + have, bytes.size() - have);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(ErrorKind::input,
-                  fmt::format("{}: cannot read it: {}", path.string(), std::strerror(errno)));
+      throw Error(ErrorKind::input, fmt::format("{}: cannot read it: {}. Check the disk it lies on",
+                                                path.string(), std::strerror(errno)));
     if (got == 0) break;  // it shrank meanwhile
     have += static_cast<std::size_t>(got);
   }
@@ -113,7 +116,7 @@ std::vector<std::byte> read_whole_file(const std::filesystem::path& path,
 }
 
 void write_whole_file(const std::filesystem::path& path, std::span<const std::byte> bytes,
-                      bool force, bool sync) {
+                      bool force) {
   PendingFile pending(path, force);
   {
     const Descriptor file(
@@ -121,7 +124,7 @@ void write_whole_file(const std::filesystem::path& path, std::span<const std::by
     if (file.fd < 0) fail_disk(path, "open", errno);
     write_all(file.fd, bytes, path);
   }
-  pending.commit(sync);
+  pending.commit(false);
 }
 
 void append_to_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
@@ -132,7 +135,6 @@ void append_to_file(const std::filesystem::path& path, std::span<const std::byte
   try {
     write_all(file.fd, bytes, path);
   } catch (const Error&) {
-    // A disk that filled up half-way must not leave half a box behind a good file.
     if (::ftruncate(file.fd, before.st_size) != 0) fail_disk(path, "restore", errno);
     throw;
   }
@@ -163,7 +165,8 @@ bool natural_less(const std::string& a, const std::string& b) {
       ++i, ++j;
       continue;
     }
-    // Two numbers: without leading zeros the longer one is the larger, then the first differing digit decides.
+    // Numbers without their leading zeros: the longer is larger, else the first
+    // differing digit decides.
     while (i < a.size() && a[i] == '0') ++i;
     while (j < b.size() && b[j] == '0') ++j;
     std::size_t end_i = i, end_j = j;
@@ -175,7 +178,7 @@ bool natural_less(const std::string& a, const std::string& b) {
     i = end_i, j = end_j;
   }
   if ((i < a.size()) != (j < b.size())) return j < b.size();
-  return a < b;  // "01" and "1": equal as numbers, ordered as text so that the order is total
+  return a < b;  // "01" and "1" are ordered as text, so the order is total
 }
 
 }  // namespace faceswap

@@ -1,6 +1,7 @@
-// Files that appear whole or not at all, and files read with a limit.
+// Files that appear whole or not at all, files read with a limit, and file names.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -13,19 +14,23 @@ namespace faceswap {
 using kernels::Error;
 using kernels::ErrorKind;
 
-// A file being written under a temporary name in its final folder. commit() renames it into place; without it the
-// destructor removes it, so that neither an error nor a Ctrl-C leaves half a file under the name the user asked for.
+// A file growing under a temporary name in its final folder, for a writer that opens it
+// by name. Without commit() the destructor removes it, so neither an error nor Ctrl-C
+// leaves half a file. For bytes in memory that must survive a power cut use
+// nn::write_file_atomically.
 class PendingFile {
  public:
-  // Creates the temporary file, which must not exist (O_EXCL, no symbolic link followed). Error(usage): the output exists
-  // and force is false, or is a folder. Error(disk): the folder cannot be written.
+  // Creates the temporary file (O_EXCL, no symbolic link followed). Error(usage): the
+  // output is a folder, or exists without `force`. Error(disk): the folder cannot be
+  // written.
   PendingFile(const std::filesystem::path& final_path, bool force);
   ~PendingFile();
   PendingFile(const PendingFile&) = delete;
   PendingFile& operator=(const PendingFile&) = delete;
 
   const std::filesystem::path& temporary() const { return temporary_; }
-  void commit(bool sync);  // sync: data on the disk before the name (for what took hours to make)
+  // Renames it into place. `sync` first puts the data on the disk, for hours of work.
+  void commit(bool sync);
 
  private:
   std::filesystem::path final_, temporary_;
@@ -34,13 +39,13 @@ class PendingFile {
 
 // Error(input): not a regular file, unreadable, or larger than max_bytes.
 std::vector<std::byte> read_whole_file(const std::filesystem::path&, std::uintmax_t max_bytes);
-void write_whole_file(const std::filesystem::path&, std::span<const std::byte>, bool force,
-                      bool sync);  // through a PendingFile
-void append_to_file(const std::filesystem::path&,
-                    std::span<const std::byte>);  // Error(disk); synced
+// Through a PendingFile, without a sync: thousands of faces are written one by one.
+void write_whole_file(const std::filesystem::path&, std::span<const std::byte>, bool force);
+// Synced. A disk that fills up leaves the file as it was. Error(disk).
+void append_to_file(const std::filesystem::path&, std::span<const std::byte>);
 
-bool same_file(const std::filesystem::path& a,
-               const std::filesystem::path& b);  // both exist and are one file (device, inode)
+// True if both exist and are one file (device and inode).
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);
 std::string lower_suffix(const std::filesystem::path&);         // ".mp4"
 bool natural_less(const std::string& a, const std::string& b);  // "frame9" before "frame10"
 

@@ -1,10 +1,11 @@
-// Folders of pictures and single pictures, read and written.
+#include "faceswap/media/folder.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "faceswap/media/backends.h"
 #include "faceswap/media/files.h"
 #include "faceswap/provenance.h"
 
@@ -13,9 +14,9 @@ namespace {
 
 constexpr int kJpegQuality = 95;
 
-class ImageSource : public FrameSource {
+class PictureSource : public FrameSource {
  public:
-  explicit ImageSource(const std::filesystem::path& path) {
+  explicit PictureSource(const std::filesystem::path& path) {
     info_.path = path;
     info_.codec = "pictures", info_.pixel_format = "rgb24";
     if (std::filesystem::is_directory(path)) {
@@ -23,14 +24,15 @@ class ImageSource : public FrameSource {
       std::error_code error;
       for (auto it = std::filesystem::directory_iterator(path, error);
            !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
-        // A leading dot marks our own unfinished files and other programs' droppings.
+        // Files with a leading dot are unfinished ones of ours, or another program's.
         if (is_image_file(it->path()) && it->path().filename().string()[0] != '.' &&
             it->is_regular_file())
           files_.push_back(it->path());
       }
       if (error)
         throw Error(ErrorKind::input,
-                    fmt::format("{}: cannot list the folder: {}", path.string(), error.message()));
+                    fmt::format("{}: cannot list the folder: {}. Check its rights", path.string(),
+                                error.message()));
       if (files_.empty())
         throw Error(ErrorKind::input,
                     fmt::format("{}: the folder holds no pictures. PNG or JPEG files were expected",
@@ -46,7 +48,8 @@ class ImageSource : public FrameSource {
     info_.seconds = static_cast<double>(info_.frames) * info_.time_base.value();
     first_ = read_next();
     if (!first_)
-      throw Error(ErrorKind::input, fmt::format("{}: none of its {} pictures can be read",
+      throw Error(ErrorKind::input, fmt::format("{}: none of its {} pictures can be read. Give PNG "
+                                                "or JPEG files that other programs can open",
                                                 path.string(), files_.size()));
     info_.width = first_->rgb.width, info_.height = first_->rgb.height;
   }
@@ -61,7 +64,8 @@ class ImageSource : public FrameSource {
   }
 
  private:
-  // A folder survives pictures that cannot be read: they are counted and passed over. A single picture does not.
+  // The next picture that can be read. Damaged ones of a folder are counted and passed
+  // over; a still throws.
   std::optional<Frame> read_next() {
     while (position_ < files_.size()) {
       const std::filesystem::path& file = files_[position_++];
@@ -89,9 +93,10 @@ class ImageSource : public FrameSource {
   std::optional<Frame> first_;
 };
 
-class ImageSink : public FrameSink {
+class PictureSink : public FrameSink {
  public:
-  ImageSink(const std::filesystem::path& out, const SourceInfo& source, const SinkOptions& options)
+  PictureSink(const std::filesystem::path& out, const SourceInfo& source,
+              const SinkOptions& options)
       : out_(out), source_(source), options_(options) {
     to_folder_ = !is_image_file(out) || std::filesystem::is_directory(out);
     std::error_code error;
@@ -104,16 +109,18 @@ class ImageSink : public FrameSink {
       return;
     }
     if (std::filesystem::exists(out) && !std::filesystem::is_directory(out))
-      throw Error(ErrorKind::usage,
-                  fmt::format("{}: is a file, a folder was expected", out.string()));
+      throw Error(
+          ErrorKind::usage,
+          fmt::format("{}: is a file, a folder was expected. Choose another name", out.string()));
     std::filesystem::create_directories(out, error);
     if (error)
       throw Error(ErrorKind::disk,
-                  fmt::format("{}: cannot create the folder: {}", out.string(), error.message()));
+                  fmt::format("{}: cannot create the folder: {}. Check the rights above it",
+                              out.string(), error.message()));
     const bool empty = std::filesystem::is_empty(out, error);
     if (error)
-      throw Error(ErrorKind::disk,
-                  fmt::format("{}: cannot list the folder: {}", out.string(), error.message()));
+      throw Error(ErrorKind::disk, fmt::format("{}: cannot list the folder: {}. Check its rights",
+                                               out.string(), error.message()));
     if (!empty && !options.force)
       throw Error(
           ErrorKind::usage,
@@ -124,12 +131,12 @@ class ImageSink : public FrameSink {
   void write(const Frame& frame, const Box& changed) override {
     const std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
     const bool untouched = changed.width <= 0 || changed.height <= 0;
-    // A picture in which nothing changed is copied byte for byte: no second JPEG loss, and it is not marked as synthetic.
+    // An unchanged picture is copied as it is: no second JPEG loss, no synthetic mark.
     if (untouched && source_.kind != SourceInfo::video &&
         lower_suffix(file) == lower_suffix(frame.name)) {
       const std::filesystem::path original =
           source_.kind == SourceInfo::folder ? source_.path / frame.name : source_.path;
-      write_whole_file(file, read_whole_file(original, UINTMAX_MAX), true, false);
+      write_whole_file(file, read_whole_file(original, UINTMAX_MAX), true);
       return;
     }
     std::vector<PngText> texts;
@@ -141,7 +148,7 @@ class ImageSink : public FrameSink {
     } else {
       std::vector<std::byte> jpeg = encode_jpeg(frame.rgb, kJpegQuality);
       if (!texts.empty()) mark_jpeg(jpeg, texts[0].text);
-      write_whole_file(file, jpeg, true, false);
+      write_whole_file(file, jpeg, true);
     }
   }
 
@@ -153,7 +160,7 @@ class ImageSink : public FrameSink {
     return std::filesystem::path(frame.name).filename().string();
   }
 
-  // XMP in a JPEG: an APP1 segment right after the start marker.
+  // Inserts the XMP packet as an APP1 segment behind the start marker.
   static void mark_jpeg(std::vector<std::byte>& jpeg, const std::string& xmp) {
     std::string segment = std::string("http://ns.adobe.com/xap/1.0/") + '\0' + xmp;
     const std::size_t length = segment.size() + 2;
@@ -172,13 +179,13 @@ class ImageSink : public FrameSink {
 
 }  // namespace
 
-std::unique_ptr<FrameSource> open_images(const std::filesystem::path& path) {
-  return std::make_unique<ImageSource>(path);
+std::unique_ptr<FrameSource> open_pictures(const std::filesystem::path& path) {
+  return std::make_unique<PictureSource>(path);
 }
 
-std::unique_ptr<FrameSink> open_image_sink(const std::filesystem::path& out,
-                                           const SourceInfo& source, const SinkOptions& options) {
-  return std::make_unique<ImageSink>(out, source, options);
+std::unique_ptr<FrameSink> open_picture_sink(const std::filesystem::path& out,
+                                             const SourceInfo& source, const SinkOptions& options) {
+  return std::make_unique<PictureSink>(out, source, options);
 }
 
 }  // namespace faceswap

@@ -1,39 +1,37 @@
-// Still pictures through stb_image, restricted to PNG and JPEG and fed from memory. What a stranger's file could do to stb is
-// checked before stb sees it: sizes, PNG checksums, JPEG Huffman tables, and a limit on every allocation.
+// JPEG through stb_image, fed from memory. A stranger's file is checked before stb sees
+// it: sizes, Huffman tables, and a limit on every allocation.
+#include "faceswap/media/images.h"
+
 #include <fmt/format.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "faceswap/media/files.h"
-#include "faceswap/media/media.h"
 #include "faceswap/media/orientation.h"
 #include "faceswap/media/png.h"
 
 namespace {
 
-// What one allocation inside stb may take; set per picture, so that a small file cannot unpack into all of memory.
+// The most bytes that one allocation inside stb may take, set for each picture.
 thread_local std::size_t g_stb_limit = 0;
 
 void* stb_allocate(std::size_t bytes) {
   return bytes <= g_stb_limit ? std::malloc(bytes) : nullptr;
 }
-void* stb_reallocate(void* old, std::size_t bytes) {
-  return bytes <= g_stb_limit ? std::realloc(old, bytes) : nullptr;
-}
 
 }  // namespace
 
 #define STBI_MALLOC(bytes) stb_allocate(bytes)
-#define STBI_REALLOC(old, bytes) stb_reallocate(old, bytes)
+#define STBI_REALLOC(old, bytes) nullptr  // the JPEG decoder never reallocates
 #define STBI_FREE(old) std::free(old)
-#define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
 #define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS 16384
+#define STBI_MAX_DIMENSIONS faceswap::kMaxImageSide
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
@@ -45,15 +43,12 @@ void* stb_reallocate(void* old, std::size_t bytes) {
 namespace faceswap {
 namespace {
 
-constexpr std::uintmax_t kMaxFileBytes = 256u << 20;
-constexpr std::int64_t kMaxPixels = 64'000'000;
-
 using Bytes = std::span<const std::byte>;
 
 unsigned byte_at(Bytes b, std::size_t i) { return static_cast<unsigned>(b[i]); }
 unsigned big16(Bytes b, std::size_t i) { return byte_at(b, i) << 8 | byte_at(b, i + 1); }
 
-// The orientation tag (0x0112) of the first directory of a TIFF block; 1 where absent or not understood.
+// The orientation tag (0x0112) of a TIFF block; 1 if absent or invalid.
 int tiff_orientation(Bytes tiff) {
   if (tiff.size() < 8) return 1;
   const bool little = byte_at(tiff, 0) == 'I';
@@ -77,7 +72,8 @@ int tiff_orientation(Bytes tiff) {
   return 1;
 }
 
-// Debian's stb_image (2.27) trusts a Huffman table's sixteen counts and fills past its 256 entries: refuse such a table here.
+// Checks the sixteen counts of each Huffman table. stb_image 2.27 trusts them and would
+// write past its 256 entries.
 bool huffman_tables_fit(Bytes tables) {
   while (!tables.empty()) {
     if (tables.size() < 17) return false;
@@ -93,7 +89,8 @@ bool huffman_tables_fit(Bytes tables) {
   return true;
 }
 
-// Walks a JPEG's markers as stb does. The EXIF orientation, or nothing where the file should not be given to stb.
+// Walks the markers of a JPEG as stb does. Returns the EXIF orientation, or nothing if
+// stb must not see the file.
 std::optional<int> check_jpeg(Bytes file) {
   int orientation = 1;
   std::size_t at = 2;  // after FF D8
@@ -112,7 +109,7 @@ std::optional<int> check_jpeg(Bytes file) {
     const std::size_t length = big16(file, at);
     if (length < 2) return std::nullopt;
     if (length > file.size() - at)
-      return marker == 0xc4 ? std::nullopt : std::optional(orientation);  // cut short: stb says so
+      return marker == 0xc4 ? std::nullopt : std::optional(orientation);  // stb reports the cut
     const Bytes data = file.subspan(at + 2, length - 2);
     if (marker == 0xc4 && !huffman_tables_fit(data)) return std::nullopt;
     if (marker == 0xe1 && data.size() > 6 && std::memcmp(data.data(), "Exif\0\0", 6) == 0)
@@ -137,19 +134,18 @@ bool is_image_file(const std::filesystem::path& path) {
 }
 
 Image read_image(const std::filesystem::path& path) {
-  const std::vector<std::byte> file = read_whole_file(path, kMaxFileBytes);
+  const std::vector<std::byte> file = read_whole_file(path, kMaxImageBytes);
   if (file.empty()) fail(path, "the file is empty");
-  int orientation = 1;
   if (has_png_signature(file)) {
-    const PngChunks png = parse_png(file);
-    if (!png.problem.empty()) fail(path, std::string(png.problem));
-  } else if (file.size() > 3 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8}) {
-    const std::optional<int> checked = check_jpeg(file);
-    if (!checked) fail(path, "its JPEG structure is damaged");
-    orientation = *checked;
-  } else {
-    fail(path, "it is neither PNG nor JPEG");
+    Image rgb;
+    const std::string problem = decode_png(file, &rgb, nullptr);
+    if (!problem.empty()) fail(path, problem);
+    return rgb;
   }
+  if (file.size() <= 3 || file[0] != std::byte{0xff} || file[1] != std::byte{0xd8})
+    fail(path, "it is neither PNG nor JPEG");
+  const std::optional<int> orientation = check_jpeg(file);
+  if (!orientation) fail(path, "its JPEG structure is damaged");
 
   const auto* data = reinterpret_cast<const stbi_uc*>(file.data());
   const int size = static_cast<int>(file.size());
@@ -158,9 +154,9 @@ Image read_image(const std::filesystem::path& path) {
   if (!stbi_info_from_memory(data, size, &width, &height, &channels) || width < 1 || height < 1)
     fail(path, stbi_failure_reason());
   const std::int64_t pixels = static_cast<std::int64_t>(width) * height;
-  if (pixels > kMaxPixels)
+  if (pixels > kMaxImagePixels)
     fail(path, fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
-                           kMaxPixels / 1'000'000));
+                           kMaxImagePixels / 1'000'000));
   g_stb_limit = static_cast<std::size_t>(pixels) * 16 + (16u << 20);
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
@@ -168,7 +164,7 @@ Image read_image(const std::filesystem::path& path) {
     fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
   Image upright;
   to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height,
-             orientation_of_exif(orientation), upright);
+             orientation_of_exif(*orientation), upright);
   return upright;
 }
 
@@ -181,9 +177,9 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
   };
   if (image.empty() || !stbi_write_jpg_to_func(append, &out, image.width, image.height,
                                                image.channels, image.pixels.data(), quality))
-    throw Error(ErrorKind::failure,
-                fmt::format("encode_jpeg: a picture of {}x{}x{} cannot be a JPEG", image.width,
-                            image.height, image.channels));
+    throw Error(ErrorKind::failure, fmt::format("encode_jpeg: a picture of {}x{}x{} cannot be a "
+                                                "JPEG: 1 to 4 channels and pixels were expected",
+                                                image.width, image.height, image.channels));
   return out;
 }
 

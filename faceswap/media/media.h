@@ -1,12 +1,15 @@
-// Reading and writing moving and still pictures. A source is a video file, a folder of images (in natural name order), or
-// one image; frames always come upright (rotation tags and EXIF orientation applied). Video goes through libav only.
+// Moving pictures in and out. A source is a video file, a folder of images (in natural
+// order of their names) or one image; its frames come upright.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "faceswap/image.h"
+#include "faceswap/media/images.h"
+#include "faceswap/media/png.h"
 
 namespace faceswap {
 
@@ -18,27 +21,28 @@ struct Rational {
 struct SourceInfo {
   std::filesystem::path path;
   enum Kind : std::uint8_t { video, folder, still } kind = still;
-  int width = 0, height = 0;   // upright, of the first frame
-  Rational frame_rate{25, 1};  // average; folders and stills: 25
+  int width = 0, height = 0;   // of the first frame, upright
+  Rational frame_rate{25, 1};  // average; of folders and stills 25
   Rational time_base{1, 25};   // of pts
-  std::int64_t frames = 0;     // estimate, 0 if unknown
+  std::int64_t frames = 0;     // an estimate; 0: unknown
   double seconds = 0;
   bool has_audio = false;
-  int rotation = 0;  // degrees clockwise the player must turn the stored picture (0, 90, 180, 270)
+  int rotation = 0;  // clockwise from the stored to the upright picture: 0, 90, 180, 270 degrees
   std::string codec, pixel_format;
-  int damaged_frames = 0;  // so far: decoding errors survived, frames promised and not there
-  int resized_frames = 0;  // so far: frames of another size or format than the first, scaled to it
-  int repaired_times = 0;  // so far: time stamps that were missing or did not rise
+  // Counts up to the frame delivered last:
+  int damaged_frames = 0;  // decoding errors survived, and promised frames that never came
+  int resized_frames = 0;  // frames of another size or format than the first, scaled to it
+  int repaired_times = 0;  // time stamps that were missing or did not rise
 };
 
-// The decoder's own frame, kept so that convert can change a box of it and leave every other sample alone.
+// The decoder's own frame. convert() changes a box of it and keeps every other sample.
 class NativeFrame;
 
 struct Frame {
-  std::int64_t index = 0;  // 0-based, in presentation order
+  std::int64_t index = 0;  // from 0, in presentation order
   std::int64_t pts = 0;    // in SourceInfo::time_base
   double seconds = 0;
-  std::string name;                     // of the image file, for folders and stills
+  std::string name;                     // of the image file; empty for videos
   Image rgb;                            // upright
   std::shared_ptr<NativeFrame> native;  // null for folders and stills
 };
@@ -49,7 +53,8 @@ class FrameSource {
   virtual const SourceInfo& info() const = 0;
   virtual bool next(Frame& frame) = 0;  // false at the end
 };
-// Throws Error(input): no such path, not media, refused by the input limits (formats, protocols, sizes), nothing decodable.
+// Error(input): no such path, not media, beyond the limits (formats, protocols, sizes),
+// or nothing in it can be decoded.
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
 
 struct SinkOptions {
@@ -58,48 +63,36 @@ struct SinkOptions {
   bool copy_audio = true;
   bool force = false;   // overwrite
   int threads = 0;      // of the encoder; 0: all
-  std::string comment;  // goes into the container's comment
+  std::string comment;  // for the container's comment
 };
 
 class FrameSink {
  public:
   virtual ~FrameSink() = default;
-  // Writes the frame as it was read, except inside `changed` (upright coordinates, empty: nothing), where the pixels of
-  // frame.rgb are taken. In a video the box grows to the chroma grid; all samples outside keep their decoded values.
+  // Writes the frame as it was read, with the pixels of frame.rgb inside `changed`
+  // (upright coordinates; empty: none). In a video the box grows to the chroma grid,
+  // and all samples outside keep their decoded values.
   virtual void write(const Frame& frame, const Box& changed) = 0;
-  virtual void finish() = 0;  // flushes, closes, renames the finished file into place
-  virtual std::string notes() const {
-    return {};
-  }  // what could not be kept as it was, for the user; usually empty
+  virtual void finish() = 0;  // flushes, closes, and renames the file into place
+  // Changes to the source that the output format forced, for the user; usually empty.
+  virtual std::string notes() const { return {}; }
 };
-// A video source can go to .mp4/.mkv/.mov; a folder or a still to a folder or an image file; any source to a folder of PNGs.
-// What is written: every pts of the source, its audio packets as they are, its rotation, sample aspect and colour tags.
-// Throws Error(usage) for an output that exists (without force) or is the input; Error(disk) where it cannot be written.
+// A video goes to .mp4, .mkv or .mov, a still to an image file, and any source to a
+// folder. A video keeps the source's pts, audio packets, rotation, sample aspect and
+// colour tags. Error(usage): the output exists (without `force`), is the input, or does
+// not fit the source. Error(disk): it cannot be written.
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
                                      const SinkOptions&);
 
-// A video made from pictures (synthetic clips, previews). Optional sound: 16-bit mono samples at 48 kHz, encoded as AAC.
+// A video made from pictures, for synthetic clips and previews.
 class VideoMaker {
  public:
   virtual ~VideoMaker() = default;
   virtual void write(const Image& rgb) = 0;
+  // Optional sound: 16-bit mono samples at 48 kHz, encoded as AAC.
   virtual void finish(const std::vector<std::int16_t>& sound_48k = {}) = 0;
 };
 std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int width, int height,
                                        Rational frame_rate, const SinkOptions&);
-
-// --- image files (stb_image; PNG and JPEG only, at most 64 megapixels)
-Image read_image(const std::filesystem::path&);    // RGB, EXIF orientation applied; Error(input)
-bool is_image_file(const std::filesystem::path&);  // by suffix
-// Text chunks (iTXt) by keyword travel inside a PNG.
-struct PngText {
-  std::string keyword, text;
-};
-std::vector<std::byte> encode_png(const Image&, const std::vector<PngText>& texts = {});
-void write_png(const std::filesystem::path&, const Image&, const std::vector<PngText>& texts = {},
-               bool force = true);  // atomically; Error(disk)
-std::vector<std::byte> encode_jpeg(const Image&, int quality);
-std::optional<std::string> read_png_text(
-    const std::filesystem::path&, const std::string& keyword);  // checks chunk CRCs; Error(damaged)
 
 }  // namespace faceswap

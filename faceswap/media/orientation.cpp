@@ -7,7 +7,7 @@
 namespace faceswap {
 namespace {
 
-// Where the stored pixel (0, 0) lands.
+// The upright position of the stored pixel (0, 0).
 Point origin(const Orientation& o, int width, int height) {
   return {static_cast<double>((o.a < 0 ? width - 1 : 0) + (o.c < 0 ? height - 1 : 0)),
           static_cast<double>((o.b < 0 ? width - 1 : 0) + (o.d < 0 ? height - 1 : 0))};
@@ -37,7 +37,8 @@ Orientation orientation_of_matrix(double a, double b, double c, double d) {
 }
 
 int clockwise_degrees(const Orientation& o) {
-  // The stored y axis points to (c, d), y down: (-1, 0) is a quarter turn clockwise, after mirroring or without.
+  // The stored y axis points to (c, d), y down: (-1, 0) is a quarter turn clockwise,
+  // with a reflection before it or without.
   if (o.c == -1) return 90;
   if (o.c == 1) return 270;
   return o.d == 1 ? 0 : 180;
@@ -56,9 +57,8 @@ void to_upright(const std::uint8_t* stored, std::ptrdiff_t stride, int width, in
     return;
   }
   const Point zero = origin(o, width, height);
-  const std::ptrdiff_t step =
-      3 * (o.a + static_cast<std::ptrdiff_t>(o.b) *
-                     out.width);  // one stored pixel to the right, in the upright picture
+  // One stored pixel to the right, in bytes of the upright picture.
+  const std::ptrdiff_t step = 3 * (o.a + static_cast<std::ptrdiff_t>(o.b) * out.width);
   for (int y = 0; y < height; ++y) {
     const std::uint8_t* from = stored + y * stride;
     std::uint8_t* to =
@@ -87,7 +87,7 @@ void to_stored(const Image& upright, const Orientation& o, int width, int height
 }
 
 Box stored_box(const Box& box, const Orientation& o, int width, int height) {
-  // The inverse of an orthogonal map with entries -1, 0, 1 is its transpose; two opposite corners give the box.
+  // The inverse of an orthogonal map is its transpose; two corners give the box.
   const Point zero = origin(o, width, height);
   const auto back = [&](double x, double y) {
     x -= zero.x, y -= zero.y;

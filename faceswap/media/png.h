@@ -1,30 +1,42 @@
-// The parts of PNG that stb_image leaves out: chunks with checked CRCs, text, and a writer fast enough for face sets.
+// PNG files through libpng: pixels, texts and checksums.
 #pragma once
 #include <cstddef>
-#include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <span>
-#include <string_view>
+#include <string>
 #include <vector>
+
+#include "faceswap/image.h"
 
 namespace faceswap {
 
-struct PngChunk {
-  std::string_view type;  // four characters
-  std::span<const std::byte> data;
+// A text in a chunk of its own (iTXt, UTF-8).
+struct PngText {
+  std::string keyword, text;
 };
 
-// The chunks of a PNG from IHDR to IEND. Every CRC is checked; `problem` says what is wrong (empty: nothing), and the chunks
-// before it are given.
-struct PngChunks {
-  std::vector<PngChunk> chunks;
-  std::string_view problem;
-};
-PngChunks parse_png(std::span<const std::byte> file);
+// Grey, RGB or RGBA, 8 bits a channel. The texts stand before the pixels, for readers
+// that stop there. Error(failure): not such a picture, or a keyword outside 1 to 79
+// bytes.
+std::vector<std::byte> encode_png(const Image&, const std::vector<PngText>& texts = {});
+// Appears whole or not at all. Error(usage): exists and not `force`; Error(disk).
+void write_png(const std::filesystem::path&, const Image&, const std::vector<PngText>& texts = {},
+               bool force = true);
+
 bool has_png_signature(std::span<const std::byte> file);
+// Reads the whole file, verifies every checksum, and fills what is not null. Returns
+// the problem found, or an empty string. Alpha is dropped.
+std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts);
 
-std::uint32_t crc32(std::span<const std::byte> data);
+std::optional<std::string> find_text(const std::vector<PngText>&, const std::string& keyword);
 
-// zlib stream of `raw` by run lengths and Huffman codes only: see deflate.cpp.
-std::vector<std::byte> zlib_compress_fast(std::span<const std::uint8_t> raw);
+struct PngFile {
+  Image rgb;
+  std::vector<PngText> texts;
+};
+// Error(input): unreadable; Error(damaged): not a whole PNG.
+PngFile read_png(const std::filesystem::path&);
+std::optional<std::string> read_png_text(const std::filesystem::path&, const std::string& keyword);
 
 }  // namespace faceswap

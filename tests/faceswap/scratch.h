@@ -1,4 +1,5 @@
-// A folder of its own for each test, removed afterwards; and faces that need no detector.
+// A folder of its own for each test, removed afterwards; and faces that need no
+// detector.
 #pragma once
 #include <gtest/gtest.h>
 #include <unistd.h>

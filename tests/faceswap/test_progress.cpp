@@ -1,4 +1,4 @@
-// Progress lines as text, silence where asked, and the two ways a signal ends a program.
+// Progress lines as text, silence if quiet, and the first and second signal.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ using namespace faceswap;
 
 namespace {
 
-// Runs the action in a child whose stderr is a pipe; its exit status and what it printed.
+// Runs the action in a child process. Returns its exit status and its stderr.
 std::pair<int, std::string> in_child(const std::function<void()>& action) {
   int ends[2];
   if (::pipe(ends) != 0) return {-1, ""};

@@ -1,4 +1,4 @@
-// The label that says "synthetic", and the hashes that say what was made from what.
+// The synthetic mark, and the manifest with the hashes of inputs and output.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -135,7 +135,8 @@ TEST(Provenance, TheManifestNamesEverythingWithItsHash) {
   EXPECT_EQ(std::string(manifest["time"]).size(), 20u);
   EXPECT_EQ(read_text(scratch / "out.mp4.provenance.json").find(scratch.path.string()),
             std::string::npos);  // no paths of the user's machine
-  // A changed byte, or a changed name, in any file of a folder changes the folder's hash.
+  // A changed byte, or a changed name, in any file of a folder changes the folder's
+  // hash.
   const std::string before = manifest["inputs"]["input"]["sha256"];
   const auto folder_hash = [&] {
     write_manifest(scratch / "out.mp4", "", {{"input", scratch / "frames"}}, {});

@@ -43,7 +43,8 @@ struct Sent {
   AVRational time_base;
 };
 
-// A picture that moves and has no symmetry: each plane its own ramp, plus a pattern that depends on the frame.
+// A picture that moves and has no symmetry: a ramp in each plane, and a pattern that
+// depends on the frame.
 FramePtr picture(int width, int height, AVPixelFormat format, int index) {
   FramePtr frame = new_picture(width, height, format);
   const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(format);
@@ -191,7 +192,7 @@ void make_clip(const std::filesystem::path& out, const ClipOptions& o) {
   av_dict_parse_string(&settings, o.options.c_str(), "=", ":", 0);
   if (o.time_base.num == 1) av_dict_set_int(&settings, "video_track_timescale", o.time_base.den, 0);
   av_dict_set_int(&settings, "movie_timescale", 48000,
-                  0);  // so that starts are exact in the source too
+                  0);  // for exact starts in the source too
   const int written = avformat_write_header(muxer.context, &settings);
   av_dict_free(&settings);
   check(written, "header");
@@ -214,7 +215,8 @@ std::vector<std::int32_t> turn(int degrees, bool mirrored) {
                 : degrees == 270 ? -1
                                  : 0;
   const int one = 1 << 16, sign = mirrored ? -1 : 1;
-  // Stored x goes to (c, s), stored y to (-s, c): a clockwise turn where y points down. Mirroring negates the image of x.
+  // Stored x goes to (c, s), stored y to (-s, c): a clockwise turn where y points down.
+  // Mirroring negates the image of x.
   return {c * one * sign, s * one * sign, 0, -s * one, c * one, 0, 0, 0, 1 << 30};
 }
 

@@ -1,12 +1,13 @@
-// Clips made at test time straight through libav, and what is read back from a file by an independent demuxer: time stamps,
-// packets, decoded planes. Nothing here goes through the code under test but its owners of libav objects.
+// Clips made at test time straight through FFmpeg, and time stamps, packets and decoded
+// planes read back. Only the owners of FFmpeg's objects are taken from the code under
+// test.
 #pragma once
 #if DOPPEL_MEDIA
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "faceswap/media/libav.h"
+#include "faceswap/media/libav/common.h"
 
 struct ClipOptions {
   std::string codec = "libx264";

@@ -1,4 +1,5 @@
-// Video in, video out: what must survive (time stamps, sound, rotation, colour tags, every sample outside the changed box).
+// Video in, video out: time stamps, sound, rotation, colour tags and every sample
+// outside the changed box survive.
 #if DOPPEL_MEDIA
 #include <gtest/gtest.h>
 
@@ -27,7 +28,8 @@ SinkOptions quick(int crf = 30) {
   return o;
 }
 
-// Reads `in`, paints `box` of every frame in one colour, writes `out`. Returns the sink's notes.
+// Reads `in`, paints `box` of every frame in one colour, writes `out`. Returns the
+// sink's notes.
 std::string convert_clip(const std::filesystem::path& in, const std::filesystem::path& out,
                          const SinkOptions& options, const Box& box,
                          std::int64_t limit = INT64_MAX) {
@@ -68,15 +70,15 @@ void expect_same_stream(const Probed& a, const Probed& b, double slack = 0) {
   }
 }
 
-struct Kept {
+struct Conversion {
   const char* name;
   const char *in, *out;
   ClipOptions clip;
   double slack = 0;  // seconds; a container that counts in milliseconds cannot be exact
 };
 
-std::vector<Kept> kept_cases() {
-  std::vector<Kept> cases;
+std::vector<Conversion> conversion_cases() {
+  std::vector<Conversion> cases;
   const auto add = [&](const char* name, auto&& set, const char* in = "in.mp4",
                        const char* out = "out.mp4", double slack = 0) {
     ClipOptions clip;
@@ -152,12 +154,12 @@ std::vector<Kept> kept_cases() {
   return cases;
 }
 
-class KeptByConversion : public ::testing::TestWithParam<Kept> {};
+class KeptByConversion : public ::testing::TestWithParam<Conversion> {};
 
 }  // namespace
 
 TEST_P(KeptByConversion, TimesSoundAndTags) {
-  const Kept& c = GetParam();
+  const Conversion& c = GetParam();
   const Scratch scratch;
   make_clip(scratch / c.in, c.clip);
   convert_clip(scratch / c.in, scratch / c.out, quick(), {24, 16, 16, 16});
@@ -169,7 +171,7 @@ TEST_P(KeptByConversion, TimesSoundAndTags) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Media, KeptByConversion, ::testing::ValuesIn(kept_cases()),
+INSTANTIATE_TEST_SUITE_P(Media, KeptByConversion, ::testing::ValuesIn(conversion_cases()),
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Media, FramesHaveTheirPtsAndRiseStrictly) {
@@ -195,7 +197,7 @@ TEST(Media, FramesHaveTheirPtsAndRiseStrictly) {
   EXPECT_EQ(source->info().repaired_times, 0);
 }
 
-// Planes are compared sample by sample, before and after: crf 0 is lossless, so what the encoder got is what is read back.
+// Compares planes sample by sample, before and after: crf 0 is lossless.
 class OutsideTheBox : public ::testing::TestWithParam<std::tuple<AVPixelFormat, int, bool>> {};
 
 TEST_P(OutsideTheBox, EverySampleStays) {
@@ -213,7 +215,8 @@ TEST_P(OutsideTheBox, EverySampleStays) {
   ASSERT_EQ(before.size(), 4u);
   ASSERT_EQ(after.size(), 4u);
   const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(format);
-  // Stored pixel (x, y) -> upright, by the definition of the display matrix and a shift that makes coordinates positive.
+  // Stored pixel (x, y) -> upright, by the definition of the display matrix and a shift
+  // that makes coordinates positive.
   const std::vector<std::int32_t> m = clip.matrix.empty() ? turn(0) : clip.matrix;
   const auto sign = [](std::int32_t v) { return v > 0 ? 1 : v < 0 ? -1 : 0; };
   const auto upright = [&, a = sign(m[0]), b = sign(m[1]), c = sign(m[3]), e = sign(m[4])](int x,
@@ -230,7 +233,8 @@ TEST_P(OutsideTheBox, EverySampleStays) {
                 bytes = d->comp[0].depth > 8 ? 2 : 1;
       for (int y = 0; y < 64 >> sy; ++y)
         for (int x = 0; x < 96 >> sx; ++x) {
-          // A sample is inside if its chroma cell (luma: that of its 2x2 block) touches the box.
+          // A sample is inside if its chroma cell (luma: that of its 2x2 block) touches
+          // the box.
           bool inside = false;
           const int cell_x = (x << sx) >> d->log2_chroma_w << d->log2_chroma_w,
                     cell_y = (y << sy) >> d->log2_chroma_h << d->log2_chroma_h;
@@ -533,9 +537,9 @@ TEST(Media, VideoMakerWritesPicturesAndSound) {
     int frames = 0;
     for (Frame frame; source->next(frame); ++frames) {
       EXPECT_NEAR(frame.seconds, frames * 1001.0 / 30000, 0.00051);
-      for (int part = 0; part < 3; ++part)
+      for (int bar = 0; bar < 3; ++bar)
         for (int c = 0; c < 3; ++c)
-          EXPECT_NEAR(frame.rgb.at(20 + 43 * part, 50)[c], colours[(part + frames / 10) % 3][c], 5);
+          EXPECT_NEAR(frame.rgb.at(20 + 43 * bar, 50)[c], colours[(bar + frames / 10) % 3][c], 5);
     }
     EXPECT_EQ(frames, 30);
   }
@@ -568,7 +572,7 @@ TEST(Media, VideoMakerRefusesWhatItCannotWrite) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path));
 }
 
-// What people really feed in: the clips beside the checkout, where they exist.
+// Clips as people have them: those beside the checkout, if there are any.
 TEST(Media, RealClips) {
   const char* named = std::getenv("DOPPEL_MEDIA_DIR");
   const std::filesystem::path folder =

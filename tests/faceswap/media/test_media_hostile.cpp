@@ -1,5 +1,5 @@
-// Files from strangers, and disks that fill up: every one ends in a clear Error of the right kind, in reasonable time, and
-// leaves nothing half-written behind.
+// Files from strangers, and disks that fill up: each ends in an Error of the right
+// kind, in reasonable time, and leaves nothing half-written behind.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -29,7 +29,8 @@ void write_bytes(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// The kind of the Error that the action throws, and its text; nothing if it throws none.
+// The kind of the Error that the action throws, and its text; nothing if it throws
+// none.
 struct Refused {
   std::optional<ErrorKind> kind;
   std::string message;
@@ -67,7 +68,7 @@ TEST(MediaHostile, WhatIsNotMediaAtAll) {
   expect_refused(scratch / "folder", "can be read");
   ASSERT_EQ(::mkfifo((scratch / "pipe.mp4").c_str(), 0600), 0);
   expect_refused(scratch / "pipe.mp4",
-                 "neither");  // and does not wait for somebody to write into it
+                 "neither");  // and does not wait for a writer
   std::filesystem::create_symlink(scratch / "loop.mp4", scratch / "loop.mp4");
   expect_refused(scratch / "loop.mp4", "no such");
   std::filesystem::create_symlink("/dev/zero", scratch / "zero.mp4");
@@ -164,7 +165,8 @@ TEST(MediaHostile, DamageInTheMiddleIsCountedAndSurvived) {
   EXPECT_GT(source->info().damaged_frames, 0);
 }
 
-// Seeded damage of every kind. What matters: no crash, no hang, no exception but ours; and the sink copes with what came through.
+// Seeded damage of every kind: no crash, no hang, only exceptions of ours, and the sink
+// copes with the frames that come through.
 class MutatedVideo : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(MutatedVideo, NeverCrashesNorHangs) {
@@ -337,7 +339,7 @@ TEST(MediaOutput, AnUnfinishedFileIsRemovedAndTheOldOneStays) {
   EXPECT_EQ(probe(scratch / "out.mp4").video().pts.size(), 24u);
 }
 
-// A full disk, played by a limit on file sizes.
+// A full disk, simulated by a limit on file sizes.
 TEST(MediaOutput, AFullDiskIsSaidAndLeavesNothing) {
   const Scratch scratch;
   ClipOptions clip;

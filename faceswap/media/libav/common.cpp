@@ -1,3 +1,5 @@
+#include "faceswap/media/libav/common.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,8 +8,6 @@
 #include <cstdio>
 #include <mutex>
 #include <vector>
-
-#include "faceswap/media/libav.h"
 
 extern "C" {
 #include <libavutil/display.h>
@@ -112,16 +112,18 @@ Input::Input(const std::filesystem::path& path) {
   av_dict_set(&options, "max_streams", "64", 0);
   av_dict_set(&options, "probesize", "33554432", 0);
   av_dict_set(&options, "analyzeduration", "10000000", 0);
-  // "file:" in front: whatever the name looks like (concat:..., http:...), it is a file's name.
-  const int opened = avformat_open_input(&context, ("file:" + path.string()).c_str(), nullptr,
-                                         &options);  // frees the context where it fails
+  // "file:" keeps a name such as http:... from being taken for a protocol. The call
+  // frees the context if it fails.
+  const int opened =
+      avformat_open_input(&context, ("file:" + path.string()).c_str(), nullptr, &options);
   av_dict_free(&options);
   const std::string advice =
       "Give a video file such as .mp4, .mkv, .mov, .avi or .webm; a cut-off download must be "
       "fetched again";
   if (opened == AVERROR_EXIT)
-    throw Error(ErrorKind::input, fmt::format("{}: reading it took longer than {} seconds",
-                                              path.string(), kDeadline.count()));
+    throw Error(ErrorKind::input,
+                fmt::format("{}: reading it took longer than {} seconds. Copy it to a local disk",
+                            path.string(), kDeadline.count()));
   if (opened == AVERROR(EINVAL))
     throw Error(
         ErrorKind::input,
@@ -135,7 +137,7 @@ Input::Input(const std::filesystem::path& path) {
                                               path.string(), error_text(opened), advice));
 
   try {
-    // Probing opens decoders of its own; the limit on picture sizes holds for them too.
+    // Probing opens decoders of its own: their pictures are limited too.
     std::vector<AVDictionary*> limits(context->nb_streams, nullptr);
     for (AVDictionary*& limit : limits) av_dict_set(&limit, "max_pixels", kMaxPixels, 0);
     const int probed = avformat_find_stream_info(context, limits.empty() ? nullptr : limits.data());
@@ -145,7 +147,7 @@ Input::Input(const std::filesystem::path& path) {
                                                 path.string(), error_text(probed), advice));
     int index = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (index >= 0 && context->streams[index]->disposition & AV_DISPOSITION_ATTACHED_PIC)
-      index = -1;  // a sound file's cover
+      index = -1;  // the cover of a sound file
     if (index < 0)
       throw Error(ErrorKind::input, fmt::format("{}: holds no video. {}", path.string(), advice));
     video = context->streams[index];
@@ -172,7 +174,7 @@ std::optional<std::int64_t> Input::video_end() const {
   const std::int64_t start =
       video->start_time == AV_NOPTS_VALUE ? 0 : std::clamp(video->start_time, -kMaxTime, kMaxTime);
   if (video->duration > 0) return start + std::min(video->duration, kMaxTime);
-  // Matroska keeps it in a tag, "00:01:02.500000000".
+  // Matroska has it in a tag: "00:01:02.500000000".
   const AVDictionaryEntry* tag = av_dict_get(video->metadata, "DURATION", nullptr, 0);
   int hours = 0, minutes = 0;
   double rest = 0;
@@ -180,7 +182,8 @@ std::optional<std::int64_t> Input::video_end() const {
       rest < 61 && hours >= 0 && minutes >= 0 && video->time_base.num > 0)
     return av_rescale_q(hours * 3600 + minutes * 60, AVRational{1, 1}, video->time_base) +
            static_cast<std::int64_t>(rest / av_q2d(video->time_base));
-  // The whole file's duration is the video's where there is nothing else, and where it was not guessed from the bit rate.
+  // The duration of the file is the video's if there is no other stream and it was not
+  // estimated from the bit rate.
   if (context->nb_streams == 1 && context->duration > 0 &&
       context->duration_estimation_method != AVFMT_DURATION_FROM_BITRATE) {
     const std::int64_t begin = context->start_time == AV_NOPTS_VALUE
@@ -271,7 +274,7 @@ Colour colour_of(const AVFrame* frame) {
     case AVCOL_SPC_SMPTE240M: colour.matrix = SWS_CS_SMPTE240M; break;
     case AVCOL_SPC_BT2020_NCL:
     case AVCOL_SPC_BT2020_CL: colour.matrix = SWS_CS_BT2020; break;
-    default:  // untagged: what players assume, high definition is BT.709
+    default:  // untagged: BT.709 in high definition, as players assume
       colour.matrix = std::min(frame->width, frame->height) >= 720 ||
                               std::max(frame->width, frame->height) >= 1280
                           ? SWS_CS_ITU709
@@ -297,7 +300,7 @@ void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame*
       to->height,       to->format,          from_colour.matrix, from_colour.full_range,
       to_colour.matrix, to_colour.full_range};
   if (!scaler_ || wanted != made_for_) {
-    // Every sample counts here: chroma interpolated at full width in both directions, rounding instead of truncation.
+    // Exact samples: chroma interpolated at full width, rounding, not truncation.
     const int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
     scaler_.reset(sws_getContext(
         from->width, from->height, static_cast<AVPixelFormat>(from->format), to->width, to->height,

@@ -1,24 +1,22 @@
-// A video from pictures: x264 in yuv420p tagged BT.709, with optional AAC sound. Compressed packets wait in memory until the
-// sound is known, so that both lie interleaved in the file.
+#include "faceswap/media/libav/maker.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "faceswap/media/backends.h"
-#include "faceswap/media/libav_output.h"
+#include "faceswap/media/libav/output.h"
 
 extern "C" {
 #include <libavutil/channel_layout.h>
 }
 
-namespace faceswap {
+namespace faceswap::libav {
 namespace {
-
-using namespace libav;
 
 constexpr int kSampleRate = 48000;
 constexpr std::int64_t kSoundBitRate = 96000;
 
+// Compressed packets wait for the sound, so that both lie interleaved in the file.
 class Maker : public VideoMaker {
  public:
   Maker(const std::filesystem::path& out, int width, int height, Rational rate,
@@ -58,8 +56,9 @@ class Maker : public VideoMaker {
 
   void finish(const std::vector<std::int16_t>& sound) override {
     if (frames_ == 0)
-      throw Error(ErrorKind::nothing_found,
-                  fmt::format("{}: no frame was written", path_.string()));
+      throw Error(
+          ErrorKind::nothing_found,
+          fmt::format("{}: no frame was written. Write one before finish()", path_.string()));
     output_.encode(nullptr, [this](AVPacket* packet) {
       keep(packet, output_.video, output_.encoder_time_base());
     });
@@ -89,8 +88,9 @@ class Maker : public VideoMaker {
     const AVCodec* codec = avcodec_find_encoder(AV_CODEC_ID_AAC);
     const CodecPtr encoder(codec ? avcodec_alloc_context3(codec) : nullptr);
     if (!encoder)
-      throw Error(ErrorKind::failure,
-                  fmt::format("{}: this FFmpeg has no AAC encoder", path_.string()));
+      throw Error(
+          ErrorKind::failure,
+          fmt::format("{}: this FFmpeg has no AAC encoder. Leave the sound out", path_.string()));
     encoder->sample_rate = kSampleRate;
     encoder->sample_fmt = AV_SAMPLE_FMT_FLTP;
     encoder->bit_rate = kSoundBitRate;
@@ -153,8 +153,9 @@ std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int wid
                     out.string(), width, height));
   if (rate.num < 1 || rate.den < 1)
     throw Error(ErrorKind::usage,
-                fmt::format("{}: {}/{} is not a frame rate", out.string(), rate.num, rate.den));
+                fmt::format("{}: {}/{} is not a frame rate; two positive numbers were expected",
+                            out.string(), rate.num, rate.den));
   return std::make_unique<Maker>(out, width, height, rate, options);
 }
 
-}  // namespace faceswap
+}  // namespace faceswap::libav

@@ -1,14 +1,45 @@
+#include "faceswap/media/media.h"
+
 #include <fmt/format.h>
 
-#include "faceswap/media/backends.h"
 #include "faceswap/media/files.h"
+#include "faceswap/media/folder.h"
+#include "faceswap/media/libav/maker.h"
+#include "faceswap/media/libav/sink.h"
+#include "faceswap/media/libav/source.h"
 
 namespace faceswap {
 
+#if !DOPPEL_MEDIA
+namespace libav {
+namespace {
+[[noreturn]] void no_video(const std::filesystem::path& path, ErrorKind kind) {
+  throw Error(kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, "
+                                "or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)",
+                                path.string()));
+}
+}  // namespace
+
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
+  no_video(path, ErrorKind::input);
+}
+std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo&,
+                                     const SinkOptions&) {
+  no_video(out, ErrorKind::usage);
+}
+std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int, int, Rational,
+                                       const SinkOptions&) {
+  no_video(out, ErrorKind::usage);
+}
+}  // namespace libav
+#endif
+
+namespace {
 bool is_video_output(const std::filesystem::path& path) {
   const std::string suffix = lower_suffix(path);
   return suffix == ".mp4" || suffix == ".m4v" || suffix == ".mov" || suffix == ".mkv";
 }
+}  // namespace
 
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
   std::error_code error;
@@ -19,17 +50,17 @@ std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
                   fmt::format("{}: only local files are read. Download it first", path.string()));
     throw Error(ErrorKind::input, fmt::format("{}: no such file or folder", path.string()));
   }
-  if (std::filesystem::is_directory(status)) return open_images(path);
+  if (std::filesystem::is_directory(status)) return open_pictures(path);
   if (!std::filesystem::is_regular_file(status))
     throw Error(ErrorKind::input, fmt::format("{}: is neither a file nor a folder", path.string()));
   if (std::filesystem::file_size(path, error) == 0)
     throw Error(ErrorKind::input, fmt::format("{}: the file is empty", path.string()));
-  return is_image_file(path) ? open_images(path) : open_video(path);
+  return is_image_file(path) ? open_pictures(path) : libav::open_source(path);
 }
 
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
                                      const SinkOptions& options) {
-  if (out.empty()) throw Error(ErrorKind::usage, "no output was named");
+  if (out.empty()) throw Error(ErrorKind::usage, "no output was named: name a file or a folder");
   if (same_file(out, source.path))
     throw Error(
         ErrorKind::usage,
@@ -39,7 +70,7 @@ std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const Sou
       throw Error(ErrorKind::usage,
                   fmt::format("{}: pictures go to a folder{}, not to a video", out.string(),
                               source.kind == SourceInfo::still ? " or a picture" : ""));
-    return open_video_sink(out, source, options);
+    return libav::open_sink(out, source, options);
   }
   if (is_image_file(out) && source.kind != SourceInfo::still)
     throw Error(
@@ -52,29 +83,12 @@ std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const Sou
         ErrorKind::usage,
         fmt::format("{}: '{}' cannot be written. Name a .mp4, .mkv or .mov file, or a folder",
                     out.string(), out.extension().string()));
-  return open_image_sink(out, source, options);
+  return open_picture_sink(out, source, options);
 }
 
-#if !DOPPEL_MEDIA
-namespace {
-[[noreturn]] void no_video(const std::filesystem::path& path, ErrorKind kind) {
-  throw Error(kind, fmt::format("{}: this build of doppel has no video. Give PNG or JPEG pictures, "
-                                "or build with FFmpeg's libraries (DOPPEL_MEDIA=ON)",
-                                path.string()));
+std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int width, int height,
+                                       Rational frame_rate, const SinkOptions& options) {
+  return libav::make_video(out, width, height, frame_rate, options);
 }
-}  // namespace
-
-std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) {
-  no_video(path, ErrorKind::input);
-}
-std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& out, const SourceInfo&,
-                                           const SinkOptions&) {
-  no_video(out, ErrorKind::usage);
-}
-std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int, int, Rational,
-                                       const SinkOptions&) {
-  no_video(out, ErrorKind::usage);
-}
-#endif
 
 }  // namespace faceswap

@@ -1,38 +1,36 @@
-// Writing a video that differs from its source only where faces were changed. Of each frame the decoder's own samples are taken;
-// the changed box alone is converted from RGB. Time stamps, sound, rotation, colour tags and metadata are the source's.
+#include "faceswap/media/libav/sink.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 #include <set>
 
-#include "faceswap/media/backends.h"
-#include "faceswap/media/libav_output.h"
+#include "faceswap/media/libav/output.h"
 
 extern "C" {
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 }
 
-namespace faceswap {
+namespace faceswap::libav {
 namespace {
 
-using namespace libav;
-
-// The format of `wanted`'s kind that x264 takes: itself if it can, else the nearest of at least its depth.
+// The format that x264 takes for `wanted`: itself, or the nearest one that is deep
+// (more than 8 bits) if `wanted` is.
 AVPixelFormat nearest_format(AVPixelFormat wanted) {
   const std::span<const AVPixelFormat> formats = encoder_formats(Output::x264());
   if (std::find(formats.begin(), formats.end(), wanted) != formats.end()) return wanted;
   AVPixelFormat best = AV_PIX_FMT_NONE;
   const bool deep = depth_of(wanted) > 8;
   for (const AVPixelFormat candidate : formats) {
-    const bool yuvj = std::string_view(av_get_pix_fmt_name(candidate))
-                          .starts_with("yuvj");  // the range tag says it instead
+    // The range tag replaces the yuvj formats.
+    const bool yuvj = std::string_view(av_get_pix_fmt_name(candidate)).starts_with("yuvj");
     if (yuvj || (depth_of(candidate) > 8) != deep) continue;
     best = best == AV_PIX_FMT_NONE ? candidate
                                    : av_find_best_pix_fmt_of_2(best, candidate, wanted, 0, nullptr);
   }
-  // RGB and palettes have full chroma, but 4:2:0 is what players play.
+  // RGB and palettes have full chroma, but players expect 4:2:0.
   const AVPixFmtDescriptor* description = av_pix_fmt_desc_get(wanted);
   if (!description || description->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL))
     best = deep ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
@@ -59,7 +57,7 @@ void copy_metadata(AVDictionary** to, const AVDictionary* from) {
   for (const AVDictionaryEntry* e = nullptr;
        (e = av_dict_get(from, "", e, AV_DICT_IGNORE_SUFFIX));) {
     const std::string_view key = e->key;
-    // What describes the old file's bytes, not the film.
+    // Entries about the bytes of the old file, not about the film.
     const bool stale = key == "encoder" || key == "ENCODER" || key == "major_brand" ||
                        key == "minor_version" || key == "compatible_brands" || key == "DURATION" ||
                        key.starts_with("BPS") || key.starts_with("NUMBER_OF_") ||
@@ -90,8 +88,7 @@ class VideoSink : public FrameSink {
       stream->discard = AVDISCARD_DEFAULT;
       audio_.push_back({stream, nullptr});
     }
-    nearest_format(
-        AV_PIX_FMT_YUV420P);  // that x264 is there is known now, not after the first frame
+    nearest_format(AV_PIX_FMT_YUV420P);  // throws now, not after a frame, if x264 is absent
   }
 
   void write(const Frame& frame, const Box& changed) override {
@@ -111,14 +108,15 @@ class VideoSink : public FrameSink {
     if (last_pts_ != AV_NOPTS_VALUE && encoded->pts <= last_pts_) encoded->pts = last_pts_ + 1;
     last_pts_ = encoded->pts;
     last_ticks_ = std::clamp<std::int64_t>(duration_of(native), 1, kMaxTime);
-    encoded->pict_type = AV_PICTURE_TYPE_NONE;  // the source's frame types are no advice to x264
+    encoded->pict_type = AV_PICTURE_TYPE_NONE;  // x264 chooses its own frame types
     encode(encoded.get());
   }
 
   void finish() override {
     if (!output_.video)
-      throw Error(ErrorKind::nothing_found,
-                  fmt::format("{}: no frame was written", path_.string()));
+      throw Error(
+          ErrorKind::nothing_found,
+          fmt::format("{}: no frame was written. Write one before finish()", path_.string()));
     encode(nullptr);
     copy_audio_until(audio_end(), AVRational{1, AV_TIME_BASE});
     output_.finish();
@@ -131,7 +129,7 @@ class VideoSink : public FrameSink {
     AVStream *from, *to;
   };
 
-  // The first frame decides size, format and colour, as the decoder sees them.
+  // Takes size, format and colour from the first frame as the decoder gives it.
   void begin(const AVFrame* native) {
     const AVStream* from = input_.video;
     VideoFormat format;
@@ -165,7 +163,7 @@ class VideoSink : public FrameSink {
     const AVPixFmtDescriptor* source_description = av_pix_fmt_desc_get(source_format);
     if (source_description && source_description->flags & AV_PIX_FMT_FLAG_RGB &&
         !(description->flags & AV_PIX_FMT_FLAG_RGB)) {
-      colour_ = {SWS_CS_ITU709, false};  // nothing to keep: tagged as what is written
+      colour_ = {SWS_CS_ITU709, false};  // the source has no tags to keep
       format.range = AVCOL_RANGE_MPEG, format.matrix = AVCOL_SPC_BT709;
     }
     format_ = format;
@@ -178,7 +176,7 @@ class VideoSink : public FrameSink {
       c.to = output_.add_stream();
       if (avcodec_parameters_copy(c.to->codecpar, c.from->codecpar) < 0)
         throw Error(ErrorKind::memory, fmt::format("{}: out of memory", path_.string()));
-      c.to->codecpar->codec_tag = 0;  // the new container names the codec its own way
+      c.to->codecpar->codec_tag = 0;  // each container has its own tags
       c.to->time_base = c.from->time_base;
       c.to->disposition = c.from->disposition;
       copy_metadata(&c.to->metadata, c.from->metadata);
@@ -187,7 +185,7 @@ class VideoSink : public FrameSink {
     output_.write_header(!only_itunes_keys(output_.context->metadata));
   }
 
-  // The decoder's frame, shared; copied only where its format or size is not the encoder's.
+  // The decoder's frame, shared, or a copy in the format and size of the encoder.
   FramePtr for_encoder(const AVFrame* native) {
     if (native->format == format_.pixel_format && native->width == format_.width &&
         native->height == format_.height) {
@@ -209,7 +207,7 @@ class VideoSink : public FrameSink {
     return out;
   }
 
-  // Copies every plane, its last column and row repeated as far as `to` is larger (by one at most).
+  // Copies every plane. Repeats the last column and row if `to` is larger by one.
   static void pad(const AVFrame* from, AVFrame* to) {
     const auto format = static_cast<AVPixelFormat>(to->format);
     const AVPixFmtDescriptor* d = av_pix_fmt_desc_get(format);
@@ -232,7 +230,7 @@ class VideoSink : public FrameSink {
     }
   }
 
-  // Converts the box (upright coordinates) and lays it over `frame`, whose stored picture is width x height.
+  // Converts the box (upright coordinates) into `frame`, stored as width x height.
   void paint(const Image& rgb, const Box& changed, int width, int height, AVFrame* frame) {
     const int upright_width = orientation_.swaps_sides() ? height : width,
               upright_height = orientation_.swaps_sides() ? width : height;
@@ -252,7 +250,7 @@ class VideoSink : public FrameSink {
     const int grid_x = 1 << d->log2_chroma_w, grid_y = 1 << d->log2_chroma_h;
     const Box box = on_grid(stored_box({x0, y0, x1 - x0, y1 - y0}, orientation_, width, height), 0,
                             grid_x, grid_y, width, height);
-    // Converted with a margin, so that the chroma filter sees the box's true neighbours; only the box itself is copied.
+    // Converted with a margin: the chroma filter then sees the box's neighbours.
     const Box outer = on_grid(box, 8, grid_x, grid_y, width, height);
 
     const FramePtr from = new_picture(outer.width, outer.height, AV_PIX_FMT_RGB24);
@@ -263,8 +261,8 @@ class VideoSink : public FrameSink {
     for (int plane = 0; plane < av_pix_fmt_count_planes(format); ++plane) {
       const bool chroma = plane == 1 || plane == 2;
       const int shift_x = chroma ? d->log2_chroma_w : 0, shift_y = chroma ? d->log2_chroma_h : 0;
-      const int step = d->comp[std::min<int>(plane, d->nb_components - 1)]
-                           .step;  // bytes from one sample to the next
+      // Bytes from one sample to the next.
+      const int step = d->comp[std::min<int>(plane, d->nb_components - 1)].step;
       const std::size_t bytes = static_cast<std::size_t>(AV_CEIL_RSHIFT(box.width, shift_x)) * step;
       for (int y = 0; y < AV_CEIL_RSHIFT(box.height, shift_y); ++y)
         std::memcpy(
@@ -289,20 +287,19 @@ class VideoSink : public FrameSink {
 
   void encode(AVFrame* frame) {
     output_.encode(frame, [this](AVPacket* packet) {
-      copy_audio_until(
-          packet->dts,
-          output_.encoder_time_base());  // first, so that the container gets its packets in order
+      // Sound first, so that the container gets its packets in order.
+      copy_audio_until(packet->dts, output_.encoder_time_base());
       output_.write(packet, output_.video, output_.encoder_time_base());
     });
   }
 
-  // Sound packets up to a time, as they are.
+  // Copies sound packets up to a time, unchanged.
   void copy_audio_until(std::int64_t time, AVRational time_base) {
     while (!audio_.empty() && !audio_done_) {
       if (!have_packet_) {
         const int got = input_.read(packet_.get());
         if (got < 0) {
-          audio_done_ = true;  // the end, or damage that the reader of the pictures reports
+          audio_done_ = true;  // the end, or damage that the source of the frames reports
           return;
         }
         have_packet_ = true;
@@ -323,7 +320,8 @@ class VideoSink : public FrameSink {
     }
   }
 
-  // Where the sound stops, in microseconds: with its source, or with the last frame where the caller stopped more than a second early.
+  // The end of the sound in microseconds: that of the source, or of the last frame if
+  // the caller stopped more than a second early.
   std::int64_t audio_end() const {
     const AVStream* from = input_.video;
     const std::int64_t end =
@@ -354,9 +352,9 @@ class VideoSink : public FrameSink {
 
 }  // namespace
 
-std::unique_ptr<FrameSink> open_video_sink(const std::filesystem::path& out,
-                                           const SourceInfo& source, const SinkOptions& options) {
+std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
+                                     const SinkOptions& options) {
   return std::make_unique<VideoSink>(out, source, options);
 }
 
-}  // namespace faceswap
+}  // namespace faceswap::libav

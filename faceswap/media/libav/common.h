@@ -1,5 +1,6 @@
-// What the video files share: owners for libav's objects, errors in our words, colour and orientation of a stream. Written for
-// FFmpeg 5.1; what later versions renamed is wrapped here, one function each.
+// Owners for FFmpeg's objects, its errors as ours, and the colour and orientation of a
+// stream. Written for FFmpeg 5.1; each name that later versions changed has one wrapper
+// here.
 #pragma once
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -22,7 +23,7 @@ namespace faceswap {
 
 class NativeFrame {
  public:
-  std::shared_ptr<const AVFrame> frame;  // in the size and pixel format of the source's first frame
+  std::shared_ptr<const AVFrame> frame;  // in the size and pixel format of the first frame
 };
 
 namespace libav {
@@ -38,27 +39,29 @@ using PacketPtr = std::unique_ptr<AVPacket, Free>;
 using CodecPtr = std::unique_ptr<AVCodecContext, Free>;
 using ScalerPtr = std::unique_ptr<SwsContext, Free>;
 
-inline constexpr const char* kMaxPixels = "67108864";  // 8192 x 8192, of one video frame
+inline constexpr const char* kMaxPixels = "67108864";  // of one video frame: 8192 x 8192
+// Time stamps beyond it are taken for damage, so that their sums do not overflow.
+inline constexpr std::int64_t kMaxTime = std::int64_t{1} << 60;
 
-inline constexpr std::int64_t kMaxTime = std::int64_t{1}
-                                         << 60;  // time stamps beyond it are taken for damage
-
-FramePtr new_frame();  // Error(memory)
-FramePtr new_picture(int width, int height,
-                     AVPixelFormat format);  // with its buffer; Error(memory)
+// Error(memory)
+FramePtr new_frame();
+FramePtr new_picture(int width, int height, AVPixelFormat format);  // with its buffer
 PacketPtr new_packet();
 
-// libav's messages go to us, not to stderr: the last error it logged explains a failure better than its code does. A codec
-// or container context whose `opaque` points to a std::atomic<int> has its errors counted there: a demuxer that skips damage says so
-// nowhere else, and a decoder with frame threads that patches up a frame does not reliably mark it.
+// Sends FFmpeg's messages here instead of to stderr. The last error logged explains a
+// failure better than its code. A codec or container context whose `opaque` points to a
+// std::atomic<int> has its errors counted there: a demuxer that skips damage reports it
+// nowhere else, and a decoder with frame threads does not reliably mark a frame that it
+// patched.
 void quiet_log();
 void forget_log();
 std::string code_text(int code);   // the code in words
-std::string error_text(int code);  // and what was logged since forget_log
-[[noreturn]] void fail(ErrorKind kind, const std::string& what,
-                       int code);  // with error_text; no memory and no space become their own kinds
+std::string error_text(int code);  // and the last error logged since forget_log
+// Throws with error_text. No memory and no space on the disk become their own kinds.
+[[noreturn]] void fail(ErrorKind kind, const std::string& what, int code);
 
-// An input file under limits: local file only, known containers, at most 64 streams, a deadline for every call.
+// An input file under limits: a local file of a known container, at most 64 streams,
+// and a deadline for every call.
 class Input {
  public:
   explicit Input(const std::filesystem::path& path);  // opens and probes; Error(input)
@@ -68,9 +71,8 @@ class Input {
 
   AVFormatContext* context = nullptr;
   AVStream* video = nullptr;
-  int read(AVPacket* packet);  // av_read_frame under the deadline
-  std::optional<std::int64_t> video_end()
-      const;  // where the container says that the video ends, in stream ticks
+  int read(AVPacket* packet);                     // av_read_frame under the deadline
+  std::optional<std::int64_t> video_end() const;  // by the container, in stream ticks
 
  private:
   void start_clock();
@@ -78,16 +80,16 @@ class Input {
   std::chrono::steady_clock::time_point deadline_;
 };
 
-// --- a stream's properties
+// --- properties of a stream
 Orientation orientation(const AVStream*);
 const std::int32_t* display_matrix(const AVStream*);  // 9 entries or null
-void copy_stream_side_data(const AVStream* from,
-                           AVStream* to);  // display matrix, mastering display, light level
+// Display matrix, mastering display and light level.
+void copy_stream_side_data(const AVStream* from, AVStream* to);
 std::int64_t duration_of(const AVFrame*);  // in stream ticks; 0: unknown
 void set_duration(AVFrame*, std::int64_t ticks);
 std::span<const AVPixelFormat> encoder_formats(const AVCodec*);
 
-// --- colour: a matrix as swscale knows it, and whether luma spans 0..255 instead of 16..235
+// --- colour: a matrix in swscale's numbers, and luma from 0 to 255 or from 16 to 235
 struct Colour {
   int matrix = SWS_CS_ITU709;
   bool full_range = false;
@@ -95,10 +97,11 @@ struct Colour {
 Colour colour_of(const AVFrame*);
 int depth_of(AVPixelFormat);  // bits of the first component
 
-// A conversion between two pictures; rebuilt only where sizes, formats or colours differ from the last call.
+// A conversion between two pictures. The scaler is rebuilt only for other sizes,
+// formats or colours than those of the last call.
 class Converter {
  public:
-  // from and to have buffers; colour applies to the side that is YUV (both, where both are).
+  // Both frames have buffers. A colour applies to a side in YUV.
   void convert(const AVFrame* from, const Colour& from_colour, AVFrame* to,
                const Colour& to_colour);
 

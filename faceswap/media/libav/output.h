@@ -1,9 +1,9 @@
-// A video file being written: x264, the container, and the temporary name under which both grow.
+// A video file being written: x264, the container, and a temporary file name.
 #pragma once
 #include <map>
 
 #include "faceswap/media/files.h"
-#include "faceswap/media/libav.h"
+#include "faceswap/media/libav/common.h"
 
 namespace faceswap::libav {
 
@@ -18,11 +18,12 @@ struct VideoFormat {
   AVChromaLocation chroma = AVCHROMA_LOC_UNSPECIFIED;
 };
 
-// Order of calls: open_encoder, add_stream for whatever else, write_header, then encode and write, then finish.
+// Order of calls: open_encoder, add_stream for each further stream, write_header, then
+// encode and write, then finish.
 class Output {
  public:
-  Output(const std::filesystem::path& out,
-         const SinkOptions& options);  // creates the temporary file and the container
+  // Creates the temporary file and the container.
+  Output(const std::filesystem::path& out, const SinkOptions& options);
   ~Output();
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -30,20 +31,21 @@ class Output {
   AVFormatContext* context = nullptr;
   AVStream* video = nullptr;
 
-  static const AVCodec* x264();  // Error(failure) where this FFmpeg was built without it
+  static const AVCodec* x264();                  // Error(failure): this FFmpeg has none
   void open_encoder(const VideoFormat& format);  // and its stream, `video`
   AVStream* add_stream();
   bool can_hold(AVCodecID codec) const;
   void write_header(bool keep_all_metadata);
 
-  // Gives a frame (null: the end) to the encoder; `take` gets every packet that comes out, timed in the encoder's time base.
+  // Gives a frame (null: the end) to the encoder, and every packet that comes out to
+  // `take`, in the encoder's time base.
   template <class Take> void encode(AVFrame* frame, Take&& take) {
     send(frame);
     while (receive()) take(packet_.get());
   }
-  void write(AVPacket* packet, AVStream* stream,
-             AVRational time_base);  // takes the packet's content
-  void finish();                     // trailer, sync, rename
+  // Takes the packet's content.
+  void write(AVPacket* packet, AVStream* stream, AVRational time_base);
+  void finish();  // trailer, sync, rename
 
   AVRational encoder_time_base() const { return encoder_->time_base; }
 

@@ -1,4 +1,4 @@
-#include "faceswap/media/libav_output.h"
+#include "faceswap/media/libav/output.h"
 
 #include <fmt/format.h>
 
@@ -25,8 +25,8 @@ const char* container_of(const std::filesystem::path& out) {
                   out.string(), suffix));
 }
 
-// MP4's edit lists, which hold where each stream begins, count in the movie's time scale: a millisecond by default. One that every
-// stream's ticks fit into loses nothing.
+// A time scale into which the ticks of every stream fit. MP4 stores the begin of a
+// stream in the movie's time scale, and its default of a millisecond would round.
 std::int64_t common_time_scale(const AVFormatContext* context) {
   std::int64_t scale = 1000;
   for (unsigned i = 0; i < context->nb_streams; ++i) {
@@ -53,8 +53,8 @@ Output::Output(const std::filesystem::path& out, const SinkOptions& options)
                 fmt::format("'{}' is not an x264 preset. One of these was expected: {}",
                             options.preset, presets));
   if (options.crf < 0 || options.crf > 51)
-    throw Error(ErrorKind::usage, fmt::format("a crf of {} was asked for: 0 (lossless) to 51 "
-                                              "(worst) were expected, 18 looks like the source",
+    throw Error(ErrorKind::usage, fmt::format("a crf of {} cannot be: 0 (lossless) to 51 (worst) "
+                                              "were expected, 18 looks like the source",
                                               options.crf));
   const char* container = container_of(out);
   const std::string url = "file:" + pending_.temporary().string();
@@ -73,7 +73,7 @@ Output::~Output() {
 }
 
 void Output::fail_writing(int code) const {
-  // Not the log: its last line may be about a damaged frame of the source, long ago.
+  // Without the log: its last line may be about a damaged frame of the source.
   const ErrorKind kind = code == AVERROR(ENOMEM) ? ErrorKind::memory : ErrorKind::disk;
   throw Error(kind,
               fmt::format("{}: cannot be written: {}. Check the free space and the folder's rights",
@@ -103,7 +103,10 @@ void Output::open_encoder(const VideoFormat& format) {
   encoder_->color_trc = format.transfer;
   encoder_->colorspace = format.matrix;
   encoder_->chroma_sample_location = format.chroma;
-  // x264's output depends on the number of threads, not on their timing: fixed here so that the same machine repeats itself.
+  // The output of x264 depends on the number of threads, not on their timing. Set here
+  // so that runs on one machine repeat each other. Only the first encoder of a process
+  // does so for certain: from preset veryfast on, x264 0.164 reads heap memory that it
+  // never wrote.
   encoder_->thread_count =
       options_.threads > 0
           ? options_.threads
@@ -113,7 +116,8 @@ void Output::open_encoder(const VideoFormat& format) {
   forget_log();
   AVDictionary* settings = nullptr;
   av_dict_set(&settings, "preset", options_.preset.c_str(), 0);
-  // crf 0 is to mean lossless; x264 counts crf down to -12 for 10 bits, but a constant quantizer of 0 is lossless at any depth.
+  // crf 0 means lossless here. In x264 it does so for 8 bits only, but a constant
+  // quantizer of 0 does at any depth.
   if (options_.crf > 0) av_dict_set_int(&settings, "crf", options_.crf, 0);
   else av_dict_set(&settings, "qp", "0", 0);
   const int opened = avcodec_open2(encoder_.get(), codec, &settings);
@@ -155,8 +159,7 @@ void Output::write_header(bool keep_all_metadata) {
   forget_log();
   AVDictionary* settings = nullptr;
   if (std::string_view(context->oformat->name) == "matroska") {
-    // Matroska would otherwise shift everything until an encoder delay before zero became positive.
-    context->avoid_negative_ts = 0;
+    context->avoid_negative_ts = 0;  // Matroska would shift every stream for an encoder delay
   } else {
     av_dict_set(&settings, "movflags",
                 keep_all_metadata ? "+faststart+use_metadata_tags" : "+faststart", 0);
@@ -164,8 +167,7 @@ void Output::write_header(bool keep_all_metadata) {
     if (video->time_base.num == 1)
       av_dict_set_int(&settings, "video_track_timescale", video->time_base.den, 0);
   }
-  context->max_interleave_delta =
-      0;  // packets come in order already; never give up waiting for the slower stream
+  context->max_interleave_delta = 0;  // packets come in order: always wait for the slower stream
   const int written = avformat_write_header(context, &settings);
   av_dict_free(&settings);
   if (written < 0)

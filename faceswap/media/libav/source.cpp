@@ -1,4 +1,5 @@
-// Reading video: every frame upright as RGB with its exact time stamp, damage survived and counted.
+#include "faceswap/media/libav/source.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,20 +7,17 @@
 #include <thread>
 #include <utility>
 
-#include "faceswap/media/backends.h"
-#include "faceswap/media/libav.h"
+#include "faceswap/media/libav/common.h"
 
 extern "C" {
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 }
 
-namespace faceswap {
+namespace faceswap::libav {
 namespace {
 
-using namespace libav;
-
-constexpr int kMaxReadErrors = 64;  // in a row, before the rest of the file counts as lost
+constexpr int kMaxReadErrors = 64;  // in a row; then the rest of the file counts as lost
 
 class VideoSource : public FrameSource {
  public:
@@ -51,7 +49,8 @@ class VideoSource : public FrameSource {
                        : static_cast<std::int64_t>(
                              std::min(info_.seconds * info_.frame_rate.value() + 0.5, 1e12));
 
-    // The first frame is decoded here, so that a file without a decodable one is refused at once and the sizes are the frames' own.
+    // The first frame is decoded here: a file without one is refused at once, and the
+    // sizes are those of the frames.
     if (!decode(first_))
       throw Error(ErrorKind::input,
                   fmt::format("{}: no frame of its {} video can be decoded: {}. The file is "
@@ -91,8 +90,8 @@ class VideoSource : public FrameSource {
     decoder_->pkt_timebase = input_.video->time_base;
     decoder_->thread_count =
         static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 8u));
-    decoder_->flags |=
-        AV_CODEC_FLAG_OUTPUT_CORRUPT;  // a damaged frame is shown and counted; a missing one would shift the film
+    // A damaged frame is shown and counted; a missing one would shift the film.
+    decoder_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
     AVDictionary* options = nullptr;
     av_dict_set(&options, "max_pixels", kMaxPixels, 0);
     const int opened = avcodec_open2(decoder_.get(), codec, &options);
@@ -155,7 +154,8 @@ class VideoSource : public FrameSource {
     }
   }
 
-  // The decoder's results and its log tell of the same damage at different steps: whichever saw more of it counts.
+  // The decoder's results and its log report the same damage at different steps; the
+  // larger count of the two stands.
   void count_damage(bool seen) {
     damage_seen_ += seen;
     damage_logged_ += errors_logged_.exchange(0) > 0;
@@ -186,8 +186,7 @@ class VideoSource : public FrameSource {
 
   std::int64_t strictly_rising(std::int64_t pts) {
     const std::int64_t ticks = std::clamp<std::int64_t>(duration_of(decoded_.get()), 1, kMaxTime);
-    if (pts < -kMaxTime || pts > kMaxTime)
-      pts = AV_NOPTS_VALUE;  // no film is that long; sums must not overflow
+    if (pts < -kMaxTime || pts > kMaxTime) pts = AV_NOPTS_VALUE;
     if (pts == AV_NOPTS_VALUE)
       pts = last_pts_ == AV_NOPTS_VALUE ? 0 : last_pts_ + ticks, ++info_.repaired_times;
     else if (last_pts_ != AV_NOPTS_VALUE && pts <= last_pts_)
@@ -197,7 +196,7 @@ class VideoSource : public FrameSource {
     return pts;
   }
 
-  // decoded_, taken over; scaled where the stream changed its size or format on the way.
+  // Takes decoded_ over, scaled if the stream changed its size or format.
   std::shared_ptr<const AVFrame> in_first_format() {
     FramePtr taken = new_frame();
     av_frame_move_ref(taken.get(), decoded_.get());
@@ -214,7 +213,8 @@ class VideoSource : public FrameSource {
     return {resized.release(), Free{}};
   }
 
-  // A container that promised more frames than came was cut off; the packets that are not there cannot fail one by one.
+  // Counts the frames that the container promised and a cut-off file lacks: no packet
+  // fails for them.
   void count_missing() {
     if (std::exchange(counted_missing_, true) || last_pts_ == AV_NOPTS_VALUE) return;
     const std::optional<std::int64_t> end = input_.video_end();
@@ -230,7 +230,7 @@ class VideoSource : public FrameSource {
     count_damage(false);
   }
 
-  std::atomic<int> errors_logged_{0};  // before the reader and the decoder, which refer to it
+  std::atomic<int> errors_logged_{0};  // declared before the reader and decoder that refer to it
   Input input_;
   SourceInfo info_;
   Orientation orientation_;
@@ -249,8 +249,8 @@ class VideoSource : public FrameSource {
 
 }  // namespace
 
-std::unique_ptr<FrameSource> open_video(const std::filesystem::path& path) {
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
   return std::make_unique<VideoSource>(path);
 }
 
-}  // namespace faceswap
+}  // namespace faceswap::libav
