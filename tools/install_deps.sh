@@ -2,7 +2,8 @@
 # Installs the Debian packages that doppel needs and that are missing. For Debian 12 and relatives; root, or sudo.
 #   tools/install_deps.sh build              what the program is built from
 #   tools/install_deps.sh build test         and what its tests and benchmarks need
-#   tools/install_deps.sh build test torch   and PyTorch, to make the golden files again and for bench/peer
+#   tools/install_deps.sh build test torch   and PyTorch, to make the golden files again and for bench/torch
+#   tools/install_deps.sh plots              matplotlib, for the plots of bench/report/report.py
 # What is installed already is left alone; with nothing missing, neither root nor a network is needed.
 set -euo pipefail
 
@@ -12,6 +13,7 @@ build=(build-essential cmake ninja-build pkg-config ccache git
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
 tests=(libgtest-dev libgmock-dev libbenchmark-dev)
 torch=(python3-torch python3-numpy)
+plots=(python3-matplotlib)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -19,7 +21,8 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${tests[@]}") ;;
     torch) wanted+=("${torch[@]}") ;;
-    *) echo "install_deps.sh: unknown group '$group': expected build, test or torch" >&2; exit 2 ;;
+    plots) wanted+=("${plots[@]}") ;;
+    *) echo "install_deps.sh: unknown group '$group': expected build, test, torch or plots" >&2; exit 2 ;;
   esac
 done
 
