@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures everything that needs a GPU: build, tests, sanitizers, kernels, cuDNN's plans, training
-# steps, the race against PyTorch, a profile, a training. Each step has a time limit, a log and a
-# result of its own, so an interrupted run keeps what it has.
+# Measures everything that needs a GPU: build, tests, sanitizers, kernels, cuDNN's
+# plans, training steps, the race against PyTorch, a profile, a training. Each step has
+# a time limit, a log and a result of its own, so an interrupted run keeps what it has.
 #   bench/on_gpu.sh                       all steps; results in bench/results/<card>/
 #   bench/on_gpu.sh --only build,steps    some of them; --list names them
 #   bench/on_gpu.sh --resume              without those that went well the last time
@@ -9,12 +9,14 @@
 #   bench/on_gpu.sh --results DIR --build DIR --jobs N
 #   bench/on_gpu.sh --quick               short limits and few rounds, to try the script itself
 #   bench/on_gpu.sh --pack                on a machine with the packages: copies what the build
-#                                         needs into third_party/, to travel with the tree
+#                                         needs into third_party/, to travel with the
+#                                         tree
 #   bench/on_gpu.sh -- -DDOPPEL_ONEDNN=OFF    options after -- are cmake's
-# The machine needs a compiler, CMake and ninja, the CUDA toolkit for the GPU side, and Python with
-# PyTorch for the race. Not needed: FFmpeg, OpenCV, oneDNN, GoogleTest, Google Benchmark. Without a
-# GPU, the steps that need one say so and the others run on the host.
-# Exit code: 0 if every step went well or had nothing to do, 1 if one failed, 2 usage.
+# The machine needs a compiler, CMake and ninja, the CUDA toolkit for the GPU side, and
+# Python with PyTorch for the race. Not needed: FFmpeg, OpenCV, oneDNN, GoogleTest,
+# Google Benchmark. Without a GPU, the steps that need one say so and the others run on
+# the host.
+# Exit codes: 0 all steps went well or had nothing to do, 1 one failed, 2 usage.
 # shellcheck disable=SC2317   # the steps are called by name, in a shell of their own
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -26,8 +28,8 @@ only=() resume=no minutes=0 quick=no results='' build=build/on_gpu jobs=$(nproc)
 is_in() { case " ${*:2} " in *" $1 "*) ;; *) return 1 ;; esac; }
 lacks_faces() { "$1" doctor | grep -q '\(video\|detection\).*not in this build'; }
 
-# Copies headers and GoogleTest's source (5 MiB) and, if a doppel with video and detection is built
-# here, faces of two people to train on (12 MiB).
+# Copies headers and GoogleTest's source (5 MiB) and, if a doppel with video and
+# detection is built here, faces of two people to train on (12 MiB).
 pack() {
   local target=third_party folder found program missing=()
   mkdir -p "$target/include"
@@ -71,7 +73,7 @@ while [ $# -gt 0 ]; do
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
     --list) printf '%s\n' "${steps[@]}"; exit 0 ;;
     --pack) pack; exit ;;
-    --help | -h) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --help | -h) sed -n '2,/^# Exit/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --) shift; cmake_arguments=("$@"); break ;;
     *) echo "on_gpu.sh: unknown option '$1'; see bench/on_gpu.sh --help" >&2; exit 2 ;;
   esac
@@ -107,8 +109,8 @@ note() {
   [ "$2" != FAILED ] || failed=1
 }
 
-# step NAME LIMIT: runs step_NAME in a shell of its own for at most LIMIT seconds. A printed line
-# "no: REASON" says that it had nothing to do.
+# step NAME LIMIT: runs step_NAME in a shell of its own for at most LIMIT seconds. A
+# printed line "no: REASON" says that it had nothing to do.
 step() {
   local name=$1 limit=$2 log=$results/logs/$1.log begin=$SECONDS result=0 short=no
   local left took why code
@@ -228,8 +230,8 @@ step_kernels() {
   "$doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"
 }
 
-# Times every engine of cuDNN for every convolution, and writes the card's description for
-# tests/data. The choices of the training runs are in cudnn-plans.txt (step_report).
+# Times every engine of cuDNN for every convolution, and writes the card's description
+# for tests/data. The choices of the training runs are in cudnn-plans.txt (step_report).
 step_plans() {
   need_gpu && need "$build/bench/doppel_plans" "needs cuDNN's headers" || return 0
   local card dtype=bf16 budget=1500
@@ -276,7 +278,8 @@ step_race() {
       --warmup 20
     race race_float --model original --batch 16,64 --dtype tf32,f32 --rounds 3 --steps 100
     race race_f16 --model original --batch 16 --dtype f16 --rounds 2 --steps 100
-    # Over 500 steps the noise of the precision separates the losses, so the bound is wider.
+    # Over 500 steps the noise of the precision separates the losses, so the bound is
+    # wider.
     race race_500 --model original --batch 16 --dtype bf16 --rounds 1 --steps 500 --tolerance 0.05
   fi
   return "$result"
@@ -293,9 +296,10 @@ step_profile() {
     "$results/logs/profile.nsys-rep" >"$results/profile.csv"
 }
 
-# Runs `doppel demo`: two synthetic people, extraction, training, conversion, and the swap beside
-# its truth. It needs video and detection (-- -DDOPPEL_MEDIA=ON -DDOPPEL_DETECT=ON); without them it
-# trains on packed faces and keeps losses and previews.
+# Runs `doppel demo`: two synthetic people, extraction, training, conversion, and the
+# swap beside its truth. It needs video and detection (-- -DDOPPEL_MEDIA=ON
+# -DDOPPEL_DETECT=ON); without them it trains on packed faces and keeps losses and
+# previews.
 step_demo() {
   need "$doppel" || return 0
   local model faces=third_party/faces result=0 hours=0.07 models=(original villain)

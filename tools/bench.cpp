@@ -1,4 +1,5 @@
-// doppel bench: every kernel against the ceilings of this machine, and against another build.
+// doppel bench: every kernel against the ceilings of this machine, and against another
+// build.
 #include "tools/command.h"
 
 #if DOPPEL_HAS_BENCH
@@ -212,8 +213,8 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_flag("--serve", args->serve)->group("");  // see bench/ab/ab.h
   command->add_flag("--list", args->list, "Print the names of the rows and end");
   command->callback([args, seconds, &context] {
-    // Ctrl-C ends the run with the rows so far. It reaches the children too; they ignore it until
-    // their input ends.
+    // Ctrl-C ends the run with the rows so far. It reaches the children too; they
+    // ignore it until their input ends.
     faceswap::install_stop_handlers();
     if (!args->against.empty() && seconds->count() == 0)
       args->suite.seconds = bench::AbOptions{}.seconds;

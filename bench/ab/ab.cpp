@@ -46,8 +46,9 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Makes OpenMP's threads sleep soon after a loop and stay on their cores. By default they spin for
-// some milliseconds on cores that the other process needs. The user's own settings stay.
+// Makes OpenMP's threads sleep soon after a loop and stay on their cores. By default
+// they spin for some milliseconds on cores that the other process needs. The user's own
+// settings stay.
 void settle_threads() {
   constexpr int keep = 0;
   ::setenv("GOMP_SPINCOUNT", "20000", keep);
@@ -77,7 +78,7 @@ void serve(Suite& suite, std::FILE* in, std::FILE* out) {
         fmt::print(out, "{}\n", suite.check(row) ? "ok" : one_line(row.error));
         continue;
       }
-      // The other process has used the caches since, so the first timing does not count.
+      // The other process has used the caches since: the first timing does not count.
       double seconds = suite.time_row(row);
       if (seconds < 3e-2) seconds = suite.time_row(row);
       std::this_thread::sleep_for(kUntilThreadsSleep);

@@ -1,16 +1,17 @@
 // An A/B measurement: two builds of doppel timed in alternation, row by row.
 //
-// Each build runs in a child process with the row's operands in memory. The parent requests one
-// timing of some milliseconds from each child, A B, B A, A B, while the other waits, and uses only
-// the ratio of neighbouring timings: both see the same state of the machine. (Bulej et al. 2020,
-// "Duet benchmarking", run both at once; kernels on all cores would then compete for them.)
-// Memory placement lasts as long as a process, so both restart after a few pairs and the first to
-// start alternates. A decided row (judge() in statistics.h) leaves its time to the others.
+// Each build runs in a child process with the row's operands in memory. The parent
+// requests one timing of some milliseconds from each child, A B, B A, A B, while the
+// other waits, and uses only the ratio of neighbouring timings: both see the same state
+// of the machine. (Bulej et al. 2020, "Duet benchmarking", run both at once; kernels on
+// all cores would then compete for them.) Memory placement lasts as long as a process,
+// so both restart after a few pairs and the first to start alternates. A decided row
+// (judge() in statistics.h) leaves its time to the others.
 //
-//   protocol   lines of text over two pipes. The child prints `doppel-bench-ab-1 COMMIT N` and N
-//              row names. `check I` compares row I with its reference; the answer is `ok` or the
-//              difference. `time I` returns seconds, or `error` and the reason. The child ends
-//              with its input.
+//   protocol   lines of text over two pipes. The child prints `doppel-bench-ab-1 COMMIT
+//              N` and N row names. `check I` compares row I with its reference; the
+//              answer is `ok` or the difference. `time I` returns seconds, or `error`
+//              and the reason. The child ends with its input.
 #pragma once
 #include <sys/types.h>
 
@@ -29,8 +30,8 @@ namespace bench {
 // The child's side of the protocol, until the end of `in`.
 void serve(Suite& suite, std::FILE* in, std::FILE* out);
 
-// The parent's side: runs `command`, which must end in serve(). Throws Error(input) for another
-// protocol, Error(failure) once the child has ended.
+// The parent's side: runs `command`, which must end in serve(). Throws Error(input) for
+// another protocol, Error(failure) once the child has ended.
 class ChildBenchmark {
  public:
   explicit ChildBenchmark(const std::vector<std::string>& command);

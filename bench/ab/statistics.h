@@ -10,10 +10,11 @@ namespace bench {
 double quantile(std::vector<double> values, double q);
 inline double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
-// The Hodges-Lehmann estimate, which is the median of the means of all pairs of values, and
-// Tukey's bounds on it: the means within z standard deviations of Wilcoxon's signed-rank statistic.
-// The noise needs a symmetric distribution only, and alternation makes it so; an outlier counts by
-// its rank. Bounds are infinite for too few values; the estimate is NaN for none.
+// The Hodges-Lehmann estimate, which is the median of the means of all pairs of values,
+// and Tukey's bounds on it: the means within z standard deviations of Wilcoxon's
+// signed-rank statistic. The noise needs a symmetric distribution only, and alternation
+// makes it so; an outlier counts by its rank. Bounds are infinite for too few values;
+// the estimate is NaN for none.
 struct Centre {
   double low, middle, high;
 };
@@ -35,8 +36,9 @@ struct Judgement {
   Verdict verdict = Verdict::undecided;
   double log_ratio = 0, low = 0, high = 0;  // of new to old; bounds at alpha over rows and passes
 };
-// Slower or faster: the nearer bound at alpha is beyond `smallest`. Equal: both bounds at beta are
-// within `detectable`. `rows`: all rows of the run, decided ones too, for the correction of alpha.
+// Slower or faster: the nearer bound at alpha is beyond `smallest`. Equal: both bounds
+// at beta are within `detectable`. `rows`: all rows of the run, decided ones too, for
+// the correction of alpha.
 Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows,
                 const JudgeOptions& options = {});
 

@@ -5,14 +5,14 @@
 
 namespace bench {
 
-// Our rows by share of their ceiling, the smallest first, each with the best peer of its case.
+// Our rows, the smallest share of the ceiling first, each with its best peer.
 std::string table(const nlohmann::ordered_json& record);
 
 // A record from a file; throws Error(input) for anything else.
 nlohmann::ordered_json read_record(const std::string& path);
 
-// Ratios of the shortest times of our rows, the largest first. No verdict: on a shared machine
-// equal builds differ by several per cent from run to run.
+// Ratios of the shortest times of our rows, the largest first. No verdict: on a shared
+// machine equal builds differ by several per cent from run to run.
 std::string compare(const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
 
 }  // namespace bench

@@ -1,6 +1,6 @@
-// doppel_step: times whole training steps: milliseconds, faces per second, launches, idle share,
-// memory beside its forecast, start-up, and the phases of a step beside their floors. Each row, one
-// model, batch and precision, runs in a process of its own.
+// doppel_step: times whole training steps: milliseconds, faces per second, launches,
+// idle share, memory beside its forecast, start-up, and the phases of a step beside
+// their floors. Each row, one model, batch and precision, runs in a process of its own.
 #include <fmt/format.h>
 #include <fmt/os.h>
 #include <sys/wait.h>
@@ -30,8 +30,8 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-// One row from a child process: peak memory and start-up are a process's, and a failure stays in
-// its row.
+// One row from a child process: peak memory and start-up are a process's, and a failure
+// stays in its row.
 ordered_json measure_in_child(const bench::step::StepOptions& o) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   const std::string command = fmt::format(

@@ -48,7 +48,7 @@ std::size_t resident_peak() {
   return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
-// Seconds since the process started: field 22 of /proc/self/stat, in clock ticks since boot.
+// Field 22 of /proc/self/stat is the start of the process, in clock ticks since boot.
 double process_age() {
   std::ifstream file("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(file)), {});
@@ -126,8 +126,8 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block,
   return timing;
 }
 
-// Times the phases with a wait after each. On a GPU that excludes the graph, so their sum is more
-// than a step.
+// Times the phases with a wait after each. On a GPU that excludes the graph, so their
+// sum is more than a step.
 ordered_json time_phases(faceswap::Model& model, nn::DType dtype, const StepOptions& o,
                          const std::array<faceswap::FacesOnDevice, 2>* faces,
                          nn::StepStateBlock& state, double step_ms, const Roofline& roof) {
@@ -270,7 +270,7 @@ ordered_json measure_step(const StepOptions& o) {
   if (device == nn::Device::cuda && !graph->captured()) row["graph_why_not"] = graph->why_not();
   row["graph_nodes"] =
       graph->captured() ? ordered_json(graph->node_count()) : ordered_json(nullptr);
-  // The share of the cores' time outside this process. A GPU's idle share needs a profiler.
+  // Of the cores' time, the share outside this process. For a GPU it needs a profiler.
   const double cores = simt::worker_count();
   row["idle_share"] = device == nn::Device::host
                           ? ordered_json(std::max(0.0, 1 - timing.cpu / (timing.wall * cores)))

@@ -20,7 +20,8 @@ struct StepOptions {
   std::string dump;   // fixed: file for the initial weights and the pictures
 };
 
-// Both throw kernels::Error. Times in milliseconds, memory in bytes, null for unavailable figures.
+// Both throw kernels::Error. Times in milliseconds, memory in bytes, null for
+// unavailable figures.
 nlohmann::ordered_json context(const std::string& device);
 nlohmann::ordered_json measure_step(const StepOptions&);
 

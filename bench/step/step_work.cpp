@@ -169,8 +169,8 @@ std::array<PhaseCost, PhasedStep::kPhases> count_costs(const std::string& model_
           std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
     }
   });
-  // Adam reads and writes the master weight and two moments, reads the gradient, and writes the
-  // working copy, if any.
+  // Adam reads and writes the master weight and two moments, reads the gradient, and
+  // writes the working copy, if any.
   const auto count = static_cast<double>(arena.count());
   const bool has_copy = arena.working().raw() != arena.master().raw();
   PhaseCost& optimizer = costs.back();

@@ -1,4 +1,4 @@
-// The work timed by doppel_step: synthetic faces, and a training step divided into phases.
+// The work of doppel_step: synthetic faces, and a training step divided into phases.
 #pragma once
 #include <array>
 #include <functional>
@@ -19,8 +19,8 @@ class SyntheticFaces {
   std::array<kernels::Buffer, 2> memory_;
 };
 
-// faceswap::TrainingStep divided into phases, to time each or to count it on the meta device.
-// Without faces it trains on fixed random pictures, which a peer can load.
+// faceswap::TrainingStep divided into phases, to time each or to count it on the meta
+// device. Without faces it trains on fixed random pictures, which a peer can load.
 class PhasedStep {
  public:
   using AfterPhase = std::function<void(const char* phase)>;
@@ -49,8 +49,9 @@ class PhasedStep {
   nn::Tensor losses_;
 };
 
-// The minimal cost of a phase, counted on the meta device: convolutions, matrix products and the
-// optimizer. Operations that could be fused into them count as nothing.
+// The minimal cost of a phase, counted on the meta device: convolutions, matrix
+// products and the optimizer. Operations that could be fused into them count as
+// nothing.
 struct PhaseCost {
   std::string name;
   int launches = 0;

@@ -1,8 +1,9 @@
-// Computes: out = x (copy), sum(x) (read), out = value (write), and one store (launch_nothing).
-// Parallel: GPU: a grid-stride loop, neighbouring threads on neighbouring 16-byte words; host: a
-//           range of floats per core, for the compiler's widest loads.
-// Bytes:    copy 32 per word (16 read, 16 written), read 16, write 16. read_kernel stores its sum
-//           only if it is kNever, so the loads cannot be dropped.
+// Computes: out = x (copy), sum(x) (read), out = value (write), and one store
+//           (launch_nothing).
+// Parallel: GPU: a grid-stride loop, neighbouring threads on neighbouring 16-byte
+//           words; host: a range of floats per core, for the compiler's widest loads.
+// Bytes:    copy 32 per word (16 read, 16 written), read 16, write 16. read_kernel
+//           stores its sum only if it is kNever, so the loads cannot be dropped.
 // Source:   McCalpin's STREAM, one loop per direction.
 #include "bench/suite/bandwidth.h"
 

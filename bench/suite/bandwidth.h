@@ -1,5 +1,5 @@
-// The simplest kernels, compiled like the engine's own: their bandwidth bounds every kernel here.
-// One word is 16 bytes.
+// The simplest kernels, compiled like the engine's own: their bandwidth bounds every
+// kernel here. One word is 16 bytes.
 #pragma once
 #include <cstdint>
 

@@ -65,7 +65,7 @@ double shortest_of(int times, const std::function<double()>& timing) {
   return best;
 }
 
-// Random values between -1 and 1: matrices of zeros would multiply faster than real ones.
+// Values in [-1,1]: matrices of zeros would multiply faster.
 template <class T> kernels::Buffer random_matrix(Device device, std::int64_t side) {
   std::mt19937 random(7);
   std::uniform_real_distribution<float> uniform(-1.f, 1.f);

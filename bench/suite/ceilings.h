@@ -1,5 +1,6 @@
-// The roofline of a device: bandwidths of the simplest kernels (bandwidth.h) and the speed of the
-// best matrix products at hand, measured in this process. `doppel bench` and doppel_step share it.
+// The roofline of a device: bandwidths of the simplest kernels (bandwidth.h) and the
+// speed of the best matrix products at hand, measured in this process. `doppel bench`
+// and doppel_step share it.
 #pragma once
 #include <functional>
 #include <map>
@@ -23,7 +24,7 @@ struct Ceilings {
 };
 // Uses the arena's memory. Takes about half a second on a host.
 Ceilings measure_ceilings(Device device, const OpenBlas& openblas);
-// The better value of each pair: on a shared machine one measurement may meet other work.
+// The better of each pair of values: one measurement may meet other work.
 Ceilings best_of(const Ceilings& a, const Ceilings& b);
 
 // Seconds of `work` on the stream's device.

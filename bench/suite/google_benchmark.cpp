@@ -1,5 +1,5 @@
-// doppel_bench: the suite's rows under Google Benchmark, with its flags, repetitions and JSON. The
-// timing is the suite's (suite.h), passed on as manual time.
+// doppel_bench: the suite's rows under Google Benchmark, with its flags, repetitions
+// and JSON. The timing is the suite's (suite.h), passed on as manual time.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -55,19 +55,6 @@ int main(int argc, char** argv) {
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond)
         ->Iterations(15);  // of many launches each
-  // Google Benchmark writes its context first, so the state after all rows is a row of its own.
-  benchmark::RegisterBenchmark("machine/after",
-                               [](benchmark::State& state) {
-                                 for (auto _ : state) state.SetIterationTime(1e-3);
-                                 const nlohmann::ordered_json after = bench::machine_state();
-                                 for (const auto& [key, value] : after.items())
-                                   if (value.is_number()) state.counters[key] = value.get<double>();
-                                 if (after.contains("gpu"))
-                                   for (const auto& [key, value] : after.at("gpu").items())
-                                     state.counters["gpu_" + key] = value.get<double>();
-                               })
-      ->UseManualTime()
-      ->Iterations(1);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -1,5 +1,5 @@
-// The CUDA runtime's side of the suite: device clocks, launch statistics, peers from the toolkit.
-// Built by nvcc; callers stand under #if DOPPEL_HAS_CUDA.
+// The CUDA runtime's side of the suite: device clocks, launch statistics, peers from
+// the toolkit. Built by nvcc; callers stand under #if DOPPEL_HAS_CUDA.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -9,13 +9,13 @@
 
 namespace bench::gpu {
 
-// Seconds between two events around the launches of `work`. A gate kernel holds the stream until
-// all are queued, so the host's launch overhead does not count. The gate opens by itself after 2 s,
-// in case `work` waits for the stream.
+// Seconds between two events around the launches of `work`. A gate kernel holds the
+// stream until all are queued, so the host's launch overhead does not count. The gate
+// opens by itself after 2 s, in case `work` waits for the stream.
 double time_behind_gate(kernels::Stream& stream, const std::function<void()>& work);
 
-// The kernels in a capture of `work`, without those of libraries that bypass the runtime. All but
-// the count are of the kernel with the most blocks.
+// The kernels in a capture of `work`, without those of libraries that bypass the
+// runtime. All but the count are of the kernel with the most blocks.
 struct Launches {
   int kernels = 0, registers = 0;
   std::size_t shared_bytes = 0;

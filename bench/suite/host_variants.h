@@ -1,6 +1,6 @@
-// The host's libraries for convolution and matrix product by name, to time each beside the one that
-// the launchers choose. The suite cannot include kernels/conv/host/host_variants.h: a namespace
-// there has the name of a launcher.
+// The host's libraries for convolution and matrix product by name, to time each beside
+// the one that the launchers choose. The suite cannot include
+// kernels/conv/host/host_variants.h: a namespace there has the name of a launcher.
 #pragma once
 #include <string>
 #include <vector>
@@ -14,8 +14,9 @@ enum class Direction { forward, data, filter };
 enum class HostLibrary { own, onednn };
 bool has(HostLibrary);
 
-// Operands in the launchers' order: forward x, w, bias, y; data dy, w, dx; filter x, dy, dw.
-// Throws Error(usage) where the library does not offer the shape. T: float and bf16.
+// Operands in the launchers' order: forward x, w, bias, y; data dy, w, dx; filter x,
+// dy, dw. Throws Error(usage) where the library does not offer the shape. T: float and
+// bf16.
 template <class T>
 void host_conv(HostLibrary, Direction, const kernels::ConvShape&, const T* a, const T* b,
                const T* bias, T* out, const kernels::ConvEpilogue&);

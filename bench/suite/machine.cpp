@@ -32,7 +32,8 @@ std::vector<std::string> cpu_values(const std::string& key) {
   return values;
 }
 
-// NVIDIA's management library from the driver, opened at run time. Device 0, as in all of doppel.
+// NVIDIA's management library from the driver, opened at run time. Device 0, as in all
+// of doppel.
 class Nvml {
  public:
   static const Nvml* get() {
@@ -89,8 +90,8 @@ std::size_t cache_bytes(kernels::Device device) {
   if (device == kernels::Device::cuda) return gpu::cache_bytes();
 #endif
   (void)device;
-  // The largest that the kernel lists. glibc's sysconf counts the caches of other sockets on some
-  // virtual machines.
+  // The largest that the kernel lists. glibc's sysconf counts the caches of other
+  // sockets on some virtual machines.
   long bytes = -1;
   for (int level = 0; level < 5; ++level) {
     std::ifstream file(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", level));

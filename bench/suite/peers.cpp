@@ -107,7 +107,8 @@ Peer copy_of_columns(const OpCase& c, kernels::Device device) {
 
 bool is_gemm(const OpCase& c) { return c.launcher == "gemm" && c.shape.size() == 5 && c.element; }
 
-// A host library's convolution or product, with the operands of the launcher. T: float and bf16.
+// A host library's convolution or product, with the operands of the launcher. T: float
+// and bf16.
 template <class T>
 void add_library(std::vector<Peer>& peers, const OpCase& c, HostLibrary library) {
   const char* const name = library == HostLibrary::own ? "own" : "oneDNN";

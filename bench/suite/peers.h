@@ -1,5 +1,6 @@
-// Other implementations of our kernels' work, on the same operands in the same run: plain loops,
-// oneDNN, OpenBLAS, and the CUDA toolkit's. A missing library is listed with the reason.
+// Other implementations of our kernels' work, on the same operands in the same run:
+// plain loops, oneDNN, OpenBLAS, and the CUDA toolkit's. A missing library is listed
+// with the reason.
 #pragma once
 #include <functional>
 #include <string>

@@ -21,7 +21,8 @@ using tests::Values;
 
 namespace {
 
-// The size of a cold row's sets together, in last caches. A host's cache is shared with others.
+// The size of a cold row's sets together, in last caches. A host's cache is shared with
+// others.
 std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; }
 
 bool is_product(const OpCase& op) {
@@ -34,14 +35,16 @@ std::size_t operand_bytes(const tests::Operand& o) {
 
 }  // namespace
 
-// Whole operands of every case would take gigabytes; a piece has values of the right kind.
+// Whole operands of every case would take gigabytes; a piece has values of the right
+// kind.
 struct Suite::Sample {
   // A multiple of an RGB triple of floats, and of every other element.
   static constexpr std::size_t piece = 3 << 18;
   std::vector<Bytes> operands;
 };
 
-// Shared by our row, the peers' and both devices': the reference takes longer than the kernels.
+// Shared by our row, the peers' and both devices': the reference takes longer than the
+// kernels.
 struct Suite::Expected {
   const OpCase* op = nullptr;
   std::vector<Bytes> inputs;
@@ -87,9 +90,9 @@ Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
   if (options_.device == "cuda")
     kernels::choose_device("cuda");  // throws with the reason where there is none
 
-  // By default: the models' shapes, or the last of the tests' for a launcher without one. A host,
-  // which has less memory, takes the longest row of a sweep, no f16, and products of floats only,
-  // as its training steps do.
+  // By default: the models' shapes, or the last of the tests' for a launcher without
+  // one. A host, which has less memory, takes the longest row of a sweep, no f16, and
+  // products of floats only, as its training steps do.
   std::map<std::string, bool> has_model_shape;                  // by launcher
   std::map<std::string, const OpCase*> longest_of_sweep, last;  // by launcher and type
   const auto kind = [](const OpCase& op) {
@@ -204,13 +207,15 @@ bool Suite::check(Row& row) {
   return row.error.empty();
 }
 
-// The first set is filled with repetitions of the sample, the others with copies of the first.
+// The first set is filled with repetitions of the sample, the others with copies of the
+// first.
 std::unique_ptr<Suite::Workset> Suite::make_workset(const OpCase& op, Device device) {
   const std::vector<Bytes>& pieces = sample(op).operands;
   auto made = std::make_unique<Workset>();
   made->op = &op;
   made->device = device;
-  // 256 bytes between operands, each at another place of a page, like separate allocations.
+  // 256 bytes between operands, each at another place of a page, like separate
+  // allocations.
   for (std::size_t i = 0; i < op.operands.size(); ++i) {
     made->offsets.push_back(made->stride + 768 * i);
     made->stride += (operand_bytes(op.operands[i]) + 768 * i + 511) / 256 * 256;
@@ -249,7 +254,8 @@ Suite::Workset& Suite::workset(const Row& row) {
   w.step = w.walked < 3 ? 1 : golden;
   while (std::gcd(w.step, w.walked) != 1) w.step += 2;
 
-  // The time of one launch decides how many are timed together, and on a GPU whether as a graph.
+  // The time of one launch decides how many are timed together, and on a GPU whether as
+  // a graph.
   Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
   // Earlier rounds have timed the row already; a long one needs no warm-up.
@@ -272,7 +278,8 @@ Suite::Workset& Suite::workset(const Row& row) {
       w.drop_graph();
     }
   }
-  // A GPU's queue holds about a thousand launches; the next one would wait for the closed gate.
+  // A GPU's queue holds about a thousand launches; the next one would wait for the
+  // closed gate.
   w.launches =
       static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * w.copies, 1e-7), 1.0,
                                   row.device == Device::cuda ? 32.0 : 20000.0));
@@ -383,7 +390,8 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
                                   {"f16_flop_per_s", c.f16},      {"launch_s", c.launch},
                                   {"candidates", c.candidates}};
     }
-    // The row's best against the best ceilings; on a busy machine the median shows the load.
+    // The row's best against the best ceilings; on a busy machine the median shows the
+    // load.
     const double least = quantile(row.seconds, 0);
     r["bytes"] = row.op->bytes;
     r["flops"] = row.op->flops;

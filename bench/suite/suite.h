@@ -1,17 +1,22 @@
-// The kernel suite: one row per op case and device, against the ceilings of the same process. Its
-// front ends are `doppel bench` (tools/bench.cpp) and doppel_bench (google_benchmark.cpp).
+// The kernel suite: one row per op case and device, against the ceilings of the same
+// process. Its front ends are `doppel bench` (tools/bench.cpp) and doppel_bench
+// (google_benchmark.cpp).
 //
-//   correctness       a row runs once on poisoned outputs; one that differs from its reference gets
-//                     no number
-//   cold              each launch takes the next of several sets of operands, together several
-//                     times the size of the last cache
+//   correctness       a row runs once on poisoned outputs; one that differs from its
+//                     reference gets no number
+//   cold              each launch takes the next of several sets of operands, together
+//                     several times the size of the last cache
 //   hot               always the same set, for rows that fit half of the cache
-//   GPU               events behind a gate (gpu_side.h); launches under 20 us as a CUDA graph
-//   a round           one sample per row, the shortest of a few timings; the rows alternate, so a
-//                     busy moment of the machine costs many rows one sample
-//   ceilings          measured before the first row and after every round; the best counts
-//   share of ceiling  the largest of bytes / time / bandwidth, FLOPs / time / speed of GEMM, and
-//                     time of an empty launch / time; it names the row's bound
+//   GPU               events behind a gate (gpu_side.h); launches under 20 us as a CUDA
+//                     graph
+//   a round           one sample per row, the shortest of a few timings; the rows
+//                     alternate, so a busy moment of the machine costs many rows one
+//                     sample
+//   ceilings          measured before the first row and after every round; the best
+//                     counts
+//   share of ceiling  the largest of bytes / time / bandwidth, FLOPs / time / speed of
+//                     GEMM, and time of an empty launch / time; it names the row's
+//                     bound
 #pragma once
 #include <map>
 #include <memory>
@@ -62,12 +67,13 @@ class Suite {
   const std::vector<PeerLibrary>& libraries() const { return peers_.libraries(); }
   const Ceilings& ceilings(Device device);  // measured on the first call
 
-  // Compares the row, ours or a peer's, with its reference; false with row.error where it differs.
+  // Compares the row, ours or a peer's, with its reference; false with row.error where
+  // it differs.
   bool check(Row& row);
   // One timing of a checked row: seconds per launch.
   double time_row(Row& row);
-  // One sample of every row, in the table's order; of peers in the first three rounds only.
-  // `progress` gets the row's number; false ends the round.
+  // One sample of every row, in the table's order; of peers in the first three rounds
+  // only. `progress` gets the row's number; false ends the round.
   template <class Progress> void round(const Progress& progress) {
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (!rows_[i].peer || rows_[i].seconds.size() < 3) measure(rows_[i]);
@@ -99,7 +105,8 @@ class Suite {
   std::unique_ptr<Expected> expected_;
 };
 
-// The record of `doppel bench --json`: medians, shares and samples of all rows, and the machine.
+// The record of `doppel bench --json`: medians, shares and samples of all rows, and the
+// machine.
 nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before,
                                const nlohmann::ordered_json& after);
 

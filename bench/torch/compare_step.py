@@ -337,7 +337,7 @@ def main():
                     options.out.write_text(text + "\n")
                 if not options.json:
                     print(report.race_table(races[-1]), flush=True)
-    print(text if options.json else report.ratios_table(races))
+    print(text if options.json else report.ratios_table(races).rstrip())
     for race in races:
         check(race, options.at_least)
 

@@ -79,7 +79,8 @@ def compare(checkpoint, faces_path):
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "outputs": outputs,
         "faces_per_side": len(faces["input_a"]),
-        # Near zero for flat pictures or equal decoders, which would make the comparison easy.
+        # Near zero for flat pictures or equal decoders, which would make the comparison
+        # easy.
         "contrast": float(min(faces[output].std() for output in OUTPUTS)),
         "decoders_apart": min(apart("a_to_a", "a_to_b"), apart("b_to_b", "b_to_a")),
         "largest_difference": max(entry["largest_difference"] for entry in outputs.values()),

@@ -24,10 +24,11 @@ import torch.nn.functional as F
 
 import tensor_file
 
-# convs: channels of the encoder's 5x5 stride-2 convs (None: VillainStem). code: features of the
-# first dense layer; the second fills square x square pixels of square_channels. upscale: channels
-# after the encoder's upscale. decoder: channels after each upscale, with `residuals` residual
-# blocks behind it. slope: of the upscales' LeakyReLU.
+# convs: channels of the encoder's 5x5 stride-2 convs (None: VillainStem). code:
+# features of the first dense layer; the second fills square x square pixels of
+# square_channels. upscale: channels after the encoder's upscale. decoder: channels
+# after each upscale, with `residuals` residual blocks behind it. slope: of the
+# upscales' LeakyReLU.
 FIELDS = "size convs code square square_channels upscale decoder residuals slope"
 Plan = collections.namedtuple("Plan", FIELDS, defaults=(0, 0.1))
 PLANS = {

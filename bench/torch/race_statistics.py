@@ -4,16 +4,19 @@ runs: {contestant: [a result per round]}, ours under "doppel". A result: {"round
 "loss_a": [...], "loss_b": [...], "peak_bytes", "start_seconds": {"total"}, ...}.
 """
 
-# The largest relative difference of a loss, step by step, for the same work on both sides. A wrong
-# layer, a wrong pixel order or a missing bias shows at once as 1e-1 or more.
-#   f32   Sums in another order: 1e-6 per loss. Adam divides a gradient by its own size, so a weight
-#         with a gradient near zero may move the other way, by 2 * 5e-5 per step; over tens of
-#         steps that reaches a few 1e-4 of the loss.
+# The largest relative difference of a loss, step by step, for the same work on both
+# sides. A wrong layer, a wrong pixel order or a missing bias shows at once as 1e-1 or
+# more.
+#   f32   Sums in another order: 1e-6 per loss. Adam divides a gradient by its own size,
+#         so a weight with a gradient near zero may move the other way, by 2 * 5e-5 per
+#         step; over tens of steps that reaches a few 1e-4 of the loss.
 #   tf32  Products of 11-bit mantissas, 5e-4 each. Most errors cancel in the sums.
-#   bf16  8-bit mantissas, 4e-3 each, in every activation, rounded at other places where one side
-#         fuses operations. The loss is a mean over all pixels, so the systematic part remains.
-#   f16   11-bit mantissas, 5e-4 each, in every activation. A step whose scaled gradients overflow
-#         on one side only leaves that side a step behind: a few 1e-3 of the loss.
+#   bf16  8-bit mantissas, 4e-3 each, in every activation, rounded at other places where
+#         one side fuses operations. The loss is a mean over all pixels, so the
+#         systematic part remains.
+#   f16   11-bit mantissas, 5e-4 each, in every activation. A step whose scaled
+#         gradients overflow on one side only leaves that side a step behind: a few 1e-3
+#         of the loss.
 TOLERANCES = {"f32": 1e-3, "tf32": 5e-3, "bf16": 2e-2, "f16": 1e-2}
 
 

@@ -38,10 +38,10 @@ import formula  # noqa: E402
 import models  # noqa: E402
 import tensor_file  # noqa: E402
 
-# Batch per person, training steps and learning rate of each model's run. The rate is as high as
-# float32 can follow: rounding moves an activation over the kink of a leaky ReLU, or a gradient near
-# zero to the other sign, and the steps amplify it. The 128 px models run one step, of seconds, for
-# their forward pass and gradients.
+# Batch per person, training steps and learning rate of each model's run. The rate is as
+# high as float32 can follow: rounding moves an activation over the kink of a leaky
+# ReLU, or a gradient near zero to the other sign, and the steps amplify it. The 128 px
+# models run one step, of seconds, for their forward pass and gradients.
 Run = collections.namedtuple("Run", "batch steps learning_rate")
 RUNS = {
     "original": Run(2, 10, 1e-6),

@@ -49,7 +49,8 @@ TEST(Ab, TellsSlowerFromEqual) {
   EXPECT_NEAR(json.at("rows").at(1).at("seconds_old_new").at(31).at(1).get<double>(), 1.2e-3, 1e-9);
 }
 
-// On a machine that slows down by 1 % per timing, the build that is always second looks slower.
+// On a machine that slows down by 1 % per timing, the build that is always second looks
+// slower.
 TEST(Ab, AMachineThatSlowsDownFavoursNeither) {
   const std::string count =
       (std::filesystem::temp_directory_path() / ("doppel_ab_" + std::to_string(::getpid())))

@@ -1,4 +1,5 @@
-// The judgement of pairs of timings, against definitions and simulated noise with fixed seeds.
+// The judgement of pairs of timings, against definitions and simulated noise with fixed
+// seeds.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +29,8 @@ TEST(Centre, IsTheMedianOfAllMeans) {
   EXPECT_TRUE(std::isnan(centre({}, 1).middle));
 }
 
-// Wilcoxon's statistic by its definition: the sum of the ranks of |values - c| of values above c.
+// Wilcoxon's statistic by its definition: the sum of the ranks of |values - c| of
+// values above c.
 double signed_rank_sum(std::vector<double> values, double c) {
   for (double& v : values) v -= c;
   std::sort(values.begin(), values.end(),
@@ -77,9 +79,9 @@ TEST(Centre, NormalQuantiles) {
   EXPECT_NEAR(normal_quantile(1e-6), -4.753424, 1e-6);
 }
 
-// Pairs like those of a shared machine: ratios of neighbours scatter by 10 %, of some rows far
-// more; one timing in twenty is up to four times as long, on either side; each process is 1.5 %
-// fast or slow for all of its life.
+// Pairs like those of a shared machine: ratios of neighbours scatter by 10 %, of some
+// rows far more; one timing in twenty is up to four times as long, on either side; each
+// process is 1.5 % fast or slow for all of its life.
 constexpr int kPairs = 8;  // per process
 struct Verdicts {
   int slower = 0, faster = 0, equal = 0, open = 0, changed_found = 0;

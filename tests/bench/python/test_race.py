@@ -31,7 +31,8 @@ class Percentile(unittest.TestCase):
 
 class Rows(unittest.TestCase):
     def setUp(self):
-        # The machine is twice as slow in round 2. The quick variant ran in round 1 only.
+        # The machine is twice as slow in round 2. The quick variant ran in round 1
+        # only.
         self.runs = {
             "doppel": [result(1, [10, 12]), result(2, [20, 24])],
             "steady": [result(1, [30, 36]), result(2, [60, 72])],

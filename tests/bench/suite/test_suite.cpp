@@ -1,5 +1,5 @@
-// The kernel suite: every case has a row, a wrong row has no number, a missing peer has a reason.
-// No test depends on the length of a measurement.
+// The kernel suite: every case has a row, a wrong row has no number, a missing peer has
+// a reason. No test depends on the length of a measurement.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -102,7 +102,8 @@ TEST(Ceilings, TheBetterOfTwoMeasurementsCounts) {
   EXPECT_EQ(best.candidates, (std::map<std::string, double>{{"loop", 3.0}, {"memcpy", 1.0}}));
 }
 
-// Of a large result only samples are checked: they find a wrong tenth, not one wrong element.
+// Of a large result only samples are checked: they find a wrong tenth, not one wrong
+// element.
 TEST(Suite, SampledReferencesCatchWrongResults) {
   tests::OpCase c = twice("sampled", false);
   c.element = [](const std::vector<tests::Values>& v, std::int64_t i) {
