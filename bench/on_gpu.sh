@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Everything that waits for a GPU, in one go: builds for the card, tests, sanitizers, ceilings and kernels, cuDNN's plans, whole steps with
-# the loader, the race against PyTorch, a profile, a training. Each step has a time limit, a log and a result of its own, so that a run
-# that is cut off leaves what it had.
+# Measures everything that needs a GPU: build, tests, sanitizers, kernels, cuDNN's
+# plans, training steps, the race against PyTorch, a profile, a training. Each step has
+# a time limit, a log and a result of its own, so an interrupted run keeps what it has.
 #   bench/on_gpu.sh                       all steps; results in bench/results/<card>/
 #   bench/on_gpu.sh --only build,steps    some of them; --list names them
-#   bench/on_gpu.sh --resume              leave out those that went well the last time
-#   bench/on_gpu.sh --minutes 9           begin no step for which less than its share of that time is left
+#   bench/on_gpu.sh --resume              without those that went well the last time
+#   bench/on_gpu.sh --minutes 9           ends after so long; go on with --resume
 #   bench/on_gpu.sh --results DIR --build DIR --jobs N
-#   bench/on_gpu.sh --quick               a try of the whole way: short limits, few rounds; the figures are not to be quoted
-#   bench/on_gpu.sh --pack                on a machine with the packages: collect what the build needs into third_party/, to travel along
-#   bench/on_gpu.sh -- -DDOPPEL_ONEDNN=OFF    what follows -- goes to cmake
-# The machine needs a compiler, CMake and ninja, with the CUDA toolkit for the GPU side; Python with PyTorch for the race. Not needed:
-# FFmpeg, OpenCV, oneDNN, GoogleTest, Google Benchmark. Without a GPU the steps that need one say so, and the others run on the host.
-# Exit code: 0 where every step went well or had nothing to do, 1 where one failed, 2 usage.
+#   bench/on_gpu.sh --quick               short limits and few rounds, to try the script itself
+#   bench/on_gpu.sh --pack                on a machine with the packages: copies what the build
+#                                         needs into third_party/, to travel with the
+#                                         tree
+#   bench/on_gpu.sh -- -DDOPPEL_ONEDNN=OFF    options after -- are cmake's
+# The machine needs a compiler, CMake and ninja, the CUDA toolkit for the GPU side, and
+# Python with PyTorch for the race. Not needed: FFmpeg, OpenCV, oneDNN, GoogleTest,
+# Google Benchmark. Without a GPU, the steps that need one say so and the others run on
+# the host.
+# Exit codes: 0 all steps went well or had nothing to do, 1 one failed, 2 usage.
 # shellcheck disable=SC2317   # the steps are called by name, in a shell of their own
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -20,18 +24,23 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 steps=(machine build tests sanitizers kernels plans steps race profile demo report)
 only=() resume=no minutes=0 quick=no results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
 
-# What a bare CUDA machine has not: headers, GoogleTest as source, and, where a doppel with video and detection is built, two people's
-# faces to train on. About 16 MiB, and 12 more for the faces.
+# is_in WORD LIST...
+is_in() { case " ${*:2} " in *" $1 "*) ;; *) return 1 ;; esac; }
+lacks_faces() { "$1" doctor | grep -q '\(video\|detection\).*not in this build'; }
+
+# Copies headers, GoogleTest's source and static libraries (16 MiB) and, if a doppel with
+# video and detection is built here, faces of two people to train on (12 MiB).
 pack() {
-  local target=third_party folder found missing=()
+  local target=third_party folder found program missing=()
   mkdir -p "$target/include"
   for folder in fmt nlohmann CLI stb; do
-    found=
-    for prefix in /usr/include /usr/local/include; do [ -d "$prefix/$folder" ] && { found=$prefix/$folder; break; }; done
-    if [ -n "$found" ]; then rm -rf "${target:?}/include/$folder" && cp -rL "$found" "$target/include/"; else missing+=("$folder"); fi
+    found=$(find /usr/include /usr/local/include -maxdepth 1 -name "$folder" | head -n 1)
+    [ -n "$found" ] || { missing+=("$folder"); continue; }
+    rm -rf "${target:?}/include/$folder" && cp -rL "$found" "$target/include/"
   done
   if [ -f /usr/src/googletest/googletest/src/gtest-all.cc ]; then
-    rm -rf "${target:?}/googletest" && mkdir -p "$target/googletest" && cp -rL /usr/src/googletest/googletest/{src,include} "$target/googletest/"
+    rm -rf "${target:?}/googletest" && mkdir -p "$target/googletest"
+    cp -rL /usr/src/googletest/googletest/{src,include} "$target/googletest/"
   else
     missing+=(googletest)
   fi
@@ -47,22 +56,26 @@ pack() {
       */openssl/*) cp -L "$header" "$static/include/openssl/" ;;
       */png*.h | */zlib.h | */zconf.h) cp -L "$header" "$static/include/" ;;
     esac
-  done < <(printf '#include <%s>\n' png.h zlib.h openssl/ssl.h openssl/evp.h | c++ -x c++ -M - | grep -o '/[^ ]*\.h')
-  [ -f "$static/include/png.h" ] && [ -f "$static/include/openssl/evp.h" ] || missing+=(png.h openssl/evp.h)
-  local program
+  done < <(printf '#include <%s>\n' png.h zlib.h openssl/ssl.h openssl/evp.h \
+    | c++ -x c++ -M - | grep -o '/[^ ]*\.h')
+  [ -f "$static/include/png.h" ] || missing+=(png.h)
+  [ -f "$static/include/openssl/evp.h" ] || missing+=(openssl/evp.h)
   for program in build/release/tools/doppel build/*/tools/doppel; do
-    if [ -x "$program" ] && ! "$program" doctor | grep -q '\(video\|detection\).*not in this build'; then
-      rm -rf "${target:?}/faces" && mkdir "$target/faces" && for person in a b; do
-        "$program" synth --person $person --frames 400 --no-sound -o "$target/faces/$person.mp4" >/dev/null \
-          && "$program" extract "$target/faces/$person.mp4" -o "$target/faces/$person" --every 4 --no-sheet >/dev/null \
-          && rm "$target/faces/$person.mp4" || return 1
-      done
-      break
-    fi
+    if [ ! -x "$program" ] || lacks_faces "$program"; then continue; fi
+    rm -rf "${target:?}/faces" && mkdir "$target/faces"
+    for person in a b; do
+      folder=$target/faces/$person
+      "$program" synth --person $person --frames 400 --no-sound -o "$folder.mp4" >/dev/null \
+        && "$program" extract "$folder.mp4" -o "$folder" --every 4 --no-sheet >/dev/null \
+        && rm "$folder.mp4" || return 1
+    done
+    break
   done
   [ -d "$target/faces" ] || echo 'no faces packed: no doppel with video and detection is built here'
   echo "packed into $target/: $(du -sh "$target" | cut -f1)"
-  [ ${#missing[@]} -eq 0 ] || { echo "not found here: ${missing[*]} (tools/install_deps.sh build test installs them)" >&2; return 1; }
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "not found here: ${missing[*]} (tools/install_deps.sh build test installs them)" >&2
+  return 1
 }
 
 while [ $# -gt 0 ]; do
@@ -76,31 +89,35 @@ while [ $# -gt 0 ]; do
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
     --list) printf '%s\n' "${steps[@]}"; exit 0 ;;
     --pack) pack; exit ;;
-    --help | -h) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --help | -h) sed -n '2,/^# Exit/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --) shift; cmake_arguments=("$@"); break ;;
     *) echo "on_gpu.sh: unknown option '$1'; see bench/on_gpu.sh --help" >&2; exit 2 ;;
   esac
   shift
 done
 for name in ${only[@]+"${only[@]}"}; do
-  case " ${steps[*]} " in *" $name "*) ;; *) echo "on_gpu.sh: no step '$name'; there are: ${steps[*]}" >&2; exit 2 ;; esac
+  is_in "$name" "${steps[@]}" && continue
+  echo "on_gpu.sh: no step '$name'; there are: ${steps[*]}" >&2
+  exit 2
 done
 
-card='' capability=''
-if command -v nvidia-smi >/dev/null && card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 2>/dev/null); then
-  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader -i 0 2>/dev/null | tr -d '. ')
+# ask_card FIELD: one property of the first card, or nothing
+ask_card() { nvidia-smi --query-gpu="$1" --format=csv,noheader -i 0 2>/dev/null; }
+card='' capability='' device=cpu
+if command -v nvidia-smi >/dev/null && card=$(ask_card name) && [ -n "$card" ]; then
+  device=cuda capability=$(ask_card compute_cap | tr -d '. ') folder=$card
 else
-  card=
+  card='' folder="host $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 fi
-if [ -n "$card" ]; then device=cuda folder=$card; else device=cpu folder="host $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"; fi
-[ -n "$results" ] || results=bench/results/$(tr -cs 'A-Za-z0-9\n' '_' <<<"$folder" | sed 's/_*$//')
+slug=$(tr -cs 'A-Za-z0-9\n' '_' <<<"$folder" | sed 's/_*$//')
+results=${results:-bench/results/$slug}
 mkdir -p "$results/logs"
 results=$(cd "$results" && pwd)
 status=$results/status.tsv
 touch "$status"
 failed=0
 
-# note NAME WORD SECONDS REMARK: one line a step, the latest wins
+# note NAME WORD SECONDS REMARK: replaces the line of a step
 note() {
   { grep -v "^$1	" "$status"; printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; } >"$status.new"
   mv "$status.new" "$status"
@@ -108,163 +125,210 @@ note() {
   [ "$2" != FAILED ] || failed=1
 }
 
-# step NAME LIMIT FUNCTION: runs it in a shell of its own, under a time limit. The function may print a line "no: WHY" to say that there is nothing to do.
+# step NAME LIMIT: runs step_NAME in a shell of its own for at most LIMIT seconds. A
+# printed line "no: REASON" says that it had nothing to do.
 step() {
   local name=$1 limit=$2 log=$results/logs/$1.log begin=$SECONDS result=0 short=no
-  if [ ${#only[@]} -gt 0 ]; then case " ${only[*]} " in *" $name "*) ;; *) return 0 ;; esac; fi
+  local left took why code
+  if [ ${#only[@]} -gt 0 ] && ! is_in "$name" "${only[@]}"; then return 0; fi
   if [ "$resume" = yes ] && grep -q "^$name	ok" "$status"; then return 0; fi
   if [ "$minutes" -gt 0 ]; then
-    local left=$((minutes * 60 - SECONDS))
-    if [ "$left" -lt 20 ]; then note "$name" 'no time' 0 '--minutes are over; go on with --resume'; return 0; fi
+    left=$((minutes * 60 - SECONDS))
+    if [ "$left" -lt 20 ]; then
+      note "$name" 'no time' 0 'after --minutes; go on with --resume'
+      return 0
+    fi
     [ "$limit" -le "$left" ] || { limit=$left; short=yes; }
   fi
-  timeout --kill-after=20 "$limit" bash -c "set -uo pipefail; $(declare -f "step_$name" "${helpers[@]}"); step_$name" >"$log" 2>&1 </dev/null || result=$?
-  local took=$((SECONDS - begin)) why
+  code="set -uo pipefail; $(declare -f "step_$name" "${helpers[@]}"); step_$name"
+  timeout --kill-after=20 "$limit" bash -c "$code" >"$log" 2>&1 </dev/null || result=$?
+  took=$((SECONDS - begin))
   why=$(sed -n 's/^no: //p' "$log" | tail -n 1)
-  if [ "$short" = yes ] && [ "$result" -eq 124 ]; then note "$name" 'no time' "$took" "cut off, --minutes are over; go on with --resume"
-  elif [ "$result" -eq 124 ] || [ "$result" -eq 137 ]; then note "$name" FAILED "$took" "cut off after $limit s; $log"
-  elif [ "$result" -ne 0 ]; then note "$name" FAILED "$took" "exit code $result; $log"
-  elif [ -n "$why" ]; then note "$name" 'not here' "$took" "$why"
-  else note "$name" ok "$took" "$(tail -n 1 "$log" | cut -c 1-110)"; fi
+  case "$result" in
+    0) if [ -n "$why" ]; then note "$name" 'not here' "$took" "$why"
+       else note "$name" ok "$took" "$(tail -n 1 "$log" | cut -c 1-110)"; fi ;;
+    124 | 137)
+      if [ "$short$result" = yes124 ]; then
+        note "$name" 'no time' "$took" 'cut off after --minutes; go on with --resume'
+      else
+        note "$name" FAILED "$took" "cut off after $limit s; $log"
+      fi ;;
+    *) note "$name" FAILED "$took" "exit code $result; $log" ;;
+  esac
 }
 
-# --- the steps ------------------------------------------------------------------------------------------------------------
-export device capability results build jobs quick CTEST_OUTPUT_ON_FAILURE=1 OMP_WAIT_POLICY=passive
-export DOPPEL_CACHE_DIR=$results/logs/cache   # of cuDNN plans: this run's own
+# --- the steps ------------------------------------------------------------------------------------
+export card device capability results build jobs quick
+export CTEST_OUTPUT_ON_FAILURE=1 OMP_WAIT_POLICY=passive
+export DOPPEL_CACHE_DIR=$results/logs/cache   # of cuDNN plans, for this run alone
 printf '%s\n' ${cmake_arguments[@]+"${cmake_arguments[@]}"} >"$results/logs/cmake_arguments"
-helpers=(python_with_torch need_gpu)
+export doppel=$build/tools/doppel doppel_step=$build/bench/doppel_step
+export test_kernels=$build/tests/test_kernels
+helpers=(python_with_torch need_gpu need lacks_faces)
 
-python_with_torch() { for p in "${PYTHON:-python3}" /usr/bin/python3; do "$p" -c 'import torch, numpy' 2>/dev/null && { echo "$p"; return; }; done; return 1; }
+python_with_torch() {
+  local python
+  for python in "${PYTHON:-python3}" /usr/bin/python3; do
+    "$python" -c 'import torch, numpy' 2>/dev/null && { echo "$python"; return; }
+  done
+  return 1
+}
 need_gpu() { [ "$device" = cuda ] || { echo "no: no GPU"; return 1; }; }
+# need FILE HOW: a program of the build, or of the machine
+need() {
+  [ -x "$1" ] || command -v "$1" >/dev/null && return
+  echo "no: no $(basename "$1")${2:+ ($2)}"
+  return 1
+}
 
 step_machine() {
-  { date -u; uname -srm; grep -m 1 'model name' /proc/cpuinfo; nproc; free -g; uptime; cmake --version | head -n 1; c++ --version | head -n 1
-    git log -1 --format='%h %s'; nvcc --version; nvidia-smi; nvidia-smi -q -d CLOCK,POWER,PERFORMANCE; } >"$results/machine.txt" 2>&1
-  if [ "$device" = cuda ]; then echo "a GPU of compute capability $capability"; else echo "no GPU: host figures only"; fi
+  {
+    date -u; uname -srm; grep -m 1 'model name' /proc/cpuinfo; nproc; free -g; uptime
+    cmake --version | head -n 1; c++ --version | head -n 1; git log -1 --format='%h %s'
+    nvcc --version; nvidia-smi; nvidia-smi -q -d CLOCK,POWER,PERFORMANCE
+  } >"$results/machine.txt" 2>&1
+  [ "$device" = cuda ] || { echo "no GPU: host figures only"; return; }
+  echo "a GPU of compute capability $capability"
 }
 
 step_build() {
   local extra=() architecture
   mapfile -t extra < <(sed '/^$/d' "$results/logs/cmake_arguments")
-  # Hopper's own instructions need the architecture with an a.
+  # The instructions of Hopper alone need the architecture 90a.
   if [ -n "$capability" ]; then
     architecture=$capability
     [ "$capability" != 90 ] || architecture=90a
     extra=("-DCMAKE_CUDA_ARCHITECTURES=$architecture-real" ${extra[@]+"${extra[@]}"})
   fi
-  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDOPPEL_MEDIA=OFF -DDOPPEL_DETECT=OFF ${extra[@]+"${extra[@]}"} || return
-  # First what measures, then the tests: a build that is cut off can measure already.
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDOPPEL_MEDIA=OFF \
+    -DDOPPEL_DETECT=OFF ${extra[@]+"${extra[@]}"} || return
+  # The measuring programs come first, so an interrupted build can measure.
   local measuring=(doppel doppel_step)
   ! grep -q '^DOPPEL_NVCC:.*/nvcc$' "$build/CMakeCache.txt" || measuring+=(doppel_plans)
-  ninja -C "$build" -j "$jobs" "${measuring[@]}" && ninja -C "$build" -k 0 -j "$jobs" && "$build/tools/doppel" doctor && echo "built: $build"
+  ninja -C "$build" -j "$jobs" "${measuring[@]}" && ninja -C "$build" -k 0 -j "$jobs" \
+    && "$doppel" doctor && echo "built: $build"
 }
 
 step_tests() {
-  [ -x "$build/tests/test_kernels" ] || { echo "no: the tests are not built (GoogleTest: bench/on_gpu.sh --pack)"; return 0; }
-  # Tests share the card; a few at a time are enough to hide each other's start.
+  need "$test_kernels" 'needs GoogleTest: bench/on_gpu.sh --pack' || return 0
   ctest --test-dir "$build" --parallel "$jobs" --timeout 300 --output-junit "$results/tests.xml"
-  local result=$?
-  sed -n 's/.*tests="\([0-9]*\)".*/\1 tests/p; s/.*failures="\([0-9]*\)".*/\1 failed/p; s/.*skipped="\([0-9]*\)".*/\1 skipped/p' "$results/tests.xml" \
-    | head -n 3 | paste -sd' '
+  local result=$? word
+  for word in tests failures skipped; do
+    sed -n "s/.* $word=\"\([0-9]*\)\".*/\1 $word/p" "$results/tests.xml" | head -n 1
+  done | paste -sd' '
   return "$result"
 }
 
 step_sanitizers() {
-  need_gpu || return 0
-  command -v compute-sanitizer >/dev/null || { echo "no: compute-sanitizer is not installed"; return 0; }
-  [ -x "$build/tests/test_kernels" ] || { echo "no: the tests are not built"; return 0; }
-  local filter tool result=0
-  filter=$("$build/tests/test_kernels" --gtest_list_tests | sed -n 's/^\([^ ]*\)\.  # TypeParam = .*kernels::Cuda.*/\1.*/p' | paste -sd:)
-  filter="KernelsOnGpu.*:SimtOnGpu.*:$filter"
+  need_gpu && need compute-sanitizer && need "$test_kernels" || return 0
+  local suites filter tool result=0
+  suites=$("$test_kernels" --gtest_list_tests)
+  suites=$(sed -n 's/^\([^ ]*\)\.  # TypeParam = .*kernels::Cuda.*/\1.*/p' <<<"$suites")
+  filter="KernelsOnGpu.*:SimtOnGpu.*:$(paste -sd: <<<"$suites")"
   for tool in memcheck racecheck initcheck synccheck; do
     echo "== $tool"
-    timeout 280 compute-sanitizer --tool "$tool" --error-exitcode 99 "$build/tests/test_kernels" --gtest_filter="$filter" \
-      >"$results/logs/sanitizer_$tool.log" 2>&1 || { echo "$tool: exit code $?"; result=1; }
+    timeout 280 compute-sanitizer --tool "$tool" --error-exitcode 99 "$test_kernels" \
+      --gtest_filter="$filter" >"$results/logs/sanitizer_$tool.log" 2>&1 \
+      || { echo "$tool: exit code $?"; result=1; }
     grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$results/logs/sanitizer_$tool.log"
   done
   return "$result"
 }
 
 step_kernels() {
-  [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
-  "$build/tools/doppel" bench --help 2>/dev/null | grep -q -- --json || { echo "no: this build has no doppel bench"; return 0; }
+  need "$doppel" || return 0
+  if ! "$doppel" bench --help 2>/dev/null | grep -q -- --json; then
+    echo "no: this build has no doppel bench"
+    return 0
+  fi
   local seconds=180
   [ "$quick" = no ] || seconds=20
-  "$build/tools/doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"
+  "$doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"
 }
 
-# The card as cuDNN describes it (to go into tests/data), and the contest of all engines for every convolution. What training itself
-# chooses in the later steps is in cudnn-plans.txt (step_report).
+# Times every engine of cuDNN for every convolution, and writes the card's description
+# for tests/data. The choices of the training runs are in cudnn-plans.txt (step_report).
 step_plans() {
-  need_gpu || return 0
-  [ -x "$build/bench/doppel_plans" ] || { echo "no: doppel_plans is not built (cuDNN's headers)"; return 0; }
+  need_gpu && need "$build/bench/doppel_plans" "needs cuDNN's headers" || return 0
   local card dtype=bf16 budget=1500
-  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 | sed 's/^NVIDIA *//' | tr '[:upper:]' '[:lower:]' | tr -cs 'a-z0-9\n' '_')
+  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 | sed 's/^NVIDIA *//')
+  card=$(tr '[:upper:]' '[:lower:]' <<<"$card" | tr -cs 'a-z0-9\n' '_')
   [ "$capability" -ge 80 ] || dtype=f16
   [ "$quick" = no ] || budget=100
-  "$build/bench/doppel_plans" --dtype "$dtype" --budget "$budget" --properties "$results/device_properties_$card.json" --out "$results/plans.json"
+  "$build/bench/doppel_plans" --dtype "$dtype" --budget "$budget" \
+    --properties "$results/device_properties_$card.json" --out "$results/plans.json"
 }
 
 step_steps() {
-  [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
+  need "$doppel_step" || return 0
   local seconds=4
   [ "$quick" = no ] || seconds=1
+  local measure=("$doppel_step" --device "$device" --seconds "$seconds")
   if [ "$device" = cuda ]; then
-    "$build/bench/doppel_step" --device cuda --model all --batch 16 --dtype bf16,tf32,f32,f16 --seconds "$seconds" --out "$results/steps_b16.json" || return
-    "$build/bench/doppel_step" --device cuda --model all --batch 4,64 --dtype bf16 --seconds "$seconds" --out "$results/steps_b4_b64.json"
+    "${measure[@]}" --model all --batch 16 --dtype bf16,tf32,f32,f16 \
+      --out "$results/steps_b16.json" || return
+    "${measure[@]}" --model all --batch 4,64 --dtype bf16 --out "$results/steps_b4_b64.json"
   else
-    "$build/bench/doppel_step" --device cpu --model tiny --batch 4,16 --seconds "$seconds" --out "$results/steps.json" || return
-    "$build/bench/doppel_step" --device cpu --model tiny --batch 4 --dtype bf16,f16 --seconds "$seconds" --out "$results/steps_half.json"
+    "${measure[@]}" --model tiny --batch 4,16 --out "$results/steps.json" || return
+    "${measure[@]}" --model tiny --batch 4 --dtype bf16,f16 --out "$results/steps_half.json"
   fi
 }
 
-# The order is that of the questions: if time runs out, the first ones are answered.
+# The most important races come first.
 step_race() {
-  local python
-  [ -x "$build/bench/doppel_step" ] || { echo "no: doppel_step is not built"; return 0; }
-  python=$(python_with_torch) || { echo "no: no Python with PyTorch and numpy (PYTHON names another)"; return 0; }
-  local race=("$python" bench/torch/compare_step.py --program "$build/bench/doppel_step" --device "$device") result=0
+  need "$doppel_step" || return 0
+  local python result=0
+  python=$(python_with_torch) \
+    || { echo "no: no Python with PyTorch and numpy (PYTHON names another)"; return 0; }
+  race() {  # OUT OPTION...
+    "$python" bench/torch/compare_step.py --program "$doppel_step" --device "$device" \
+      --out "$results/$1.json" "${@:2}" || result=1
+  }
   if [ "$quick" = yes ]; then
-    "${race[@]}" --model tiny --batch 4 --rounds 1 --steps 4 --limit 60 --out "$results/race.json"
-    return
-  fi
-  if [ "$device" = cuda ]; then
-    "${race[@]}" --model original --batch 16,64 --dtype bf16 --rounds 3 --out "$results/race_original.json" || result=1
-    "${race[@]}" --model villain,dfl_sae --batch 16 --dtype bf16 --rounds 3 --steps 60 --warmup 20 --out "$results/race_large.json" || result=1
-    "${race[@]}" --model original --batch 16,64 --dtype tf32,f32 --rounds 3 --steps 100 --out "$results/race_float.json" || result=1
-    "${race[@]}" --model original --batch 16 --dtype f16 --rounds 2 --steps 100 --out "$results/race_f16.json" || result=1
-    # Loss curves of 500 steps; the two sides drift apart by the noise of the precision, so the bound is wider.
-    "${race[@]}" --model original --batch 16 --dtype bf16 --rounds 1 --steps 500 --tolerance 0.05 --out "$results/race_500.json" || result=1
+    race race --model tiny --batch 4 --rounds 1 --steps 4 --limit 60
+  elif [ "$device" = cpu ]; then
+    race race --model tiny --batch 4 --rounds 2 --steps 4
   else
-    "${race[@]}" --model tiny --batch 4 --rounds 2 --steps 4 --out "$results/race.json" || result=1
+    race race_original --model original --batch 16,64 --dtype bf16 --rounds 3
+    race race_large --model villain,dfl_sae --batch 16 --dtype bf16 --rounds 3 --steps 60 \
+      --warmup 20
+    race race_float --model original --batch 16,64 --dtype tf32,f32 --rounds 3 --steps 100
+    race race_f16 --model original --batch 16 --dtype f16 --rounds 2 --steps 100
+    # Over 500 steps the noise of the precision separates the losses, so the bound is
+    # wider.
+    race race_500 --model original --batch 16 --dtype bf16 --rounds 1 --steps 500 --tolerance 0.05
   fi
   return "$result"
 }
 
 step_profile() {
-  need_gpu || return 0
-  command -v nsys >/dev/null || { echo "no: nsys is not installed"; return 0; }
-  local one=("$build/bench/doppel_step" --row --no-parts --device cuda --model original --batch 16 --dtype bf16 --warmup 10 --steps 190)
-  "${one[@]}" | tee "$results/profile_row.json" >/dev/null || return
-  nsys profile --cuda-graph-trace=node --trace=cuda --force-overwrite true -o "$results/logs/profile" "${one[@]}" || return
-  nsys stats --force-export true --report cuda_gpu_kern_sum --format csv "$results/logs/profile.nsys-rep" >"$results/profile.csv"
+  need_gpu && need nsys || return 0
+  local one=("$doppel_step" --row --no-parts --device cuda --model original --batch 16 --dtype bf16)
+  one+=(--warmup 10 --steps 190)
+  "${one[@]}" >"$results/profile_row.json" || return
+  nsys profile --cuda-graph-trace=node --trace=cuda --force-overwrite true \
+    -o "$results/logs/profile" "${one[@]}" || return
+  nsys stats --force-export true --report cuda_gpu_kern_sum --format csv \
+    "$results/logs/profile.nsys-rep" >"$results/profile.csv"
 }
 
-# End to end: two synthetic people, extraction, training, conversion, and the swap measured against its truth. Without video and detection
-# (-- -DDOPPEL_MEDIA=ON -DDOPPEL_DETECT=ON where FFmpeg and OpenCV are): training on packed faces, of which losses and previews are kept.
+# Runs `doppel demo`: two synthetic people, extraction, training, conversion, and the
+# swap beside its truth. It needs video and detection (-- -DDOPPEL_MEDIA=ON
+# -DDOPPEL_DETECT=ON); without them it trains on packed faces and keeps losses and
+# previews.
 step_demo() {
-  [ -x "$build/tools/doppel" ] || { echo "no: doppel is not built"; return 0; }
-  local model result=0 hours=0.07 models=(original villain)
-  if [ "$quick" = yes ]; then hours=0.003 models=(tiny)
-  else need_gpu || return 0; fi
-  if ! "$build/tools/doppel" doctor | grep -q '\(video\|detection\).*not in this build'; then
-    "$build/tools/doppel" demo --device "$device" --force -o "$build/demo" && cp "$build"/demo/*.json "$build"/demo/*.png "$results/" 2>/dev/null
+  need "$doppel" || return 0
+  local model faces=third_party/faces result=0 hours=0.07 models=(original villain)
+  if [ "$quick" = yes ]; then hours=0.003 models=(tiny); else need_gpu || return 0; fi
+  if ! lacks_faces "$doppel"; then
+    "$doppel" demo --device "$device" --force -o "$build/demo" \
+      && cp "$build"/demo/*.json "$build"/demo/*.png "$results/" 2>/dev/null
     return
   fi
-  [ -d third_party/faces/a ] || { echo "no: no video or no detection in this build, and no packed faces (--pack where both are)"; return 0; }
+  [ -d "$faces/a" ] || { echo "no: no video, no detection and no packed faces (--pack)"; return 0; }
   for model in "${models[@]}"; do
-    "$build/tools/doppel" train -q -A third_party/faces/a -B third_party/faces/b -m "$build/trained_$model" --model "$model" --device "$device" \
-      --hours "$hours" --force || { result=1; continue; }
+    "$doppel" train -q -A "$faces/a" -B "$faces/b" -m "$build/trained_$model" --model "$model" \
+      --device "$device" --hours "$hours" --force || { result=1; continue; }
     cp "$build/trained_$model/preview.png" "$results/preview_$model.png"
     cp "$build/trained_$model/losses.csv" "$results/losses_$model.csv"
     echo "$model: $(tail -n 1 "$build/trained_$model/losses.csv") after $hours h"
@@ -273,14 +337,19 @@ step_demo() {
 }
 
 step_report() {
-  command -v python3 >/dev/null || { echo "no: no Python"; return 0; }
+  need python3 || return 0
   shopt -s nullglob
-  [ ! -f "$DOPPEL_CACHE_DIR/cudnn-plans.txt" ] || cp "$DOPPEL_CACHE_DIR/cudnn-plans.txt" "$results/"
-  local files=("$results"/kernels*.json "$results"/plans*.json "$results"/steps*.json "$results"/race*.json) more=()
+  local plans=$DOPPEL_CACHE_DIR/cudnn-plans.txt files more=()
+  [ ! -f "$plans" ] || cp "$plans" "$results/"
+  files=("$results"/{kernels,plans,steps,race}*.json)
   [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
-  [ ! -s "$results/profile.csv" ] || more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
+  if [ -s "$results/profile.csv" ]; then
+    more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
+  fi
   case ${card,,} in *h200*) more+=(--predicted bench/predicted_h200.json) ;; esac
-  python3 bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" --svg "$results/plots" && echo "report: $results/report.md"
+  ! python3 -c 'import matplotlib' 2>/dev/null || more+=(--svg "$results/plots")
+  python3 bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" \
+    && echo "report: $results/report.md"
 }
 
 echo "on ${card:-the host, there is no GPU}; results in $results"

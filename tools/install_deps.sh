@@ -4,6 +4,7 @@
 #   tools/install_deps.sh build              the program's libraries and tools
 #   tools/install_deps.sh build test         and those of its tests and benchmarks
 #   tools/install_deps.sh build test torch   and PyTorch, for new golden files and bench/torch
+#   tools/install_deps.sh plots              matplotlib, for bench/report/report.py --svg
 set -euo pipefail
 
 build=(build-essential cmake ninja-build pkg-config ccache git
@@ -12,6 +13,7 @@ build=(build-essential cmake ninja-build pkg-config ccache git
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
 tests=(libgtest-dev libgmock-dev libbenchmark-dev)
 torch=(python3-torch python3-numpy)
+plots=(python3-matplotlib)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -19,7 +21,8 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${tests[@]}") ;;
     torch) wanted+=("${torch[@]}") ;;
-    *) echo "install_deps.sh: unknown group '$group': expected build, test or torch" >&2; exit 2 ;;
+    plots) wanted+=("${plots[@]}") ;;
+    *) echo "install_deps.sh: unknown group '$group': expected build, test, torch or plots" >&2; exit 2 ;;
   esac
 done
 

@@ -25,7 +25,8 @@ using kernels::ErrorKind;
 
 namespace {
 
-constexpr std::string_view kHello = "doppel-bench-turns-1";  // of the protocol and of the record
+constexpr std::string_view kFormat = "doppel-bench-ab-1";  // of the protocol and of the record
+constexpr std::string_view kOldFormat = "doppel-bench-turns-1";  // of builds before its new name
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -45,12 +46,11 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// One process must not work while the other is timed, and its threads must not be where the other's want to be. By default OpenMP's threads
-// spin for some milliseconds after each loop, on the core that the other process is about to use, and a scheduler may put both threads of a process
-// that wakes onto one core for a while: of 4,096 timings of 16 rows one in six was over a third too long, and neighbours' ratios scattered by 49 %.
-// With these it was one in 35, and 10 %.
+// Makes OpenMP's threads sleep soon after a loop and stay on their cores. By default
+// they spin for some milliseconds on cores that the other process needs. The user's own
+// settings stay.
 void settle_threads() {
-  const int keep = 0;  // what the user has set
+  constexpr int keep = 0;
   ::setenv("GOMP_SPINCOUNT", "20000", keep);
   ::setenv("KMP_BLOCKTIME", "1", keep);
   ::setenv("OMP_PROC_BIND", "true", keep);
@@ -59,11 +59,9 @@ constexpr std::chrono::milliseconds kUntilThreadsSleep{2};
 
 }  // namespace
 
-// ---- the child
-
-void serve_turns(Suite& suite, std::FILE* in, std::FILE* out) {
+void serve(Suite& suite, std::FILE* in, std::FILE* out) {
   std::vector<Row>& rows = suite.rows();
-  fmt::print(out, "{} {} {}\n", kHello, describe_machine().at("commit").get<std::string>(),
+  fmt::print(out, "{} {} {}\n", kFormat, describe_machine().at("commit").get<std::string>(),
              rows.size());
   for (const Row& row : rows) fmt::print(out, "{}\n", row.name);
   std::fflush(out);
@@ -80,20 +78,17 @@ void serve_turns(Suite& suite, std::FILE* in, std::FILE* out) {
         fmt::print(out, "{}\n", suite.check(row) ? "ok" : one_line(row.error));
         continue;
       }
-      // The other process has used the caches since: the first timing finds them as it left them.
-      double seconds = suite.sample(row);
-      if (seconds < 3e-2) seconds = suite.sample(row);
+      // The other process has used the caches since: the first timing does not count.
+      double seconds = suite.time_row(row);
+      if (seconds < 3e-2) seconds = suite.time_row(row);
       std::this_thread::sleep_for(kUntilThreadsSleep);
       fmt::print(out, "{:.9e}\n", seconds);
     } catch (const std::exception& error) { fmt::print(out, "error {}\n", one_line(error.what())); }
   }
 }
 
-// ---- the parent
-
-Partner::Partner(const std::vector<std::string>& command) : program_(command.at(0)) {
-  int request[2],
-      answer[2];  // read, write; closed in the children, or each would keep the other's input open
+ChildBenchmark::ChildBenchmark(const std::vector<std::string>& command) : program_(command.at(0)) {
+  int request[2], answer[2];  // read end, write end; O_CLOEXEC keeps them out of the other child
   if (pipe2(request, O_CLOEXEC) != 0)
     throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
   to_.reset(fdopen(request[1], "w"));
@@ -103,9 +98,9 @@ Partner::Partner(const std::vector<std::string>& command) : program_(command.at(
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a child that died is told of by its missing answer
-  child_.pid = fork();
-  if (child_.pid == 0) {
+  std::signal(SIGPIPE, SIG_IGN);  // a dead child shows as a missing answer
+  process_.pid = fork();
+  if (process_.pid == 0) {
     settle_threads();
     dup2(request[0], STDIN_FILENO);
     dup2(answer[1], STDOUT_FILENO);
@@ -113,26 +108,28 @@ Partner::Partner(const std::vector<std::string>& command) : program_(command.at(
     _exit(127);
   }
   close(request[0]), close(answer[1]);
-  if (child_.pid < 0)
+  if (process_.pid < 0)
     throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program_));
   std::string hello;
   char commit[64] = "";
   std::size_t count = 0;
-  if (!read_line(from_.get(), &hello) || !hello.starts_with(kHello) ||
-      std::sscanf(hello.c_str() + kHello.size(), " %63s %zu", commit, &count) != 2)
-    throw Error(ErrorKind::input,
-                fmt::format("{} cannot take turns{}: --against takes another build of doppel, one "
-                            "that has 'bench --against'",
-                            program_, hello.empty() ? "" : fmt::format(" (it says '{}')", hello)));
+  const bool answered = read_line(from_.get(), &hello);
+  const bool known = hello.starts_with(kFormat) || hello.starts_with(kOldFormat);
+  if (!answered || !known || std::sscanf(hello.c_str(), "%*s %63s %zu", commit, &count) != 2)
+    throw Error(
+        ErrorKind::input,
+        fmt::format("{} has no matching 'bench --serve'{}: --against takes another build "
+                    "of doppel that has 'bench --against'",
+                    program_, hello.empty() ? "" : fmt::format(" (it printed '{}')", hello)));
   commit_ = commit;
-  for (std::size_t i = 0; i < count; ++i) rows_.push_back(line());
+  for (std::size_t i = 0; i < count; ++i) rows_.push_back(receive());
 }
 
-Partner::Child::~Child() {
+ChildBenchmark::Process::~Process() {
   if (pid > 0) waitpid(pid, nullptr, 0);
 }
 
-std::string Partner::line() {
+std::string ChildBenchmark::receive() {
   std::string text;
   if (!read_line(from_.get(), &text))
     throw Error(ErrorKind::failure,
@@ -140,21 +137,21 @@ std::string Partner::line() {
   return text;
 }
 
-void Partner::ask(const char* what, std::size_t row) {
-  fmt::print(to_.get(), "{} {}\n", what, row);
+void ChildBenchmark::send(const char* request, std::size_t row) {
+  fmt::print(to_.get(), "{} {}\n", request, row);
   std::fflush(to_.get());
 }
 
-void Partner::ask_check(std::size_t row) { ask("check", row); }
+void ChildBenchmark::begin_check(std::size_t row) { send("check", row); }
 
-std::string Partner::checked() {
-  std::string answer = line();
+std::string ChildBenchmark::end_check() {
+  std::string answer = receive();
   return answer == "ok" ? "" : answer;
 }
 
-double Partner::time(std::size_t row, std::string* error) {
-  ask("time", row);
-  const std::string answer = line();
+double ChildBenchmark::time(std::size_t row, std::string* error) {
+  send("time", row);
+  const std::string answer = receive();
   double seconds = 0;
   if (std::sscanf(answer.c_str(), "%lf", &seconds) != 1 || !(seconds > 0)) *error = answer;
   return seconds;
@@ -162,43 +159,43 @@ double Partner::time(std::size_t row, std::string* error) {
 
 namespace {
 
-using Numbers = std::vector<
-    std::pair<std::size_t, std::size_t>>;  // of each row, in the old and in the new program
+// Of each row: its index in the old and in the new program.
+using Indices = std::vector<std::pair<std::size_t, std::size_t>>;
 
-Numbers match_rows(const Partner& old_one, const Partner& new_one, Turns* turns) {
-  Numbers numbers;
+Indices match_rows(const ChildBenchmark& old_one, const ChildBenchmark& new_one, AbResult* result) {
+  Indices indices;
   std::map<std::string, std::size_t> old_rows;
   for (std::size_t i = 0; i < old_one.rows().size(); ++i) old_rows[old_one.rows()[i]] = i;
   for (std::size_t i = 0; i < new_one.rows().size(); ++i) {
     const std::string& name = new_one.rows()[i];
     const auto found = old_rows.find(name);
     if (found == old_rows.end()) {
-      turns->only_new.push_back(name);
+      result->only_new.push_back(name);
       continue;
     }
-    turns->rows.push_back({name, {}, {}, {}});
-    numbers.emplace_back(found->second, i);
+    result->rows.push_back({name, {}, {}, {}});
+    indices.emplace_back(found->second, i);
     old_rows.erase(found);
   }
-  for (const auto& [name, number] : old_rows) turns->only_old.push_back(name);
-  return numbers;
+  for (const auto& [name, index] : old_rows) result->only_old.push_back(name);
+  return indices;
 }
 
-// Right before fast; both at once.
-std::string check_both(Partner& old_one, Partner& new_one,
-                       std::pair<std::size_t, std::size_t> number) {
-  old_one.ask_check(number.first), new_one.ask_check(number.second);
-  const std::string old_error = old_one.checked(), new_error = new_one.checked();
+// Both children check at the same time; empty where both rows are right.
+std::string check_both(ChildBenchmark& old_one, ChildBenchmark& new_one,
+                       std::pair<std::size_t, std::size_t> index) {
+  old_one.begin_check(index.first), new_one.begin_check(index.second);
+  const std::string old_error = old_one.end_check(), new_error = new_one.end_check();
   return !new_error.empty()  ? new_error
          : old_error.empty() ? ""
                              : "the old program's is wrong: " + old_error;
 }
 
-bool is_open(const TurnRow& row) {
+bool is_open(const AbRow& row) {
   return row.error.empty() && row.judgement.verdict == Verdict::undecided;
 }
 
-Judgement judge_row(const TurnRow& row, std::size_t rows, const TurnOptions& options) {
+Judgement judge_row(const AbRow& row, std::size_t rows, const AbOptions& options) {
   std::vector<double> log_ratios;
   for (const auto& [old_seconds, new_seconds] : row.seconds)
     log_ratios.push_back(std::log(new_seconds / old_seconds));
@@ -208,59 +205,58 @@ Judgement judge_row(const TurnRow& row, std::size_t rows, const TurnOptions& opt
 
 }  // namespace
 
-Turns take_turns(const std::vector<std::string>& old_command,
-                 const std::vector<std::string>& new_command, const TurnOptions& options,
-                 const std::function<bool(const TurnState&)>& watch) {
+AbResult run_ab(const std::vector<std::string>& old_command,
+                const std::vector<std::string>& new_command, const AbOptions& options,
+                const std::function<bool(const AbProgress&)>& progress) {
   const double begin = now();
-  Turns turns;
-  Numbers numbers;
+  AbResult result;
+  Indices indices;
   std::size_t open = 1;
-  for (bool go_on = true; go_on && open > 0 && turns.processes < options.judge.most_processes;
-       ++turns.processes) {
-    const bool first = turns.processes == 0;
-    std::optional<Partner> old_one, new_one;
-    if (turns.processes % 2 == 0) old_one.emplace(old_command), new_one.emplace(new_command);
+  for (bool go_on = true; go_on && open > 0 && result.processes < options.judge.most_processes;
+       ++result.processes) {
+    const bool first = result.processes == 0;
+    std::optional<ChildBenchmark> old_one, new_one;
+    if (result.processes % 2 == 0) old_one.emplace(old_command), new_one.emplace(new_command);
     else new_one.emplace(new_command), old_one.emplace(old_command);
     if (first) {
-      turns.old_commit = old_one->commit(), turns.new_commit = new_one->commit();
-      numbers = match_rows(*old_one, *new_one, &turns);
-      open = turns.rows.size();
+      result.old_commit = old_one->commit(), result.new_commit = new_one->commit();
+      indices = match_rows(*old_one, *new_one, &result);
+      open = result.rows.size();
     }
     std::size_t done = 0;
-    for (std::size_t r = 0; r < turns.rows.size(); ++r) {
-      TurnRow& row = turns.rows[r];
+    for (std::size_t r = 0; r < result.rows.size(); ++r) {
+      AbRow& row = result.rows[r];
       if (!is_open(row)) continue;
-      go_on = (first || now() - begin < options.seconds) && watch({turns.processes, done++, open});
+      go_on =
+          (first || now() - begin < options.seconds) && progress({result.processes, done++, open});
       if (!go_on) break;
-      if (first) row.error = check_both(*old_one, *new_one, numbers[r]);
+      if (first) row.error = check_both(*old_one, *new_one, indices[r]);
       for (int k = 0; k < options.pairs && row.error.empty(); ++k) {
         double seconds[2];  // old, new
         for (const bool is_new : {k % 2 != 0, k % 2 == 0})
-          seconds[is_new] = is_new ? new_one->time(numbers[r].second, &row.error)
-                                   : old_one->time(numbers[r].first, &row.error);
+          seconds[is_new] = is_new ? new_one->time(indices[r].second, &row.error)
+                                   : old_one->time(indices[r].first, &row.error);
         row.seconds.emplace_back(seconds[0], seconds[1]);
       }
     }
     open = 0;
-    for (TurnRow& row : turns.rows) {
-      if (is_open(row)) row.judgement = judge_row(row, turns.rows.size(), options);
+    for (AbRow& row : result.rows) {
+      if (is_open(row)) row.judgement = judge_row(row, result.rows.size(), options);
       open += is_open(row);
     }
   }
-  return turns;
+  return result;
 }
 
-// ---- for people
-
-std::string describe(const Turns& turns, const JudgeOptions& options) {
+std::string describe(const AbResult& result, const JudgeOptions& options) {
   const auto percent = [](double log_ratio) {
     return std::isfinite(log_ratio) ? fmt::format("{:+.1f} %", 100 * std::expm1(log_ratio)) : "?";
   };
-  std::string text = fmt::format("{} against {}, {} processes each\n", turns.new_commit,
-                                 turns.old_commit, turns.processes);
-  std::vector<const TurnRow*> rows;
+  std::string text = fmt::format("{} against {}, {} processes each\n", result.new_commit,
+                                 result.old_commit, result.processes);
+  std::vector<const AbRow*> rows;
   std::size_t count[4] = {}, failed = 0;
-  for (const TurnRow& row : turns.rows) {
+  for (const AbRow& row : result.rows) {
     if (!row.error.empty()) {
       text += fmt::format("no number: {}: {}\n", row.name, row.error);
       ++failed;
@@ -269,11 +265,11 @@ std::string describe(const Turns& turns, const JudgeOptions& options) {
     ++count[static_cast<int>(row.judgement.verdict)];
     if (row.judgement.verdict != Verdict::equal && !row.seconds.empty()) rows.push_back(&row);
   }
-  std::stable_sort(rows.begin(), rows.end(), [](const TurnRow* a, const TurnRow* b) {
+  std::stable_sort(rows.begin(), rows.end(), [](const AbRow* a, const AbRow* b) {
     return std::fabs(a->judgement.log_ratio) > std::fabs(b->judgement.log_ratio);
   });
   for (const Verdict verdict : {Verdict::slower, Verdict::faster, Verdict::undecided})
-    for (const TurnRow* row : rows) {
+    for (const AbRow* row : rows) {
       const Judgement& j = row->judgement;
       if (j.verdict != verdict) continue;
       text += fmt::format("{}  {}  time {}  ({} to {}, {} pairs)\n",
@@ -286,27 +282,27 @@ std::string describe(const Turns& turns, const JudgeOptions& options) {
   text += fmt::format(
       "{} slower, {} faster, {} equal (not by {:.0f} % or more), {} open (give it more --seconds)",
       count[static_cast<int>(Verdict::slower)], count[static_cast<int>(Verdict::faster)],
-      count[static_cast<int>(Verdict::equal)], 100 * options.find,
+      count[static_cast<int>(Verdict::equal)], 100 * options.detectable,
       count[static_cast<int>(Verdict::undecided)]);
   text += failed > 0 ? fmt::format(", {} without a number\n", failed) : "\n";
-  if (!turns.only_new.empty())
-    text += fmt::format("{} rows are new, the first: {}\n", turns.only_new.size(),
-                        turns.only_new.front());
-  if (!turns.only_old.empty())
+  if (!result.only_new.empty())
+    text += fmt::format("{} rows are new, the first: {}\n", result.only_new.size(),
+                        result.only_new.front());
+  if (!result.only_old.empty())
     text += fmt::format("{} rows of the old program are gone, the first: {}\n",
-                        turns.only_old.size(), turns.only_old.front());
+                        result.only_old.size(), result.only_old.front());
   return text;
 }
 
-nlohmann::ordered_json to_json(const Turns& turns) {
-  nlohmann::ordered_json json{{"format", kHello},
-                              {"old", turns.old_commit},
-                              {"new", turns.new_commit},
-                              {"processes", turns.processes},
-                              {"only_old", turns.only_old},
-                              {"only_new", turns.only_new},
+nlohmann::ordered_json to_json(const AbResult& result) {
+  nlohmann::ordered_json json{{"format", kFormat},
+                              {"old", result.old_commit},
+                              {"new", result.new_commit},
+                              {"processes", result.processes},
+                              {"only_old", result.only_old},
+                              {"only_new", result.only_new},
                               {"rows", nlohmann::ordered_json::array()}};
-  for (const TurnRow& row : turns.rows) {
+  for (const AbRow& row : result.rows) {
     nlohmann::ordered_json r{{"name", row.name}};
     if (!row.error.empty()) {
       r["error"] = row.error;

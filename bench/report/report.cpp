@@ -23,13 +23,11 @@ std::string time_text(double seconds) {
                           : fmt::format("{:.3f} s", seconds);
 }
 
-// What a row's name says without its peer.
+// A row's name without its peer.
 std::string own_name(const ordered_json& row) {
   const std::string name = row.at("name"), peer = row.at("peer");
   return peer.empty() ? name : name.substr(0, name.size() - peer.size() - 1);
 }
-
-std::string percent(double ratio) { return fmt::format("{:+.1f} %", 100 * (ratio - 1)); }
 
 }  // namespace
 
@@ -53,14 +51,14 @@ std::string table(const ordered_json& record) {
 
   std::string text;
   for (const auto& [device, c] : record.at("ceilings").items()) {
-    const auto giga = [&](const char* key) { return c.at(key).get<double>() / 1e9; };
-    text += fmt::format(
-        "ceilings of {}: copy {:.1f}, read {:.1f}, write {:.1f} GB/s; GEMM f32 {:.0f}, ", device,
-        giga("copy_bytes_per_s"), giga("read_bytes_per_s"), giga("write_bytes_per_s"),
-        giga("f32_flop_per_s"));
-    if (giga("tf32_flop_per_s") > 0) text += fmt::format("tf32 {:.0f}, ", giga("tf32_flop_per_s"));
-    text += fmt::format("bf16 {:.0f} GFLOP/s; launch {}\n", giga("bf16_flop_per_s"),
-                        time_text(c.at("launch_s")));
+    const auto giga = [&](const char* key) { return c.value(key, 0.0) / 1e9; };
+    text +=
+        fmt::format("ceilings of {}: copy {:.1f}, read {:.1f}, write {:.1f} GB/s", device,
+                    giga("copy_bytes_per_s"), giga("read_bytes_per_s"), giga("write_bytes_per_s"));
+    for (const char* type : {"f32", "tf32", "bf16", "f16"})
+      if (const double rate = giga(fmt::format("{}_flop_per_s", type).c_str()); rate > 0)
+        text += fmt::format(", {} GEMM {:.0f}", type, rate);
+    text += fmt::format(" GFLOP/s, launch {}\n", time_text(c.at("launch_s")));
   }
   if (record.contains("peers"))
     for (const ordered_json& library : record.at("peers"))
@@ -68,13 +66,11 @@ std::string table(const ordered_json& record) {
         text +=
             fmt::format("no {}: {}; its rows are left out\n", library.at("name").get<std::string>(),
                         library.at("reason").get<std::string>());
-  const auto state = [&](const char* when) {
-    return record.contains(when) && record.at(when).contains("load_average")
-               ? record.at(when).at("load_average").get<double>()
-               : -1;
+  const auto load = [&](const char* when) {
+    return record.value(when, ordered_json::object()).value("load_average", -1.0);
   };
-  text += fmt::format("load of the machine {:.1f} before, {:.1f} after\n\n", state("before"),
-                      state("after"));
+  text +=
+      fmt::format("load average {:.1f} before, {:.1f} after\n\n", load("before"), load("after"));
 
   std::size_t width = 4;
   for (const ordered_json* row : ours)
@@ -97,8 +93,8 @@ std::string table(const ordered_json& record) {
   }
   if (!best_peer.empty())
     text +=
-        "\nbest peer: its median divided by ours, more than 1: ours is faster. `own` is ours "
-        "behind the seam, where a library was chosen.\n";
+        "\nbest peer: its median time over ours, above 1 where ours is shorter; `own` is our host "
+        "kernel, timed where a library was chosen\n";
   if (!failed.empty()) text += "\nwithout a number:\n";
   for (const ordered_json* row : failed)
     text += fmt::format("  {}: {}\n", row->at("name").get<std::string>(),
@@ -109,9 +105,9 @@ std::string table(const ordered_json& record) {
 ordered_json read_record(const std::string& path) {
   std::ifstream file(path);
   if (!file)
-    throw Error(ErrorKind::input,
-                fmt::format("cannot read {}: expected a record that 'doppel bench --json {}' wrote",
-                            path, path));
+    throw Error(
+        ErrorKind::input,
+        fmt::format("cannot read {}: expected a record of 'doppel bench --json {}'", path, path));
   ordered_json record = ordered_json::parse(file, nullptr, false);
   if (!record.is_object() || record.value("format", "") != "doppel-bench-1" ||
       !record.contains("rows") || !record["rows"].is_array())
@@ -122,78 +118,48 @@ ordered_json read_record(const std::string& path) {
   return record;
 }
 
-std::vector<Series> series(const ordered_json& record) {
-  std::vector<Series> all;
-  for (const ordered_json& row : record.at("rows")) {
-    if (row.contains("error") || !row.at("peer").get<std::string>().empty()) continue;
-    Series s{row.at("name"),
-             row.at("device").get<std::string>() + " " + row.at("bound").get<std::string>(),
-             {}};
-    for (const double seconds : row.at("seconds").get<std::vector<double>>())
-      if (seconds > 0) s.values.push_back(seconds);
-    all.push_back(std::move(s));
-  }
-  return all;
-}
-
-std::string describe(const Comparison& comparison, const ordered_json& before,
-                     const ordered_json& after, const CompareOptions& options) {
+std::string compare(const ordered_json& before, const ordered_json& after) {
   std::string text;
-  for (const char* key : {"cpu", "gpu"}) {
-    const auto model = [&](const ordered_json& record) {
-      return record.at("machine").at(key).value(key[0] == 'c' ? "model" : "name", "");
-    };
-    if (model(before) != model(after))
-      text += fmt::format("other machine: {} '{}' before, '{}' now; the comparison means little\n",
-                          key, model(before), model(after));
+  for (const auto& [part, key] : {std::pair{"cpu", "model"}, std::pair{"gpu", "name"}}) {
+    const std::string then = before.at("machine").at(part).value(key, ""),
+                      now = after.at("machine").at(part).value(key, "");
+    if (then != now) text += fmt::format("another {}: '{}' before, '{}' now\n", part, then, now);
   }
-  for (const GroupShift& shift : comparison.shifts)
-    if (std::fabs(std::log(shift.ratio)) > 0.02)
-      text += fmt::format(
-          "all {} rows bound by '{}' moved together, {}: the machine, or a change to the whole "
-          "build; taken off below\n",
-          shift.rows, shift.group, percent(shift.ratio));
-  std::vector<Change> changes = comparison.changes;
-  std::stable_sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
-    return std::fabs(std::log(a.ratio)) > std::fabs(std::log(b.ratio));
-  });
-  std::size_t equal = 0, slower = 0, faster = 0, few = 0;
-  for (const Change& c : changes) {
-    equal += c.verdict == Verdict::equal, few += c.verdict == Verdict::undecided;
-    if (c.verdict != Verdict::slower && c.verdict != Verdict::faster) continue;
-    (c.verdict == Verdict::slower ? slower : faster)++;
-    text += fmt::format("{}  {}  time {}  (p {:.2g})\n",
-                        c.verdict == Verdict::slower ? "SLOWER" : "faster", c.name,
-                        percent(c.ratio), c.p);
+  const auto shortest_times = [](const ordered_json& record) {
+    std::map<std::string, double> seconds;
+    for (const ordered_json& row : record.at("rows"))
+      if (!row.contains("error") && row.at("peer").get<std::string>().empty())
+        seconds[row.at("name")] = row.at("least_s");
+    return seconds;
+  };
+  struct Change {
+    double ratio, before, after;
+    std::string name;
+  };
+  std::vector<Change> changes;
+  std::map<std::string, double> old_rows = shortest_times(before);
+  std::size_t only_new = 0;
+  for (const auto& [name, seconds] : shortest_times(after)) {
+    const auto old_row = old_rows.find(name);
+    if (old_row == old_rows.end()) {
+      ++only_new;
+      continue;
+    }
+    changes.push_back({seconds / old_row->second, old_row->second, seconds, name});
+    old_rows.erase(old_row);
   }
-  text += fmt::format(
-      "{} slower, {} faster, {} equal (a change of under {:.0f} %, or one that chance explains)\n",
-      slower, faster, equal, 100 * options.smallest);
-  if (few > 0)
-    text += fmt::format(
-        "{} rows with fewer than {} samples on a side: not compared; let both runs take longer "
-        "(--seconds)\n",
-        few, options.fewest_samples);
-  if (!comparison.only_new.empty())
-    text += fmt::format("{} rows are new, the first: {}\n", comparison.only_new.size(),
-                        comparison.only_new.front());
-  if (!comparison.only_old.empty())
-    text += fmt::format("{} rows of the old record were not run, the first: {}\n",
-                        comparison.only_old.size(), comparison.only_old.front());
-  return text;
-}
-
-ordered_json to_json(const Comparison& comparison) {
-  ordered_json json{{"changes", ordered_json::array()},
-                    {"shifts", ordered_json::array()},
-                    {"only_old", comparison.only_old},
-                    {"only_new", comparison.only_new}};
-  for (const Change& c : comparison.changes)
-    json["changes"].push_back(
-        {{"name", c.name}, {"time_ratio", c.ratio}, {"p", c.p}, {"verdict", name(c.verdict)}});
-  for (const GroupShift& s : comparison.shifts)
-    json["shifts"].push_back({{"group", s.group}, {"time_ratio", s.ratio}, {"rows", s.rows}});
-  return json;
+  std::stable_sort(changes.begin(), changes.end(),
+                   [](const Change& a, const Change& b) { return a.ratio > b.ratio; });
+  text +=
+      fmt::format("{:>9}  {:>10}  {:>10}  shortest times of the row\n", "new / old", "old", "new");
+  for (const Change& c : changes)
+    text += fmt::format("{:>9.3f}  {:>10}  {:>10}  {}\n", c.ratio, time_text(c.before),
+                        time_text(c.after), c.name);
+  text += fmt::format("{} rows in both records, {} only in the new, {} only in the old\n",
+                      changes.size(), only_new, old_rows.size());
+  return text +
+         "Two runs of one build differ too. To judge a change, time both builds in alternation: "
+         "doppel bench --against PROGRAM\n";
 }
 
 }  // namespace bench

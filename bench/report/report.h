@@ -1,23 +1,18 @@
-// The suite's record for people: one table, worst first, and what changed against another record.
+// The suite's records as text: one table, and the ratios to another record.
 #pragma once
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "bench/ab/statistics.h"
-
 namespace bench {
 
-// Our own rows by share of their ceiling, the smallest first; beside each the best peer of the same case.
+// Our rows, the smallest share of the ceiling first, each with its best peer.
 std::string table(const nlohmann::ordered_json& record);
 
-// A record from a file; throws Error(input) where it is none.
+// A record from a file; throws Error(input) for anything else.
 nlohmann::ordered_json read_record(const std::string& path);
 
-// Times of our own rows, by what bounds them.
-std::vector<Series> series(const nlohmann::ordered_json& record);
-
-std::string describe(const Comparison& comparison, const nlohmann::ordered_json& before,
-                     const nlohmann::ordered_json& after, const CompareOptions& options = {});
-nlohmann::ordered_json to_json(const Comparison& comparison);
+// Ratios of the shortest times of our rows, the largest first. No verdict: on a shared
+// machine equal builds differ by several per cent from run to run.
+std::string compare(const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
 
 }  // namespace bench

@@ -1,6 +1,6 @@
-// Times whole training steps: milliseconds, faces per second, launches, idle share, memory against its forecast, start-up, and the
-// parts of a step against their floors. One row per model, batch and precision, each measured in a process of its own.
-// bench/torch/compare_step.py races `--mode fixed` against PyTorch; bench/report/report.py makes tables and plots of the JSON.
+// doppel_step: times whole training steps: milliseconds, faces per second, launches,
+// idle share, memory beside its forecast, start-up, and the phases of a step beside
+// their floors. Each row, one model, batch and precision, runs in a process of its own.
 #include <fmt/format.h>
 #include <fmt/os.h>
 #include <sys/wait.h>
@@ -30,8 +30,9 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-// One row, from a child process: peak memory and start-up belong to a process, and a row that fails leaves the others alone.
-ordered_json row_of_a_child(const bench::step::StepOptions& o) {
+// One row from a child process: peak memory and start-up are a process's, and a failure
+// stays in its row.
+ordered_json measure_in_child(const bench::step::StepOptions& o) {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   const std::string command = fmt::format(
       "{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} "
@@ -79,17 +80,17 @@ void print_head() {
 }
 
 void print_row(const ordered_json& row) {
-  const std::string what = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(),
-                                       row["batch"].get<int>(), row["dtype"].get<std::string>(),
-                                       row["mode"].get<std::string>());
-  if (row.contains("error")) return fmt::print("{} {}\n", what, row["error"].get<std::string>());
+  const std::string key = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(),
+                                      row["batch"].get<int>(), row["dtype"].get<std::string>(),
+                                      row["mode"].get<std::string>());
+  if (row.contains("error")) return fmt::print("{} {}\n", key, row["error"].get<std::string>());
   constexpr double kMiB = 1.0 / (1 << 20);
   const std::string floor_share =
       row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() /
                                                              row["median_ms"].get<double>())
                                : "-";
   fmt::print(
-      "{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", what,
+      "{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", key,
       number(row, "median_ms", "{:.2f}"), number(row, "p95_ms", "{:.2f}"),
       number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"),
       number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100),
@@ -98,25 +99,24 @@ void print_row(const ordered_json& row) {
   std::fflush(stdout);
 }
 
-void print_parts(const ordered_json& rows) {
+void print_phases(const ordered_json& rows) {
   fmt::print(
-      "\nParts of a step, ms (in brackets the floor: arithmetic and traffic of convolutions, "
-      "matrix products and the optimizer at the ceilings\n"
-      "measured in the same process):\n");
+      "\nPhases of a step in ms, with the floor in brackets: convolutions, matrix products and the "
+      "optimizer\nat the ceilings of the same process:\n");
   for (const ordered_json& row : rows) {
     if (!row.contains("parts")) continue;
     fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(),
                row["dtype"].get<std::string>());
-    for (const ordered_json& part : row["parts"])
-      fmt::print("  {} {:.2f} ({:.2f})", part["name"].get<std::string>(),
-                 part["median_ms"].get<double>(), part["floor_ms"].get<double>());
+    for (const ordered_json& phase : row["parts"])
+      fmt::print("  {} {:.2f} ({:.2f})", phase["name"].get<std::string>(),
+                 phase["median_ms"].get<double>(), phase["floor_ms"].get<double>());
     fmt::print("  at {:.0f} GFLOP/s, {:.1f} GB/s\n",
                row["ceilings"]["flops_per_second"].get<double>() * 1e-9,
                row["ceilings"]["bytes_per_second"].get<double>() * 1e-9);
   }
 }
 
-// Written after every row, so that a run that is cut off leaves what it had.
+// Called after every row, so an interrupted run keeps its rows.
 void write_json(const std::string& path, const ordered_json& document) {
   fmt::ostream file = fmt::output_file(path);
   file.print("{}\n", document.dump(2));
@@ -136,13 +136,12 @@ int run(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember(known))
       ->capture_default_str();
-  app.add_option("--batch", lists.batches, "Faces a side")
+  app.add_option("--batch", lists.batches, "Faces per person")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  app.add_option(
-         "--dtype", lists.dtypes,
-         "Precisions: f32, bf16, f16 with a scaled loss (on the host slow), on a GPU also tf32")
+  app.add_option("--dtype", lists.dtypes,
+                 "Precisions: f32, bf16, f16 with a scaled loss (slow on the host), tf32 on a GPU")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
@@ -150,36 +149,35 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   app.add_option("--mode", o.mode,
-                 "real: faces are sampled and augmented in the step; fixed: the same random "
-                 "pictures each step, as in the race against PyTorch")
+                 "real: sampled and augmented faces; fixed: the same random pictures in every "
+                 "step, as in the race against PyTorch")
       ->check(CLI::IsMember({"real", "fixed"}))
       ->capture_default_str();
-  app.add_option("--seconds", o.seconds, "Time a row for so long (at least three samples)")
+  app.add_option("--seconds", o.seconds, "Seconds of timed steps per row, at least three samples")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--steps", o.steps, "Time exactly so many steps instead")
+  app.add_option("--steps", o.steps, "Timed steps, instead of --seconds")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--warmup", o.warmup, "Untimed steps before")
+  app.add_option("--warmup", o.warmup, "Untimed steps first")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option(
-         "--block", o.block,
-         "Steps per sample: so many share one wait for the device (0: 10 on a GPU, 1 on the host)")
+  app.add_option("--block", o.block,
+                 "Steps per sample, with one wait for the device (0: 10 on a GPU, 1 on the host)")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", o.seed, "Of weights and pictures")->capture_default_str();
+  app.add_option("--seed", o.seed, "Seed of weights and pictures")->capture_default_str();
   app.add_option("--dump", o.dump,
-                 "With --mode fixed: write the first weights and the pictures as safetensors; with "
-                 "--steps 0 nothing else is done");
+                 "With --mode fixed: write the initial weights and the pictures as safetensors; "
+                 "--steps 0 ends after that");
   app.add_option("--out", out, "Write the rows as JSON, after each row");
   app.add_flag("--json", json, "Print JSON in place of the table");
   app.add_flag("--no-parts", no_parts,
-               "Leave out the parts of a step, the ceilings and the memory forecast");
+               "Without the phases of a step, the ceilings and the memory forecast");
   app.add_flag("--row", single, "Measure one row in this process and print it as one line of JSON");
   CLI11_PARSE(app, argc, argv);
   o.parts = !no_parts;
   if (!o.dump.empty() && o.mode != "fixed")
     throw kernels::Error(kernels::ErrorKind::usage,
-                         "--dump needs --mode fixed: real steps have no fixed pictures");
+                         "--dump needs --mode fixed: a real step has no fixed pictures");
   if (lists.models.front() == "all") lists.models.assign(known.begin() + 1, known.end());
 
   if (single || !o.dump.empty()) {
@@ -190,7 +188,7 @@ int run(int argc, char** argv) {
     fmt::print("{}\n", bench::step::measure_step(o).dump());
     return 0;
   }
-  ordered_json document{{"context", bench::step::describe_machine(o.device)},
+  ordered_json document{{"context", bench::step::context(o.device)},
                         {"rows", ordered_json::array()}};
   if (!json) {
     const ordered_json& context = document["context"];
@@ -204,13 +202,13 @@ int run(int argc, char** argv) {
     for (const std::string& dtype : lists.dtypes)
       for (const int batch : lists.batches) {
         o.model = model, o.batch = batch, o.dtype = dtype;
-        document["rows"].push_back(row_of_a_child(o));
+        document["rows"].push_back(measure_in_child(o));
         any |= !document["rows"].back().contains("error");
         if (!json) print_row(document["rows"].back());
         if (!out.empty()) write_json(out, document);
       }
   if (json) fmt::print("{}\n", document.dump(2));
-  else print_parts(document["rows"]);
+  else print_phases(document["rows"]);
   return any ? 0 : 1;
 }
 

@@ -12,14 +12,13 @@
 #include <optional>
 #include <vector>
 
+#include "bench/ab/statistics.h"
 #include "bench/step/step_work.h"
+#include "bench/suite/ceilings.h"
+#include "bench/suite/machine.h"
 #include "faceswap/train/face_set.h"
 #include "faceswap/train/plan_memory.h"
-#include "kernels/conv/gemm.h"
-#include "kernels/core/dispatch.h"
 #include "kernels/core/math_mode.h"
-#include "kernels/elementwise.h"
-#include "kernels/random.h"
 #include "kernels/simt/config.h"
 #include "nn/step_graph.h"
 
@@ -49,7 +48,7 @@ std::size_t resident_peak() {
   return static_cast<std::size_t>(usage.ru_maxrss) << 10;
 }
 
-// Seconds since the kernel started this process: field 22 of /proc/self/stat, in clock ticks since the system's start.
+// Field 22 of /proc/self/stat is the start of the process, in clock ticks since boot.
 double process_age() {
   std::ifstream file("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(file)), {});
@@ -63,79 +62,27 @@ double process_age() {
          std::strtod(p, nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name"))
-      return line.substr(std::min(line.find(": ") + 2, line.size()));
-  return "unknown";
-}
-
 nn::DType dtype_of(const std::string& name) {
   if (name == "f32" || name == "tf32") return nn::DType::f32;
   if (name == "bf16") return nn::DType::bf16;
   if (name == "f16") return nn::DType::f16;
   throw nn::Error(nn::ErrorKind::usage,
-                  fmt::format("precision '{}' is not known: choose f32, tf32, bf16 or f16", name));
+                  fmt::format("unknown precision '{}': choose f32, tf32, bf16 or f16", name));
 }
 
-// The fastest of `times` runs, after one that does not count.
-double best_seconds(kernels::Stream& stream, int times, const std::function<void()>& work) {
-  double best = 1e30;
-  for (int i = 0; i <= times; ++i) {
-    const Clock::time_point begin = Clock::now();
-    work();
-    stream.synchronize();
-    if (i > 0) best = std::min(best, seconds_since(begin));
-  }
-  return best;
+// FLOP/s and bytes/s at most, for products in this precision.
+struct Roofline {
+  double flops_per_second = 0, bytes_per_second = 0;
+};
+
+Roofline roofline(nn::Device device, nn::DType dtype) {
+  const Ceilings c = measure_ceilings(device, OpenBlas(OpenBlas::default_names()));
+  // The host widens f16 to f32, so f16 has no ceiling of its own there.
+  const double half = dtype == nn::DType::bf16 ? c.bf16 : dtype == nn::DType::f16 ? c.f16 : 0;
+  return {std::max({c.f32, half, kernels::allow_tf32 ? c.tf32 : 0}), c.copy};
 }
 
-template <class T> double gemm_rate(nn::Device device, std::int64_t n) {
-  const auto random = [&](std::uint64_t which) {
-    const Tensor host = Tensor::empty({n, n}, nn::DType::f32, nn::Device::host);
-    kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), n * n, -1.f, 1.f, 1,
-                                           which);
-    return host.to(nn::dtype_of<T>()).to(device);
-  };
-  const Tensor a = random(1), b = random(2), c = Tensor::empty({n, n}, nn::dtype_of<T>(), device);
-  constexpr auto no = kernels::Transpose::no;
-  kernels::Stream& stream = kernels::Stream::of(device);
-  const double seconds = best_seconds(stream, 5, [&] {
-    kernels::on_device(device, [&]<class D>() {
-      kernels::gemm<D, T>(stream, no, no, n, n, n, 1.f, a.data<T>(), b.data<T>(), 0.f, c.data<T>());
-    });
-  });
-  const auto side = static_cast<double>(n);
-  return 2 * side * side * side / seconds;
-}
-
-Ceilings measure_ceilings(nn::Device device, nn::DType dtype) {
-  const bool gpu = device == nn::Device::cuda;
-  Ceilings ceilings;
-  ceilings.flops_per_second = gemm_rate<float>(device, gpu ? 8192 : 2048);
-  // On the host f16 is widened: its products are those of floats, and no ceiling of their own.
-  if (dtype == nn::DType::bf16)
-    ceilings.flops_per_second =
-        std::max(ceilings.flops_per_second, gemm_rate<kernels::bf16>(device, gpu ? 8192 : 2048));
-  if (dtype == nn::DType::f16 && gpu)
-    ceilings.flops_per_second =
-        std::max(ceilings.flops_per_second, gemm_rate<kernels::f16>(device, 8192));
-  const std::int64_t n = gpu ? std::int64_t{1} << 28 : std::int64_t{1} << 25;
-  const Tensor a = Tensor::zeros({n}, nn::DType::f32, device),
-               b = Tensor::zeros({n}, nn::DType::f32, device),
-               c = Tensor::empty({n}, nn::DType::f32, device);
-  kernels::Stream& stream = kernels::Stream::of(device);
-  const double seconds = best_seconds(stream, 5, [&] {
-    kernels::on_device(device, [&]<class D>() {
-      kernels::add<D, float>(stream, a.data<float>(), b.data<float>(), c.data<float>(), n);
-    });
-  });
-  ceilings.bytes_per_second = 12.0 * static_cast<double>(n) / seconds;
-  return ceilings;
-}
-
-// Where the time from the start of the process to the first finished step goes.
+// Divides the time from the start of the process to the end of the first step.
 class StartClock {
  public:
   void lap(const char* phase) {
@@ -179,67 +126,59 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block,
   return timing;
 }
 
-// The parts of a step, one after the other and each waited for: on a GPU without the graph, so their sum is more than a step.
-ordered_json time_parts(faceswap::Model& model, nn::DType dtype, const StepOptions& o,
-                        const std::array<faceswap::FacesOnDevice, 2>* faces,
-                        nn::StepStateBlock& state, double step_ms, const Ceilings& ceilings) {
+// Times the phases with a wait after each. On a GPU that excludes the graph, so their
+// sum is more than a step.
+ordered_json time_phases(faceswap::Model& model, nn::DType dtype, const StepOptions& o,
+                         const std::array<faceswap::FacesOnDevice, 2>* faces,
+                         nn::StepStateBlock& state, double step_ms, const Roofline& roof) {
   kernels::Stream& stream = kernels::Stream::of(model.arena().device());
-  PartedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
+  PhasedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
   const int repeats = std::clamp(static_cast<int>(3000 / step_ms), 2, 50);
-  std::array<std::vector<double>, PartedStep::kParts.size()> times;
+  std::array<std::vector<double>, PhasedStep::kPhases> times;
   for (int i = 0; i <= repeats; ++i) {
-    std::size_t part = 0;
+    std::size_t phase = 0;
     Clock::time_point begin = Clock::now();
     step.run([&](const char*) {
       stream.synchronize();
-      if (i > 0) times[part].push_back(seconds_since(begin) * 1e3);
-      ++part;
+      if (i > 0) times[phase].push_back(seconds_since(begin) * 1e3);
+      ++phase;
       begin = Clock::now();
     });
   }
-  ordered_json parts = ordered_json::array();
-  const std::array<PartCost, 5> costs =
-      count_costs(o.model, dtype, o.batch, faces != nullptr, ceilings.flops_per_second,
-                  ceilings.bytes_per_second);
+  ordered_json phases = ordered_json::array();
+  const auto costs = count_costs(o.model, dtype, o.batch, faces != nullptr, roof.flops_per_second,
+                                 roof.bytes_per_second);
   for (std::size_t i = 0; i < costs.size(); ++i)
-    parts.push_back({{"name", costs[i].name},
-                     {"median_ms", percentile(times[i], 0.5)},
-                     {"launches", costs[i].launches},
-                     {"flops", costs[i].flops},
-                     {"bytes", costs[i].bytes},
-                     {"floor_ms", costs[i].floor_seconds * 1e3}});
-  return parts;
+    phases.push_back({{"name", costs[i].name},
+                      {"median_ms", median(times[i])},
+                      {"launches", costs[i].launches},
+                      {"flops", costs[i].flops},
+                      {"bytes", costs[i].bytes},
+                      {"floor_ms", costs[i].floor_seconds * 1e3}});
+  return phases;
 }
 
 }  // namespace
 
-double percentile(std::vector<double> values, double share) {
-  std::sort(values.begin(), values.end());
-  const double place = share * static_cast<double>(values.size() - 1);
-  const auto low = static_cast<std::size_t>(place);
-  return values[low] + (place - static_cast<double>(low)) *
-                           (values[std::min(low + 1, values.size() - 1)] - values[low]);
-}
-
-ordered_json describe_machine(const std::string& device_name) {
+ordered_json context(const std::string& device_name) {
   const nn::Device device = kernels::choose_device(device_name);
-  double load[1] = {0};
-  getloadavg(load, 1);
-  char date[32] = "";
-  const std::time_t now = std::time(nullptr);
-  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
-  ordered_json machine{{"suite", "doppel_step"},        {"date", date},
-                       {"version", DOPPEL_VERSION},     {"device", kernels::name(device)},
-                       {"processor", processor_name()}, {"threads", simt::worker_count()},
-                       {"load_average", load[0]},       {"onednn", bool{DOPPEL_HAS_ONEDNN}}};
+  const ordered_json machine = describe_machine();
+  ordered_json c{{"suite", "doppel_step"},
+                 {"date", machine["date"]},
+                 {"version", DOPPEL_VERSION},
+                 {"device", kernels::name(device)},
+                 {"processor", machine["cpu"]["model"]},
+                 {"threads", machine["cpu"]["workers"]},
+                 {"load_average", load_average()},
+                 {"onednn", bool{DOPPEL_HAS_ONEDNN}}};
   if (device == nn::Device::cuda) {
-    const kernels::CudaReport cuda = kernels::probe_cuda();
-    machine.update({{"gpu", cuda.reason},
-                    {"compute_capability", cuda.compute_capability},
-                    {"driver", cuda.driver},
-                    {"cuda_runtime", cuda.runtime}});
+    const ordered_json& gpu = machine["gpu"];
+    c.update({{"gpu", gpu["name"]},
+              {"compute_capability", gpu["compute_capability"]},
+              {"driver", gpu["cuda_of_driver"]},
+              {"cuda_runtime", gpu["cuda_runtime"]}});
   }
-  return machine;
+  return c;
 }
 
 ordered_json measure_step(const StepOptions& o) {
@@ -258,15 +197,14 @@ ordered_json measure_step(const StepOptions& o) {
   model->arena().allocate(device, dtype, o.seed);
   nn::StepState initial;
   initial.seed = o.seed;
-  if (dtype == nn::DType::f16)
-    initial.loss_scale = 65536.f,
-    initial.scale_interval = 2000;  // the trainer's, and torch.amp.GradScaler's
+  if (dtype == nn::DType::f16)  // as in the trainer and in torch.amp.GradScaler
+    initial.loss_scale = 65536.f, initial.scale_interval = 2000;
   nn::StepStateBlock state(device, initial);
   stream.synchronize();
   start.lap("model");
 
-  const int warmup = std::max(
-      o.warmup, device == nn::Device::cuda ? 3 : 1);  // a GPU's third step is the graph's first
+  // The graph of a GPU begins with the third step.
+  const int warmup = std::max(o.warmup, device == nn::Device::cuda ? 3 : 1);
   constexpr int kFaces = 16;
   const bool real = o.mode == "real";
   const int stored = faceswap::stored_size_for(model->size());
@@ -276,7 +214,7 @@ ordered_json measure_step(const StepOptions& o) {
   faceswap::StepPlan plan;
   plan.batch = o.batch;
   std::optional<faceswap::TrainingStep> training;
-  std::optional<PartedStep> fixed;
+  std::optional<PhasedStep> fixed;
   if (real) training.emplace(*model, dtype, faces->on_device(), state, plan);
   else fixed.emplace(*model, dtype, o.batch, nullptr, o.seed, warmup + o.steps, state);
   if (!o.dump.empty() && fixed) fixed->dump(o.dump);
@@ -304,7 +242,7 @@ ordered_json measure_step(const StepOptions& o) {
   const int block = o.block > 0 ? o.block : device == nn::Device::cuda ? 10 : 1;
   const Timing timing = time_steps(stream, o, block, step);
   const std::size_t peak = kernels::pool_stats(device).peak_bytes, resident = resident_peak();
-  const double median = percentile(timing.block_ms, 0.5);
+  const double median_ms = median(timing.block_ms);
   const Tensor losses = real ? training->losses() : fixed->losses();
   const std::vector<float> loss_rows = losses.to_host<float>();
   const std::int64_t done = warmup + timing.steps,
@@ -318,10 +256,10 @@ ordered_json measure_step(const StepOptions& o) {
               {"steps", timing.steps},
               {"block", block},
               {"ms", timing.block_ms},
-              {"median_ms", median},
-              {"p95_ms", percentile(timing.block_ms, 0.95)},
-              {"min_ms", *std::min_element(timing.block_ms.begin(), timing.block_ms.end())},
-              {"faces_per_second", 2e3 * o.batch / median}});
+              {"median_ms", median_ms},
+              {"p95_ms", quantile(timing.block_ms, 0.95)},
+              {"min_ms", quantile(timing.block_ms, 0)},
+              {"faces_per_second", 2e3 * o.batch / median_ms}});
   if (!real) row.update({{"loss_a", loss[0]}, {"loss_b", loss[1]}});
   row["final_loss"] = {loss[0].back(), loss[1].back()};
   if (dtype == nn::DType::f16) {
@@ -332,7 +270,7 @@ ordered_json measure_step(const StepOptions& o) {
   if (device == nn::Device::cuda && !graph->captured()) row["graph_why_not"] = graph->why_not();
   row["graph_nodes"] =
       graph->captured() ? ordered_json(graph->node_count()) : ordered_json(nullptr);
-  // On the host: the share of the cores' time in which they did not work for this process. A GPU's idle time takes a profiler.
+  // Of the cores' time, the share outside this process. For a GPU it needs a profiler.
   const double cores = simt::worker_count();
   row["idle_share"] = device == nn::Device::host
                           ? ordered_json(std::max(0.0, 1 - timing.cpu / (timing.wall * cores)))
@@ -355,16 +293,16 @@ ordered_json measure_step(const StepOptions& o) {
       faceswap::forecast_memory(o.model, device, dtype, plan, face_bytes);
   row["launches"] = forecast.launches;
   row["forecast_bytes"] = forecast.total();
-  const Ceilings ceilings = measure_ceilings(device, dtype);
-  row["ceilings"] = {{"flops_per_second", ceilings.flops_per_second},
-                     {"bytes_per_second", ceilings.bytes_per_second}};
-  const std::array<faceswap::FacesOnDevice, 2> views =
-      real ? faces->on_device() : std::array<faceswap::FacesOnDevice, 2>{};
-  row["parts"] = time_parts(*model, dtype, o, real ? &views : nullptr, state, median, ceilings);
+  const Roofline roof = roofline(device, dtype);
+  row["ceilings"] = {{"flops_per_second", roof.flops_per_second},
+                     {"bytes_per_second", roof.bytes_per_second}};
+  std::array<faceswap::FacesOnDevice, 2> views{};
+  if (real) views = faces->on_device();
+  row["parts"] = time_phases(*model, dtype, o, real ? &views : nullptr, state, median_ms, roof);
   double floor_ms = 0, flops = 0;
-  for (const ordered_json& part : row["parts"]) {
-    floor_ms += part["floor_ms"].get<double>();
-    flops += part["flops"].get<double>();
+  for (const ordered_json& phase : row["parts"]) {
+    floor_ms += phase["floor_ms"].get<double>();
+    flops += phase["flops"].get<double>();
   }
   row["floor_ms"] = floor_ms;
   row["flops"] = flops;

@@ -45,19 +45,19 @@ std::array<faceswap::FacesOnDevice, 2> SyntheticFaces::on_device() const {
 
 namespace {
 
-// Uniform in [0,1]. Every element differs, so nothing can be cheap by accident: zeros would run faster on a GPU.
+// Uniform in [0,1]: zeros would multiply faster on a GPU.
 Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std::uint64_t seed,
-                       std::uint64_t which) {
+                       std::uint64_t stream) {
   if (device == nn::Device::meta) return Tensor::empty(shape, dtype, device);
   const Tensor host = Tensor::empty(shape, nn::DType::f32, nn::Device::host);
   kernels::uniform<kernels::Host, float>(host.stream(), host.data<float>(), host.numel(), 0.f, 1.f,
-                                         seed, which);
+                                         seed, stream);
   return host.to(dtype).to(device);
 }
 
 }  // namespace
 
-PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch,
+PhasedStep::PhasedStep(faceswap::Model& model, nn::DType dtype, int batch,
                        const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
                        std::int64_t loss_rows, nn::StepStateBlock& state)
     : model_(&model),
@@ -75,7 +75,7 @@ PartedStep::PartedStep(faceswap::Model& model, nn::DType dtype, int batch,
   losses_ = Tensor::zeros({std::max<std::int64_t>(loss_rows, 1), 2}, nn::DType::f32, device);
 }
 
-void PartedStep::draw() {
+void PhasedStep::draw() {
   const auto launch = [&]<class D, class T>() {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
     kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(),
@@ -89,7 +89,7 @@ void PartedStep::draw() {
   });
 }
 
-void PartedStep::run(const AfterPart& after) {
+void PhasedStep::run(const AfterPhase& after) {
   kernels::Stream& stream = input_.stream();
   kernels::on_device(
       stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
@@ -122,7 +122,7 @@ void PartedStep::run(const AfterPart& after) {
   after("optimizer");
 }
 
-void PartedStep::dump(const std::string& path) const {
+void PhasedStep::dump(const std::string& path) const {
   std::vector<nn::TensorRecord> records;
   std::vector<Tensor> keep;
   const auto add_record = [&](const std::string& name, const Tensor& tensor) {
@@ -140,9 +140,10 @@ void PartedStep::dump(const std::string& path) const {
   nn::save_safetensors(path, {{"model", model_->name()}}, records);
 }
 
-std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dtype, int batch,
-                                    bool augments, double flops_per_second,
-                                    double bytes_per_second) {
+std::array<PhaseCost, PhasedStep::kPhases> count_costs(const std::string& model_name,
+                                                       nn::DType dtype, int batch, bool augments,
+                                                       double flops_per_second,
+                                                       double bytes_per_second) {
   constexpr auto meta = nn::Device::meta;
   const std::unique_ptr<faceswap::Model> model = faceswap::make_model(model_name);
   nn::ParameterArena& arena = model->arena();
@@ -151,14 +152,14 @@ std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dty
   const int stored = faceswap::stored_size_for(model->size());
   const std::array<faceswap::FacesOnDevice, 2> faces{faceswap::FacesOnDevice{nullptr, 1, stored},
                                                      faceswap::FacesOnDevice{nullptr, 1, stored}};
-  PartedStep step(*model, dtype, batch, augments ? &faces : nullptr, 1, 1, state);
+  PhasedStep step(*model, dtype, batch, augments ? &faces : nullptr, 1, 1, state);
   kernels::Stream& stream = kernels::Stream::of(meta);
   stream.take_counted();
 
-  std::array<PartCost, 5> costs;
-  int part = 0;
+  std::array<PhaseCost, PhasedStep::kPhases> costs;
+  std::size_t phase = 0;
   step.run([&](const char* name) {
-    PartCost& cost = costs[static_cast<std::size_t>(part++)];
+    PhaseCost& cost = costs[phase++];
     cost.name = name;
     for (const kernels::CountedLaunch& launch : stream.take_counted()) {
       ++cost.launches;
@@ -168,10 +169,11 @@ std::array<PartCost, 5> count_costs(const std::string& model_name, nn::DType dty
           std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
     }
   });
-  // Adam: master weight and two moments read and written, the gradient read, the working copy written where there is one.
+  // Adam reads and writes the master weight and two moments, reads the gradient, and
+  // writes the working copy, if any.
   const auto count = static_cast<double>(arena.count());
   const bool has_copy = arena.working().raw() != arena.master().raw();
-  PartCost& optimizer = costs.back();
+  PhaseCost& optimizer = costs.back();
   optimizer.bytes += count * (6 * 4 + static_cast<double>(nn::size_of(arena.gradients().dtype())) +
                               (has_copy ? static_cast<double>(nn::size_of(dtype)) : 0));
   optimizer.floor_seconds = optimizer.bytes / bytes_per_second;

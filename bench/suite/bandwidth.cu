@@ -1,9 +1,10 @@
-// Copy, read and write at the speed of memory, and an empty launch.
-//   copy   32 bytes a word: 16 read, 16 written
-//   read   16 bytes a word; the sum is kept only if it is a value that no sum has, so that the loads cannot be dropped
-//   write  16 bytes a word
-// GPU: 16-byte loads and stores, neighbouring threads at neighbouring words. Host: the same bytes as four floats, which the compiler
-// turns into its widest loads.
+// Computes: out = x (copy), sum(x) (read), out = value (write), and one store
+//           (launch_nothing).
+// Parallel: GPU: a grid-stride loop, neighbouring threads on neighbouring 16-byte
+//           words; host: a range of floats per core, for the compiler's widest loads.
+// Bytes:    copy 32 per word (16 read, 16 written), read 16, write 16. read_kernel
+//           stores its sum only if it is kNever, so the loads cannot be dropped.
+// Source:   McCalpin's STREAM, one loop per direction.
 #include "bench/suite/bandwidth.h"
 
 #include "kernels/ranges.h"
@@ -11,16 +12,16 @@
 namespace bench {
 namespace {
 
-constexpr float kNever = -1.2345e30f;
+constexpr float kNever = -1.2345e30f;  // no sum of these tests
 
 #if SIMT_CUDA
 using Word = float4;
-constexpr int kWordsPerItem = 1;
+constexpr int kItemsPerWord = 1;
 SIMT_DEVICE float sum_of(const Word& w) { return w.x + w.y + w.z + w.w; }
 SIMT_DEVICE Word word(float v) { return {v, v, v, v}; }
 #else
 using Word = float;
-constexpr int kWordsPerItem = 4;  // items of a 16-byte word
+constexpr int kItemsPerWord = 4;
 SIMT_DEVICE float sum_of(Word w) { return w; }
 SIMT_DEVICE Word word(float v) { return v; }
 #endif
@@ -40,7 +41,7 @@ __global__ void read_kernel(const Word* x, float* out, std::int64_t n) {
 #else
   const auto range = simt::grid_range(n);
   const std::int64_t first = *range.begin(), last = *range.end();
-  constexpr int kLanes = 64;  // independent sums, so that no addition waits for the one before it
+  constexpr int kLanes = 64;  // independent sums hide the latency of an addition
   float lanes[kLanes] = {};
   std::int64_t i = first;
   for (; i + kLanes <= last; i += kLanes)
@@ -59,16 +60,16 @@ __global__ void nothing_kernel(float* out, std::int64_t n) {
 }  // namespace
 
 template <class D> void stream_copy(Stream& stream, const void* x, void* out, std::int64_t words) {
-  const std::int64_t n = words * kWordsPerItem;
+  const std::int64_t n = words * kItemsPerWord;
   simt::launch_range<copy_kernel>(stream, n, static_cast<const Word*>(x), static_cast<Word*>(out),
                                   n);
 }
 template <class D> void stream_read(Stream& stream, const void* x, float* out, std::int64_t words) {
-  const std::int64_t n = words * kWordsPerItem;
+  const std::int64_t n = words * kItemsPerWord;
   simt::launch_range<read_kernel>(stream, n, static_cast<const Word*>(x), out, n);
 }
 template <class D> void stream_write(Stream& stream, void* out, float value, std::int64_t words) {
-  const std::int64_t n = words * kWordsPerItem;
+  const std::int64_t n = words * kItemsPerWord;
   simt::launch_range<write_kernel>(stream, n, static_cast<Word*>(out), value, n);
 }
 template <class D> void launch_nothing(Stream& stream, float* out) {

@@ -1,34 +1,36 @@
-// What a device gives at most, measured by this process with the simplest kernels (streams.h) and the best matrix products at hand.
+// The roofline of a device: bandwidths of the simplest kernels (bandwidth.h) and the
+// speed of the best matrix products at hand, measured in this process. `doppel bench`
+// and doppel_step share it.
 #pragma once
 #include <functional>
 #include <map>
 #include <string>
 
-#include "bench/suite/peers.h"
+#include "bench/suite/host_variants.h"
 #include "kernels/core/memory.h"
 
 namespace bench {
 
 using kernels::Device;
 
-enum class Bound { copy, read, write, f32, tf32, bf16, launch };
+enum class Bound { copy, read, write, f32, tf32, bf16, f16, launch };
 const char* name(Bound bound);
 
 struct Ceilings {
-  double copy = 0, read = 0, write = 0;  // bytes/s, read plus written
-  double f32 = 0, tf32 = 0, bf16 = 0;    // FLOP/s of the best GEMM at hand; 0 where there is none
-  double launch = 0;                     // seconds of an empty launch in a row of many
-  std::map<std::string, double> candidates;  // what each way reached, in the same units
+  double copy = 0, read = 0, write = 0;         // bytes/s, read plus written
+  double f32 = 0, tf32 = 0, bf16 = 0, f16 = 0;  // FLOP/s of GEMM; 0: no units of their own
+  double launch = 0;                            // seconds per empty launch of a queue of many
+  std::map<std::string, double> candidates;     // each kernel measured, in the same units
 };
-// Takes the arena's memory. About half a second on a host.
-Ceilings measure_ceilings(Device device, const Peers& peers);
-// The better of two measurements, one by one: on a shared machine a single one may fall into a bad moment.
+// Uses the arena's memory. Takes about half a second on a host.
+Ceilings measure_ceilings(Device device, const OpenBlas& openblas);
+// The better of each pair of values: one measurement may meet other work.
 Ceilings best_of(const Ceilings& a, const Ceilings& b);
 
-// Seconds that `work` takes on the stream's device.
+// Seconds of `work` on the stream's device.
 double time_of(kernels::Stream& stream, const std::function<void()>& work);
 
-// Memory that a device's measurements share: operands of the row in hand, streams, matrices. Grows; never given back.
+// Memory shared by a device's measurements. It grows as needed and is never given back.
 kernels::Buffer& arena(Device device, std::size_t bytes);
 
 }  // namespace bench

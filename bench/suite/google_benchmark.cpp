@@ -1,5 +1,5 @@
-// doppel_bench: the suite's rows under Google Benchmark, with its flags, its repetitions and its JSON. The timing is the suite's own
-// (suite.h), handed over as manual time. `doppel bench` needs no Google Benchmark and compares runs.
+// doppel_bench: the suite's rows under Google Benchmark, with its flags, repetitions
+// and JSON. The timing is the suite's (suite.h), passed on as manual time.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -15,7 +15,7 @@ void run_row(benchmark::State& state, bench::Suite& suite, bench::Row& row) {
   std::int64_t samples = 0;
   try {
     for (auto _ : state) {
-      const double one = suite.sample(row);
+      const double one = suite.time_row(row);
       state.SetIterationTime(one);
       seconds += one;
       ++samples;
@@ -54,20 +54,7 @@ int main(int argc, char** argv) {
                                  [&](benchmark::State& state) { run_row(state, suite, row); })
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond)
-        ->Iterations(15);  // each is a sample of many launches
-  // Google Benchmark writes its context first, so the state after all rows is the last row.
-  benchmark::RegisterBenchmark("machine/after",
-                               [](benchmark::State& state) {
-                                 for (auto _ : state) state.SetIterationTime(1e-3);
-                                 const nlohmann::ordered_json after = bench::machine_state();
-                                 for (const auto& [key, value] : after.items())
-                                   if (value.is_number()) state.counters[key] = value.get<double>();
-                                 if (after.contains("gpu"))
-                                   for (const auto& [key, value] : after.at("gpu").items())
-                                     state.counters["gpu_" + key] = value.get<double>();
-                               })
-      ->UseManualTime()
-      ->Iterations(1);
+        ->Iterations(15);  // of many launches each
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

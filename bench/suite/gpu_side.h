@@ -1,5 +1,5 @@
-// What the suite needs of the CUDA runtime itself: clocks on the device, what a launch is made of, peers that come with the toolkit.
-// Built where nvcc is; callers stand under #if DOPPEL_HAS_CUDA.
+// The CUDA runtime's side of the suite: device clocks, launch statistics, peers from
+// the toolkit. Built by nvcc; callers stand under #if DOPPEL_HAS_CUDA.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -9,19 +9,21 @@
 
 namespace bench::gpu {
 
-// Seconds between two events around what `work` queues. A gate kernel holds the stream until all of it is queued, so that the host's
-// own time to launch does not count. The gate opens by itself after two seconds, in case `work` waits for the stream.
+// Seconds between two events around the launches of `work`. A gate kernel holds the
+// stream until all are queued, so the host's launch overhead does not count. The gate
+// opens by itself after 2 s, in case `work` waits for the stream.
 double time_behind_gate(kernels::Stream& stream, const std::function<void()>& work);
 
-// The kernels that `work` launches, from a capture: those of the runtime only; a library's own may not show.
+// The kernels in a capture of `work`, without those of libraries that bypass the
+// runtime. All but the count are of the kernel with the most blocks.
 struct Launches {
   int kernels = 0, registers = 0;
   std::size_t shared_bytes = 0;
   double occupancy = 0;
-};  // of the one with the most blocks
+};
 Launches inspect(kernels::Stream& stream, const std::function<void()>& work);
 
-std::size_t cache_bytes();  // the card's L2
+std::size_t cache_bytes();  // of the L2
 
 // cudaMemcpy2DAsync
 void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch, void* to,

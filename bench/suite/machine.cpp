@@ -1,6 +1,7 @@
 #include "bench/suite/machine.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,7 +32,8 @@ std::vector<std::string> cpu_values(const std::string& key) {
   return values;
 }
 
-// NVIDIA's management library, opened at run time: the driver brings it. Device 0, as everywhere in doppel.
+// NVIDIA's management library from the driver, opened at run time. Device 0, as in all
+// of doppel.
 class Nvml {
  public:
   static const Nvml* get() {
@@ -44,9 +46,8 @@ class Nvml {
       f(text.data(), text.size());
     return text.data();
   }
-  unsigned clock(int kind) const {
-    return number<unsigned, int>("nvmlDeviceGetClockInfo", kind);
-  }  // MHz; 1: SM, 2: memory
+  // MHz; kind 1: SM, 2: memory
+  unsigned clock(int kind) const { return number<unsigned, int>("nvmlDeviceGetClockInfo", kind); }
   unsigned highest_clock(int kind) const {
     return number<unsigned, int>("nvmlDeviceGetMaxClockInfo", kind);
   }
@@ -89,11 +90,11 @@ std::size_t cache_bytes(kernels::Device device) {
   if (device == kernels::Device::cuda) return gpu::cache_bytes();
 #endif
   (void)device;
-  // The highest level that the kernel lists. (glibc's sysconf counts the caches of other sockets on some virtual machines.)
+  // The largest that the kernel lists. glibc's sysconf counts the caches of other
+  // sockets on some virtual machines.
   long bytes = -1;
   for (int level = 0; level < 5; ++level) {
-    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(level) +
-                       "/size");
+    std::ifstream file(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", level));
     long size = 0;
     char unit = 0;
     if (file >> size >> unit)
@@ -105,11 +106,10 @@ std::size_t cache_bytes(kernels::Device device) {
 ordered_json describe_machine() {
   ordered_json m;
   const std::vector<std::string> models = cpu_values("model name");
-  std::array<char, 64> date{};
+  char date[32] = "";
   const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-  m["date"] = date.data();
+  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+  m["date"] = date;
   m["commit"] = DOPPEL_COMMIT;
   m["compiler"] = std::string("gcc-compatible ") + __VERSION__;
   m["cpu"] = {
@@ -132,7 +132,7 @@ ordered_json describe_machine() {
       m["gpu"]["highest_sm_mhz"] = nvml->highest_clock(1);
       m["gpu"]["highest_memory_mhz"] = nvml->highest_clock(2);
     }
-    // Both are loaded by the seams anyway once a row of conv or gemm has run.
+    // The launchers of conv and gemm load both anyway.
     for (const auto& [name, files] :
          {std::pair{"cudnn", std::array{"libcudnn.so.9", "libcudnn.so"}},
           std::pair{"cublas", std::array{"libcublas.so.13", "libcublas.so.12"}}}) {
@@ -143,8 +143,7 @@ ordered_json describe_machine() {
         const auto property = reinterpret_cast<int (*)(int, int*)>(
             dlsym(library, name[2] == 'd' ? "cudnnGetProperty" : "cublasGetProperty"));
         for (int i = 0; property && i < 3; ++i) property(i, &version[i]);
-        m["gpu"][name] = std::to_string(version[0]) + "." + std::to_string(version[1]) + "." +
-                         std::to_string(version[2]);
+        m["gpu"][name] = fmt::format("{}.{}.{}", version[0], version[1], version[2]);
         break;
       }
     }

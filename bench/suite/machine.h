@@ -1,4 +1,4 @@
-// What the numbers were measured on: written beside them, so that two files can be told apart years later.
+// The machine that a record was measured on, for a comparison of records years later.
 #pragma once
 #include <cstddef>
 #include <nlohmann/json.hpp>
@@ -7,11 +7,11 @@
 
 namespace bench {
 
-nlohmann::ordered_json
-describe_machine();  // what does not change: processors, card, driver, compiler, libraries, commit
-nlohmann::ordered_json
-machine_state();  // what does: clocks, load, temperature, why the card throttles; taken before and after
-std::size_t cache_bytes(kernels::Device device);  // the last cache: the host's, or the card's L2
-double load_average();  // of the last minute; negative where the system does not say
+// The constant part: processor, card, driver, compiler, libraries, commit.
+nlohmann::ordered_json describe_machine();
+// The changing part: clocks, load, temperature, the card's reasons to throttle.
+nlohmann::ordered_json machine_state();
+std::size_t cache_bytes(kernels::Device device);  // of the last cache; on a card the L2
+double load_average();                            // of the last minute; -1 if unknown
 
 }  // namespace bench

@@ -1,11 +1,13 @@
-// Other people's ways to do what our kernels do, for the same operands in the same run: a plain loop, oneDNN, OpenBLAS, and on a GPU
-// what comes with the toolkit. A peer whose library is not there is named with the reason, and the suite goes on without it.
+// Other implementations of our kernels' work, on the same operands in the same run:
+// plain loops, oneDNN, OpenBLAS, and the CUDA toolkit's. A missing library is listed
+// with the reason.
 #pragma once
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "bench/cases/op_cases.h"
+#include "bench/suite/host_variants.h"
 
 namespace bench {
 
@@ -17,27 +19,22 @@ struct PeerLibrary {
 
 struct Peer {
   std::string name;
-  std::function<void(kernels::Stream&, const tests::Pointers&)>
-      run;  // the row's own operands; the result is checked like ours
+  // Runs on the row's own operands; the result is checked like ours.
+  std::function<void(kernels::Stream&, const tests::Pointers&)> run;
 };
-
-// OpenBLAS, opened at run time under the first of these names that exists.
-std::vector<std::string> openblas_names();
 
 class Peers {
  public:
-  explicit Peers(const std::vector<std::string>& openblas = openblas_names());
+  explicit Peers(const std::vector<std::string>& openblas_names);
+  const OpenBlas& openblas() const { return openblas_; }
   const std::vector<PeerLibrary>& libraries() const { return libraries_; }
-  // The peers that can do this row on that device.
+  // The peers of this case on that device.
   std::vector<Peer> of(const tests::OpCase& c, kernels::Device device) const;
 
  private:
   std::vector<Peer> of_host(const tests::OpCase& c) const;
+  OpenBlas openblas_;
   std::vector<PeerLibrary> libraries_;
-  using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k,
-                         float alpha, const float* a, int lda, const float* b, int ldb, float beta,
-                         float* c, int ldc);
-  Sgemm sgemm_ = nullptr;
 };
 
 }  // namespace bench

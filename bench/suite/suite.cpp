@@ -21,44 +21,47 @@ using tests::Values;
 
 namespace {
 
-// A cold row walks through so many times the last cache. A host's cache is shared with its neighbours: less of it is ours.
+// The size of a cold row's sets together, in last caches. A host's cache is shared with
+// others.
 std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; }
 
 bool is_product(const OpCase& op) {
   return op.launcher == "gemm" || op.launcher.starts_with("conv_");
 }
 
+std::size_t operand_bytes(const tests::Operand& o) {
+  return static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype);
+}
+
 }  // namespace
 
-// ---- operands
-
-// Enough of every operand to fill a bed of any size with values of the right kind. All of it would take gigabytes.
-struct Suite::Kept {
-  static constexpr std::size_t piece =
-      3 << 18;  // a whole number of RGB triples of floats, and of every other element
+// Whole operands of every case would take gigabytes; a piece has values of the right
+// kind.
+struct Suite::Sample {
+  // A multiple of an RGB triple of floats, and of every other element.
+  static constexpr std::size_t piece = 3 << 18;
   std::vector<Bytes> operands;
 };
 
-// Inputs and answer are the same for ours, the peers and both devices, and cost more than the kernels.
-struct Suite::Answer {
+// Shared by our row, the peers' and both devices': the reference takes longer than the
+// kernels.
+struct Suite::Expected {
   const OpCase* op = nullptr;
   std::vector<Bytes> inputs;
   std::vector<Values> values;
 };
 
-struct Suite::Bed {
-  const OpCase* op =
-      nullptr;  // whose operands lie there; its rows come one after the other and share them
+struct Suite::Workset {
+  const OpCase* op = nullptr;  // consecutive rows of one case share the operands
   Device device = Device::host;
-  std::size_t stride = 0;  // bytes of one set
-  std::size_t sets = 1;    // as many as a cold row needs
+  std::size_t stride = 0;  // bytes per set
+  std::size_t sets = 1;    // of a cold row
   std::vector<std::size_t> offsets;
   char* base = nullptr;
 
-  std::string row;  // what the rest is of
-  std::size_t walked = 1, next = 0,
-              step = 1;  // sets that this row goes through, and in which order
-  int launches = 1;      // timed together
+  std::string row;                             // the rest belongs to this row
+  std::size_t walked = 1, next = 0, step = 1;  // sets in use, and their order
+  int launches = 1;                            // timed together
   // GPU: many copies of a short launch. The memory outlives the graph.
   std::unique_ptr<kernels::GraphMemory> graph_memory;
   std::unique_ptr<kernels::Graph> graph;
@@ -75,7 +78,7 @@ struct Suite::Bed {
     graph_memory.reset();
     copies = 1;
   }
-  ~Bed() { drop_graph(); }
+  ~Workset() { drop_graph(); }
 };
 
 Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
@@ -87,9 +90,9 @@ Suite::Suite(std::vector<OpCase> table, SuiteOptions options)
   if (options_.device == "cuda")
     kernels::choose_device("cuda");  // throws with the reason where there is none
 
-  // Without every_case: the models' shapes; the last of the tests' shapes for a launcher that has none. A host holds less than a card:
-  // it takes the longest row of a sweep instead of rows of gigabytes, no f16, which is for cards without bf16, and products
-  // of floats only: a step on the host multiplies floats.
+  // By default: the models' shapes, or the last of the tests' for a launcher without
+  // one. A host, which has less memory, takes the longest row of a sweep, no f16, and
+  // products of floats only, as its training steps do.
   std::map<std::string, bool> has_model_shape;                  // by launcher
   std::map<std::string, const OpCase*> longest_of_sweep, last;  // by launcher and type
   const auto kind = [](const OpCase& op) {
@@ -128,23 +131,22 @@ Suite::~Suite() = default;
 const Ceilings& Suite::ceilings(Device device) {
   const auto found = ceilings_.find(device);
   if (found != ceilings_.end()) return found->second;
-  bed_.reset();  // its memory is wanted
-  return ceilings_[device] = measure_ceilings(device, peers_);
+  workset_.reset();  // the arena is needed
+  return ceilings_[device] = measure_ceilings(device, peers_.openblas());
 }
 
 void Suite::end_round() {
-  answer_.reset();
-  bed_.reset();
+  expected_.reset();
+  workset_.reset();
   if (!options_.renew_ceilings) return;
   for (auto& [device, reached] : ceilings_)
-    reached = best_of(reached, measure_ceilings(device, peers_));
+    reached = best_of(reached, measure_ceilings(device, peers_.openblas()));
 }
 
 void Suite::add_rows(const OpCase& op, Device device) {
-  double footprint = 0;
-  for (const tests::Operand& o : op.operands)
-    footprint += static_cast<double>(o.count) * static_cast<double>(tests::element_bytes(o.dtype));
-  const bool fits_cache = footprint < 0.5 * static_cast<double>(cache_bytes(device));
+  std::size_t footprint = 0;
+  for (const tests::Operand& o : op.operands) footprint += operand_bytes(o);
+  const bool fits_cache = 2 * footprint < cache_bytes(device);
   const auto add = [&](bool cold, std::optional<Peer> peer) {
     Row row;
     row.name = fmt::format("{}/{}/{}{}{}", kernels::name(device), op.name, cold ? "cold" : "hot",
@@ -161,47 +163,38 @@ void Suite::add_rows(const OpCase& op, Device device) {
     for (Peer& peer : peers_.of(op, device)) add(true, std::move(peer));
 }
 
-const Suite::Kept& Suite::prepare(const OpCase& op) {
-  std::unique_ptr<Kept>& kept = kept_[op.name];
-  if (!kept) {
-    kept = std::make_unique<Kept>();
-    for (Bytes& bytes : tests::make_inputs(op)) {
-      bytes.resize(std::min(bytes.size(), Kept::piece));
-      bytes.shrink_to_fit();
-      kept->operands.push_back(std::move(bytes));
+const Suite::Sample& Suite::sample(const OpCase& op) {
+  std::unique_ptr<Sample>& sample = samples_[op.name];
+  if (!sample) {
+    sample = std::make_unique<Sample>();
+    std::vector<Bytes> fresh;
+    const bool known = expected_ && expected_->op == &op;
+    if (!known) fresh = tests::make_inputs(op);
+    for (const Bytes& bytes : known ? expected_->inputs : fresh) {
+      const auto size = static_cast<std::ptrdiff_t>(std::min(bytes.size(), Sample::piece));
+      sample->operands.emplace_back(bytes.begin(), bytes.begin() + size);
     }
   }
-  return *kept;
+  return *sample;
 }
 
 bool Suite::check(Row& row) {
   const OpCase& op = *row.op;
   try {
-    if (!answer_ || answer_->op != &op) {
-      answer_.reset();  // the memory of the last one first
-      auto fresh = std::make_unique<Answer>();
-      Answer& last = *fresh;
-      last.inputs = tests::make_inputs(op);
-      if (op.element) {
-        for (std::size_t i = 0; i < last.inputs.size(); ++i)
-          last.values.push_back(op.operands[i].role == Role::out
+    if (!expected_ || expected_->op != &op) {
+      expected_.reset();  // the memory of the latest case first
+      auto fresh = std::make_unique<Expected>();
+      fresh->inputs = tests::make_inputs(op);
+      if (!op.element) fresh->values = tests::expected(op, fresh->inputs);
+      for (std::size_t i = 0; op.element && i < fresh->inputs.size(); ++i)
+        fresh->values.push_back(op.operands[i].role == Role::out
                                     ? Values{}
-                                    : tests::decode(last.inputs[i], op.operands[i].dtype));
-      } else {
-        last.values = tests::expected(op, last.inputs);
-      }
-      last.op = &op;
-      if (!kept_[op.name]) {
-        auto kept = std::make_unique<Kept>();
-        for (const Bytes& bytes : last.inputs)
-          kept->operands.emplace_back(
-              bytes.begin(),
-              bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), Kept::piece)));
-        kept_[op.name] = std::move(kept);
-      }
-      answer_ = std::move(fresh);
+                                    : tests::decode(fresh->inputs[i], op.operands[i].dtype));
+      fresh->op = &op;
+      expected_ = std::move(fresh);
+      sample(op);
     }
-    const Answer& last = *answer_;
+    const Expected& last = *expected_;
     Stream& stream = Stream::of(row.device);
     const tests::Placed placed(op, last.inputs, row.device, true);
     (row.peer ? row.peer->run : op.run)(stream, placed.pointers());
@@ -214,31 +207,29 @@ bool Suite::check(Row& row) {
   return row.error.empty();
 }
 
-// Operands of one case in memory: the kept pieces over and over in the first set, and that set over and over in the others.
-std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
-  const Kept& kept = prepare(op);
-  auto made = std::make_unique<Bed>();
+// The first set is filled with repetitions of the sample, the others with copies of the
+// first.
+std::unique_ptr<Suite::Workset> Suite::make_workset(const OpCase& op, Device device) {
+  const std::vector<Bytes>& pieces = sample(op).operands;
+  auto made = std::make_unique<Workset>();
   made->op = &op;
   made->device = device;
-  // 256 bytes between operands, and a different place in a page for each, as allocations would have.
+  // 256 bytes between operands, each at another place of a page, like separate
+  // allocations.
   for (std::size_t i = 0; i < op.operands.size(); ++i) {
-    const tests::Operand& o = op.operands[i];
     made->offsets.push_back(made->stride + 768 * i);
-    made->stride +=
-        (static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype) + 768 * i + 511) / 256 *
-        256;
+    made->stride += (operand_bytes(op.operands[i]) + 768 * i + 511) / 256 * 256;
   }
   made->stride = std::max<std::size_t>(made->stride + 768 * op.operands.size(), 256);
   const std::size_t walk = cold_caches(device) * cache_bytes(device);
   made->sets =
       std::clamp<std::size_t>((walk + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
   made->base = arena(device, made->stride * made->sets).as<char>();
-  for (std::size_t i = 0; i < kept.operands.size(); ++i) {
-    const std::size_t bytes =
-        static_cast<std::size_t>(op.operands[i].count) * tests::element_bytes(op.operands[i].dtype);
-    for (std::size_t at = 0; at < bytes; at += kept.operands[i].size())
-      kernels::copy(made->base + made->offsets[i] + at, device, kept.operands[i].data(),
-                    Device::host, std::min(kept.operands[i].size(), bytes - at));
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const std::size_t bytes = operand_bytes(op.operands[i]);
+    for (std::size_t at = 0; at < bytes; at += pieces[i].size())
+      kernels::copy(made->base + made->offsets[i] + at, device, pieces[i].data(), Device::host,
+                    std::min(pieces[i].size(), bytes - at));
   }
   for (std::size_t filled = 1; filled < made->sets; filled *= 2)
     kernels::copy(made->base + filled * made->stride, device, made->base, device,
@@ -247,87 +238,89 @@ std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
   return made;
 }
 
-Suite::Bed& Suite::bed(const Row& row) {
-  if (bed_ && bed_->row == row.name) return *bed_;
-  if (!bed_ || bed_->op != row.op || bed_->device != row.device) {
-    bed_.reset();  // before another graph may be captured
-    bed_ = make_bed(*row.op, row.device);
+Suite::Workset& Suite::workset(const Row& row) {
+  if (workset_ && workset_->row == row.name) return *workset_;
+  if (!workset_ || workset_->op != row.op || workset_->device != row.device) {
+    workset_.reset();  // before another graph may be captured
+    workset_ = make_workset(*row.op, row.device);
   }
-  Bed& b = *bed_;
-  b.drop_graph();
-  b.row = row.name;
-  b.next = 0;
-  b.walked = row.cold ? b.sets : 1;
-  b.step = b.walked < 3 ? 1
-                        : static_cast<std::size_t>(0.618 * static_cast<double>(b.walked)) |
-                              1;  // an order that no prefetcher guesses
-  while (std::gcd(b.step, b.walked) != 1) b.step += 2;
+  Workset& w = *workset_;
+  w.drop_graph();
+  w.row = row.name;
+  w.next = 0;
+  w.walked = row.cold ? w.sets : 1;
+  // A golden-ratio step, coprime to the count: an order that no prefetcher predicts.
+  const auto golden = static_cast<std::size_t>(0.618 * static_cast<double>(w.walked)) | 1;
+  w.step = w.walked < 3 ? 1 : golden;
+  while (std::gcd(w.step, w.walked) != 1) w.step += 2;
 
-  // How long one takes says how many are timed together, and on a GPU whether they go into a graph.
+  // The time of one launch decides how many are timed together, and on a GPU whether as
+  // a graph.
   Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
-  // A row of earlier rounds is known; a long one needs no run to warm up either.
+  // Earlier rounds have timed the row already; a long one needs no warm-up.
   double once = row.seconds.empty() ? 0 : row.seconds.back();
-  if (once < 3e-2) run(stream, b.pointers());
-  if (once == 0) once = time_of(stream, [&] { run(stream, b.pointers()); });
+  if (once < 3e-2) run(stream, w.pointers());
+  if (once == 0) once = time_of(stream, [&] { run(stream, w.pointers()); });
   if (row.device == Device::cuda && once < 20e-6) {
-    b.copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
+    w.copies = static_cast<int>(std::clamp(2e-4 / std::max(once, 1e-6), 20.0, 200.0));
     try {
-      b.graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
-      b.graph = std::make_unique<kernels::Graph>();
-      b.graph->begin(stream);
-      for (int i = 0; i < b.copies; ++i) run(stream, b.pointers());
-      b.graph->end(stream);
-      b.graph_memory->close();
-      b.graph->launch(stream);
+      w.graph_memory = std::make_unique<kernels::GraphMemory>(row.device);
+      w.graph = std::make_unique<kernels::Graph>();
+      w.graph->begin(stream);
+      for (int i = 0; i < w.copies; ++i) run(stream, w.pointers());
+      w.graph->end(stream);
+      w.graph_memory->close();
+      w.graph->launch(stream);
       stream.synchronize();
-    } catch (const std::exception&) {  // what cannot be captured is timed in the stream
-      if (b.graph) b.graph->abandon(stream);
-      b.drop_graph();
+    } catch (const std::exception&) {  // not capturable: timed in the stream
+      if (w.graph) w.graph->abandon(stream);
+      w.drop_graph();
     }
   }
-  // A GPU's queue holds about a thousand launches: more than that behind the gate would wait for it to open.
-  b.launches =
-      static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * b.copies, 1e-7), 1.0,
+  // A GPU's queue holds about a thousand launches; the next one would wait for the
+  // closed gate.
+  w.launches =
+      static_cast<int>(std::clamp(options_.shortest_sample / std::max(once * w.copies, 1e-7), 1.0,
                                   row.device == Device::cuda ? 32.0 : 20000.0));
-  return b;
+  return w;
 }
 
-double Suite::sample(Row& row) {
-  Bed& b = bed(row);
+double Suite::time_row(Row& row) {
+  Workset& w = workset(row);
   Stream& stream = Stream::of(row.device);
   const auto& run = row.peer ? row.peer->run : row.op->run;
   const double seconds = time_of(stream, [&] {
-    for (int i = 0; i < b.launches; ++i) {
-      if (b.graph) b.graph->launch(stream);
-      else run(stream, b.pointers());
+    for (int i = 0; i < w.launches; ++i) {
+      if (w.graph) w.graph->launch(stream);
+      else run(stream, w.pointers());
     }
   });
-  return seconds / b.launches / b.copies;
+  return seconds / w.launches / w.copies;
 }
 
 void Suite::measure(Row& row) {
   if (!row.error.empty() || (row.seconds.empty() && !check(row))) return;
   try {
-    ceilings(row.device);  // takes the bed's memory the first time
-    Bed& b = bed(row);
+    ceilings(row.device);  // uses the workset's memory the first time
+    Workset& w = workset(row);
     if (row.seconds.empty()) {
-      share_of_ceiling(row, sample(row), &row.bound);
+      share_of_ceiling(row, time_row(row), &row.bound);
 #if DOPPEL_HAS_CUDA
       if (row.device == Device::cuda) {
         Stream& stream = Stream::of(row.device);
         const auto& run = row.peer ? row.peer->run : row.op->run;
-        const gpu::Launches launches = gpu::inspect(stream, [&] { run(stream, b.pointers()); });
+        const gpu::Launches launches = gpu::inspect(stream, [&] { run(stream, w.pointers()); });
         row.kernels = launches.kernels, row.registers = launches.registers,
         row.shared_bytes = launches.shared_bytes, row.occupancy = launches.occupancy;
       }
 #endif
     }
-    const double first = sample(row);
-    const double once = first * b.launches * b.copies;
+    const double first = time_row(row);
+    const double once = first * w.launches * w.copies;
     double best = first;
     for (int i = once < 3e-3 ? 4 : once < 3e-2 ? 1 : 0; i > 0; --i)
-      best = std::min(best, sample(row));
+      best = std::min(best, time_row(row));
     row.seconds.push_back(best);
   } catch (const std::exception& error) {
     row.error = error.what();
@@ -335,39 +328,32 @@ void Suite::measure(Row& row) {
   }
 }
 
-// ---- shares
-
 double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const Ceilings& c = ceilings(row.device);
   const OpCase& op = *row.op;
-  double in = 0, out = 0;
+  std::size_t in = 0, out = 0;
   for (const tests::Operand& o : op.operands) {
-    const double bytes =
-        static_cast<double>(o.count) * static_cast<double>(tests::element_bytes(o.dtype));
-    if (o.role != Role::out) in += bytes;
-    if (o.role != Role::in) out += bytes;
+    if (o.role != Role::out) in += operand_bytes(o);
+    if (o.role != Role::in) out += operand_bytes(o);
   }
-  const Bound traffic = out < 0.05 * (in + out)  ? Bound::read
-                        : in < 0.05 * (in + out) ? Bound::write
-                                                 : Bound::copy;
-  const double bandwidth = traffic == Bound::read    ? c.read
-                           : traffic == Bound::write ? c.write
-                                                     : c.copy;
-  const bool half = !op.operands.empty() && op.operands[0].dtype == tests::DType::bf16;
-  const Bound unit = !is_product(op)                                     ? Bound::f32
-                     : half                                              ? Bound::bf16
-                     : row.device == Device::cuda && kernels::allow_tf32 ? Bound::tf32
-                                                                         : Bound::f32;
-  const double speed = unit == Bound::bf16 ? c.bf16 : unit == Bound::tf32 ? c.tf32 : c.f32;
+  const auto [traffic, bandwidth] = 19 * out < in   ? std::pair{Bound::read, c.read}
+                                    : 19 * in < out ? std::pair{Bound::write, c.write}
+                                                    : std::pair{Bound::copy, c.copy};
+  std::pair unit{Bound::f32, c.f32};
+  if (is_product(op) && !op.operands.empty()) {
+    if (op.operands[0].dtype == tests::DType::bf16) unit = {Bound::bf16, c.bf16};
+    else if (row.device == Device::cuda && op.operands[0].dtype == tests::DType::f16)
+      unit = {Bound::f16, c.f16};
+    else if (row.device == Device::cuda && kernels::allow_tf32) unit = {Bound::tf32, c.tf32};
+  }
+  const double speed = unit.second;
   const double by_bytes = op.bytes / seconds / bandwidth,
                by_flops = speed > 0 ? op.flops / seconds / speed : 0,
                by_launch = c.launch / seconds;
   const double share = std::max({by_bytes, by_flops, by_launch});
-  if (bound) *bound = share == by_bytes ? traffic : share == by_flops ? unit : Bound::launch;
+  if (bound) *bound = share == by_bytes ? traffic : share == by_flops ? unit.first : Bound::launch;
   return share;
 }
-
-// ---- the record
 
 nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before,
                                const nlohmann::ordered_json& after) {
@@ -401,9 +387,11 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
       json["ceilings"][device] = {{"copy_bytes_per_s", c.copy},   {"read_bytes_per_s", c.read},
                                   {"write_bytes_per_s", c.write}, {"f32_flop_per_s", c.f32},
                                   {"tf32_flop_per_s", c.tf32},    {"bf16_flop_per_s", c.bf16},
-                                  {"launch_s", c.launch},         {"candidates", c.candidates}};
+                                  {"f16_flop_per_s", c.f16},      {"launch_s", c.launch},
+                                  {"candidates", c.candidates}};
     }
-    // Ceilings are the best that was seen, so the row's best is held against them: on a busy machine a median says how busy it was.
+    // The row's best against the best ceilings; on a busy machine the median shows the
+    // load.
     const double least = quantile(row.seconds, 0);
     r["bytes"] = row.op->bytes;
     r["flops"] = row.op->flops;

@@ -1,4 +1,4 @@
-// bench/cases/op_cases.h as one call: the table is long to compile, and this is the one place of bench/ that does.
+// The table of bench/cases/op_cases.h, compiled here alone because it takes long.
 #pragma once
 #include <vector>
 

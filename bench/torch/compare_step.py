@@ -1,29 +1,32 @@
 #!/usr/bin/env python3
-"""Races training steps of doppel against PyTorch: same weights, same pictures, same machine, same run.
+"""Races training steps of doppel against PyTorch on the same weights, pictures and machine.
 
-    python3 bench/torch/compare_step.py                       # original, batch 16 a side, host, float32
-    python3 bench/torch/compare_step.py --model original,villain --batch 4,16 --dtype f32,bf16 --out race.json
+    python3 bench/torch/compare_step.py            # original, batch 16 per person, host, float32
+    python3 bench/torch/compare_step.py --model original,villain --batch 4,16 --dtype f32,bf16 \\
+        --out race.json
 
-Needs PyTorch and numpy (Debian: apt install python3-torch), and doppel_step from the build (ninja doppel_step).
+Needs PyTorch and numpy (tools/install_deps.sh torch) and doppel_step (ninja doppel_step).
 
-What one step is, on both sides: gradients cleared, A and B through the shared encoder, each through its decoder, DSSIM + MSE under the
-mask, backward pass, Adam (5e-5, 0.9, 0.999, 1e-7). No loader, no augmentation: fixed random pictures, new ones each round.
+A step, on both sides: gradients cleared, A and B through the shared encoder, each through its
+decoder, DSSIM + MSE under the mask, backward, Adam (5e-5, 0.9, 0.999, 1e-7). Without loader and
+augmentation: fixed random pictures, new ones in each round.
 
-The protocol. A round: doppel_step writes its initial weights and pictures; then each contestant, in a process of its own and with every
-core, loads them, takes --warmup steps and --steps timed ones. The order is reversed from round to round. PyTorch runs as several
-variants (bench/torch/torch_step.py says what each is), as far as the installed one offers them, and its best one counts:
-    plain     two calls or joined: the encoder called once a side, as Faceswap does, or once on both sides' pictures
+A round: doppel_step writes initial weights and pictures; then each contestant, in a process of its
+own with all cores, loads them and runs --warmup untimed and --steps timed steps. The order of the
+contestants alternates. PyTorch runs as these variants, as far as the installed one offers them,
+and its best one counts:
+    plain     the encoder called once per person, as in Faceswap, or once on both batches (joined)
     tuned     channels_last, fused Adam, cudnn.benchmark
-    compiled  tuned, through torch.compile(mode="max-autotune"); compiling is start-up time
+    compiled  tuned, through torch.compile(mode="max-autotune"); compilation is start-up time
     graph     tuned, the whole step as one CUDA graph
-    openblas  with OpenBLAS in place of the BLAS that PyTorch finds. Debian installs the reference BLAS, which makes the dense layers several
-              times slower than they need be; a race against that alone would flatter us. --blas names it, by default the system's
-All variants run in the first round, then the three fastest, the fastest without --blas, and the fastest plain one with two calls; --all: all in every round.
-A variant that fails is named with its reason, and the race goes on without it.
-Losses of both sides are compared step by step: a race counts only if they agree (--tolerance; by default according to the precision).
+    openblas  with OpenBLAS preloaded (--blas). Debian's default is the reference BLAS, whose dense
+              layers are several times slower: a race against it alone would flatter doppel
+All variants run in the first round; then the three fastest, the fastest without --blas and the
+fastest plain one with two calls, or all with --all. A failed variant is named with the reason.
+The race counts only if the losses of both sides agree step by step (--tolerance).
 
-Exit codes: 0 done, 1 losses differ or no variant ran, 2 usage, 3 doppel_step missing or failing, 6 no PyTorch. --at-least R: 1 also where
-doppel is not R times as fast as the best PyTorch in every race.
+Exit codes: 0 done, 1 losses differ, no variant ran, or --at-least missed, 2 usage, 3 doppel_step
+missing or failing, 6 no PyTorch.
 """
 
 import argparse
@@ -41,25 +44,30 @@ import tempfile
 import race_statistics
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "report"))
+import report  # noqa: E402
 
 
 def variants_offered(offer, device, blas):
-    """The variants that this PyTorch can run, as (name, variant, library to preload)."""
-    engines = [("", "nchw", False, "eager"), ("channels_last, ", "channels_last", True, "eager")]
+    """The variants of this PyTorch, as (name, variant, library to preload)."""
+    plain = {"layout": "nchw", "tuned": False, "engine": "eager"}
+    tuned = {"layout": "channels_last", "tuned": True, "engine": "eager"}
+    engines = {"": plain}
+    if device == "cuda" or offer["fused_on_cpu"]:
+        engines["channels_last, fused Adam, "] = tuned
+    else:
+        engines["channels_last, "] = {**tuned, "tuned": False}
     if offer["compile"]:
-        engines.append(("compiled, channels_last, ", "channels_last", True, "compile"))
+        engines["compiled, channels_last, fused Adam, "] = {**tuned, "engine": "compile"}
     if device == "cuda":
-        engines.append(("graph, channels_last, ", "channels_last", True, "graph"))
-    elif not offer["fused_on_cpu"]:  # what it was tuned with is the layout alone
-        engines[1] = ("channels_last, ", "channels_last", False, "eager")
+        engines["graph, channels_last, fused Adam, "] = {**tuned, "engine": "graph"}
     out = []
-    for library in [None] + ([blas] if blas else []):
-        for prefix, layout, tuned, engine in engines:
+    for library in [None, blas] if blas else [None]:
+        for name, variant in engines.items():
             for calls in ("two", "joined"):
-                name = f"PyTorch {prefix}{'two calls' if calls == 'two' else 'joined'}{', openblas' if library else ''}"
-                if tuned:
-                    name = name.replace("channels_last", "channels_last, fused Adam")
-                out.append((name, {"calls": calls, "layout": layout, "tuned": tuned, "engine": engine}, library))
+                title = f"PyTorch {name}{'two calls' if calls == 'two' else calls}"
+                title += ", openblas" if library else ""
+                out.append((title, {**variant, "calls": calls}, library))
     return out
 
 
@@ -68,9 +76,15 @@ def fail(code, message):
     sys.exit(code)
 
 
+def run_captured(command, **options):
+    command = [str(word) for word in command]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
 def system_openblas():
-    found = sorted(glob.glob("/usr/lib/*/openblas-pthread/libblas.so.3") + glob.glob("/usr/lib/*/openblas-*/libblas.so.3"))
-    return found[0] if found else None
+    found = glob.glob("/usr/lib/*/openblas-pthread/libblas.so.3")
+    found += glob.glob("/usr/lib/*/openblas-*/libblas.so.3")
+    return min(found, default=None)
 
 
 def cpu_name():
@@ -85,7 +99,11 @@ def last_json_line(text):
     for line in reversed(text.strip().splitlines()):
         if line.startswith("{"):
             return json.loads(line)
-    raise ValueError("it printed no JSON")
+    raise ValueError("no JSON in the output")
+
+
+def median_ms(result):
+    return race_statistics.percentile(result["ms"], 0.5)
 
 
 class VariantFailed(Exception):
@@ -96,60 +114,42 @@ class Race:
     """One model, batch and precision."""
 
     def __init__(self, options, offer, model, batch, dtype):
-        self.options, self.offer, self.model, self.batch, self.dtype = options, offer, model, batch, dtype
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "OPENBLAS_NUM_THREADS": str(options.threads)}
+        self.options, self.offer = options, offer
+        self.model, self.batch, self.dtype = model, batch, dtype
+        threads = str(options.threads)
+        limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        self.environment = {**os.environ, **limits}
+        self.variants = variants_offered(offer, options.device, options.blas)
         self.runs, self.skipped = {"doppel": []}, {}
 
     def doppel(self, *more):
         o = self.options
-        command = [
-            o.program,
-            "--row",
-            "--no-parts",
-            "--mode",
-            "fixed",
-            "--model",
-            self.model,
-            "--batch",
-            self.batch,
-            "--device",
-            o.device,
-            "--dtype",
-            self.dtype,
-            *more,
-        ]
-        done = subprocess.run([str(word) for word in command], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [o.program, "--row", "--no-parts", "--mode", "fixed", "--model", self.model]
+        command += ["--batch", self.batch, "--device", o.device, "--dtype", self.dtype, *more]
+        done = run_captured(command, env=self.environment)
         if done.returncode != 0:
-            fail(3, f"doppel_step ended with exit code {done.returncode}:\n{done.stderr.strip()[-2000:]}")
+            output = done.stderr.strip()[-2000:]
+            fail(3, f"doppel_step ended with exit code {done.returncode}:\n{output}")
         result = last_json_line(done.stdout)
         if o.device == "cpu" and "resident_bytes" in result:
-            result["peak_bytes"] = result["resident_bytes"]  # PyTorch's is the process's too
+            result["peak_bytes"] = result["resident_bytes"]  # of the process, like PyTorch's
         return result
 
     def torch(self, variant, blas, start):
         o = self.options
-        task = {
-            "variant": variant,
-            "batch": self.batch,
-            "device": o.device,
-            "dtype": self.dtype,
-            "threads": o.threads,
-            "warmup": o.warmup,
-            "steps": o.steps,
-            "block": o.block,
-            "start": start,
-            "fused_on_cpu": self.offer["fused_on_cpu"],
-        }
+        task = {key: getattr(o, key) for key in ("device", "threads", "warmup", "steps", "block")}
+        task.update(variant=variant, batch=self.batch, dtype=self.dtype, start=start)
+        task["fused_on_cpu"] = self.offer["fused_on_cpu"]
         environment = {**self.environment, "LD_PRELOAD": blas} if blas else self.environment
-        command = [sys.executable, str(HERE / "torch_step.py"), json.dumps(task)]
+        command = [sys.executable, HERE / "torch_step.py", json.dumps(task)]
         try:
-            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=o.limit)
+            done = run_captured(command, env=environment, timeout=o.limit)
         except subprocess.TimeoutExpired:
             raise VariantFailed(f"took longer than {o.limit} s (--limit)")
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines()
-            named = [line for line in lines if re.match(r"\w[\w.]*(Error|Exception|Failed)\b", line)]
-            raise VariantFailed((named or lines or [f"exit code {done.returncode}"])[-1][:300])
+            errors = [s for s in lines if re.match(r"\w[\w.]*(Error|Exception|Failed)\b", s)]
+            raise VariantFailed((errors or lines or [f"exit code {done.returncode}"])[-1][:300])
         return last_json_line(done.stdout)
 
     def round(self, number, variants):
@@ -157,47 +157,52 @@ class Race:
         with tempfile.TemporaryDirectory(prefix="doppel-compare-") as folder:
             start = os.path.join(folder, "start.safetensors")
             self.doppel("--seed", number, "--steps", 0, "--dump", start)
-            contestants = [("doppel", lambda: self.doppel("--seed", number, "--warmup", o.warmup, "--steps", o.steps, "--block", o.block))]
-            contestants += [(name, lambda variant=variant, blas=blas: self.torch(variant, blas, start)) for name, variant, blas in variants]
-            for name, run in contestants if number % 2 else reversed(contestants):
-                print(f"{self.model} b{self.batch} {self.dtype}, round {number}/{o.rounds}: {name}: ", end="", file=sys.stderr, flush=True)
+            contestants = [("doppel", None, None), *variants]
+            for name, variant, blas in contestants if number % 2 else reversed(contestants):
+                title = f"{self.model} b{self.batch} {self.dtype}, round {number}/{o.rounds}"
+                print(f"{title}: {name}", end=": ", file=sys.stderr, flush=True)
                 try:
-                    result = run()
+                    if variant:
+                        result = self.torch(variant, blas, start)
+                    else:
+                        steps = ["--warmup", o.warmup, "--steps", o.steps, "--block", o.block]
+                        result = self.doppel("--seed", number, *steps)
                 except VariantFailed as why:
                     self.skipped.setdefault(name, str(why))
                     print(f"left out: {why}", file=sys.stderr)
                     continue
                 result["round"] = number
                 self.runs.setdefault(name, []).append(result)
-                print(f"median {race_statistics.percentile(result['ms'], 0.5):.1f} ms", file=sys.stderr, flush=True)
+                print(f"median {median_ms(result):.1f} ms", file=sys.stderr, flush=True)
 
     def chosen(self, variants):
-        """After the first round: who goes on."""
-        alive = sorted((v for v in variants if v[0] in self.runs), key=lambda v: race_statistics.percentile(self.runs[v[0]][0]["ms"], 0.5))
-        groups = [
-            alive[:3],
-            [v for v in alive if not v[2]][:1],
-            [v for v in alive if v[1]["calls"] == "two" and not v[1]["tuned"] and v[1]["engine"] == "eager"][:1],
-        ]
-        names = {v[0] for group in groups for v in group}
-        return [v for v in variants if v[0] in names]
+        """The variants of the rounds after the first."""
+        alive = [v for v in variants if v[0] in self.runs]
+        alive.sort(key=lambda v: median_ms(self.runs[v[0]][0]))
+        keep = alive[:3] + [v for v in alive if not v[2]][:1]
+        keep += [v for v in alive if as_faceswap(v[1])][:1]
+        return [v for v in variants if v in keep]
 
     def run(self):
-        variants = variants_offered(self.offer, self.options.device, self.options.blas)
+        variants = self.variants
         for number in range(1, self.options.rounds + 1):
             self.round(number, variants)
-            variants = [v for v in variants if v[0] not in self.skipped] if self.options.all else self.chosen(variants)
+            if self.options.all:
+                variants = [v for v in variants if v[0] not in self.skipped]
+            else:
+                variants = self.chosen(variants)
         return self.summary()
 
     def summary(self):
         rows = race_statistics.rows(self.runs, self.batch)
-        best = race_statistics.best(rows[1:])
-        by_name = {name: (variant, blas) for name, variant, blas in variants_offered(self.offer, self.options.device, self.options.blas)}
 
-        def fastest(wanted):  # the ratio to the fastest variant that is as wanted
-            row = race_statistics.best([row for row in rows[1:] if wanted(*by_name[row["name"]])])
-            return row and row["ratio"]
+        def fastest(wanted=lambda variant, blas: True):
+            names = [name for name, variant, blas in self.variants if wanted(variant, blas)]
+            return race_statistics.best([row for row in rows[1:] if row["name"] in names]) or {}
 
+        best = fastest()
+        shown = ["doppel"] + ([best["name"]] if best else [])
+        losses = {name: self.runs[name][0] for name in shown}
         return {
             "model": self.model,
             "batch": self.batch,
@@ -207,54 +212,35 @@ class Race:
             "threads": self.options.threads,
             "load_average": os.getloadavg()[0],
             "rows": rows,
-            "best_peer": best and best["name"],
-            "ratio_best": best and best["ratio"],
-            "ratio_best_low": best and best["ratio_low"],
-            "ratio_best_high": best and best["ratio_high"],
-            "ratio_as_faceswap": fastest(lambda v, blas: v["calls"] == "two" and v["engine"] == "eager" and not v["tuned"]),
-            "ratio_as_installed": fastest(lambda v, blas: not blas),
+            "best_peer": best.get("name"),
+            "ratio_best": best.get("ratio"),
+            "ratio_best_low": best.get("ratio_low"),
+            "ratio_best_high": best.get("ratio_high"),
+            "ratio_as_faceswap": fastest(lambda variant, blas: as_faceswap(variant)).get("ratio"),
+            "ratio_as_installed": fastest(lambda variant, blas: not blas).get("ratio"),
             "losses_apart": race_statistics.losses_apart(self.runs),
             "tolerance": self.options.tolerance or race_statistics.TOLERANCES[self.dtype],
-            "losses": {name: {side: self.runs[name][0][side] for side in ("loss_a", "loss_b")} for name in ["doppel"] + ([best["name"]] if best else [])},
-            "skipped": [{"name": name, "reason": reason} for name, reason in self.skipped.items()],
+            "losses": {k: {s: run[s] for s in ("loss_a", "loss_b")} for k, run in losses.items()},
+            "skipped": [{"name": name, "reason": why} for name, why in self.skipped.items()],
         }
 
 
-def print_race(race):
-    print(
-        f"\n{race['model']}, batch {race['batch']} a side, {race['dtype']}, {race['device']}, {race['threads']} threads; "
-        f"load average at the end {race['load_average']:.1f}"
-    )
-    print(f"{'':58} {'samples':>7} {'median ms':>10} {'p95 ms':>9} {'images/s':>9} {'peak MiB':>9} {'start s':>8} {'doppel is':>10} {'by round':>13}")
-    for row in race["rows"]:
-        ours = row["name"] == "doppel"
-        ratio, spread = ("", "") if ours else (f"{row['ratio']:.2f}x", f"{row['ratio_low']:.2f}-{row['ratio_high']:.2f}")
-        print(
-            f"{row['name']:58} {row['samples']:7} {row['median_ms']:10.2f} {row['p95_ms']:9.2f} {row['images_per_second']:9.1f} "
-            f"{row['peak_bytes'] / 2**20:9.0f} {row['start_seconds']:8.1f} {ratio:>10} {spread:>13}"
-        )
-    for skipped in race["skipped"]:
-        print(f"{skipped['name']:58} left out: {skipped['reason']}")
-    verdict = "agree" if race["losses_apart"] <= race["tolerance"] else "DIFFER: the times mean nothing"
-    print(f"losses of round and step {verdict}: largest relative difference {race['losses_apart']:.1e}, allowed {race['tolerance']:g}")
+def as_faceswap(variant):
+    return variant["calls"] == "two" and variant["engine"] == "eager" and not variant["tuned"]
 
 
-def print_ratios(races):
-    print(
-        f"\n{'':12} {'batch':>5} {'dtype':>5} {'doppel ms':>10} {'best ms':>10}  {'faster than the best PyTorch':28} {'as Faceswap':>12} "
-        f"{'losses apart':>13}  the best PyTorch"
-    )
-    for race in races:
-        ours, best = race["rows"][0]["median_ms"], next((row for row in race["rows"] if row["name"] == race["best_peer"]), None)
-        if not best:
-            print(f"{race['model']:12} {race['batch']:5} {race['dtype']:>5} {ours:10.2f}  no PyTorch variant ran")
-            continue
-        ratio = f"{race['ratio_best']:.2f}x ({race['ratio_best_low']:.2f}-{race['ratio_best_high']:.2f})"
-        faceswap = f"{race['ratio_as_faceswap']:.2f}x" if race["ratio_as_faceswap"] else "-"
-        print(
-            f"{race['model']:12} {race['batch']:5} {race['dtype']:>5} {ours:10.2f} {best['median_ms']:10.2f}  {ratio:28} {faceswap:>12} "
-            f"{race['losses_apart']:13.1e}  {best['name']}"
-        )
+def check(race, at_least):
+    """Ends the program with exit code 1 for a race that does not count."""
+    title = f"{race['model']}, batch {race['batch']}, {race['dtype']}"
+    if not race["best_peer"]:
+        fail(1, f"{title}: no PyTorch variant ran")
+    apart, allowed = race["losses_apart"], race["tolerance"]
+    if not apart <= allowed:
+        fail(1, f"{title}: the losses differ by {apart:.1e}, more than {allowed:g}: the two sides "
+                "did different work, so their times cannot be compared")
+    if at_least and race["ratio_best"] < at_least:
+        fail(1, f"{title}: doppel is {race['ratio_best']:.2f} times as fast as the best PyTorch, "
+                f"below --at-least {at_least:g}")
 
 
 def words(text):
@@ -265,102 +251,95 @@ def numbers(text):
     return [int(word) for word in words(text)]
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], epilog=__doc__.partition("\n\n")[2], formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--program", type=pathlib.Path, default=HERE.parents[1] / "build/release/bench/doppel_step", help="doppel_step (default: %(default)s)")
-    parser.add_argument("--model", type=words, default=["original"], metavar="LIST", help="(default: original)")
-    parser.add_argument("--batch", type=numbers, default=[16], metavar="LIST", help="pictures a side (default: 16)")
-    parser.add_argument(
-        "--dtype",
-        type=words,
-        default=["f32"],
-        metavar="LIST",
-        help="f32, bf16, f16 with a scaled loss (on the host with PyTorch 2.3 or newer), on a GPU also tf32 (default: f32)",
-    )
-    parser.add_argument("--steps", type=int, help="timed steps a round (default: 5, on a GPU 200)")
-    parser.add_argument("--warmup", type=int, help="untimed steps before them (default: 2, on a GPU 50)")
-    parser.add_argument("--block", type=int, help="steps a sample, with one wait for the device (default: 1, on a GPU 10)")
-    parser.add_argument("--rounds", type=int, help="(default: 3, on a GPU 5)")
-    parser.add_argument("--all", action="store_true", help="every variant in every round")
-    parser.add_argument("--limit", type=float, default=600, help="seconds that a variant may take in a round (default: %(default)s)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both contestants (default: all cores)")
-    parser.add_argument(
-        "--blas", default=system_openblas(), help="a BLAS library for PyTorch's openblas variants, where it has not one of its own (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        help="relative difference of losses that still counts as the same work (default: "
-        + ", ".join(f"{dtype} {value:g}" for dtype, value in race_statistics.TOLERANCES.items())
-        + ")",
-    )
-    parser.add_argument("--at-least", type=float, metavar="R", help="exit 1 where doppel is not R times as fast as the best PyTorch")
-    parser.add_argument("--json", action="store_true", help="print a JSON object in place of the tables")
-    parser.add_argument("--out", type=pathlib.Path, help="write the JSON there, after each race")
-    options = parser.parse_args()
-    on_gpu = options.device == "cuda"
-    for name, host, gpu in (("steps", 5, 200), ("warmup", 2, 50), ("block", 1, 10), ("rounds", 3, 5)):
-        if getattr(options, name) is None:
-            setattr(options, name, gpu if on_gpu else host)
-    if min([options.steps, options.rounds, options.threads, options.block, *options.batch]) < 1 or options.warmup < (3 if on_gpu else 1):
-        parser.error("--steps, --rounds, --batch, --block and --threads begin at 1, --warmup at 1, on a GPU at 3")
-    if set(options.dtype) - set(race_statistics.TOLERANCES) or (not on_gpu and "tf32" in options.dtype):
+def parse_options():
+    raw = argparse.RawDescriptionHelpFormatter
+    summary, _, details = __doc__.partition("\n\n")
+    parser = argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
+    add = parser.add_argument
+    program = HERE.parents[1] / "build/release/bench/doppel_step"
+    add("--program", type=pathlib.Path, default=program, help="doppel_step (default: %(default)s)")
+    add("--model", type=words, default=["original"], metavar="LIST", help="(default: original)")
+    add("--batch", type=numbers, default=[16], metavar="LIST", help="per person (default: 16)")
+    dtypes = "f32, bf16, f16 with a scaled loss (on the host from PyTorch 2.3), on a GPU also tf32"
+    add("--dtype", type=words, default=["f32"], metavar="LIST", help=f"{dtypes} (default: f32)")
+    add("--steps", type=int, help="timed steps per round (default: 5, on a GPU 200)")
+    add("--warmup", type=int, help="untimed steps first (default: 2, on a GPU 50)")
+    add("--block", type=int, help="steps per sample, with one wait (default: 1, on a GPU 10)")
+    add("--rounds", type=int, help="(default: 3, on a GPU 5)")
+    add("--all", action="store_true", help="every variant in every round")
+    limit = "seconds of a variant per round at most (default: %(default)s)"
+    add("--limit", type=float, default=600, help=limit)
+    add("--device", choices=["cpu", "cuda"], default="cpu")
+    cores = len(os.sched_getaffinity(0))
+    add("--threads", type=int, default=cores, help="of each contestant (default: all cores)")
+    blas = "BLAS of the openblas variants, for a PyTorch without its own (default: %(default)s)"
+    add("--blas", default=system_openblas(), help=blas)
+    tolerances = ", ".join(f"{k} {value:g}" for k, value in race_statistics.TOLERANCES.items())
+    tolerance = f"relative difference of losses for the same work (default: {tolerances})"
+    add("--tolerance", type=float, help=tolerance)
+    add("--at-least", type=float, metavar="R", help="exit 1 below R times the best PyTorch's speed")
+    add("--json", action="store_true", help="print JSON in place of the tables")
+    add("--out", type=pathlib.Path, help="write the JSON there, after each race")
+    o = parser.parse_args()
+    on_gpu = o.device == "cuda"
+    defaults = {"steps": (5, 200), "warmup": (2, 50), "block": (1, 10), "rounds": (3, 5)}
+    for name, of_device in defaults.items():
+        if getattr(o, name) is None:
+            setattr(o, name, of_device[on_gpu])
+    least = min([o.steps, o.rounds, o.threads, o.block, *o.batch])
+    if least < 1 or o.warmup < (3 if on_gpu else 1):
+        parser.error("--steps, --rounds, --batch, --block, --threads and --warmup begin at 1, "
+                     "--warmup on a GPU at 3")
+    if set(o.dtype) - set(race_statistics.TOLERANCES) or (not on_gpu and "tf32" in o.dtype):
         parser.error("--dtype takes f32, bf16 and f16, on a GPU also tf32")
-    if not options.program.is_file():
-        fail(3, f"{options.program} is not there: build it (ninja -C build/release doppel_step) or name it with --program")
-    if options.blas and not os.path.isfile(options.blas):
-        fail(3, f"--blas {options.blas}: no such file")
-    probe = subprocess.run([sys.executable, str(HERE / "torch_step.py"), "--probe"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if not o.program.is_file():
+        fail(3, f"no {o.program}: build it (ninja -C build/release doppel_step) or name it with "
+                "--program")
+    if o.blas and not os.path.isfile(o.blas):
+        fail(3, f"--blas {o.blas}: no such file")
+    return parser, o
+
+
+def main():
+    parser, options = parse_options()
+    on_gpu = options.device == "cuda"
+    probe = run_captured([sys.executable, HERE / "torch_step.py", "--probe"])
     if probe.returncode != 0:
-        fail(6, f"{sys.executable} has no PyTorch that works: on Debian, apt install python3-torch and run /usr/bin/python3 {os.path.relpath(__file__)}")
+        fail(6, f"{sys.executable} has no working PyTorch: run tools/install_deps.sh torch, then "
+                f"/usr/bin/python3 {os.path.relpath(__file__)}")
     offer = last_json_line(probe.stdout)
     if not on_gpu and "f16" in options.dtype and not offer["scaler_on_cpu"]:
-        parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 and newer have it): race f16 on a GPU")
+        parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 "
+                     "and newer do): race f16 on a GPU")
     if on_gpu and not offer["cuda"]:
         fail(6, f"PyTorch {offer['torch']} of {sys.executable} sees no GPU")
     if on_gpu or offer["mkl"] or any("openblas" in path for path in offer["blas"]):
-        options.blas = None  # it has a fast one
-    document = {
-        "context": {
-            "suite": "compare_step",
-            "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "processor": cpu_name(),
-            "threads": options.threads,
-            "load_average": os.getloadavg()[0],
-            **offer,
-        },
-        "races": [],
+        options.blas = None  # PyTorch's own is fast
+    context = {
+        "suite": "compare_step",
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "processor": cpu_name(),
+        "threads": options.threads,
+        "load_average": os.getloadavg()[0],
+        **offer,
     }
-    context = document["context"]
+    document = {"context": context, "races": []}
+    races = document["races"]
     if not options.json:
-        print(
-            f"{context.get('gpu', context['processor'])}; PyTorch {offer['torch']}; its BLAS: {', '.join(offer['blas']) or 'its own'}; "
-            f"load average at the start {context['load_average']:.1f}"
-        )
+        blas = ", ".join(offer["blas"]) or "built in"
+        print(f"{report.machine(context)}, PyTorch {offer['torch']}, its BLAS: {blas}\n")
     for model in options.model:
         for dtype in options.dtype:
             for batch in options.batch:
-                document["races"].append(Race(options, offer, model, batch, dtype).run())
+                races.append(Race(options, offer, model, batch, dtype).run())
+                text = json.dumps(document, indent=1)
                 if options.out:
-                    options.out.write_text(json.dumps(document, indent=1) + "\n")
+                    options.out.write_text(text + "\n")
                 if not options.json:
-                    print_race(document["races"][-1])
-    print(json.dumps(document, indent=1)) if options.json else print_ratios(document["races"])
-    for race in document["races"]:
-        what = f"{race['model']}, batch {race['batch']}, {race['dtype']}"
-        if not race["best_peer"]:
-            fail(1, f"{what}: no PyTorch variant ran")
-        if not race["losses_apart"] <= race["tolerance"]:
-            fail(
-                1,
-                f"{what}: the losses differ by {race['losses_apart']:.1e}, more than {race['tolerance']:g}: the two sides did not do the same work, "
-                "so their times mean nothing",
-            )
-        if options.at_least and race["ratio_best"] < options.at_least:
-            fail(1, f"{what}: doppel is {race['ratio_best']:.2f} times as fast as the best PyTorch, --at-least asks for {options.at_least:g}")
+                    print(report.race_table(races[-1]), flush=True)
+    print(text if options.json else report.ratios_table(races).rstrip())
+    for race in races:
+        check(race, options.at_least)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
     model, name = models.load("model.safetensors")
     faces_b = model(faces_a, "b")          # [N,3,size,size] RGB in [0,1]
 
-Two conventions differ between the engines, and both are bridged here, at load time, so that the PyTorch side stays what a PyTorch user
-would write:
-  - doppel keeps conv weights OHWI, PyTorch OIHW; a depthwise filter is [K,K,C] there and [C,1,K,K] here;
-  - doppel's pixel shuffle takes channel (2i+j)*C + c for the pixel (i,j) of a 2x2 block (TensorFlow's order), torch's PixelShuffle
-    takes c*4 + 2i+j. The convs in front of a shuffle get their output channels permuted; the function computed is the same.
-Flattening runs over (row, column, channel), as in doppel: the NHWC view of an activation, which is free in channels_last.
+Two conventions differ between the engines. Loading converts both, so the code below is plain
+PyTorch:
+  - doppel stores conv weights as OHWI, PyTorch as OIHW; a depthwise filter is [K,K,C] in doppel
+    and [C,1,K,K] in PyTorch;
+  - doppel's pixel shuffle reads channel (2i+j)*C + c for pixel (i,j) of a 2x2 block (TensorFlow's
+    order), PixelShuffle reads c*4 + 2i+j. The output channels of a conv in front of a shuffle are
+    permuted, which leaves the function the same.
+Flattening is over (row, column, channel), as in doppel: free in channels_last.
 """
+
 import collections
 import math
 import re
@@ -21,22 +24,24 @@ import torch.nn.functional as F
 
 import tensor_file
 
-# Plain encoders are `convs` (channels of the 5x5 stride-2 convs), a dense layer to `code` features, a second one that fills a square of
-# `square` x `square` pixels with `square_channels`, and an upscale to `upscale` channels. decoder: channels after each of its upscales;
-# residuals: residual blocks after each; slope: of the upscales' LeakyReLU.
-Plan = collections.namedtuple("Plan", "size convs code square square_channels upscale decoder residuals slope", defaults=(0, 0.1))
+# convs: channels of the encoder's 5x5 stride-2 convs (None: VillainStem). code:
+# features of the first dense layer; the second fills square x square pixels of
+# square_channels. upscale: channels after the encoder's upscale. decoder: channels
+# after each upscale, with `residuals` residual blocks behind it. slope: of the
+# upscales' LeakyReLU.
+FIELDS = "size convs code square square_channels upscale decoder residuals slope"
+Plan = collections.namedtuple("Plan", FIELDS, defaults=(0, 0.1))
 PLANS = {
     "original": Plan(64, (128, 256, 512, 1024), 1024, 4, 1024, 512, (256, 128, 64)),
     "lightweight": Plan(64, (128, 256, 512), 512, 4, 512, 256, (512, 256, 128)),
     "tiny": Plan(64, (16, 32, 64, 128), 256, 4, 128, 96, (64, 32, 16)),
-    "villain": Plan(128, None, 1024, 8, 1024, 512, (512, 256, 128), 1, 0.2),  # its convs are VillainStem
+    "villain": Plan(128, None, 1024, 8, 1024, 512, (512, 256, 128), 1, 0.2),
     "dfl_sae": Plan(128, (126, 252, 504, 1008), 512, 8, 512, 512, (504, 252, 126), 2, 0.2),
 }
-PARAMETER_COUNTS = {"original": 82_062_470, "lightweight": 51_066_374, "villain": 155_115_014, "dfl_sae": 130_008_718}
 
 
 def pad_same(x):
-    """Keras 'same' padding of a 5x5 conv with stride 2 on an even size: one row before, two after."""
+    """Keras 'same' padding of a 5x5 stride-2 conv on an even size: one row before, two after."""
     return F.pad(x, (1, 2, 1, 2))
 
 
@@ -64,7 +69,7 @@ class Separable(nn.Module):
 
 
 class Upscale(nn.Module):
-    """3x3 conv to four times the channels, LeakyReLU, pixel shuffle: the square doubles."""
+    """3x3 conv to four times the channels, LeakyReLU, pixel shuffle to twice the size."""
 
     def __init__(self, inputs, outputs, slope=0.1):
         super().__init__()
@@ -85,11 +90,13 @@ class Residual(nn.Module):
 
 
 class VillainStem(nn.Module):
-    """128x128x3 to 4x4x1024: sixteen residual blocks at 64x64 under a long skip, then down, twice by way of a pixel shuffle."""
+    """128x128x3 to 4x4x1024: sixteen residual blocks at 64x64 under a long skip, then down, twice
+    after a pixel shuffle."""
 
     def __init__(self):
         super().__init__()
-        self.convs = nn.ModuleList([DownConv(3, 128, 1.0), DownConv(128, 128), DownConv(32, 128), DownConv(32, 128), DownConv(256, 512)])
+        widths = ((3, 128, 1.0), (128, 128), (32, 128), (32, 128), (256, 512))
+        self.convs = nn.ModuleList(DownConv(*width) for width in widths)
         self.residuals = nn.ModuleList(Residual(128) for _ in range(16))
         self.separables = nn.ModuleList([Separable(128, 256), Separable(512, 1024)])
         for i in (1, 2):
@@ -133,7 +140,8 @@ class Encoder(nn.Module):
     def forward(self, x):
         x = self.stem(x)
         x = self.dense1(self.dense0(x.permute(0, 2, 3, 1).flatten(1)))
-        return self.upscales[0](x.view(-1, self.square, self.square, self.square_channels).permute(0, 3, 1, 2))
+        x = x.view(-1, self.square, self.square, self.square_channels).permute(0, 3, 1, 2)
+        return self.upscales[0](x)
 
 
 class Decoder(nn.Module):
@@ -141,14 +149,14 @@ class Decoder(nn.Module):
         super().__init__()
         widths = (plan.upscale, *plan.decoder)
         self.upscales = nn.ModuleList(Upscale(a, b, plan.slope) for a, b in zip(widths, widths[1:]))
-        self.residuals = nn.ModuleList(Residual(width) for width in plan.decoder for _ in range(plan.residuals))
-        self.blocks_each = plan.residuals
+        blocks = [Residual(width) for width in plan.decoder for _ in range(plan.residuals)]
+        self.residuals, self.blocks_each = nn.ModuleList(blocks), plan.residuals
         self.output = nn.Conv2d(widths[-1], 3, 5, padding=2)
 
     def forward(self, x):
         for i, upscale in enumerate(self.upscales):
             x = upscale(x)
-            for block in self.residuals[i * self.blocks_each:(i + 1) * self.blocks_each]:
+            for block in self.residuals[i * self.blocks_each : (i + 1) * self.blocks_each]:
                 x = block(x)
         return torch.sigmoid(self.output(x))
 
@@ -171,28 +179,27 @@ def build(name):
 
 
 def doppel_name(module_name):
-    """encoder.stem.convs.3.conv -> encoder.conv3; decoders.a.upscales.0.conv -> decoder_a.upscale0.conv; ..."""
+    """encoder.stem.convs.3.conv -> encoder.conv3, decoders.a.upscales.0.conv ->
+    decoder_a.upscale0.conv, ..."""
     name = re.sub(r"^decoders\.", "decoder_", module_name).replace(".stem.", ".")
     name = re.sub(r"\.convs\.(\d+)\.conv$", r".conv\1", name)
     return re.sub(r"\.(upscale|residual|separable)s\.(\d+)\.", r".\1\2.", name)
 
 
-def named_layers(model):
-    """(doppel's name, layer, kind) for every layer with parameters; kind: "dense", "conv", "shuffled" (a conv in front of a pixel shuffle)
-    or "depthwise"."""
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear):
-            yield doppel_name(name), layer, "dense"
-        elif isinstance(layer, nn.Conv2d):
-            yield doppel_name(name), layer, "depthwise" if layer.groups > 1 else "shuffled" if getattr(layer, "before_shuffle", False) else "conv"
-
-
 def named_parameters(model):
-    """(doppel's name, parameter, kind of its layer)"""
-    for name, layer, kind in named_layers(model):
-        yield name + ".weight", layer.weight, kind
+    """(doppel's name, parameter, kind of its layer): "dense", "conv", "shuffled" (a conv in front
+    of a pixel shuffle) or "depthwise"."""
+    for name, layer in model.named_modules():
+        if not isinstance(layer, (nn.Linear, nn.Conv2d)):
+            continue
+        kind = "dense" if isinstance(layer, nn.Linear) else "conv"
+        if getattr(layer, "groups", 1) > 1:
+            kind = "depthwise"
+        elif getattr(layer, "before_shuffle", False):
+            kind = "shuffled"
+        yield doppel_name(name) + ".weight", layer.weight, kind
         if layer.bias is not None:
-            yield name + ".bias", layer.bias, kind
+            yield doppel_name(name) + ".bias", layer.bias, kind
 
 
 def to_doppel(tensor, kind):
@@ -209,7 +216,9 @@ def from_doppel(tensor, kind):
         return tensor.permute(2, 0, 1)[:, None]
     if tensor.dim() == 4:
         tensor = tensor.permute(0, 3, 1, 2)
-    return tensor.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1) if kind == "shuffled" else tensor
+    if kind == "shuffled":
+        tensor = tensor.unflatten(0, (4, -1)).transpose(0, 1).flatten(0, 1)
+    return tensor
 
 
 def assign(model, value_of):
@@ -219,16 +228,17 @@ def assign(model, value_of):
             shape = tuple(to_doppel(parameter, kind).shape)
             value = np.asarray(value_of(name, shape))
             if value.shape != shape:
-                raise ValueError(f"tensor '{name}' has shape {list(value.shape)}, the model expects {list(shape)}")
+                found, wanted = list(value.shape), list(shape)
+                raise ValueError(f"tensor '{name}' has shape {found}, the model expects {wanted}")
             parameter.copy_(from_doppel(torch.from_numpy(np.array(value)), kind))
 
 
 def load(path):
-    """(model, its name) of a checkpoint. ValueError where it is not one of PLANS, or its tensors are not that model's."""
+    """(model, its name) of a checkpoint. ValueError for a model outside PLANS or other tensors."""
     _, metadata, _ = tensor_file.read_header(path)
     name = metadata.get("model", "unnamed")
     if name not in PLANS:
-        raise ValueError(f"{path}: its model is '{name}', known here are {', '.join(PLANS)}")
+        raise ValueError(f"{path}: unknown model '{name}', expected one of {', '.join(PLANS)}")
     model = build(name)
     tensors, _ = tensor_file.read(path, [parameter for parameter, _, _ in named_parameters(model)])
     assign(model, lambda parameter, shape: tensors[parameter])
@@ -241,7 +251,8 @@ def gaussian_window(taps=11, sigma=1.5):
 
 
 def ssim_map(a, b):
-    """SSIM per pixel and channel (Wang et al. 2004; range 1), reflected at the edges. a, b: [N,C,H,W]."""
+    """SSIM per pixel and channel (Wang et al. 2004; range 1), reflected at the edges.
+    a, b: [N,C,H,W]."""
     maps = torch.cat([a, b, a * a, b * b, a * b], 1)
     channels = maps.shape[1]
     window = gaussian_window().to(maps)
@@ -249,13 +260,13 @@ def ssim_map(a, b):
     maps = F.conv2d(maps, window.view(1, 1, 1, 11).expand(channels, 1, 1, 11), groups=channels)
     maps = F.conv2d(maps, window.view(1, 1, 11, 1).expand(channels, 1, 11, 1), groups=channels)
     mean_a, mean_b, aa, bb, ab = maps.chunk(5, 1)
-    c1, c2 = 0.01 ** 2, 0.03 ** 2
-    return ((2 * mean_a * mean_b + c1) * (2 * (ab - mean_a * mean_b) + c2)
-            / ((mean_a ** 2 + mean_b ** 2 + c1) * (aa - mean_a ** 2 + bb - mean_b ** 2 + c2)))
+    c1, c2 = 0.01**2, 0.03**2
+    above = (2 * mean_a * mean_b + c1) * (2 * (ab - mean_a * mean_b) + c2)
+    return above / ((mean_a**2 + mean_b**2 + c1) * (aa - mean_a**2 + bb - mean_b**2 + c2))
 
 
 def masked_mean(values, mask):
-    """Mean over all values, not over the mask's area. values: [N,C,H,W]; mask: [N,1,H,W] or None."""
+    """Mean over all values, masked ones too. values: [N,C,H,W]; mask: [N,1,H,W] or None."""
     return (values if mask is None else values * mask).mean()
 
 
@@ -272,7 +283,7 @@ def mae_loss(prediction, target, mask=None):
 
 
 def training_loss(prediction, target, mask):
-    """doppel's default for one side."""
+    """doppel's default for one person."""
     return dssim_loss(prediction, target, mask) + mse_loss(prediction, target, mask)
 
 

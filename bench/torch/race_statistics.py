@@ -1,18 +1,22 @@
-"""What a race's raw times and losses say. Plain Python: tested without PyTorch (tests/bench/python/test_race.py).
+"""Statistics of a race's times and losses, in plain Python (tests/bench/python/test_race.py).
 
-runs: {contestant: [one result a round]}; "doppel" is ours. A result: {"round", "ms": [...], "loss_a": [...], "loss_b": [...],
-"peak_bytes", "start_seconds": {"total"}, ...}.
+runs: {contestant: [a result per round]}, ours under "doppel". A result: {"round", "ms": [...],
+"loss_a": [...], "loss_b": [...], "peak_bytes", "start_seconds": {"total"}, ...}.
 """
 
-# The largest relative difference of a loss, step by step, at which both sides still did the same work.
-#   f32   Sums are taken in another order: one loss differs by some 1e-6. Adam divides a gradient by its own size, so a weight whose
-#         gradient is near zero may move the other way, by 2 * 5e-5 a step; over tens of steps that reaches a few 1e-4 of the loss.
-#   tf32  Products of 11-bit mantissas: 5e-4 each, the errors mostly cancel in the sums, then as above.
-#   bf16  8-bit mantissas (4e-3 each) in every activation; and the two sides round at different places, because one fuses what the
-#         other does not. The loss is a mean over all pixels, so what remains is the systematic part.
-#   f16   11-bit mantissas (5e-4 each) in every activation. A step whose scaled gradients overflow on one side only is a step behind from
-#         there on: a few 1e-3 of the loss.
-# A wrong layer, a wrong pixel order or a missing bias shows at once as 1e-1 or more.
+# The largest relative difference of a loss, step by step, for the same work on both
+# sides. A wrong layer, a wrong pixel order or a missing bias shows at once as 1e-1 or
+# more.
+#   f32   Sums in another order: 1e-6 per loss. Adam divides a gradient by its own size,
+#         so a weight with a gradient near zero may move the other way, by 2 * 5e-5 per
+#         step; over tens of steps that reaches a few 1e-4 of the loss.
+#   tf32  Products of 11-bit mantissas, 5e-4 each. Most errors cancel in the sums.
+#   bf16  8-bit mantissas, 4e-3 each, in every activation, rounded at other places where
+#         one side fuses operations. The loss is a mean over all pixels, so the
+#         systematic part remains.
+#   f16   11-bit mantissas, 5e-4 each, in every activation. A step whose scaled
+#         gradients overflow on one side only leaves that side a step behind: a few 1e-3
+#         of the loss.
 TOLERANCES = {"f32": 1e-3, "tf32": 5e-3, "bf16": 2e-2, "f16": 1e-2}
 
 
@@ -24,34 +28,36 @@ def percentile(values, share):
     return ordered[low] + (place - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
 
 
-def times(results, rounds=None):
-    return [value for result in results if rounds is None or result["round"] in rounds for value in result["ms"]]
+def median_ms(results, rounds):
+    some = [result for result in results if result["round"] in rounds]
+    return percentile([ms for result in some for ms in result["ms"]], 0.5)
 
 
 def losses_apart(runs):
-    """The largest relative difference of any loss of any contestant from doppel's in the same round. Infinite where one is not finite
-    or the curves have different lengths."""
+    """The largest relative difference of any loss from doppel's in the same round. Infinite for a
+    loss that is not finite and for curves of different lengths."""
     apart = 0.0
-    for name, results in runs.items():
-        for theirs in results if name != "doppel" else []:
-            ours = next(result for result in runs["doppel"] if result["round"] == theirs["round"])
-            for side in ("loss_a", "loss_b"):
-                if len(theirs[side]) != len(ours[side]):
+    ours_of = {result["round"]: result for result in runs["doppel"]}
+    for theirs in [result for name in runs if name != "doppel" for result in runs[name]]:
+        for side in ("loss_a", "loss_b"):
+            ours = ours_of[theirs["round"]][side]
+            if len(theirs[side]) != len(ours):
+                return float("inf")
+            for x, y in zip(theirs[side], ours):
+                difference = abs(x - y) / max(abs(y), 1e-12)
+                if not difference < float("inf"):  # NaN too
                     return float("inf")
-                for x, y in zip(theirs[side], ours[side]):
-                    difference = abs(x - y) / max(abs(y), 1e-12)
-                    if not difference < float("inf"):  # NaN too
-                        return float("inf")
-                    apart = max(apart, difference)
+                apart = max(apart, difference)
     return apart
 
 
 def rows(runs, batch):
-    """One row a contestant, doppel first. Ratios compare medians over the same rounds only, so that a noisy round counts for both
-    sides or for neither; ratio_low and ratio_high are the smallest and largest ratio of any one round."""
+    """One row per contestant, doppel first. A ratio compares medians over the same rounds, so a
+    noisy round counts for both sides; ratio_low and ratio_high are the extremes of all rounds."""
     out = []
     for name, results in runs.items():
-        milliseconds = times(results)
+        milliseconds = [ms for result in results for ms in result["ms"]]
+        starts = [result["start_seconds"]["total"] for result in results]
         median = percentile(milliseconds, 0.5)
         row = {
             "name": name,
@@ -62,22 +68,28 @@ def rows(runs, batch):
             "min_ms": min(milliseconds),
             "images_per_second": 2 * batch / median * 1e3,
             "peak_bytes": max(result["peak_bytes"] for result in results),
-            "start_seconds": percentile([result["start_seconds"]["total"] for result in results], 0.5),
+            "start_seconds": percentile(starts, 0.5),
         }
         for key in ("launches", "kernel_ms", "graph_nodes"):
             values = [result[key] for result in results if result.get(key) is not None]
             row[key] = percentile(values, 0.5) if values else None
         row["idle_share"] = max(0.0, 1 - row["kernel_ms"] / median) if row["kernel_ms"] else None
         if name != "doppel":
+
+            def ratio(rounds):
+                return median_ms(results, rounds) / median_ms(runs["doppel"], rounds)
+
             rounds = [result["round"] for result in results]
-            row["ratio"] = median / percentile(times(runs["doppel"], rounds), 0.5)
-            per_round = [percentile(times(results, [number]), 0.5) / percentile(times(runs["doppel"], [number]), 0.5) for number in rounds]
-            row["ratio_low"], row["ratio_high"] = min(per_round), max(per_round)
+            row["ratio"] = ratio(rounds)
+            row["ratio_low"] = min(ratio([number]) for number in rounds)
+            row["ratio_high"] = max(ratio([number]) for number in rounds)
         out.append(row)
     return sorted(out, key=lambda row: row["name"] != "doppel")
 
 
 def best(peer_rows):
-    """The fastest of those that ran in the most rounds: a lucky first round alone does not make a champion. None without peers."""
+    """The fastest of those with the most rounds, because a single round may be lucky. None without
+    peers."""
     most = max((row["rounds"] for row in peer_rows), default=0)
-    return min((row for row in peer_rows if row["rounds"] == most), key=lambda row: row["median_ms"], default=None)
+    complete = [row for row in peer_rows if row["rounds"] == most]
+    return min(complete, key=lambda row: row["median_ms"], default=None)

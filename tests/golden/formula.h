@@ -1,4 +1,5 @@
-// Numbers that both sides of a golden test compute: the C++ twin of formula.py, which explains them.
+// Numbers that both sides of a golden test compute: the C++ twin of formula.py, which
+// explains them.
 #pragma once
 #include <algorithm>
 #include <cmath>

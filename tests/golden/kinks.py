@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""How much of float32's distance from a golden gradient is the kink of the leaky ReLU?
+"""Measures how much of float32's distance from a golden gradient is the kink of the leaky ReLU.
 
     python3 tests/golden/kinks.py lightweight
 
-Runs step 1 of a model in PyTorch three times: in float64, in float32, and in float32 with every leaky ReLU taking the side that float64
-took. Prints how many of its inputs changed sign between the first two, and how far both float32 gradients are from the float64 one, as a
-share of its norm, at the worst parameter. What is left in the third run is rounding alone.
+Runs step 1 of a model in PyTorch three times: in float64, in float32, and in float32 with every
+leaky ReLU on float64's side of its kink. Prints the number of its inputs with another sign in
+float32, and the distance of both float32 gradients from the float64 one, as a share of its norm, at
+the worst parameter. The distance of the third run is rounding alone.
 """
+
 import sys
 
 import torch
 import torch.nn.functional as F
 
-import make_golden  # puts bench/peer on the path
+import make_golden  # puts bench/torch on the path
 import models
 import formula
 
@@ -20,7 +22,8 @@ LEAKY_RELU = F.leaky_relu
 
 
 def gradients(name, dtype, sides=None):
-    """(the sign of every leaky ReLU's input in order of computation, the gradients). sides: signs to go by instead."""
+    """(the sign of every leaky ReLU's input in order of computation, the gradients). sides: signs
+    to use instead."""
     signs, given = [], iter(sides or [])
 
     def leaky_relu(x, slope):
@@ -31,10 +34,12 @@ def gradients(name, dtype, sides=None):
     model = models.build(name).to(dtype)
     models.assign(model, formula.parameter)
     for side in "ab":
-        pictures, target, mask = make_golden.batch(side, 1, make_golden.RUNS[name].batch, model.plan.size, dtype)
+        count = make_golden.RUNS[name].batch
+        pictures, target, mask = make_golden.batch(side, 1, count, model.plan.size, dtype)
         models.training_loss(model(pictures, side), target, mask).backward()
     F.leaky_relu = LEAKY_RELU
-    return signs, {key: parameter.grad.double() for key, parameter, _ in models.named_parameters(model)}
+    parameters = models.named_parameters(model)
+    return signs, {key: parameter.grad.double() for key, parameter, _ in parameters}
 
 
 def main():
@@ -42,13 +47,16 @@ def main():
         true_signs, truth = gradients(name, torch.float64)
 
         def worst(other):
-            return "{:.1e} at {}".format(*max(((other[key] - value).norm() / value.norm(), key) for key, value in truth.items()))
+            distances = ((other[key] - value).norm() / value.norm() for key, value in truth.items())
+            return "{:.1e} at {}".format(*max(zip(distances, truth)))
 
         signs, float32 = gradients(name, torch.float32)
         changed = sum(int((a != b).sum()) for a, b in zip(signs, true_signs))
         _, guided = gradients(name, torch.float32, true_signs)
-        print(f"{name}: {changed} of {sum(a.numel() for a in signs):,} inputs of leaky ReLUs have another sign in float32")
-        print(f"  gradient in float32: {worst(float32)}; on float64's side of every kink: {worst(guided)}", flush=True)
+        total = sum(a.numel() for a in signs)
+        print(f"{name}: {changed} of {total:,} inputs of leaky ReLUs have another sign in float32")
+        print(f"  gradient in float32: {worst(float32)}")
+        print(f"  on float64's side of every kink: {worst(guided)}", flush=True)
 
 
 if __name__ == "__main__":

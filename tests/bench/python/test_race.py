@@ -31,28 +31,35 @@ class Percentile(unittest.TestCase):
 
 class Rows(unittest.TestCase):
     def setUp(self):
-        # The machine is twice as slow in round 2. The quick variant ran in round 1 only.
-        self.runs = {"doppel": [result(1, [10, 12]), result(2, [20, 24])], "steady": [result(1, [30, 36]), result(2, [60, 72])], "quick": [result(1, [22, 22])]}
+        # The machine is twice as slow in round 2. The quick variant ran in round 1
+        # only.
+        self.runs = {
+            "doppel": [result(1, [10, 12]), result(2, [20, 24])],
+            "steady": [result(1, [30, 36]), result(2, [60, 72])],
+            "quick": [result(1, [22, 22])],
+        }
 
     def test_ratios_compare_the_same_rounds(self):
         rows = {row["name"]: row for row in race.rows(self.runs, 16)}
         self.assertAlmostEqual(rows["steady"]["ratio"], 48 / 16)
         self.assertAlmostEqual(rows["steady"]["ratio_low"], 3)
         self.assertAlmostEqual(rows["steady"]["ratio_high"], 3)
-        self.assertAlmostEqual(rows["quick"]["ratio"], 22 / 11)  # against doppel's round 1, not against both
+        self.assertAlmostEqual(rows["quick"]["ratio"], 22 / 11)  # against round 1 alone
         self.assertNotIn("ratio", rows["doppel"])
 
     def test_counts_pictures_of_both_sides_and_the_largest_memory(self):
         row = race.rows(self.runs, 16)[0]
-        self.assertEqual((row["name"], row["samples"], row["rounds"], row["peak_bytes"]), ("doppel", 4, 2, 200))
+        figures = [row[key] for key in ("name", "samples", "rounds", "peak_bytes")]
+        self.assertEqual(figures, ["doppel", 4, 2, 200])
         self.assertAlmostEqual(row["images_per_second"], 32 / 16 * 1e3)
 
-    def test_doppel_stands_first_whoever_ran_first(self):
+    def test_doppel_is_the_first_row(self):
         runs = {"peer": self.runs["steady"], "doppel": self.runs["doppel"]}
         self.assertEqual(race.rows(runs, 1)[0]["name"], "doppel")
 
     def test_idle_share_takes_the_kernels_time(self):
-        rows = race.rows({"doppel": [result(1, [10])], "peer": [result(1, [10], kernel_ms=7.5, launches=400)]}, 1)
+        peer = result(1, [10], kernel_ms=7.5, launches=400)
+        rows = race.rows({"doppel": [result(1, [10])], "peer": [peer]}, 1)
         self.assertAlmostEqual(rows[1]["idle_share"], 0.25)
         self.assertEqual(rows[1]["launches"], 400)
         self.assertIsNone(rows[0]["idle_share"])
@@ -65,13 +72,14 @@ class Rows(unittest.TestCase):
 
 class Losses(unittest.TestCase):
     def apart(self, **theirs):
-        return race.losses_apart({"doppel": [result(1, [1]), result(2, [1], (3.0, 3.0))], "peer": [result(1, [1], **theirs)]})
+        ours = [result(1, [1]), result(2, [1], (3.0, 3.0))]
+        return race.losses_apart({"doppel": ours, "peer": [result(1, [1], **theirs)]})
 
     def test_compares_step_by_step_in_the_same_round(self):
         self.assertEqual(self.apart(), 0)
         self.assertAlmostEqual(self.apart(loss_b=(2.0, 1.53)), 0.02)
 
-    def test_what_is_not_finite_or_not_there_is_infinitely_far(self):
+    def test_missing_or_infinite_losses_are_infinitely_far(self):
         self.assertEqual(self.apart(loss_a=(1.0, float("nan"))), float("inf"))
         self.assertEqual(self.apart(loss_a=(1.0, float("inf"))), float("inf"))
         self.assertEqual(self.apart(loss_a=(1.0,)), float("inf"))

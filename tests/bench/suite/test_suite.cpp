@@ -1,9 +1,7 @@
-// The kernel suite: complete, silent about what is wrong, and honest about what is missing. No test looks at how long anything took.
+// The kernel suite: every case has a row, a wrong row has no number, a missing peer has
+// a reason. No test depends on the length of a measurement.
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-#include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "bench/report/report.h"
@@ -22,7 +20,7 @@ SuiteOptions quick(const std::string& filter = "") {
   options.device = "cpu";
   options.filter = filter;
   options.shortest_sample = 1e-5;
-  options.renew_ceilings = false;  // once is slow enough
+  options.renew_ceilings = false;
   return options;
 }
 
@@ -48,7 +46,7 @@ TEST(Suite, ARoundThatIsStoppedKeepsWhatItHas) {
   EXPECT_NE(table(record).find("host/twice/f32/first/cold"), std::string::npos);
 }
 
-// What `doppel bench` runs by itself leaves out the tests' small shapes, but no kernel.
+// By default `doppel bench` leaves out the tests' small shapes, but no kernel.
 TEST(Suite, EveryLauncherHasARowByDefault) {
   const std::vector<tests::OpCase> table = op_table();
   Suite suite(table, quick());
@@ -58,7 +56,7 @@ TEST(Suite, EveryLauncherHasARowByDefault) {
     EXPECT_TRUE(c.host_only || measured.count(c.launcher)) << c.launcher << " has no row";
 }
 
-TEST(Suite, EveryRowSaysWhatItCosts) {
+TEST(Suite, EveryRowHasACost) {
   Suite suite(op_table(), quick());
   for (const Row& row : suite.rows())
     EXPECT_TRUE(!row.op->bench || row.op->bytes > 0 || row.op->flops > 0) << row.name;
@@ -76,7 +74,6 @@ TEST(Suite, AWrongKernelPrintsNoNumber) {
   const ordered_json& wrong = record.at("rows").at(1);
   EXPECT_TRUE(wrong.contains("error"));
   for (const auto& [key, value] : wrong.items()) EXPECT_FALSE(value.is_number()) << key;
-  EXPECT_EQ(series(record).size(), 1u);
   const std::string text = table(record);
   EXPECT_NE(text.find("host/twice/f32/right/cold"), std::string::npos) << text;
   EXPECT_LT(text.find("without a number"), text.find("host/twice/f32/wrong/cold")) << text;
@@ -105,7 +102,8 @@ TEST(Ceilings, TheBetterOfTwoMeasurementsCounts) {
   EXPECT_EQ(best.candidates, (std::map<std::string, double>{{"loop", 3.0}, {"memcpy", 1.0}}));
 }
 
-// Elements drawn from a large result: one wrong in a thousand may be missed, a wrong tenth may not.
+// Of a large result only samples are checked: they find a wrong tenth, not one wrong
+// element.
 TEST(Suite, SampledReferencesCatchWrongResults) {
   tests::OpCase c = twice("sampled", false);
   c.element = [](const std::vector<tests::Values>& v, std::int64_t i) {
@@ -124,7 +122,7 @@ TEST(Suite, SampledReferencesCatchWrongResults) {
   EXPECT_FALSE(suite.check(suite.rows()[2]));
 }
 
-// The one-element references of conv and gemm against the whole ones, on the tests' small shapes.
+// The one-element references of conv and gemm against the whole ones, on small shapes.
 TEST(Suite, OneElementIsThatOfTheWholeReference) {
   using namespace kernels;
   std::vector<tests::OpCase> rows;
@@ -190,7 +188,7 @@ TEST(Suite, ColdRowsWalkThroughMemoryAndHotOnesStay) {
   EXPECT_GT(cold.size(), 3u);
 }
 
-TEST(Suite, ARecordSaysWhereItComesFrom) {
+TEST(Suite, ARecordNamesItsMachine) {
   Suite suite({twice("right", false)}, quick());
   suite.round([](std::size_t) { return true; });
   const ordered_json record = to_json(suite, machine_state(), machine_state());
@@ -206,18 +204,6 @@ TEST(Suite, ARecordSaysWhereItComesFrom) {
   EXPECT_EQ(row.at("bytes").get<double>(), 8000) << "the op case's";
   EXPECT_GT(row.at("share_of_ceiling").get<double>(), 0);
   EXPECT_EQ(row.at("seconds").size(), 1u);
-}
-
-TEST(Report, RefusesWhatIsNoRecord) {
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("doppel_record_" + std::to_string(::getpid()));
-  for (const char* text : {"", "[]", "{}", "{\"format\": \"other\", \"rows\": []}",
-                           "{\"format\": \"doppel-bench-1\"}"}) {
-    std::ofstream(path) << text;
-    EXPECT_THROW(read_record(path), kernels::Error) << text;
-  }
-  std::filesystem::remove(path);
-  EXPECT_THROW(read_record(path), kernels::Error);
 }
 
 }  // namespace

@@ -1,3 +1,7 @@
+// Computes: nothing; gate_kernel holds a stream until the host opens it.
+// Parallel: one block of one thread.
+// Bytes:    one int of mapped host memory, polled.
+// Source:   globaltimer of the PTX ISA, as the time limit.
 #include "bench/suite/gpu_side.h"
 
 #include <cub/device/device_reduce.cuh>
@@ -14,7 +18,7 @@ using kernels::cuda::check;
 
 cudaStream_t raw(kernels::Stream& stream) { return static_cast<cudaStream_t>(stream.raw()); }
 
-// Spins until the host sets *open, or the card's own clock says that two seconds are over.
+// Spins until the host sets *open, or for 2 s of the card's clock.
 __global__ void gate_kernel(const volatile int* open) {
   unsigned long long begin, now;
   asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
@@ -23,7 +27,7 @@ __global__ void gate_kernel(const volatile int* open) {
   } while (*open == 0 && now - begin < 2000000000ull);
 }
 
-// A word that both sides see, and two events. One thread measures.
+// A word in mapped host memory and two events, for one measuring thread.
 struct Gate {
   volatile int* open = nullptr;
   int* open_on_device = nullptr;
@@ -43,8 +47,7 @@ struct Gate {
 }  // namespace
 
 double time_behind_gate(kernels::Stream& stream, const std::function<void()>& work) {
-  static Gate* const gate =
-      new Gate;  // lives as long as the process: at exit the driver may be gone before it
+  static Gate* const gate = new Gate;  // never destroyed: at exit the driver may be gone
   *gate->open = 0;
   gate_kernel<<<1, 1, 0, raw(stream)>>>(gate->open_on_device);
   check(cudaGetLastError(), "launching the gate");
