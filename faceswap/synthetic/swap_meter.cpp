@@ -5,7 +5,7 @@
 
 #include "faceswap/synthetic/clip.h"
 #include "kernels/image/color.h"
-#include "kernels/losses.h"
+#include "kernels/ssim.h"
 
 namespace faceswap {
 namespace {
