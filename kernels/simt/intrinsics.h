@@ -13,9 +13,8 @@
 #define SIMT_NO_TSAN
 #endif
 
-// As a default argument: the caller's line.
-#define SIMT_HERE \
-  runtime::Site { __builtin_FILE(), __builtin_LINE() }
+// Last parameters of a barrier or collective, for the caller's line.
+#define SIMT_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace simt {
 
@@ -24,18 +23,18 @@ inline unsigned lane() {
 }
 
 // ---- barriers
-inline void __syncthreads(runtime::Site at = SIMT_HERE) { runtime::block_barrier(at); }
-inline int __syncthreads_or(int vote, runtime::Site at = SIMT_HERE) {
-  return runtime::block_barrier_with_vote(at, vote != 0).any;
+inline void __syncthreads(SIMT_CALLER) { runtime::block_barrier({file, line}); }
+inline int __syncthreads_or(int vote, SIMT_CALLER) {
+  return runtime::block_barrier_with_vote({file, line}, vote != 0).any;
 }
-inline int __syncthreads_and(int vote, runtime::Site at = SIMT_HERE) {
-  return runtime::block_barrier_with_vote(at, vote != 0).all;
+inline int __syncthreads_and(int vote, SIMT_CALLER) {
+  return runtime::block_barrier_with_vote({file, line}, vote != 0).all;
 }
-inline int __syncthreads_count(int vote, runtime::Site at = SIMT_HERE) {
-  return runtime::block_barrier_with_vote(at, vote != 0).count;
+inline int __syncthreads_count(int vote, SIMT_CALLER) {
+  return runtime::block_barrier_with_vote({file, line}, vote != 0).count;
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu, runtime::Site at = SIMT_HERE) {
-  runtime::warp_collective(mask, {nullptr, nullptr, 0}, nullptr, "__syncwarp", at);
+inline void __syncwarp(unsigned mask = 0xffffffffu, SIMT_CALLER) {
+  runtime::warp_collective(mask, {nullptr, nullptr, 0}, nullptr, "__syncwarp", {file, line});
 }
 
 // ---- shuffles. LaneExchange::number is the lane to read. A read from outside the
@@ -54,29 +53,29 @@ T shuffle(unsigned mask, const T& value, unsigned source, const char* name, runt
   return result;
 }
 // A width below 32 splits the warp into groups of `width` lanes.
-template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, runtime::Site at = SIMT_HERE) {
+template <class T> T __shfl_sync(unsigned mask, T value, int source, int width = 32, SIMT_CALLER) {
   const unsigned w = static_cast<unsigned>(width), group = lane() & ~(w - 1);
-  return shuffle(mask, value, group | (static_cast<unsigned>(source) & (w - 1)), "__shfl_sync", at);
+  return shuffle(mask, value, group | (static_cast<unsigned>(source) & (w - 1)), "__shfl_sync",
+                 {file, line});
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, runtime::Site at = SIMT_HERE) {
+T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, SIMT_CALLER) {
   const unsigned w = static_cast<unsigned>(width), l = lane(),
                  source = l ^ static_cast<unsigned>(bits);
   const bool later_group = (source & ~(w - 1)) > (l & ~(w - 1));
-  return shuffle(mask, value, later_group ? l : source & 31u, "__shfl_xor_sync", at);
+  return shuffle(mask, value, later_group ? l : source & 31u, "__shfl_xor_sync", {file, line});
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                   runtime::Site at = SIMT_HERE) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CALLER) {
   const unsigned w = static_cast<unsigned>(width), l = lane();
-  return shuffle(mask, value, (l & (w - 1)) + delta < w ? l + delta : l, "__shfl_down_sync", at);
+  return shuffle(mask, value, (l & (w - 1)) + delta < w ? l + delta : l, "__shfl_down_sync",
+                 {file, line});
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                 runtime::Site at = SIMT_HERE) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_CALLER) {
   const unsigned w = static_cast<unsigned>(width), l = lane();
-  return shuffle(mask, value, (l & (w - 1)) >= delta ? l - delta : l, "__shfl_up_sync", at);
+  return shuffle(mask, value, (l & (w - 1)) >= delta ? l - delta : l, "__shfl_up_sync",
+                 {file, line});
 }
 
 // ---- votes. LaneExchange::number is the lane's vote.
@@ -87,17 +86,17 @@ SIMT_NO_TSAN inline void combine_ballot(runtime::LaneExchange* lanes, unsigned m
   for (unsigned rest = mask; rest != 0; rest &= rest - 1)
     *static_cast<unsigned*>(lanes[std::countr_zero(rest)].result) = votes;
 }
-inline unsigned __ballot_sync(unsigned mask, int vote, runtime::Site at = SIMT_HERE) {
+inline unsigned __ballot_sync(unsigned mask, int vote, SIMT_CALLER) {
   unsigned votes;
   runtime::warp_collective(mask, {nullptr, &votes, vote != 0 ? 1u : 0u}, &combine_ballot,
-                           "__ballot_sync", at);
+                           "__ballot_sync", {file, line});
   return votes;
 }
-inline int __any_sync(unsigned mask, int vote, runtime::Site at = SIMT_HERE) {
-  return __ballot_sync(mask, vote, at) != 0;
+inline int __any_sync(unsigned mask, int vote, SIMT_CALLER) {
+  return __ballot_sync(mask, vote, file, line) != 0;
 }
-inline int __all_sync(unsigned mask, int vote, runtime::Site at = SIMT_HERE) {
-  return __ballot_sync(mask, vote == 0, at) == 0;
+inline int __all_sync(unsigned mask, int vote, SIMT_CALLER) {
+  return __ballot_sync(mask, vote == 0, file, line) == 0;
 }
 
 // ---- atomics: relaxed, as on the device
