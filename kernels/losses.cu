@@ -59,7 +59,7 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
                 const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
   if (weights.dssim != 0.f)
-    return loss_with_ssim<D, T>(stream, shape, weights, pred, target, mask, loss, dpred);
+    return loss_with_ssim<D, T>(weights, stream, shape, pred, target, mask, loss, dpred);
   const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
   if (values == 0)
     throw Error(ErrorKind::usage, "image_loss: the images have no pixels; pass at least one");

@@ -351,7 +351,7 @@ void check(const char* what, const ImageShape& s) {
 }  // namespace
 
 template <class D, class T>
-void loss_with_ssim(Stream& stream, const ImageShape& shape, const LossWeights& weights,
+void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape& shape,
                     const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
   using C = compute_t<T>;
   check("image_loss", shape);

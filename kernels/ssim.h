@@ -11,9 +11,10 @@ namespace kernels {
 template <class D, class T>
 void ssim_map(Stream&, const ImageShape&, const T* a, const T* b, T* ssim /*[N,H,W]*/);
 
-// image_loss (losses.h) for weights.dssim other than 0. Call image_loss.
+// image_loss (losses.h) for weights.dssim other than 0. Call image_loss, the launcher with
+// a row in the op table; here the stream is not the first argument.
 template <class D, class T>
-void loss_with_ssim(Stream&, const ImageShape&, const LossWeights&, const T* pred, const T* target,
+void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target,
                     const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
 
 }  // namespace kernels
