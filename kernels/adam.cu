@@ -1,22 +1,26 @@
-// Adam and AdamW, one pass over a flat arena:
-//   g = clip * gradient;  m += (1 - b1) * (g - m);  v = b2 * v + (1 - b2) * g^2
-//   w -= lr * ( m^ / (sqrt(v^) + eps) + decay * w ),   m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t)
-// GPU: one thread per weight, a whole grid apart. Host: one contiguous piece per worker, SIMD inside.
-// Bytes per weight in f32: gradient 4, w, m, v read and written 24, and 2 for the bf16 copy where there is one.
-// Kingma & Ba 2015, https://arxiv.org/abs/1412.6980; Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101.
-// Rounding follows torch.optim.AdamW: eps outside the root, sqrt(v) divided by sqrt(1 - b2^t).
+// Adam and AdamW in one pass over a flat arena, and the step counters around it.
+// Computes: g = clip * gradient,  m += (1 - b1) * (g - m),  v = b2 * v + (1 - b2) * g^2
+//           w -= lr * (m^ / (sqrt(v^) + eps) + decay * w)
+//           with m^ = m / (1 - b1^t),  v^ = v / (1 - b2^t)
+// Parallel: one thread per weight; a contiguous piece per host worker, SIMD inside.
+// Bytes per weight in f32: gradient 4; w, m, v 24; the bf16 copy, if any, 2.
+// Source: Kingma & Ba 2015, https://arxiv.org/abs/1412.6980; Loshchilov & Hutter 2019,
+//   https://arxiv.org/abs/1711.05101. Rounding as in torch.optim.AdamW: eps outside the
+//   root, sqrt(v) divided by sqrt(1 - b2^t).
 #include "kernels/adam.h"
 
 #include <cmath>
 
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
 
-// 1 - beta^t without cancellation: for beta2 = 0.999 at t = 1 the plain difference of floats is off by 5e-5.
+// For 1 - beta^t without cancellation: at beta2 = 0.999 and t = 1 a difference of
+// floats is off by 5e-5.
 struct AdamScalars {
-  double log_beta1, log_beta2;  // natural logarithms, taken on the CPU in double
+  double log_beta1, log_beta2;  // natural, taken on the CPU in double
   AdamOptions options;
 };
 
@@ -104,20 +108,9 @@ void record_losses(Stream& stream, const StepState* state, const float* loss_a, 
   simt::launch<record_losses_kernel>(stream, dim3(1), dim3(1), state, loss_a, loss_b, log, rows);
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                \
-  template void adam_step<ThisDevice, T>(Stream&, compute_t<T>*, T*, const T*, compute_t<T>*, \
-                                         compute_t<T>*, std::int64_t, const StepState*,       \
-                                         const AdamOptions&);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
-template void advance_step<ThisDevice>(Stream&, StepState*);
-template void finish_step<ThisDevice>(Stream&, StepState*);
-template void record_losses<ThisDevice>(Stream&, const StepState*, const float*, const float*,
-                                        float*, int);
+SIMT_INSTANTIATE(adam_step)
+SIMT_INSTANTIATE_FOR(advance_step)
+SIMT_INSTANTIATE_FOR(finish_step)
+SIMT_INSTANTIATE_FOR(record_losses)
 
 }  // namespace kernels

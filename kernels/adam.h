@@ -1,5 +1,5 @@
-// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) over a flat arena, one pass. Step, learning rate and clip
-// factor are read from StepState on the device.
+// Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) over a flat arena, in
+// one pass. Step, learning rate and clip factor are read from StepState on the device.
 #pragma once
 #include "kernels/core/step_state.h"
 #include "kernels/core/stream.h"
@@ -11,17 +11,19 @@ struct AdamOptions {
   float weight_decay = 0.f;  // decoupled (AdamW); 0 is plain Adam
 };
 
-// g = clip_factor * gradients; m, v, bias corrections; master -= lr * (m^ / (sqrt(v^) + eps) + weight_decay * master).
-// working, where not null, gets the new weights in T (the bf16 copy). Where state->finite is 0 nothing is changed.
+// master -= lr * (m^ / (sqrt(v^) + eps) + weight_decay * master) with clipped
+// gradients. working, if not null, gets the new weights in T. If state->finite is 0
+// nothing changes.
 template <class D, class T>
 void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m,
                compute_t<T>* v, std::int64_t n, const StepState* state, const AdamOptions&);
 
-// Begins a step: step += 1, finite = 1.  Ends it: counts it among the skipped ones where it was not finite, and adapts
-// the loss scale (Micikevicius et al. 2018, Mixed precision training). One thread each.
+// Begins a step: step += 1, finite = 1.
 template <class D> void advance_step(Stream&, StepState* state);
+// Ends a step: counts it as skipped if it was not finite, and adapts the loss scale
+// (Micikevicius et al. 2018, Mixed precision training).
 template <class D> void finish_step(Stream&, StepState* state);
-// log[(step - 1) % rows] = {loss_a, loss_b}: the host reads the losses of many steps at once, when it likes. One thread.
+// log[(step - 1) % rows] = {loss_a, loss_b}, so the host may read many steps at once.
 template <class D>
 void record_losses(Stream&, const StepState* state, const float* loss_a /*[1]*/,
                    const float* loss_b /*[1]*/, float* log /*[rows,2]*/, int rows);

@@ -1,16 +1,18 @@
-// Depthwise convolution and its two gradients. With P = N*OH*OW output positions, C channels and K*K taps:
-//   forward   y[p,c]  = sum_k x[p@k, c] * w[k,c]        one thread per (p,c), a loop over the taps
-//   data      dx[q,c] = sum_k dy[q@k, c] * w[k,c]       one thread per input (q,c), the taps that q was seen through; no atomics
-//   filter    dw[k,c] = sum_p x[p@k, c] * dy[p,c]       K*K*C sums over all P: too few threads on their own, so the output rows are
-//             cut into at most 64 pieces, one thread adds a tap of a channel over one piece, and a second kernel adds the pieces
-// How the rows are cut follows from the shape alone, so the bits do not depend on the number of threads.
-// Neighbouring threads hold neighbouring channels: every load is a run of C values. 2*K*K flops per value read: the taps come from
-// cache, and time is near that of reading x and writing y once.
-// Separable convolutions: Chollet, "Xception", 2017, https://arxiv.org/abs/1610.02357
+// Depthwise convolution and its two gradients. P = N*OH*OW output positions, K*K taps.
+// Computes: y[p,c]  = sum_k x[p@k, c] * w[k,c]
+//           dx[q,c] = sum_k dy[q@k, c] * w[k,c]   over the taps through which q is seen
+//           dw[k,c] = sum_p x[p@k, c] * dy[p,c]
+// Parallel: forward and data, one thread per result and a loop over the taps; no
+//   atomics. The filter has only K*K*C sums: the output rows are cut into at most 64
+//   pieces by the shape alone, a thread adds a tap of a channel over a piece, a second
+//   kernel adds the pieces. Neighbouring threads hold neighbouring channels.
+// Bytes: near x once and y once; the taps come from cache. 2*K*K flops per value.
+// Source: Chollet, "Xception", 2017, https://arxiv.org/abs/1610.02357
 #include "kernels/depthwise.h"
 
 #include "kernels/core/memory.h"
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -21,7 +23,7 @@ template <class T>
 __global__ void depthwise_forward_kernel(PatchShape s, const T* x, const T* w, T* y,
                                          std::int64_t positions) {
   for_runs(positions, s.c, [=](std::int64_t position, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = position / s.out_w, n = line / s.out_h;  // line = n*OH + oy
+    const std::int64_t line = position / s.out_w, n = line / s.out_h;  // n*OH + oy
     const int top = static_cast<int>(line - n * s.out_h) * s.stride - s.pad_top,
               left = static_cast<int>(position - line * s.out_w) * s.stride - s.pad_left;
     compute_t<T> sum[kRun] = {};
@@ -49,8 +51,8 @@ __global__ void depthwise_backward_data_kernel(PatchShape s, const T* dy, const 
     const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
     compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
-      const int y_reach = iy + s.pad_top - ky,
-                oy = y_reach / s.stride;  // the output row that saw iy through this tap, if any did
+      // The output row that reads iy through this tap, if any.
+      const int y_reach = iy + s.pad_top - ky, oy = y_reach / s.stride;
       if (y_reach < 0 || oy * s.stride != y_reach || oy >= s.out_h) continue;
       for (int kx = 0; kx < s.kernel_w; ++kx) {
         const int x_reach = ix + s.pad_left - kx, ox = x_reach / s.stride;
@@ -65,7 +67,8 @@ __global__ void depthwise_backward_data_kernel(PatchShape s, const T* dy, const 
   });
 }
 
-// partials [pieces, KH*KW, C]: row (piece, ky, kx) adds the output lines (n,oy) of its piece.
+// partials [pieces, KH*KW, C]: row (piece, ky, kx) adds the output lines (n,oy) of its
+// piece.
 template <class T>
 __global__ void depthwise_filter_pieces_kernel(PatchShape s, const T* x, const T* dy,
                                                compute_t<T>* partials, std::int64_t pieces,
@@ -135,19 +138,8 @@ void depthwise_backward_filter(Stream& stream, const PatchShape& s, const T* x, 
                                                        dw, pieces, weights);
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                   \
-  template void depthwise_forward<ThisDevice, T>(Stream&, const PatchShape&, const T*, const T*, \
-                                                 T*);                                            \
-  template void depthwise_backward_data<ThisDevice, T>(Stream&, const PatchShape&, const T*,     \
-                                                       const T*, T*);                            \
-  template void depthwise_backward_filter<ThisDevice, T>(Stream&, const PatchShape&, const T*,   \
-                                                         const T*, T*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(depthwise_forward)
+SIMT_INSTANTIATE(depthwise_backward_data)
+SIMT_INSTANTIATE(depthwise_backward_filter)
 
 }  // namespace kernels

@@ -1,23 +1,29 @@
-// Moving data without computing: every byte is read once and written once, so time is 2 * bytes / memory bandwidth.
-//   pixel shuffle  In block-major channel order, input pixel (n,h,w) holds r runs of r*C values; run i belongs, unbroken, to output
-//                  row h*r+i. So an output row is its input row's runs side by side, and the kernel copies runs of r*C values.
-//   copy_columns   the same with any row pitches
-//   pad_columns    rows made wider, with zeros
-//   im2col         row (n,oy,ox,ky) of the patch matrix is one run of KW*C values of an image row, cut off at the image's edges
-//   col2im         its adjoint, as a gather: one thread per image element adds up the patches that saw it; no atomics
-// GPU: one thread per element, neighbours side by side in a run. Host: one contiguous piece per worker.
-// Channel order as in TensorFlow's depth_to_space: https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
+// Data movement without arithmetic.
+// Computes:
+//   pixel shuffle  copies runs: input pixel (n,h,w) holds r runs of r*C values, and run
+//                  i belongs, unbroken, to output row h*r + i
+//   copy_columns   the same between any row pitches
+//   pad_columns    wider rows, filled with zeros
+//   im2col         row (n,oy,ox,ky) of the patch matrix is a run of KW*C values of an
+//                  image row, cut off at the image's edges
+//   col2im         its adjoint, as a gather: an image element adds up its patches
+// Parallel: one thread per element, neighbours side by side in a run; a contiguous
+//   piece per host worker. No atomics.
+// Bytes: read once and written once, so the time is 2 * bytes / bandwidth.
+// Source: depth_to_space, https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
 #include "kernels/layout.h"
 
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
 
-// A run is one (n, h, i, w), in the order of the output: output rows of width w runs, r rows per input row.
+// The runs in the order of the output: w runs per output row, r output rows per input
+// row.
 struct Runs {
   std::int64_t w, r, length;  // length = r*C values
-  // Where the output's run begins in the input [N,H,W,r*r*C].
+  // Offset of an output run in the input [N,H,W,r*r*C].
   SIMT_DEVICE std::int64_t packed(std::int64_t run) const {
     const std::int64_t row = run / w, column = run - row * w;  // row = (n*H + h)*r + i
     const std::int64_t h = row / r, i = row - h * r;
@@ -58,11 +64,12 @@ __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t
                      image_row = static_cast<std::int64_t>(s.w) * s.c;
   for_runs(rows, length, [=](std::int64_t row, std::int64_t first, int count) SIMT_LAMBDA {
     const std::int64_t patch = row / s.kernel_h, ky = row - patch * s.kernel_h;
-    const std::int64_t line = patch / s.out_w, ox = patch - line * s.out_w;  // line = n*OH + oy
+    // line = n*OH + oy
+    const std::int64_t line = patch / s.out_w, ox = patch - line * s.out_w;
     const std::int64_t n = line / s.out_h, oy = line - n * s.out_h;
     const std::int64_t iy = oy * s.stride - s.pad_top + ky;
-    const std::int64_t begin =
-        (ox * s.stride - s.pad_left) * s.c + first;  // where the run begins in its image row
+    // Offset of the run in its image row.
+    const std::int64_t begin = (ox * s.stride - s.pad_left) * s.c + first;
     // Values [low, high) of the run lie inside the image.
     const std::int64_t wanted_low = begin < 0 ? -begin : 0,
                        wanted_high = begin + count > image_row ? image_row - begin : count;
@@ -77,8 +84,8 @@ __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t
   });
 }
 
-// Which output position sees input position i through tap k of one axis; -1: none.
-SIMT_DEVICE int seen_by(int i, int pad, int k, int stride, int size) {
+// The output position that reads input position i through tap k of one axis; -1: none.
+SIMT_DEVICE int reader_of(int i, int pad, int k, int stride, int size) {
   const int reach = i + pad - k, o = reach / stride;
   return reach >= 0 && o * stride == reach && o < size ? o : -1;
 }
@@ -91,10 +98,10 @@ __global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t
     const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
     compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
-      const int oy = seen_by(iy, s.pad_top, ky, s.stride, s.out_h);
+      const int oy = reader_of(iy, s.pad_top, ky, s.stride, s.out_h);
       if (oy < 0) continue;
       for (int kx = 0; kx < s.kernel_w; ++kx) {
-        const int ox = seen_by(ix, s.pad_left, kx, s.stride, s.out_w);
+        const int ox = reader_of(ix, s.pad_left, kx, s.stride, s.out_w);
         if (ox < 0) continue;
         const T* const from = columns + ((n * s.out_h + oy) * s.out_w + ox) * patch_length +
                               (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + first;
@@ -152,23 +159,11 @@ void col2im(Stream& stream, const PatchShape& s, const T* columns, T* x) {
   simt::launch_range<col2im_kernel<T>>(stream, pixels * s.c, s, columns, x, pixels);
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                     \
-  template void pixel_shuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int,   \
-                                             int);                                                 \
-  template void pixel_unshuffle<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, int, int, int, \
-                                               int);                                               \
-  template void copy_columns<ThisDevice, T>(Stream&, const T*, std::int64_t, T*, std::int64_t,     \
-                                            std::int64_t, std::int64_t);                           \
-  template void pad_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t,      \
-                                           std::int64_t);                                          \
-  template void im2col<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);                   \
-  template void col2im<ThisDevice, T>(Stream&, const PatchShape&, const T*, T*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(pixel_shuffle)
+SIMT_INSTANTIATE(pixel_unshuffle)
+SIMT_INSTANTIATE(copy_columns)
+SIMT_INSTANTIATE(pad_columns)
+SIMT_INSTANTIATE(im2col)
+SIMT_INSTANTIATE(col2im)
 
 }  // namespace kernels

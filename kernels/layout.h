@@ -1,30 +1,33 @@
-// Moving data without computing: pixel shuffle, rows of channels (concat, split), im2col.
+// Data movement without arithmetic: pixel shuffle, rows of channels (concat, split),
+// im2col.
 #pragma once
 #include "kernels/core/stream.h"
 
 namespace kernels {
 
-// Depth to space, block-major channel order (row, column, channel), as TensorFlow and Faceswap have it:
+// Depth to space with block-major channels (row, column, channel), as in TensorFlow:
 //   y[n, h*r + i, w*r + j, c] = x[n, h, w, (i*r + j)*C + c]
 template <class D, class T>
 void pixel_shuffle(Stream&, const T* x /*[N,H,W,r*r*C]*/, T* y /*[N,H*r,W*r,C]*/, std::int64_t n,
                    int h, int w, int c, int r);
-template <class D, class T>  // the inverse, which is also its gradient
+// Its inverse, which is also its gradient.
+template <class D, class T>
 void pixel_unshuffle(Stream&, const T* y /*[N,H*r,W*r,C]*/, T* x /*[N,H,W,r*r*C]*/, std::int64_t n,
                      int h, int w, int c, int r);
 
-// Copies a block of columns between two row-major matrices: dst[i, 0..columns) = src[i, 0..columns), each with its own row
-// pitch in elements. Concatenation and splitting along channels are calls of this.
+// dst[i, 0..columns) = src[i, 0..columns) for row-major matrices with row pitches in
+// elements. Concatenation and splitting of channels are calls of this.
 template <class D, class T>
 void copy_columns(Stream&, const T* src, std::int64_t src_pitch, T* dst, std::int64_t dst_pitch,
                   std::int64_t rows, std::int64_t columns);
 
-// Widens the rows of a matrix: dst[i, 0..columns) = src[i], zero in dst[i, columns..padded).
+// dst[i, 0..columns) = src[i], and zero in dst[i, columns..padded).
 template <class D, class T>
 void pad_columns(Stream&, const T* src /*[rows, columns]*/, T* dst /*[rows, padded]*/,
                  std::int64_t rows, std::int64_t columns, std::int64_t padded);
 
-// Column p of an image patch matrix: columns[(n,oy,ox), (ky,kx,c)] = x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, c], 0 outside.
+// Patch matrix of a convolution, 0 outside the image:
+//   columns[(n,oy,ox), (ky,kx,c)] = x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, c]
 struct PatchShape {
   std::int64_t n;
   int h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
@@ -32,8 +35,7 @@ struct PatchShape {
 template <class D, class T>
 void im2col(Stream&, const PatchShape&, const T* x /*[N,H,W,C]*/,
             T* columns /*[N*OH*OW, KH*KW*C]*/);
-template <class D, class T>
-void col2im(Stream&, const PatchShape&, const T* columns,
-            T* x);  // sums overlapping patches, assigns x
+// Sums overlapping patches; x is assigned.
+template <class D, class T> void col2im(Stream&, const PatchShape&, const T* columns, T* x);
 
 }  // namespace kernels

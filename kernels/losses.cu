@@ -1,12 +1,16 @@
-// Image losses without SSIM, value and gradient in one pass (with it: ssim.cu).
-//   loss = 1/count * sum_i mask_i * map_i,   map = mse * d^2 + mae * |d|,   d = pred - target
-//   dpred = mask/count * (mse * 2d + mae * sign(d))
-// Block g takes piece g of the pixels, a thread takes every 256th pixel of it with all its channels (so that the mask is read
-// once and nothing is divided); block sums, then one last block (kernels/partial_sums.h). Without a mask every value is a pixel.
+// Image losses without SSIM, value and gradient in one pass. ssim.cu has those with it.
+// Computes: loss = 1/count * sum_i mask_i * (mse * d^2 + mae * |d|), d = pred - target
+//           dpred = mask/count * (mse * 2d + mae * sign(d))
+// Parallel: block g takes piece g of the pixels, a thread every 256th pixel with all
+//   its channels, so the mask is read once and nothing is divided. Block sums, then one
+//   last block (partial_sums.h). Without a mask every value is a pixel.
 // Bytes: pred, target and mask read once, dpred written once.
+// Source: textbook definitions of both errors.
 #include "kernels/losses.h"
 
 #include "kernels/partial_sums.h"
+#include "kernels/pixel_error.h"
+#include "kernels/simt/instantiate.h"
 #include "kernels/ssim.h"
 
 namespace kernels {
@@ -27,8 +31,7 @@ template <class T, bool kMask> struct LossPieces {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     const std::int64_t first = b.block_x() * pieces.length;
-    typename B::template Reg<C> total;
-    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    simt::Reg<B, C> total{};
     b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
       if constexpr (kMask) {
         const C m = load(mask, first + p);
@@ -38,9 +41,7 @@ template <class T, bool kMask> struct LossPieces {
       }
     });
     const C sum = b.sum(total);
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t == 0) partials[b.block_x()] = sum;
-    });
+    b.once([&]() SIMT_LAMBDA { partials[b.block_x()] = sum; });
   }
 
   SIMT_DEVICE void one(std::int64_t i, compute_t<T> m, compute_t<T>& total) const {
@@ -60,7 +61,8 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
   if (weights.dssim != 0.f)
     return loss_with_ssim<D, T>(weights, stream, shape, pred, target, mask, loss, dpred);
   const std::int64_t pixels = shape.n * shape.h * shape.w, values = pixels * shape.c;
-  if (values == 0) throw Error(ErrorKind::usage, "image_loss: an image of no pixels has no mean");
+  if (values == 0)
+    throw Error(ErrorKind::usage, "image_loss: the images have no pixels; pass at least one");
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));
   const PixelError<C> error{static_cast<C>(weights.mse), static_cast<C>(weights.mae)};
   const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
@@ -77,15 +79,6 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
   sum_partials(stream, partials.as<C>(), pieces.count, StoreTotal<C>{loss, scale});
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                            \
-  template void image_loss<ThisDevice, T>(Stream&, const ImageShape&, const LossWeights&, \
-                                          const T*, const T*, const T*, compute_t<T>*, T*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(image_loss)
 
 }  // namespace kernels

@@ -1,18 +1,19 @@
-// Sums in two stages, shared by every kernel that ends in one number. Stage one: block g adds piece g of the data and stores one
-// partial sum. Stage two (here): one block adds the partial sums and hands the total to `finish`. How the data is cut depends on
-// its size alone, so the bits do not depend on the number of threads.
+// Sums in two stages, for kernels that end in one number. Stage one: block g stores the
+// sum of piece g. Stage two (here): one block adds the partial sums and hands the total
+// to `finish`. The pieces depend on the size alone, so the bits do not depend on the
+// number of threads.
 #pragma once
 #include "kernels/core/memory.h"
 #include "kernels/ranges.h"
 
 namespace kernels {
-inline namespace SIMT_BACKEND {  // host and GPU each have their own copy: the launches inside differ
+inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
 
 constexpr int kSumThreads = 256;
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// Cuts n items into at most 1024 pieces; a piece is a whole number of rounds of `rounds` items per thread.
+// Cuts n items into at most 1024 pieces, each a multiple of `rounds` items per thread.
 struct Pieces {
   std::int64_t n, length;
   int count;
@@ -32,13 +33,10 @@ template <class C, class Finish> struct SumPartials {
   int count;
   Finish finish;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
-    typename B::template Reg<C> total;
-    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    simt::Reg<B, C> total{};
     b.strided(count, [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t == 0) finish(sum);
-    });
+    b.once([&]() SIMT_LAMBDA { finish(sum); });
   }
 };
 

@@ -1,14 +1,18 @@
-// Random numbers from Philox 4x32-10 (kernels/random.h): item k of the launch turns counter (k, stream_id) into four words,
-// hence four numbers, so that nothing depends on who computes what.
-//   uniform  low + (high - low) * word / 2^32 (24 bits kept)
-//   normal   Box-Muller on words (0,1) and (2,3):  r = sqrt(-2 ln(1 - u0)),  r cos(2 pi u1), r sin(2 pi u1)
-// Bytes: the output written once; ten rounds of integer arithmetic per four numbers.
-// Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405
+// Random numbers, uniform and normal.
+// Computes: four words from Philox 4x32-10 on counter (k, stream_id) (random.h), then
+//   uniform  low + (high - low) * word / 2^32, 24 bits kept
+//   normal   Box-Muller on words (0,1) and (2,3): r cos(2 pi u1) and r sin(2 pi u1),
+//            r = sqrt(-2 ln(1 - u0))
+// Parallel: item k makes numbers 4k to 4k + 3, so the result does not depend on the
+//   grid.
+// Bytes: the output, once. Ten rounds of integer arithmetic per four numbers.
+// Source: Salmon et al. 2011, https://doi.org/10.1145/2063384.2063405
 #include "kernels/random.h"
 
 #include <cmath>
 
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -72,17 +76,7 @@ void normal(Stream& stream, T* y, std::int64_t n, float mean, float deviation, s
                                              Source{seed, stream_id});
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                 \
-  template void uniform<ThisDevice, T>(Stream&, T*, std::int64_t, float, float, std::uint64_t, \
-                                       std::uint64_t);                                         \
-  template void normal<ThisDevice, T>(Stream&, T*, std::int64_t, float, float, std::uint64_t,  \
-                                      std::uint64_t);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(uniform)
+SIMT_INSTANTIATE(normal)
 
 }  // namespace kernels

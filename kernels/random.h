@@ -1,5 +1,6 @@
-// Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC'11). The key is the seed; the counter says which number:
-// step, sample, op, index. No state is kept, so a resumed run draws what an uninterrupted one would.
+// Counter-based random numbers: Philox 4x32-10 (Salmon et al., SC'11). The key is the
+// seed, the counter names the number (step, sample, op, index). There is no state, so a
+// resumed run draws the numbers of an uninterrupted one.
 #pragma once
 #include "kernels/core/stream.h"
 
@@ -9,7 +10,7 @@ struct Philox {
   struct Block {
     std::uint32_t v[4];
   };
-  // Ten rounds on counter (c0..c3) with the 64-bit key.
+  // Ten rounds on counter (c0..c3) with a 64-bit key.
   KERNELS_BOTH static constexpr Block draw(std::uint64_t key, std::uint32_t c0, std::uint32_t c1,
                                            std::uint32_t c2, std::uint32_t c3) {
     std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
@@ -26,9 +27,10 @@ struct Philox {
     }
     return {{c0, c1, c2, c3}};
   }
+  // 24 bits, in [0, 1).
   KERNELS_BOTH static constexpr float unit(std::uint32_t bits) {
     return static_cast<float>(bits >> 8) * 0x1p-24f;
-  }  // [0, 1)
+  }
 };
 
 template <class D, class T>
@@ -36,6 +38,6 @@ void uniform(Stream&, T* y, std::int64_t n, float low, float high, std::uint64_t
              std::uint64_t stream_id);
 template <class D, class T>
 void normal(Stream&, T* y, std::int64_t n, float mean, float deviation, std::uint64_t seed,
-            std::uint64_t stream_id);  // Box-Muller
+            std::uint64_t stream_id);
 
 }  // namespace kernels

@@ -1,6 +1,7 @@
-// Loops for range kernels. A range kernel is launched over n items; on the GPU each thread takes items a whole grid apart
-// (neighbouring threads touch neighbouring addresses), on the host each worker takes one contiguous piece. These helpers hold
-// the only difference between the two: the host's inner loop is a plain counted loop that the compiler turns into SIMD.
+// Loops for range kernels. On the GPU a thread takes items a whole grid apart, so
+// neighbours touch neighbouring addresses; a host worker takes one contiguous piece.
+// The difference is kept here: the host's inner loop is a counted loop that the
+// compiler turns into SIMD.
 #pragma once
 #include "kernels/core/types.h"
 #include "kernels/simt/simt.h"
@@ -20,8 +21,9 @@ template <class F> SIMT_DEVICE void for_elements(std::int64_t n, F&& f) {
 #endif
 }
 
-// f(row, column) for this thread's share of a [rows, columns] matrix in row-major order; launched over rows * columns items.
-// The host divides once per row, the GPU once per element (in 32 bits where they suffice: a 64-bit division costs 70 instructions).
+// f(row, column) for this thread's share of a row-major [rows, columns] matrix; launch
+// it over rows * columns items. The host divides once per row, the GPU once per
+// element: in 32 bits if they suffice, since a 64-bit division costs 70 instructions.
 template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t columns, F&& f) {
 #if SIMT_CUDA
   const std::int64_t n = rows * columns;
@@ -49,8 +51,9 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
 #endif
 }
 
-// f(row, first, count): the same in runs of up to kRun neighbouring columns of one row, for kernels that gather first and compute
-// afterwards: the host's run fills a SIMD loop over count, the GPU's is one element in registers.
+// f(row, first, count): the same in runs of up to kRun columns of a row, for kernels
+// that gather first and compute afterwards. A run fills a SIMD loop on the host and is
+// one element in registers on the GPU.
 constexpr int kRun = SIMT_CUDA ? 1 : 64;
 template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t columns, F&& f) {
 #if SIMT_CUDA
@@ -69,7 +72,7 @@ template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t col
 #endif
 }
 
-// Storage to arithmetic and back: bf16 computes in float.
+// Storage type to arithmetic type and back.
 template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) {
   return static_cast<compute_t<T>>(x[i]);
 }

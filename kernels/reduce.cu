@@ -1,11 +1,16 @@
-// Sums over arrays. Deterministic: which elements meet in which order is fixed by the length alone, never by the number of threads,
-// and there are no floating-point atomics. Block g adds piece g of the array: 256 running sums, then a tree; one last block adds the
-// pieces' sums. Bytes: the array once.
+// Sums over arrays and the norm of all gradients.
+// Computes: sum_i x_i, or sqrt(sum_i x_i^2) and from it the clip factor
+// Parallel: block g adds piece g, 256 running sums and a tree; one last block adds the
+//   pieces. The order depends on the length alone: no floating-point atomics, and the
+//   same bits for any number of threads.
+// Bytes: the array, once.
+// Source: Harris, "Optimizing parallel reduction in CUDA", NVIDIA, 2007 (the tree).
 #include "kernels/reduce.h"
 
 #include <cmath>
 
 #include "kernels/partial_sums.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -22,10 +27,9 @@ template <class T, bool kSquares> struct SumPieces {
     const std::int64_t first = b.block_x() * pieces.length;
     const int length = pieces.size(first);
     const T* const from = x + first;
-    typename B::template Reg<C> total;
-    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
-    // One round of the block at a time: in a single strided loop gcc interleaves two rounds, and the two short streams defeat
-    // the memory prefetcher (8 GB/s where this gives 16).
+    simt::Reg<B, C> total{};
+    // One round of the block at a time: in a single strided loop gcc interleaves two
+    // rounds, and the two short streams defeat the memory prefetcher.
     for (int round = 0; round < length; round += kThreads) {
       b.strided(length - round < kThreads ? length - round : kThreads,
                 [&](int t, int i) SIMT_LAMBDA {
@@ -34,14 +38,12 @@ template <class T, bool kSquares> struct SumPieces {
                 });
     }
     const C sum = b.sum(total);
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t == 0) partials[b.block_x()] = sum;
-    });
+    b.once([&]() SIMT_LAMBDA { partials[b.block_x()] = sum; });
   }
 };
 
-// A sum of squares is finite exactly where every term is (terms are not negative, so nothing cancels); a norm too large
-// for a float counts as not finite as well.
+// A sum of squares is finite exactly if every term is, since nothing cancels. A norm
+// too large for a float also counts as not finite.
 template <class C> struct FinishNorm {
   StepState* state;
   float max_norm;
@@ -79,15 +81,7 @@ void gradient_norm(Stream& stream, const T* gradients, std::int64_t n, float max
   sum_array<T, true>(stream, gradients, n, FinishNorm<compute_t<T>>{state, max_norm});
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                      \
-  template void sum<ThisDevice, T>(Stream&, const T*, compute_t<T>*, std::int64_t); \
-  template void gradient_norm<ThisDevice, T>(Stream&, const T*, std::int64_t, float, StepState*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(sum)
+SIMT_INSTANTIATE(gradient_norm)
 
 }  // namespace kernels

@@ -1,18 +1,26 @@
-// Structural similarity, value and gradient. With G the Gaussian window (separable, 11 taps, sigma 1.5, edges mirrored), per channel:
-//   mu1 = G*p, mu2 = G*t, s11 = G*p^2 - mu1^2, s22 = G*t^2 - mu2^2, s12 = G*(pt) - mu1 mu2
-//   SSIM = A1 A2 / (B1 B2),  A1 = 2 mu1 mu2 + c1, A2 = 2 s12 + c2, B1 = mu1^2 + mu2^2 + c1, B2 = s11 + s22 + c2
+// Structural similarity, value and gradient.
+// Computes: with G the Gaussian window (separable, edges mirrored), per channel
+//   mu1 = G*p,  mu2 = G*t
+//   s11 = G*p^2 - mu1^2,  s22 = G*t^2 - mu2^2,  s12 = G*(pt) - mu1 mu2
+//   SSIM = A1 A2 / (B1 B2) with A1 = 2 mu1 mu2 + c1,      A2 = 2 s12 + c2,
+//                               B1 = mu1^2 + mu2^2 + c1,  B2 = s11 + s22 + c2
 //   loss = 1/count * sum mask (dssim (1 - SSIM)/2 + mse d^2 + mae |d|)
-// Gradient: SSIM at pixel i depends on p through G*p, G*p^2 and G*(pt), so
-//   dp_j = (G^T u)_j + 2 p_j (G^T v)_j + t_j (G^T w)_j,   u, v, w = derivatives of the loss by the three at each pixel.
-// G^T is the exact adjoint, mirrored edges included: a pixel near an edge also collects what its mirror images would.
-// One block per 32 x 16 tile of one channel, 256 threads. Forward: tile and halo of 5 into shared memory, five moments along rows,
-// then along columns. Backward: the same with the three derivative maps. Bytes: pred, target, mask read 1.9 times (the
-// halo), three maps written and read; about 350 multiply-adds per value bound it, not the memory.
-// Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861
+//   dp_j = (G^T u)_j + 2 p_j (G^T v)_j + t_j (G^T w)_j with the loss's derivatives
+//   u, v, w by G*p, G*p^2 and G*(pt) at each pixel. G^T is the exact adjoint: a pixel
+//   near an edge also collects its mirror images' share.
+// Parallel: one block of 256 threads per 32 x 16 tile of a channel. Forward: tile and
+//   halo of 5 into shared memory, five moments along rows, then along columns.
+//   Backward: likewise with the three derivative maps.
+// Bytes: pred, target and mask 1.9 times (the halo), three maps written and read. Bound
+//   by about 350 multiply-adds per value.
+// Source: Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861
+#include "kernels/ssim.h"
+
 #include <cmath>
 
 #include "kernels/partial_sums.h"
-#include "kernels/ssim.h"
+#include "kernels/pixel_error.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -31,7 +39,8 @@ template <class C> Window<C> gaussian_window() {
   return window;
 }
 
-// ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...   Positions further out belong to tiles that hang over the image; any valid one will do.
+// ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
+// Positions further out, of tiles that overhang the image, give any valid one.
 SIMT_DEVICE int mirror(int i, int n) {
   const int folded = i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i);
   return folded < 0 ? 0 : folded;
@@ -39,7 +48,7 @@ SIMT_DEVICE int mirror(int i, int n) {
 
 // The tiles of all planes: block -> (plane, tile row, tile column).
 template <class T> struct Tiling {
-  // 48 KB of shared memory hold 16 rows of float, 8 of double.
+  // 48 KB of shared memory hold 16 rows of float or 8 of double.
   static constexpr int kTileH = sizeof(compute_t<T>) == 4 ? 16 : 8;
   static constexpr int kRows = kTileH + 2 * kRadius, kColumns = kTileW + 2 * kRadius;
   ImageShape shape;
@@ -60,12 +69,15 @@ template <class T> struct Tiling {
   SIMT_DEVICE std::int64_t pixel(int n, int y, int x) const {
     return (static_cast<std::int64_t>(n) * shape.h + y) * shape.w + x;
   }
+  SIMT_DEVICE std::int64_t map_size() const {
+    return pixel(static_cast<int>(shape.n) * shape.c, 0, 0);
+  }
 };
 
 template <class C> struct Moments { C p, t, pp, tt, pt; };
 
 template <class C> struct Similarity {
-  C ssim, by_mean, by_square, by_product;  // and its derivatives by G*p, G*p^2, G*(pt)
+  C ssim, by_mean, by_square, by_product;  // derivatives by G*p, G*p^2, G*(pt)
   SIMT_DEVICE explicit Similarity(const Moments<C>& m) {
     const C c1 = C(1e-4), c2 = C(9e-4);
     const C a1 = C(2) * m.p * m.t + c1, a2 = C(2) * (m.pt - m.p * m.t) + c2;
@@ -78,17 +90,18 @@ template <class C> struct Similarity {
   }
 };
 
-// One value per thread and moment, for one row of threads of the tile.
+// One value per thread and moment.
 template <class B, class C> struct MomentRegisters {
-  typename B::template Reg<C> p, t, pp, tt, pt;
+  simt::Reg<B, C> p, t, pp, tt, pt;
   SIMT_DEVICE Moments<C> operator[](int thread) const {
     return {p[thread], t[thread], pp[thread], tt[thread], pt[thread]};
   }
 };
 
-// Works out the moments of a tile's pixels, one row of threads at a time, and calls f(y, moments) with the row's first y. All threads
-// must call it, and f holds phases of its own: arithmetic without a branch in one phase, so that the host makes SIMD of it, and
-// stores in the next, since the tile may hang over the image.
+// Calls f(y, moments) for kThreadRows rows of the tile at a time, the first of which is
+// y. All threads must call it. f has two phases: arithmetic without a branch, which the
+// host turns into SIMD, then stores, which must check for a tile that overhangs the
+// image.
 template <class T, class B, class F>
 SIMT_DEVICE void tile_moments(B& b, const Tiling<T>& tiling, const Window<compute_t<T>>& window,
                               const T* pred, const T* target, int n, int c, int x0, int y0, F&& f) {
@@ -165,44 +178,40 @@ template <class T> struct DssimForward {
     using C = compute_t<T>;
     const auto place = tiling.place(b.block_x());
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
-    const std::int64_t map_size =
-        tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
-    typename B::template Reg<C> total, map, by_mean, by_square, by_product;
-    b.each([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
-    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0,
-                    [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-                      b.each([&](int tx, int ty) SIMT_LAMBDA {
-                        const int thread = ty * kTileW + tx;
-                        const Similarity<C> s(moments[thread]);
-                        const C half = C(-0.5) * scale * dssim;
-                        map[thread] = dssim * (C(0.5) * (C(1) - s.ssim));
-                        by_mean[thread] = half * s.by_mean;
-                        by_square[thread] = half * s.by_square;
-                        by_product[thread] = half * s.by_product;
-                      });
-                      b.each([&](int tx, int ty) SIMT_LAMBDA {
-                        const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
-                        if (y >= tiling.shape.h || x >= tiling.shape.w) return;
-                        const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
-                        const std::int64_t at = tiling.pixel(place.plane, y, x);
-                        const std::int64_t value = tiling.pixel(n, y, x) * tiling.shape.c + c;
-                        total[thread] +=
-                            weight *
-                            (map[thread] + error.value(load(pred, value) - load(target, value)));
-                        maps[at] = weight * by_mean[thread];
-                        maps[map_size + at] = weight * by_square[thread];
-                        maps[2 * map_size + at] = weight * by_product[thread];
-                      });
-                    });
+    const std::int64_t map_size = tiling.map_size();
+    simt::Reg<B, C> total{};
+    simt::Reg<B, C> map, by_mean, by_square, by_product;
+    const auto rows = [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+      b.each([&](int tx, int ty) SIMT_LAMBDA {
+        const int thread = ty * kTileW + tx;
+        const Similarity<C> s(moments[thread]);
+        const C half = C(-0.5) * scale * dssim;
+        map[thread] = dssim * (C(0.5) * (C(1) - s.ssim));
+        by_mean[thread] = half * s.by_mean;
+        by_square[thread] = half * s.by_square;
+        by_product[thread] = half * s.by_product;
+      });
+      b.each([&](int tx, int ty) SIMT_LAMBDA {
+        const int y = y0 + ty, x = place.x0 + tx, thread = ty * kTileW + tx;
+        if (y >= tiling.shape.h || x >= tiling.shape.w) return;
+        const C weight = mask ? load(mask, tiling.pixel(n, y, x)) : C(1);
+        const std::int64_t at = tiling.pixel(place.plane, y, x);
+        const std::int64_t value = tiling.pixel(n, y, x) * tiling.shape.c + c;
+        total[thread] +=
+            weight * (map[thread] + error.value(load(pred, value) - load(target, value)));
+        maps[at] = weight * by_mean[thread];
+        maps[map_size + at] = weight * by_square[thread];
+        maps[2 * map_size + at] = weight * by_product[thread];
+      });
+    };
+    tile_moments<T>(b, tiling, window, pred, target, n, c, place.x0, place.y0, rows);
     const C sum = b.sum(total);
-    b.each([&](int tx, int ty) SIMT_LAMBDA {
-      if (tx == 0 && ty == 0) partials[b.block_x()] = sum;
-    });
+    b.once([&]() SIMT_LAMBDA { partials[b.block_x()] = sum; });
   }
 };
 
-// Share of the value at position i in what the adjoint gathers at position j of an axis of length n: directly, and through
-// the mirror images -j and 2(n-1)-j of j.
+// Weight of position i in the adjoint's sum at position j of an axis of length n:
+// directly, and through the mirror images -j and 2(n-1)-j.
 template <class C> SIMT_DEVICE C adjoint_tap(const Window<C>& window, int j, int i, int n) {
   if (i < 0 || i >= n || j >= n) return C(0);
   C g = window.g[i - j + kRadius];
@@ -225,16 +234,13 @@ template <class T> struct DssimBackward {
   compute_t<T> scale;            // 1/count
   PixelError<compute_t<T>> error;
 
-  // The second stage of the loss's sum: by the first block on its way, to save a launch.
+  // The second stage of the loss's sum, in the first block to save a launch.
   template <class B> SIMT_DEVICE void store_loss(B& b) const {
     using C = compute_t<T>;
-    typename B::template Reg<C> total;
-    b.each([&](int tx, int ty) SIMT_LAMBDA { total[ty * kTileW + tx] = C(0); });
+    simt::Reg<B, C> total{};
     b.strided(b.grid_x(), [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
     const C sum = b.sum(total);
-    b.each([&](int tx, int ty) SIMT_LAMBDA {
-      if (tx == 0 && ty == 0) *loss = sum * scale;
-    });
+    b.once([&]() SIMT_LAMBDA { *loss = sum * scale; });
   }
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
@@ -244,8 +250,7 @@ template <class T> struct DssimBackward {
     const auto place = tiling.place(b.block_x());
     const int h = tiling.shape.h, w = tiling.shape.w, x0 = place.x0, y0 = place.y0;
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
-    const std::int64_t map_size =
-        tiling.pixel(static_cast<int>(tiling.shape.n) * tiling.shape.c, 0, 0);
+    const std::int64_t map_size = tiling.map_size();
     SIMT_BLOCK_SHARED(B, C, tap_x, [kTaps][kTileW]);
     SIMT_BLOCK_SHARED(B, C, tap_y, [Tile::kTileH][kTaps]);
     SIMT_BLOCK_SHARED(B, C, tile, [3][Tile::kRows][Tile::kColumns]);
@@ -275,7 +280,7 @@ template <class T> struct DssimBackward {
       mid[1][i][j] = v;
       mid[2][i][j] = s;
     });
-    typename B::template Reg<C> by_mean, by_square, by_product;
+    simt::Reg<B, C> by_mean, by_square, by_product;
     for (int row = 0; row < Tile::kTileH; row += kThreadRows) {
       b.each([&](int tx, int ty) SIMT_LAMBDA {
         const int i = row + ty;
@@ -320,15 +325,13 @@ template <class T> struct SsimMap {
     SIMT_BLOCK_SHARED(B, C, sums, [Tiling<T>::kTileH][kTileW]);
     b.template for_each2<kTileW>(Tiling<T>::kTileH,
                                  [&](int i, int j) SIMT_LAMBDA { sums[i][j] = C(0); });
-    for (int c = 0; c < channels; ++c) {
-      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0,
-                      [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
-                        b.each([&](int tx, int ty) SIMT_LAMBDA {
-                          sums[y0 - place.y0 + ty][tx] +=
-                              Similarity<C>(moments[ty * kTileW + tx]).ssim;
-                        });
-                      });
-    }
+    const auto rows = [&](int y0, const MomentRegisters<B, C>& moments) SIMT_LAMBDA {
+      b.each([&](int tx, int ty) SIMT_LAMBDA {
+        sums[y0 - place.y0 + ty][tx] += Similarity<C>(moments[ty * kTileW + tx]).ssim;
+      });
+    };
+    for (int c = 0; c < channels; ++c)
+      tile_moments<T>(b, tiling, window, a, b_, place.plane, c, place.x0, place.y0, rows);
     b.template for_each2<kTileW>(Tiling<T>::kTileH, [&](int i, int j) SIMT_LAMBDA {
       const int y = place.y0 + i, x = place.x0 + j;
       if (y < tiling.shape.h && x < tiling.shape.w)
@@ -339,11 +342,10 @@ template <class T> struct SsimMap {
 
 void check(const char* what, const ImageShape& s) {
   if (s.n < 1 || s.c < 1 || s.h <= kRadius || s.w <= kRadius)
-    throw Error(ErrorKind::usage,
-                std::string(what) +
-                    ": the 11-tap window needs images of at least 6 x 6 pixels, got [" +
-                    std::to_string(s.n) + "," + std::to_string(s.h) + "," + std::to_string(s.w) +
-                    "," + std::to_string(s.c) + "]");
+    throw Error(ErrorKind::usage, std::string(what) +
+                                      ": the 11-tap window needs images of at least 6 x 6, got [" +
+                                      std::to_string(s.n) + "," + std::to_string(s.h) + "," +
+                                      std::to_string(s.w) + "," + std::to_string(s.c) + "]");
 }
 
 }  // namespace
@@ -379,16 +381,7 @@ void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T
                      SsimMap<T>{tiling, gaussian_window<compute_t<T>>(), a, b, ssim});
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                  \
-  template void loss_with_ssim<ThisDevice, T>(const LossWeights&, Stream&, const ImageShape&,   \
-                                              const T*, const T*, const T*, compute_t<T>*, T*); \
-  template void ssim_map<ThisDevice, T>(Stream&, const ImageShape&, const T*, const T*, T*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
+SIMT_INSTANTIATE(loss_with_ssim)
+SIMT_INSTANTIATE(ssim_map)
 
 }  // namespace kernels

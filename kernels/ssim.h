@@ -1,27 +1,20 @@
-// What losses.cu and ssim.cu share. Private to them.
+// Structural similarity (SSIM) of images: the map, and the image loss with an SSIM
+// term. Gaussian window of 11 taps, sigma 1.5, k1 0.01, k2 0.03, range 1 (Wang et al.
+// 2004). Edges are mirrored without repeating the edge pixel (PyTorch's "reflect"), so
+// height and width are at least 6.
 #pragma once
-#include <cmath>
-
 #include "kernels/losses.h"
-#include "kernels/simt/simt.h"
 
 namespace kernels {
-inline namespace SIMT_BACKEND {
 
-// The part of a loss that looks at one value alone, and its derivative, for d = pred - target.
-template <class C> struct PixelError {
-  C mse, mae;
-  SIMT_DEVICE C value(C d) const { return mse * (d * d) + mae * std::fabs(d); }
-  SIMT_DEVICE C slope(C d) const {
-    return mse * (C(2) * d) + mae * (d == C(0) ? C(0) : std::copysign(C(1), d));
-  }
-};
+// Averaged over channels.
+template <class D, class T>
+void ssim_map(Stream&, const ImageShape&, const T* a, const T* b, T* ssim /*[N,H,W]*/);
 
-}  // namespace SIMT_BACKEND
-
-// image_loss where weights.dssim is not 0 (ssim.cu).
+// image_loss (losses.h) for weights.dssim other than 0. Call image_loss, the launcher with
+// a row in the op table; here the stream is not the first argument.
 template <class D, class T>
 void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target,
-                    const T* mask, compute_t<T>* loss, T* dpred);
+                    const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
 
 }  // namespace kernels

@@ -118,7 +118,7 @@ inline std::vector<OpCase> blend_cases() {
     c.operands = {input<float>("image", n, uniform_values(0, 1)), output<float>("out", n)};
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<float>(stream, [&]<class D>() {
-        gaussian_blur<D>(stream, p.get<float>(0), p.get<float>(1), s.h, s.w, s.channels, s.sigma);
+        gaussian_blur<D>(stream, {p.get<float>(0), s.h, s.w, s.channels}, p.get<float>(1), s.sigma);
       });
     };
     c.reference = [=](std::vector<Values>& v) {
@@ -150,7 +150,7 @@ inline std::vector<OpCase> blend_cases() {
     c.operands = {input<float>("mask", n, uniform_values(0, 1)), output<float>("out", n)};
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<float>(stream, [&]<class D>() {
-        erode<D>(stream, p.get<float>(0), p.get<float>(1), s.h, s.w, s.radius);
+        erode<D>(stream, {p.get<float>(0), s.h, s.w, 1}, p.get<float>(1), s.radius);
       });
     };
     c.reference = [=](std::vector<Values>& v) {
@@ -175,8 +175,8 @@ inline std::vector<OpCase> blend_cases() {
                   input<float>("mask", pixels, uniform_values(0, 1)), output<float>("out", n)};
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<float>(stream, [&]<class D>() {
-        blend<D>(stream, p.get<float>(0), p.get<float>(1), p.get<float>(2), p.get<float>(3), s.h,
-                 s.w, s.channels);
+        blend<D>(stream, {p.get<float>(0), s.h, s.w, s.channels}, p.get<float>(1), p.get<float>(2),
+                 p.get<float>(3));
       });
     };
     c.reference = [=](std::vector<Values>& v) {
@@ -247,8 +247,8 @@ template <class Src> void warp_cases_of(std::vector<OpCase>& rows) {
     OpCase c = base("affine_warp", s, "/x" + std::to_string(t.supersample));
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<float>(stream, [&]<class D>() {
-        affine_warp<D, Src>(stream, p.get<Src>(0), s.source_h, s.source_w, p.get<float>(1), s.h,
-                            s.w, s.channels, t.m, t.supersample);
+        affine_warp<D, Src>(stream, {p.get<Src>(0), s.source_h, s.source_w, s.channels},
+                            {p.get<float>(1), s.h, s.w, s.channels}, t.m, t.supersample);
       });
     };
     c.reference = [=](std::vector<Values>& v) {
@@ -259,40 +259,6 @@ template <class Src> void warp_cases_of(std::vector<OpCase>& rows) {
                             return std::pair(double{t.m.a} * x + double{t.m.b} * y + double{t.m.c},
                                              double{t.m.d} * x + double{t.m.e} * y + double{t.m.f});
                           });
-    };
-    rows.push_back(c);
-  }
-
-  for (const WarpShape s : std::vector<WarpShape>{{1, 1, 1, 1, 1},
-                                                  {16, 16, 16, 16, 3},
-                                                  {24, 40, 33, 18, 4},
-                                                  {24, 40, 1, 18, 1},
-                                                  {256, 256, 256, 256, 3, true}}) {
-    WarpGrid grid;
-    std::mt19937_64 random(5);
-    std::normal_distribution<float> shift(0.f, 1.5f);
-    for (int i = 0; i < 5; ++i)
-      for (int j = 0; j < 5; ++j) {
-        grid.x[i * 5 + j] = static_cast<float>(j * (s.source_w - 1)) / 4.f + shift(random);
-        grid.y[i * 5 + j] = static_cast<float>(i * (s.source_h - 1)) / 4.f + shift(random);
-      }
-    OpCase c = base("grid_warp", s, "");
-    c.run = [=](Stream& stream, const Pointers& p) {
-      dispatch<float>(stream, [&]<class D>() {
-        grid_warp<D, Src>(stream, p.get<Src>(0), s.source_h, s.source_w, p.get<float>(1), s.h, s.w,
-                          s.channels, grid);
-      });
-    };
-    c.reference = [=](std::vector<Values>& v) {
-      const Values source = unit_image<Src>(v[0]);
-      const Values x(grid.x, grid.x + 25), y(grid.y, grid.y + 25);
-      v[1] = reference::warp({source.data(), s.source_h, s.source_w, s.channels}, s.h, s.w, 1,
-                             [&](double px, double py) {
-                               const double gx = s.w > 1 ? 4 * px / (s.w - 1) : 0,
-                                            gy = s.h > 1 ? 4 * py / (s.h - 1) : 0;
-                               return std::pair(reference::grid(x.data(), gx, gy),
-                                                reference::grid(y.data(), gx, gy));
-                             });
     };
     rows.push_back(c);
   }
@@ -310,8 +276,8 @@ template <class Src> void warp_cases_of(std::vector<OpCase>& rows) {
     OpCase c = base("resize", s, "");
     c.run = [=](Stream& stream, const Pointers& p) {
       dispatch<float>(stream, [&]<class D>() {
-        resize<D, Src>(stream, p.get<Src>(0), s.source_h, s.source_w, p.get<float>(1), s.h, s.w,
-                       s.channels);
+        resize<D, Src>(stream, {p.get<Src>(0), s.source_h, s.source_w, s.channels},
+                       {p.get<float>(1), s.h, s.w, s.channels});
       });
     };
     c.reference = [=](std::vector<Values>& v) {

@@ -5,8 +5,8 @@
 #include "bench/cases/reference_image.h"
 #include "kernels/adam.h"
 #include "kernels/image/augment.h"
-#include "kernels/losses.h"
 #include "kernels/random.h"
+#include "kernels/ssim.h"
 
 namespace tests {
 
@@ -281,7 +281,7 @@ template <class T> void augment_cases_of(std::vector<OpCase>& rows) {
   struct Setting {
     int count, stored, batch, size;
     std::uint32_t side;
-    View view;
+    Region view;
     bool random;
     double step;
     bool bench = false;

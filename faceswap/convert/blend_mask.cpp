@@ -50,7 +50,7 @@ void check(int size, const FloatImage& original, const ComposeOptions& options) 
 
 }  // namespace
 
-FloatImage egg_in_view(int size, const kernels::View& view, double growth) {
+FloatImage egg_in_view(int size, const kernels::Region& view, double growth) {
   if (!(view.side > 0))
     throw Error(ErrorKind::failure,
                 fmt::format("blend mask: the view's side is {}; it must be above 0", view.side));
@@ -59,8 +59,8 @@ FloatImage egg_in_view(int size, const kernels::View& view, double growth) {
   const FloatImage egg = egg_mask(drawn, growth);
   const Similarity position = view_to_canonical(view, size).then(canonical_to_crop(drawn));
   FloatImage out(size, size, 1);
-  kernels::affine_warp<kernels::Host, float>(host(), egg.pixels.data(), drawn, drawn,
-                                             out.pixels.data(), size, size, 1, position.affine(),
+  kernels::affine_warp<kernels::Host, float>(host(), {egg.pixels.data(), drawn, drawn, 1},
+                                             {out.pixels.data(), size, size, 1}, position.affine(),
                                              1);
   return out;
 }
@@ -82,7 +82,7 @@ FloatImage rounded_box(int size, double inset) {
   return mask;
 }
 
-FloatImage blend_mask(int size, const kernels::View& view, const FloatImage& original,
+FloatImage blend_mask(int size, const kernels::Region& view, const FloatImage& original,
                       const ComposeOptions& options) {
   check(size, original, options);
   const double feather = options.feather * size;  // deviation, pixels
@@ -93,13 +93,13 @@ FloatImage blend_mask(int size, const kernels::View& view, const FloatImage& ori
     shape = options.mask == MaskKind::egg ? egg_in_view(size, view, kEggGrowth)
                                           : skin_in_view(original, view);
     FloatImage eroded(size, size, 1);
-    kernels::erode<kernels::Host>(host(), shape.pixels.data(), eroded.pixels.data(), size, size,
-                                  static_cast<float>(options.erode * size));
+    kernels::erode<kernels::Host>(host(), {shape.pixels.data(), size, size, 1},
+                                  eroded.pixels.data(), static_cast<float>(options.erode * size));
     shape = std::move(eroded);
   }
   FloatImage mask(size, size, 1);
-  kernels::gaussian_blur<kernels::Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size,
-                                        1, static_cast<float>(feather));
+  kernels::gaussian_blur<kernels::Host>(host(), {shape.pixels.data(), size, size, 1},
+                                        mask.pixels.data(), static_cast<float>(feather));
   fade_border(mask, std::max(2.0, feather));
   return mask;
 }

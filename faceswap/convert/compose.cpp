@@ -22,7 +22,7 @@ kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
 // Where colours are compared: under the mask, and only in the middle of the face. Further out a turned head shows wall and hair, other ones on
 // each side, which would tint the skin.
-FloatImage color_weight(const FloatImage& mask, const kernels::View& view) {
+FloatImage color_weight(const FloatImage& mask, const kernels::Region& view) {
   FloatImage weight = egg_in_view(mask.width, view, kColorEgg);
   for (std::size_t i = 0; i < weight.pixels.size(); ++i) weight.pixels[i] *= mask.pixels[i];
   return weight;
@@ -98,9 +98,9 @@ FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Simil
                      int supersample) {
   FloatImage out(box.width, box.height, view_picture.channels);
   kernels::affine_warp<kernels::Host, float>(
-      host(), view_picture.pixels.data(), view_picture.height, view_picture.width,
-      out.pixels.data(), box.height, box.width, view_picture.channels, box_to_view.affine(),
-      supersample);
+      host(),
+      {view_picture.pixels.data(), view_picture.height, view_picture.width, view_picture.channels},
+      {out.pixels.data(), box.height, box.width, out.channels}, box_to_view.affine(), supersample);
   return out;
 }
 
@@ -174,7 +174,7 @@ ColorKind color_kind(const std::string& text) {
               fmt::format("colour match '{}' is not known: choose none, mean or lab", text));
 }
 
-Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view,
+Box compose(Image& frame, const Similarity& to_canonical, const kernels::Region& view,
             const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
   check(frame, to_canonical, decoded, original);
   const int size = decoded.width;
@@ -196,9 +196,9 @@ Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& v
                    mask_here = warp_into(box, mask, box_to_view, supersample),
                    behind = read_box(frame, box);
   FloatImage blended(box.width, box.height, 3);
-  kernels::blend<kernels::Host>(host(), face_here.pixels.data(), behind.pixels.data(),
-                                mask_here.pixels.data(), blended.pixels.data(), box.height,
-                                box.width, 3);
+  kernels::blend<kernels::Host>(host(), {face_here.pixels.data(), box.height, box.width, 3},
+                                behind.pixels.data(), mask_here.pixels.data(),
+                                blended.pixels.data());
   return write_box(frame, box, blended, mask_here);
 }
 

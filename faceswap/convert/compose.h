@@ -26,11 +26,11 @@ struct ComposeOptions {
 // `decoded` [size,size,3] is the model's picture of the part of the canonical crop given by `view`; `original` is the same part of
 // the frame as the model saw it. Changes frame inside the returned box only; pixels outside it are untouched, and the box
 // covers every pixel where the mask is above zero. Empty box: nothing changed.
-Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view,
+Box compose(Image& frame, const Similarity& to_canonical, const kernels::Region& view,
             const FloatImage& decoded, const FloatImage& original, const ComposeOptions&);
 
 // The blending mask over the view, [size,size] in [0,1], already eroded and feathered. `original` is needed for skin.
-FloatImage blend_mask(int size, const kernels::View& view, const FloatImage& original,
+FloatImage blend_mask(int size, const kernels::Region& view, const FloatImage& original,
                       const ComposeOptions&);
 
 }  // namespace faceswap

@@ -99,14 +99,15 @@ FaceChoice face_choice(const std::string& text) {
               fmt::format("faces '{}' is not known: choose largest or all", text));
 }
 
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view,
-                     int size) {
+FloatImage take_view(const Image& frame, const Similarity& to_canonical,
+                     const kernels::Region& view, int size) {
   const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, 3);
   const int supersample = std::clamp(static_cast<int>(view_to_frame.scale() + 0.5), 1, 8);
   kernels::affine_warp<kernels::Host, std::uint8_t>(
-      kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
-      out.pixels.data(), size, size, 3, view_to_frame.affine(), supersample);
+      kernels::Stream::of(kernels::Device::host),
+      {frame.pixels.data(), frame.height, frame.width, 3}, {out.pixels.data(), size, size, 3},
+      view_to_frame.affine(), supersample);
   return out;
 }
 

@@ -43,7 +43,7 @@ std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatIm
                                    Side to);
 
 // The part of a frame that the model sees of this face.
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const kernels::View& view,
-                     int size);
+FloatImage take_view(const Image& frame, const Similarity& to_canonical,
+                     const kernels::Region& view, int size);
 
 }  // namespace faceswap

@@ -46,8 +46,8 @@ ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::siz
 
 void erode_by(FloatImage& mask, double radius) {  // negative grows
   FloatImage out(mask.width, mask.height, 1);
-  kernels::erode<kernels::Host>(host(), mask.pixels.data(), out.pixels.data(), mask.height,
-                                mask.width, static_cast<float>(radius));
+  kernels::erode<kernels::Host>(host(), {mask.pixels.data(), mask.height, mask.width, 1},
+                                out.pixels.data(), static_cast<float>(radius));
   mask = std::move(out);
 }
 
@@ -77,14 +77,14 @@ void keep_component(FloatImage& mask, int x, int y) {
 
 }  // namespace
 
-FloatImage skin_in_view(const FloatImage& picture, const kernels::View& view) {
+FloatImage skin_in_view(const FloatImage& picture, const kernels::Region& view) {
   const int size = picture.width;
   const std::int64_t pixels = static_cast<std::int64_t>(size) * size;
   const Similarity position = view_to_canonical(view, size);
   const double canonical = 1 / position.scale();  // one canonical pixel, in pixels of the view
   std::vector<float> smooth(picture.pixels.size()), lab(picture.pixels.size());
-  kernels::gaussian_blur<kernels::Host>(host(), picture.pixels.data(), smooth.data(), size, size, 3,
-                                        static_cast<float>(kBlur * canonical));
+  kernels::gaussian_blur<kernels::Host>(host(), {picture.pixels.data(), size, size, 3},
+                                        smooth.data(), static_cast<float>(kBlur * canonical));
   kernels::rgb_to_lab<kernels::Host>(host(), smooth.data(), lab.data(), pixels);
 
   std::vector<std::size_t> samples;

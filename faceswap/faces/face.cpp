@@ -25,8 +25,9 @@ Image crop_face(const Image& frame, const Similarity& to_canonical, int size) {
   std::vector<float> values(static_cast<std::size_t>(size) * size *
                             frame.channels);  // [size, size, channels]
   kernels::affine_warp<kernels::Host, std::uint8_t>(
-      kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
-      values.data(), size, size, frame.channels, crop_to_frame.affine(), supersample);
+      kernels::Stream::of(kernels::Device::host),
+      {frame.pixels.data(), frame.height, frame.width, frame.channels},
+      {values.data(), size, size, frame.channels}, crop_to_frame.affine(), supersample);
   Image crop(size, size, frame.channels);
   for (std::size_t i = 0; i < values.size(); ++i)
     crop.pixels[i] =

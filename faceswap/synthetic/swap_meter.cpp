@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/image/color.h"
-#include "kernels/losses.h"
+#include "kernels/ssim.h"
 
 namespace faceswap {
 namespace {

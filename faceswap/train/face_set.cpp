@@ -34,9 +34,10 @@ constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, at most, for o
 void store_face(const FaceFile& file, const FloatImage& mask, int size,
                 std::uint8_t* out /*[size,size,4]*/) {
   FloatImage small(size, size, 3);
-  kernels::resize<kernels::Host, std::uint8_t>(kernels::Stream::of(kernels::Device::host),
-                                               file.crop.pixels.data(), file.crop.height,
-                                               file.crop.width, small.pixels.data(), size, size, 3);
+  kernels::resize<kernels::Host, std::uint8_t>(
+      kernels::Stream::of(kernels::Device::host),
+      {file.crop.pixels.data(), file.crop.height, file.crop.width, 3},
+      {small.pixels.data(), size, size, 3});
   for (int i = 0; i < size * size; ++i) {
     for (int c = 0; c < 3; ++c)
       out[4 * i + c] =

@@ -10,7 +10,7 @@
 namespace faceswap {
 
 // The part of the canonical crop that models see: the face from hairline to chin with a margin for the warp.
-inline constexpr kernels::View kModelView{0.5f, 0.55f, 0.85f};
+inline constexpr kernels::Region kModelView{0.5f, 0.55f, 0.85f};
 
 class FaceSet {
  public:

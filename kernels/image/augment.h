@@ -1,6 +1,7 @@
-// Training samples made on the device: pick a face, colour, affine, flip, and for the input a random 5x5 grid warp. Every
-// position is composed analytically, so that the stored face is sampled once. Figures and order are Faceswap's (colour, affine,
-// flip; the copy before the warp is the target).
+// Training samples made on the device: choose a stored image, then colour shift, affine
+// map, flip and, for the input only, a random 5x5 grid warp. All positions are composed
+// first, so the stored image is sampled once. Figures and order are Faceswap's: the
+// target is the copy before the warp.
 #pragma once
 #include <span>
 
@@ -9,43 +10,47 @@
 
 namespace kernels {
 
-// The part of the stored square crop that the model sees, in shares of its side.
-struct View {
+// The sampled part of the stored square, in shares of its side.
+struct Region {
   float center_x = 0.5f, center_y = 0.5f, side = 1.f;
 };
 
 struct AugmentOptions {
   float zoom = 0.05f;        // +- share
   float rotation = 10.f;     // +- degrees
-  float shift = 0.05f;       // +- share of the view's side
+  float shift = 0.05f;       // +- share of the region's side
   float flip = 0.5f;         // chance
-  float warp = 5.f / 256.f;  // deviation of each grid node, share of the view's side
-  float lightness = 0.30f;   // +- of L: positive moves towards white, negative scales down
-  float chroma = 0.08f;      // +- of a and b, likewise towards and away from the extreme
-  bool random = true;  // false: no change at all, the stored faces in order (previews, evaluation)
+  float warp = 5.f / 256.f;  // deviation of a grid node, share of the region's side
+  float lightness = 0.30f;   // +- of L: positive towards white, negative scales down
+  float chroma = 0.08f;      // +- of a and b, towards or away from the extreme
+  bool random = true;        // false: the stored images unchanged, in order (previews)
 };
 
-// A batch, or the `count` samples from `first` on of one that is made in parts.
+// A whole batch, or `count` samples of it from `first` on.
 struct MicroBatch {
   int batch, first, count;
   MicroBatch(int whole) : batch(whole), first(0), count(whole) {}
   MicroBatch(int batch_, int first_, int count_) : batch(batch_), first(first_), count(count_) {}
 };
 
-// One person's faces on the device: RGBA, the fourth channel a mask. side keys the random numbers (A is 0, B is 1).
+// Images on the device: RGBA, the fourth channel a mask. Sources of different keys draw
+// different random numbers.
 struct ImageSource {
-  const std::uint8_t* faces;  // [count,S,S,4], S = stored_size
+  const std::uint8_t* images;  // [count,S,S,4], S = stored_size
   int count, stored_size;
-  std::uint32_t side;
+  std::uint32_t key;
 };
 constexpr std::size_t kMaxImageSources = 2;
 
-// Each source's part of its batch, one behind the other; at most kMaxImageSources. Sample i of a source's batch is turn
-// (step-1)*batch + i; turns count by count make an epoch, in which every face is seen once, in an order of its own. Step 0 counts as 1.
+// Samples of each source, one source behind the other. Sample i of a source's batch is
+// draw (step-1)*batch + i, and `count` draws are an epoch: each shows every image once,
+// in an order of its own. Step 0 counts as 1.
 template <class D, class T>
-void augment(Stream&, std::span<const ImageSource> sources, const View&, const StepState* state,
-             const MicroBatch& part, int size, T* input /*[sources*part.count,size,size,3]*/,
-             T* target /*[sources*part.count,size,size,3]*/,
-             T* mask /*[sources*part.count,size,size]*/, const AugmentOptions&);
+void augment(Stream&, std::span<const ImageSource> sources, const Region&, const StepState*,
+             const MicroBatch&, int size,
+             T* input,   // [samples,size,size,3], samples = sources * MicroBatch::count
+             T* target,  // [samples,size,size,3]
+             T* mask,    // [samples,size,size]
+             const AugmentOptions&);
 
 }  // namespace kernels

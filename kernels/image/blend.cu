@@ -1,16 +1,22 @@
 // Masks and blending.
-//   gaussian_blur  along rows, then along columns: 2 (2 radius + 1) multiply-adds per value instead of (2 radius + 1)^2. A block takes
-//                  256 values of one row: the row pass through shared memory, the column pass straight from the (cached) rows.
-//   erode          minimum over a disc, as one run per row of the disc; a block takes 256 pixels of one row and brings each
-//                  row of the disc into shared memory once. Dilation is the maximum. Beyond the edge counts as the edge pixel.
-//   blend          one thread per pixel: out = mask * foreground + (1 - mask) * background
+// Computes:
+//   gaussian_blur  along rows, then along columns: 2 (2 radius + 1) multiply-adds per
+//                  value instead of (2 radius + 1)^2
+//   erode          the minimum or maximum over a disc; beyond the edge, the edge pixel
+//   blend          mask * foreground + (1 - mask) * background
+// Parallel: a block takes 256 values of a row. The row blur reads them through shared
+//   memory, the column blur straight from the cached rows; the disc brings each of its
+//   rows into shared memory once. Blending: one thread per pixel.
 // Bytes: blur reads and writes the image twice; blend moves 3 images and a mask.
+// Source: Gonzalez & Woods, "Digital Image Processing" (separable kernels, grey
+//   erosion).
 #include "kernels/image/blend.h"
 
 #include <cmath>
 
 #include "kernels/core/memory.h"
 #include "kernels/ranges.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -21,7 +27,7 @@ SIMT_DEVICE std::int64_t clamp_index(std::int64_t i, std::int64_t n) {
   return i < 0 ? 0 : (i < n ? i : n - 1);
 }
 
-// Half of a symmetric window: tap[0] is its middle.
+// Half of a symmetric window; tap[0] is its middle.
 struct HalfWindow {
   float tap[kMaxRadius + 1];
   int radius;
@@ -54,13 +60,13 @@ struct BlurRows {
     float* const out_row = out + b.block_y() * length;
     const int halo = window.radius * channels;
     b.for_each(kTile + 2 * halo, [&](int e) SIMT_LAMBDA {
-      std::int64_t at =
-          first + e - halo;  // beyond the edge: the edge pixel's value of the same channel
+      // Beyond the edge: the edge pixel's value of the same channel.
+      std::int64_t at = first + e - halo;
       if (at < 0) at = (at % channels + channels) % channels;
       else if (at >= length) at = length - channels + at % channels;
       line[e] = row[at];
     });
-    typename B::template Reg<float> sum;
+    simt::Reg<B, float> sum;
     b.each([&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * line[t + halo]; });
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];
@@ -85,9 +91,8 @@ struct BlurColumns {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const std::int64_t first = std::int64_t{b.block_x()} * kTile, y = b.block_y();
     const int count = static_cast<int>(length - first < kTile ? length - first : kTile);
-    typename B::template Reg<float> sum;
+    simt::Reg<B, float> sum{};
     const float* const middle = image + y * length + first;
-    b.each([&](int t, int) SIMT_LAMBDA { sum[t] = 0.f; });
     b.strided(count, [&](int t, int) SIMT_LAMBDA { sum[t] = window.tap[0] * middle[t]; });
     for (int k = 1; k <= window.radius; ++k) {
       const float tap = window.tap[k];
@@ -109,7 +114,7 @@ template <bool kMinimum> struct Disc {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     SIMT_BLOCK_SHARED(B, float, line, [kTile + 2 * kMaxDisc]);
     const std::int64_t first = std::int64_t{b.block_x()} * kTile, y = b.block_y();
-    typename B::template Reg<float> best;
+    simt::Reg<B, float> best;
     b.each([&](int t, int) SIMT_LAMBDA { best[t] = mask[y * w + clamp_index(first + t, w)]; });
     for (int dy = -reach; dy <= reach; ++dy) {
       const float* const row = mask + clamp_index(y + dy, h) * w;
@@ -123,7 +128,7 @@ template <bool kMinimum> struct Disc {
           if constexpr (kMinimum) best[t] = v < best[t] ? v : best[t];
           else best[t] = v > best[t] ? v : best[t];
         });
-      b.phase([](int, int) SIMT_LAMBDA {});  // everybody has read `line`
+      b.phase([](int, int) SIMT_LAMBDA {});  // `line` may be written again
     }
     b.each([&](int t, int) SIMT_LAMBDA {
       if (first + t < w) out[y * w + first + t] = best[t];
@@ -150,62 +155,49 @@ dim3 row_tiles(std::int64_t length, int rows) {
 }  // namespace
 
 template <class D>
-void gaussian_blur(Stream& stream, const float* image, float* out, int h, int w, int channels,
-                   float sigma) {
-  const std::int64_t length = static_cast<std::int64_t>(w) * channels;
-  if (length <= 0 || h <= 0) return;
-  if (channels > kMaxChannels)
+void gaussian_blur(Stream& stream, Picture<const float> image, float* out, float sigma) {
+  const std::int64_t length = static_cast<std::int64_t>(image.w) * image.c;
+  if (length <= 0 || image.h <= 0) return;
+  if (image.c > kMaxChannels)
     throw Error(ErrorKind::usage,
-                "gaussian_blur: at most 4 channels, got " + std::to_string(channels));
-  const std::size_t bytes = static_cast<std::size_t>(h * length) * sizeof(float);
-  if (!(sigma > 0.f)) return copy(out, stream.device(), image, stream.device(), bytes);
+                "gaussian_blur: at most 4 channels, got " + std::to_string(image.c));
+  const std::size_t bytes = static_cast<std::size_t>(image.h * length) * sizeof(float);
+  if (!(sigma > 0.f)) return copy(out, stream.device(), image.data, stream.device(), bytes);
   const HalfWindow window = gaussian(sigma);
   const Buffer rows(stream.device(), bytes);
-  simt::launch_block(stream, row_tiles(length, h),
-                     BlurRows{image, rows.as<float>(), h, w, channels, window});
-  simt::launch_block(stream, row_tiles(length, h),
-                     BlurColumns{rows.as<float>(), out, h, length, window});
+  const dim3 grid = row_tiles(length, image.h);
+  simt::launch_block(stream, grid,
+                     BlurRows{image.data, rows.as<float>(), image.h, image.w, image.c, window});
+  simt::launch_block(stream, grid, BlurColumns{rows.as<float>(), out, image.h, length, window});
 }
 
-template <class D>
-void erode(Stream& stream, const float* mask, float* out, int h, int w, float radius) {
-  if (h <= 0 || w <= 0) return;
+template <class D> void erode(Stream& stream, Picture<const float> mask, float* out, float radius) {
+  if (mask.c != 1)
+    throw Error(ErrorKind::usage, "erode: a mask has 1 channel, got " + std::to_string(mask.c));
+  if (mask.h <= 0 || mask.w <= 0) return;
   const float size = std::fabs(radius);
   if (!(size < kMaxDisc + 1))
     throw Error(ErrorKind::usage,
                 "erode: the radius must be below 256 pixels, got " + std::to_string(radius));
   const int reach = static_cast<int>(size);
+  const dim3 grid = row_tiles(mask.w, mask.h);
   if (radius >= 0.f)
-    simt::launch_block(stream, row_tiles(w, h), Disc<true>{mask, out, h, w, reach, size});
-  else simt::launch_block(stream, row_tiles(w, h), Disc<false>{mask, out, h, w, reach, size});
+    simt::launch_block(stream, grid, Disc<true>{mask.data, out, mask.h, mask.w, reach, size});
+  else simt::launch_block(stream, grid, Disc<false>{mask.data, out, mask.h, mask.w, reach, size});
 }
 
 template <class D>
-void blend(Stream& stream, const float* foreground, const float* background, const float* mask,
-           float* out, int h, int w, int channels) {
-  const std::int64_t pixels = static_cast<std::int64_t>(h) * w;
-  switch (channels) {
-    case 1:
-      return simt::launch_range<blend_kernel<1>>(stream, pixels, foreground, background, mask, out,
-                                                 pixels);
-    case 2:
-      return simt::launch_range<blend_kernel<2>>(stream, pixels, foreground, background, mask, out,
-                                                 pixels);
-    case 3:
-      return simt::launch_range<blend_kernel<3>>(stream, pixels, foreground, background, mask, out,
-                                                 pixels);
-    case 4:
-      return simt::launch_range<blend_kernel<4>>(stream, pixels, foreground, background, mask, out,
-                                                 pixels);
-    default:
-      throw Error(ErrorKind::usage, "blend: 1 to 4 channels, got " + std::to_string(channels));
-  }
+void blend(Stream& stream, Picture<const float> foreground, const float* background,
+           const float* mask, float* out) {
+  const std::int64_t pixels = static_cast<std::int64_t>(foreground.h) * foreground.w;
+  for_channels("blend", foreground.c, [&](auto n) {
+    simt::launch_range<blend_kernel<n()>>(stream, pixels, foreground.data, background, mask, out,
+                                          pixels);
+  });
 }
 
-using simt::ThisDevice;
-template void gaussian_blur<ThisDevice>(Stream&, const float*, float*, int, int, int, float);
-template void erode<ThisDevice>(Stream&, const float*, float*, int, int, float);
-template void blend<ThisDevice>(Stream&, const float*, const float*, const float*, float*, int, int,
-                                int);
+SIMT_INSTANTIATE_FOR(gaussian_blur)
+SIMT_INSTANTIATE_FOR(erode)
+SIMT_INSTANTIATE_FOR(blend)
 
 }  // namespace kernels

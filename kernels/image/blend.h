@@ -1,21 +1,23 @@
-// Masks and blending.
+// Masks and blending. Results have the size of the picture they are made from.
 #pragma once
 #include "kernels/core/stream.h"
+#include "kernels/image/picture.h"
 
 namespace kernels {
 
-// Separable Gaussian, edges clamped; radius = ceil(3 sigma), at most 64. sigma <= 0 copies. out may not be image.
-template <class D>
-void gaussian_blur(Stream&, const float* image /*[H,W,C]*/, float* out, int h, int w, int channels,
-                   float sigma);
+// Separable Gaussian of radius ceil(3 sigma), at most 64; edges clamped. sigma <= 0
+// copies. At most 4 channels. out may not be the image.
+template <class D> void gaussian_blur(Stream&, Picture<const float> image, float* out, float sigma);
 
-// Grey erosion (minimum over a disc of the radius in pixels) or, for a negative radius, dilation.
+// Grey erosion: the minimum over a disc of `radius` pixels. A negative radius dilates.
 template <class D>
-void erode(Stream&, const float* mask /*[H,W]*/, float* out, int h, int w, float radius);
+void erode(Stream&, Picture<const float> mask /* c = 1 */, float* out, float radius);
 
 // out = mask * foreground + (1 - mask) * background
 template <class D>
-void blend(Stream&, const float* foreground /*[H,W,C]*/, const float* background,
-           const float* mask /*[H,W]*/, float* out, int h, int w, int channels);
+void blend(Stream&, Picture<const float> foreground,
+           const float* background,  // [h,w,c]
+           const float* mask,        // [h,w]
+           float* out);              // [h,w,c]
 
 }  // namespace kernels

@@ -1,13 +1,18 @@
 // Colour spaces and colour transfer.
-//   rgb_to_lab, lab_to_rgb   one thread per pixel (kernels/image/color_math.h); 12 bytes read, 12 written
-//   channel_stats            weighted mean, then weighted deviation from it, in two passes: the one-pass formula E[x^2] - E[x]^2
-//                            loses half the digits. Each pass: 256 running sums per piece, a tree, then one last block.
-//   transfer_stats           one thread per pixel: out = (x - mean1) * gain + mean2, gain = deviation2 / deviation1
-// Reinhard et al. 2001, https://doi.org/10.1109/38.946629
+// Computes:
+//   rgb_to_lab, lab_to_rgb   color_math.h
+//   channel_stats            the weighted mean, then the weighted deviation from it:
+//                            the one-pass E[x^2] - E[x]^2 loses half the digits
+//   transfer_stats           (x - mean1) * gain + mean2, gain = deviation2 / deviation1
+// Parallel: one thread per pixel. Statistics, twice: 256 running sums per piece, a
+//   tree, one last block.
+// Bytes: 12 read and 12 written per pixel; statistics read image and weights twice.
+// Source: Reinhard et al. 2001, https://doi.org/10.1109/38.946629
 #include "kernels/image/color.h"
 
 #include "kernels/image/color_math.h"
 #include "kernels/partial_sums.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -41,8 +46,7 @@ template <int kPass> struct StatsPieces {
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const std::int64_t first = b.block_x() * pieces.length;
-    typename B::template Reg<float> weights, total0, total1, total2;
-    b.each([&](int t, int) SIMT_LAMBDA { weights[t] = total0[t] = total1[t] = total2[t] = 0.f; });
+    simt::Reg<B, float> weights{}, total0{}, total1{}, total2{};
     const float mean0 = kPass ? stats[0] : 0.f, mean1 = kPass ? stats[1] : 0.f,
                 mean2 = kPass ? stats[2] : 0.f;
     b.strided(pieces.size(first), [&](int t, int p) SIMT_LAMBDA {
@@ -55,9 +59,8 @@ template <int kPass> struct StatsPieces {
       total2[t] += w * (kPass ? d2 * d2 : d2);
     });
     const float sums[4] = {b.sum(weights), b.sum(total0), b.sum(total1), b.sum(total2)};
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t == 0)
-        for (int q = 0; q < 4; ++q) partials[q * pieces.count + b.block_x()] = sums[q];
+    b.once([&]() SIMT_LAMBDA {
+      for (int q = 0; q < 4; ++q) partials[q * pieces.count + b.block_x()] = sums[q];
     });
   }
 };
@@ -70,16 +73,13 @@ template <int kPass> struct StatsTotals {
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     float sums[4];
     for (int q = 0; q < 4; ++q) {
-      typename B::template Reg<float> total;
-      b.each([&](int t, int) SIMT_LAMBDA { total[t] = 0.f; });
+      simt::Reg<B, float> total{};
       b.strided(pieces, [&](int t, int i) SIMT_LAMBDA { total[t] += partials[q * pieces + i]; });
       sums[q] = b.sum(total);
     }
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t != 0) return;
-      const float weight = sums[0], over = weight > 0.f
-                                               ? 1.f / weight
-                                               : 0.f;  // nothing to weigh: mean and deviation 0
+    b.once([&]() SIMT_LAMBDA {
+      // No weight: mean and deviation 0.
+      const float weight = sums[0], over = weight > 0.f ? 1.f / weight : 0.f;
       for (int c = 0; c < 3; ++c) {
         if (kPass) stats[3 + c] = std::sqrt(sums[1 + c] * over);
         else stats[c] = sums[1 + c] * over;
@@ -145,11 +145,9 @@ void transfer_stats(Stream& stream, const float* image, float* out, std::int64_t
                                             max_gain);
 }
 
-using simt::ThisDevice;
-template void rgb_to_lab<ThisDevice>(Stream&, const float*, float*, std::int64_t);
-template void lab_to_rgb<ThisDevice>(Stream&, const float*, float*, std::int64_t);
-template void channel_stats<ThisDevice>(Stream&, const float*, const float*, float*, std::int64_t);
-template void transfer_stats<ThisDevice>(Stream&, const float*, float*, std::int64_t, const float*,
-                                         const float*, bool, float);
+SIMT_INSTANTIATE_FOR(rgb_to_lab)
+SIMT_INSTANTIATE_FOR(lab_to_rgb)
+SIMT_INSTANTIATE_FOR(channel_stats)
+SIMT_INSTANTIATE_FOR(transfer_stats)
 
 }  // namespace kernels

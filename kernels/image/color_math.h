@@ -1,5 +1,6 @@
-// sRGB <-> linear light <-> CIE XYZ <-> CIE L*a*b* under D65, for one colour. sRGB and linear light in [0,1], L* in [0,100].
-// IEC 61966-2-1 (sRGB); CIE 015 (L*a*b*). Matrices: http://www.brucelindbloom.com/Eqn_RGB_XYZ_Matrix.html
+// sRGB <-> linear light <-> CIE XYZ <-> CIE L*a*b* under D65, for one colour. sRGB and
+// linear light in [0,1], L* in [0,100]. IEC 61966-2-1 (sRGB); CIE 015 (L*a*b*);
+// matrices from http://www.brucelindbloom.com/Eqn_RGB_XYZ_Matrix.html
 #pragma once
 #include <bit>
 
@@ -15,10 +16,12 @@ struct Lab {
   float l, a, b;
 };
 
-// x^power for x > 0 as 2^(power * log2 x), straight-line code that the host compiler can vectorise (a call to pow it cannot: four
-// times the time). Relative error below 1e-6 for the ranges here. Not meant for 0, infinities and NaN.
+// x^power for x > 0 as 2^(power * log2 x), in straight-line code that the host
+// vectorises; pow takes four times as long. Relative error below 1e-6 for the ranges
+// here. Not for 0, infinities and NaN.
 SIMT_DEVICE float positive_power(float x, float power) {
-  // x = 2^e * m with m in [1/sqrt(2), sqrt(2)); log2 m = 2/ln 2 * atanh(s), s = (m-1)/(m+1), |s| < 0.172
+  // x = 2^e * m with m in [1/sqrt(2), sqrt(2)); log2 m = 2/ln 2 * atanh(s) with
+  // s = (m-1)/(m+1), |s| < 0.172
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
   const std::int32_t e = static_cast<std::int32_t>(bits - 0x3f3504f3u) >> 23;
   const float m = std::bit_cast<float>(bits - (static_cast<std::uint32_t>(e) << 23));
@@ -27,7 +30,7 @@ SIMT_DEVICE float positive_power(float x, float power) {
       power * (static_cast<float>(e) +
                s * (2.88539008f + q * (0.96179669f + q * (0.57707802f + q * 0.41219859f))));
   // 2^y = 2^i * 2^f with f in [-1/2, 1/2]: Taylor series of exp(f ln 2)
-  const float shifted = y + 12582912.f;  // 1.5 * 2^23: adding it rounds y to a whole number
+  const float shifted = y + 12582912.f;  // 1.5 * 2^23 rounds y to a whole number
   const float f = y - (shifted - 12582912.f);
   const float series =
       1.f + f * (0.693147181f +
@@ -63,7 +66,7 @@ SIMT_DEVICE Lab rgb_to_lab(Rgb c) {
 
 SIMT_DEVICE float clamp_unit(float v) { return v > 0.f ? (v < 1.f ? v : 1.f) : 0.f; }
 
-// Colours outside sRGB are cut off at 0 and 1.
+// Colours outside sRGB are clamped.
 SIMT_DEVICE Rgb lab_to_rgb(Lab c) {
   const float fy = (c.l + 16.f) * (1.f / 116.f);
   const float x = 0.95047f * lab_cube(fy + c.a * (1.f / 500.f)), y = lab_cube(fy),

@@ -1,7 +1,9 @@
-// Sampling one image at positions given by an affine map or a control grid. Pixel centres lie at whole coordinates;
-// bilinear; outside the source the nearest edge pixel. Src: uint8_t (read as x/255) or float; Dst: float.
+// Sampling an image at other positions. Pixel centres lie at whole coordinates; reading
+// is bilinear, and outside the source reads the nearest edge pixel. Src is uint8_t
+// (read as x/255) or float. Source and result have the same 1 to 4 channels.
 #pragma once
 #include "kernels/core/stream.h"
+#include "kernels/image/picture.h"
 
 namespace kernels {
 
@@ -10,24 +12,13 @@ struct Affine {
   float a = 1, b = 0, c = 0, d = 0, e = 1, f = 0;
 };
 
-// supersample k > 1 averages k x k positions inside each destination pixel (shrinking without aliasing).
+// supersample k > 1 averages k x k positions per destination pixel: shrinks without
+// aliasing.
 template <class D, class Src>
-void affine_warp(Stream&, const Src* source /*[SH,SW,C]*/, int source_h, int source_w,
-                 float* out /*[H,W,C]*/, int h, int w, int channels, const Affine&,
+void affine_warp(Stream&, Picture<const Src> source, Picture<float> out, const Affine&,
                  int supersample);
 
-// A 5x5 grid of source positions in pixels of the source (row-major, x then y), bilinearly interpolated over the
-// destination: grid node (i, j) lies at destination pixel (j*(w-1)/4, i*(h-1)/4).
-struct WarpGrid {
-  float x[25], y[25];
-};
-template <class D, class Src>
-void grid_warp(Stream&, const Src* source /*[SH,SW,C]*/, int source_h, int source_w,
-               float* out /*[H,W,C]*/, int h, int w, int channels, const WarpGrid&);
-
 // Area-averaging shrink or bilinear enlargement to an exact size.
-template <class D, class Src>
-void resize(Stream&, const Src* source /*[SH,SW,C]*/, int source_h, int source_w,
-            float* out /*[H,W,C]*/, int h, int w, int channels);
+template <class D, class Src> void resize(Stream&, Picture<const Src> source, Picture<float> out);
 
 }  // namespace kernels

@@ -1,5 +1,5 @@
-// Bilinear reading of an image at a position in pixels. Pixel centres lie at whole coordinates; a position outside the image
-// reads the nearest edge.
+// Bilinear reading of an image at a position in pixels. Pixel centres lie at whole
+// coordinates; a position outside the image reads the nearest edge.
 #pragma once
 #include "kernels/simt/simt.h"
 
@@ -26,7 +26,7 @@ struct Neighbours {
     w10 = fy - w11;
     w00 = 1.f - fx - w10;
   }
-  // sum[c] += value of channel c; channels side by side, so that the host takes them as one vector.
+  // sum[c] += value of channel c. The host takes the channels as one vector.
   template <int kChannels, class Src>
   SIMT_DEVICE void add(const Src* image /*[h,w,kChannels]*/, float (&sum)[kChannels]) const {
     const Src *p00 = image + at00 * kChannels, *p01 = image + at01 * kChannels,
@@ -38,7 +38,7 @@ struct Neighbours {
   }
 };
 
-// A 5x5 map of displacements or positions at (gx, gy), 0 <= gx, gy <= 4, bilinear.
+// Bilinear reading of a 5x5 map at (gx, gy), 0 <= gx, gy <= 4.
 struct GridCell {
   int at;  // node above and to the left
   float fx, fy;

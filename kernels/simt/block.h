@@ -1,26 +1,33 @@
-// Block kernels: a functor over a block B, whose body is a sequence of phases. simt.h has an example.
+// Block kernels: a functor over a block B whose body is a sequence of phases. simt.h
+// has an example.
 //
-//   b.phase(f)           f(tx, ty) for every thread of the block, then a barrier
-//   b.each(f)        the same without the barrier: before the end, or where only Reg values are touched
-//   b.for_each(n, f)       f(e) for e in [0, n), spread over the threads, then a barrier
-//   b.for_each2<NJ>(ni, f) f(i, j) for i in [0, ni), j in [0, NJ), then a barrier. Keeps rows whole on the host: e / NJ and
-//                          e % NJ written by hand would cost five times as much there
-//   b.strided(n, f)        f(t, i) for i in [0, n), t = the thread that i falls to (i mod threads). No barrier: for sums
-//                          into Reg values
-//   b.stretches(n, first, length, f)   threads [0, n) in stretches of neighbours, n <= threads: the first has `first` threads, the others
-//                          `length`. f(t, count) for the stretch that begins at thread t: all of it on the host, a SIMD loop over
-//                          count; one thread at a time on the GPU (count 1). For places that are neighbours within a stretch. No barrier
-//   Reg<T> r; r[t]         one value per thread that lives across phases; t = tx + kx * ty
-//   b.sum(r)               the block's sum, known to every thread. Its tree is fixed, so its bits are the GPU's
-//   b.block_x() ...        place in the grid
+//   b.phase(f)   f(tx, ty) for every thread, then a barrier
+//   b.each(f)    the same without the barrier: at the end, or to touch Reg values only
+//   b.once(f)    f() in one thread, no barrier: to store the block's result
+//   b.for_each(n, f)         f(e) for e in [0, n), over the threads, then a barrier
+//   b.for_each2<NJ>(ni, f)   f(i, j) for i in [0, ni), j in [0, NJ), then a barrier.
+//                            To divide e by NJ yourself costs the host 5 times as much
+//   b.strided(n, f)          f(t, i) for i in [0, n), t = i mod threads, no barrier:
+//                            for sums into Reg values
+//   b.stretches(n, first, length, f)
+//                            threads [0, n) in stretches, one of `first` threads, then
+//                            of `length`: f(t, count), count = the stretch on the host,
+//                            1 on the GPU. n <= threads. No barrier
+//   simt::Reg<B, T> r{}      one value r[t] per thread, zero, alive across phases;
+//                            t = tx + kx * ty
+//   b.sum(r)                 the block's sum, in every thread; a fixed tree, so the
+//                            bits are the GPU's
+//   b.block_x() ...          position in the grid
 //
-// On the GPU every thread runs the body once and a phase is one call (ThreadBlock). On the host a worker runs the body once
-// for the whole block and a phase is a loop over its threads (LoopBlock): loop fission at the barriers, done by whoever
-// wrote the phases. ThreadBlock also runs on the host's fibers (simt::block_on_fibers): tests hold the two against
-// each other, bit for bit, and let the barrier checks and TSan see the code that the GPU will run.
+// On the GPU every thread runs the body and a phase is one call (ThreadBlock). On the
+// host a worker runs the body once per block and a phase is a loop (LoopBlock): loop
+// fission at the barriers. Tests run ThreadBlock on the host's fibers too
+// (simt::block_on_fibers) and compare the two bit for bit; barrier checks and TSan then
+// see the GPU's code.
 //
-// What makes the loops fast: block sizes known to the compiler; no branch round an accumulation (strided peels the tail);
-// captures by reference, lambdas inlined (SIMT_LAMBDA). Threads of one phase must not depend on each other.
+// Fast loops need: block sizes known to the compiler, no branch round an accumulation
+// (strided peels the tail), captures by reference, lambdas inlined (SIMT_LAMBDA).
+// Threads of one phase must not depend on each other.
 #pragma once
 #include <cstring>
 
@@ -37,8 +44,16 @@
 namespace simt {
 inline namespace SIMT_BACKEND {
 
-// One logical thread's view of its block: the GPU, and fibers.
-template <int BX, int BY> struct ThreadBlock {
+// A block's position in the grid.
+struct BlockPlace {
+  SIMT_DEVICE static int block_x() { return static_cast<int>(blockIdx.x); }
+  SIMT_DEVICE static int block_y() { return static_cast<int>(blockIdx.y); }
+  SIMT_DEVICE static int block_z() { return static_cast<int>(blockIdx.z); }
+  SIMT_DEVICE static int grid_x() { return static_cast<int>(gridDim.x); }
+};
+
+// A block as seen by one of its threads: on the GPU, and on fibers.
+template <int BX, int BY> struct ThreadBlock : BlockPlace {
   static constexpr int kx = BX, ky = BY, size = BX * BY;
   template <class T> struct Reg {
     T value;
@@ -50,19 +65,16 @@ template <int BX, int BY> struct ThreadBlock {
     template <class Tag> T& get(Tag tag) { return shared_variable<T>(tag); }
   };
 #endif
-  SIMT_DEVICE static int block_x() { return static_cast<int>(blockIdx.x); }
-  SIMT_DEVICE static int block_y() { return static_cast<int>(blockIdx.y); }
-  SIMT_DEVICE static int block_z() { return static_cast<int>(blockIdx.z); }
-  SIMT_DEVICE static int grid_x() { return static_cast<int>(gridDim.x); }
-  SIMT_DEVICE static int grid_y() { return static_cast<int>(gridDim.y); }
-  SIMT_DEVICE static int thread() {
-    return static_cast<int>(threadIdx.x);
-  }  // launched as one row of kx * ky threads
+  // Launched as one row of kx * ky threads.
+  SIMT_DEVICE static int thread() { return static_cast<int>(threadIdx.x); }
 
   template <class F> SIMT_DEVICE void each(F&& f) const { f(thread() % BX, thread() / BX); }
   template <class F> SIMT_DEVICE void phase(F&& f) const {
     each(f);
     __syncthreads();
+  }
+  template <class F> SIMT_DEVICE void once(F&& f) const {
+    if (thread() == 0) f();
   }
   template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
     for (int e = thread(); e < n; e += size) f(e);
@@ -79,7 +91,7 @@ template <int BX, int BY> struct ThreadBlock {
     if (thread() < n) f(thread(), 1);
   }
 
-  // Within each warp by shuffles (lane l takes lane l ^ 16, then ^ 8, ...), then the warps' sums the same way.
+  // Within each warp by a butterfly of shuffles, then the warps' sums the same way.
   template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
     static_assert(size >= 32 && (size & (size - 1)) == 0,
                   "b.sum needs a power of two of at least 32 threads");
@@ -95,10 +107,12 @@ template <int BX, int BY> struct ThreadBlock {
     SIMT_UNROLL
     for (int o = size / 64; o != 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
     v = __shfl_sync(0xffffffffu, v, 0);
-    __syncthreads();  // before anybody writes `partial` again
+    __syncthreads();  // before `partial` is written again
     return v;
   }
 };
+
+template <class B, class T> using Reg = typename B::template Reg<T>;
 
 template <class K>
 __global__ void __launch_bounds__(K::kx* K::ky) block_kernel(const __grid_constant__ K kernel) {
@@ -108,8 +122,9 @@ __global__ void __launch_bounds__(K::kx* K::ky) block_kernel(const __grid_consta
 
 #if !SIMT_CUDA
 
-// A whole block in the hands of one host thread. Shared arrays live on its stack, where ASan watches them.
-template <int BX, int BY> struct LoopBlock {
+// A whole block on one host thread. Shared arrays live on its stack, where ASan watches
+// them.
+template <int BX, int BY> struct LoopBlock : BlockPlace {
   static constexpr int kx = BX, ky = BY, size = BX * BY;
   template <class T> struct Reg {
     alignas(64) T value[size];
@@ -124,13 +139,6 @@ template <int BX, int BY> struct LoopBlock {
       return value;
     }
   };
-  int block_x_, block_y_, block_z_, grid_x_, grid_y_;
-  SIMT_DEVICE int block_x() const { return block_x_; }
-  SIMT_DEVICE int block_y() const { return block_y_; }
-  SIMT_DEVICE int block_z() const { return block_z_; }
-  SIMT_DEVICE int grid_x() const { return grid_x_; }
-  SIMT_DEVICE int grid_y() const { return grid_y_; }
-
   template <class F> SIMT_DEVICE void phase(F&& f) const {
     for (int y = 0; y < BY; ++y) {
       SIMT_SIMD
@@ -138,6 +146,7 @@ template <int BX, int BY> struct LoopBlock {
     }
   }
   template <class F> SIMT_DEVICE void each(F&& f) const { phase(f); }
+  template <class F> SIMT_DEVICE void once(F&& f) const { f(); }
   template <class F> SIMT_DEVICE void for_each(int n, F&& f) const {
     SIMT_SIMD
     for (int e = 0; e < n; ++e) f(e);
@@ -161,7 +170,7 @@ template <int BX, int BY> struct LoopBlock {
     for (int t = 0, end = first; t < n; t = end, end += length) f(t, end < n ? end - t : n - t);
   }
 
-  // ThreadBlock's tree: of a butterfly only lane 0 counts, and lane 0 sees a tree of halves.
+  // ThreadBlock's tree: lane 0 of a butterfly sees a tree of halves.
   template <class T> SIMT_DEVICE T sum(const Reg<T>& r) const {
     static_assert(size >= 32 && (size & (size - 1)) == 0,
                   "b.sum needs a power of two of at least 32 threads");
@@ -186,24 +195,13 @@ template <int BX, int BY> struct LoopBlock {
 template <class K> struct BlockThunk {
   SIMT_DEVICE static void loop(const runtime::Job& job, std::size_t first, std::size_t last) {
     const K kernel = *static_cast<const K*>(job.arguments);
+    gridDim = job.grid;
+    LoopBlock<K::kx, K::ky> block;
     for (std::size_t i = first; i < last; ++i) {
       runtime::enter_block(job, i);
-      LoopBlock<K::kx, K::ky> block{static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y),
-                                    static_cast<int>(blockIdx.z), static_cast<int>(job.grid.x),
-                                    static_cast<int>(job.grid.y)};
       kernel(block);
     }
   }
-  [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first,
-                                        std::size_t last) {
-    loop(job, first, last);
-  }
-#if SIMT_TWO_TARGETS
-  [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first,
-                                                     std::size_t last) {
-    loop(job, first, last);
-  }
-#endif
 };
 
 #endif  // !SIMT_CUDA
@@ -213,7 +211,7 @@ template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K
 #if !SIMT_CUDA
   if (stream.dry_run(kernel_name<&block_kernel<K>>())) return;
   if (!block_on_fibers) {
-    runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_loop<BlockThunk<K>>(),
+    runtime::run_grid({grid, dim3(K::kx * K::ky), 0, &kernel, nullptr, best_copy<BlockThunk<K>>(),
                        kernel_name<&block_kernel<K>>()});
     return;
   }

@@ -1,4 +1,4 @@
-// The GPU side of simt.h: CUDA's words are the compiler's own, so only the launches and the names of ours are here.
+// The GPU side of simt.h: CUDA's words are the compiler's own; these are the launches.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -18,7 +18,7 @@ namespace simt {
 using ThisDevice = kernels::Cuda;
 
 namespace runtime {
-// stream_cuda.cpp: throws Error with the kernel's name and the launch if the launch was refused.
+// Throws Error with the kernel's name and the launch's shape if CUDA refused it.
 void check_launch(const char* kernel, dim3 grid, dim3 block);
 }  // namespace runtime
 
@@ -26,7 +26,7 @@ inline namespace SIMT_BACKEND {
 
 template <auto K> const char* kernel_name() { return __PRETTY_FUNCTION__; }
 
-// Raw kernels. The two differ on the host only.
+// Raw kernels. The three differ on the host only.
 template <auto K, class... A>
 void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block,
                         std::size_t dynamic_shared_bytes, A... arguments) {
@@ -42,7 +42,7 @@ void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A... a
   launch_with_shared<K>(stream, grid, block, 0, arguments...);
 }
 
-// Range kernels: 256 threads a block, enough blocks for one index per thread, up to a grid that then strides.
+// Range kernels: 256 threads per block and one index per thread, up to 65535 blocks.
 template <auto K, std::int64_t piece = 16384, class... A>
 void launch_range(kernels::Stream& stream, std::int64_t n, A... arguments) {
   if (n <= 0) return;

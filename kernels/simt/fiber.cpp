@@ -5,67 +5,40 @@
 
 #include <cstring>
 
-#if !SIMT_UCONTEXT && defined(__x86_64__)
-asm(R"(
-.text
-.p2align 4
-.globl simt_switch
-.hidden simt_switch
-.type simt_switch,@function
-simt_switch:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
+#define SIMT_SWITCH_BEGINS \
+  ".text\n.p2align 4\n.globl simt_switch\n.hidden simt_switch\nsimt_switch:\n"
+
+#if defined(__x86_64__)
+asm(SIMT_SWITCH_BEGINS R"(
+  pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15
   movq %rsp,(%rdi)
   movq %rsi,%rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
+  popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp
   ret
+.type simt_switch,@function
 .size simt_switch,.-simt_switch
 )");
-#elif !SIMT_UCONTEXT && defined(__aarch64__)
-asm(R"(
-.text
-.p2align 4
-.globl simt_switch
-.hidden simt_switch
-.type simt_switch,%function
-simt_switch:
+#elif defined(__aarch64__)
+asm(SIMT_SWITCH_BEGINS R"(
   sub sp, sp, #160
-  stp x19, x20, [sp, #0]
-  stp x21, x22, [sp, #16]
-  stp x23, x24, [sp, #32]
-  stp x25, x26, [sp, #48]
-  stp x27, x28, [sp, #64]
-  stp x29, x30, [sp, #80]
-  stp d8, d9, [sp, #96]
-  stp d10, d11, [sp, #112]
-  stp d12, d13, [sp, #128]
-  stp d14, d15, [sp, #144]
+  stp x19, x20, [sp, #0];  stp x21, x22, [sp, #16]; stp x23, x24, [sp, #32]
+  stp x25, x26, [sp, #48]; stp x27, x28, [sp, #64]; stp x29, x30, [sp, #80]
+  stp d8, d9, [sp, #96];   stp d10, d11, [sp, #112]
+  stp d12, d13, [sp, #128]; stp d14, d15, [sp, #144]
   mov x9, sp
   str x9, [x0]
   mov sp, x1
-  ldp x19, x20, [sp, #0]
-  ldp x21, x22, [sp, #16]
-  ldp x23, x24, [sp, #32]
-  ldp x25, x26, [sp, #48]
-  ldp x27, x28, [sp, #64]
-  ldp x29, x30, [sp, #80]
-  ldp d8, d9, [sp, #96]
-  ldp d10, d11, [sp, #112]
-  ldp d12, d13, [sp, #128]
-  ldp d14, d15, [sp, #144]
+  ldp x19, x20, [sp, #0];  ldp x21, x22, [sp, #16]; ldp x23, x24, [sp, #32]
+  ldp x25, x26, [sp, #48]; ldp x27, x28, [sp, #64]; ldp x29, x30, [sp, #80]
+  ldp d8, d9, [sp, #96];   ldp d10, d11, [sp, #112]
+  ldp d12, d13, [sp, #128]; ldp d14, d15, [sp, #144]
   add sp, sp, #160
   ret
+.type simt_switch,%function
 .size simt_switch,.-simt_switch
 )");
+#else
+#error "simt_switch is written for x86-64 and aarch64: add this processor's registers here"
 #endif
 
 namespace simt::runtime {
@@ -91,9 +64,7 @@ bool map_stack(Fiber& fiber, std::size_t bytes) {
 
 Fiber::~Fiber() {
   if (!mapping_) return;
-#ifdef SIMT_ASAN
-  __asan_unpoison_memory_region(stack, stack_bytes);
-#endif
+  asan_unpoison(stack, stack_bytes);
   munmap(mapping_, stack_bytes + page());
 }
 
@@ -103,22 +74,13 @@ void remap_stack(Fiber& fiber) {
 }
 
 void reset_stack(Fiber& fiber, std::size_t offset, void (*entry)()) {
-#if SIMT_UCONTEXT
-  getcontext(&fiber.context);
-  fiber.context.uc_stack.ss_sp = fiber.stack;
-  fiber.context.uc_stack.ss_size = fiber.stack_bytes - offset;
-  fiber.context.uc_link = nullptr;
-  makecontext(&fiber.context, entry, 0);
-#else
-  // What simt_switch would have left on this stack, had it been called just before entry's first instruction.
+  // The stack as simt_switch leaves it if called just before entry's first instruction.
   void** const top = reinterpret_cast<void**>(fiber.stack + fiber.stack_bytes - offset);
 #if defined(__x86_64__)
   constexpr int words = 10;
   void** const saved = top - words;
-  std::memset(
-      saved, 0,
-      words *
-          sizeof(void*));  // six registers, entry, and a return address of 0, where backtraces end
+  // Six registers, entry, and a return address of 0, which ends backtraces.
+  std::memset(saved, 0, words * sizeof(void*));
   saved[6] = reinterpret_cast<void*>(entry);
 #else
   constexpr int words = 20;
@@ -127,35 +89,28 @@ void reset_stack(Fiber& fiber, std::size_t offset, void (*entry)()) {
   saved[11] = reinterpret_cast<void*>(entry);    // x30, the return address
 #endif
   fiber.stack_pointer = saved;
-#endif
 }
 
 #ifdef SIMT_TSAN
 void* new_grid_context() { return __tsan_create_fiber(0); }
 
 void* new_thread_context(uint3 block, uint3 thread) {
-  // By hand: snprintf is intercepted, and would count as an access by whichever context runs.
+  // Without snprintf: it is intercepted, and would count as an access of whichever
+  // context runs.
   char name[96];
   char* out = name;
-  const auto text = [&out](const char* s) {
-    while (*s) *out++ = *s++;
-  };
-  const auto number = [&out](unsigned v) {
-    char digits[12];
-    int n = 0;
-    do digits[n++] = static_cast<char>('0' + v % 10);
-    while (v /= 10);
-    while (n) *out++ = digits[--n];
-  };
-  const auto triple = [&](const char* label, uint3 v) {
-    text(label);
-    text("(");
-    number(v.x);
-    text(",");
-    number(v.y);
-    text(",");
-    number(v.z);
-    text(")");
+  const auto triple = [&out](const char* label, uint3 v) {
+    while (*label) *out++ = *label++;
+    for (const unsigned* value : {&v.x, &v.y, &v.z}) {
+      *out++ = value == &v.x ? '(' : ',';
+      char digits[12];
+      int n = 0;
+      unsigned rest = *value;
+      do digits[n++] = static_cast<char>('0' + rest % 10);
+      while (rest /= 10);
+      while (n) *out++ = digits[--n];
+    }
+    *out++ = ')';
   };
   triple("block", block);
   triple(" thread", thread);

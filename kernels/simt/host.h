@@ -1,4 +1,5 @@
-// The host side of simt.h: CUDA's keywords, the launches, and ranges. warp.h has the intrinsics, block.h the block kernels.
+// The host side of simt.h: CUDA's keywords, the launches and ranges. intrinsics.h has
+// the device functions, block.h the block kernels.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -11,12 +12,8 @@
 #define SIMT_BACKEND on_host
 
 #define __global__
-#define __device__
-#define __host__
-#define __constant__ static
 #define __grid_constant__
 #define __launch_bounds__(...)
-#define __forceinline__ inline __attribute__((always_inline))
 
 #define SIMT_DEVICE inline __attribute__((always_inline))
 #define SIMT_SIMD _Pragma("omp simd")
@@ -29,9 +26,10 @@
 #define SIMT_DYNAMIC_SHARED(T, name) \
   T* const name = reinterpret_cast<T*>(::simt::runtime::dynamic_shared)
 
-// A kernel's loop is compiled for the baseline and once more for AVX2, and the CPU decides which one runs. Only this one
-// function carries the wider target: compiling whole files with -mavx2 would put AVX2 into inline functions of the
-// standard library too, and the linker may keep that copy for everybody. Checking builds do without the second copy.
+// A kernel's loop is compiled twice, for the baseline and for AVX2, and chosen at run
+// time. Only this one function has the wider target: -mavx2 for whole files would also
+// put AVX2 into inline functions of the standard library, and the linker may keep that
+// copy. Checking builds compile the baseline only.
 #if defined(__x86_64__) && !defined(SIMT_ALWAYS_FIBERS)
 #define SIMT_TWO_TARGETS 1
 #define SIMT_TARGET_AVX2 __attribute__((target("avx2,fma,bmi,bmi2")))
@@ -46,20 +44,20 @@ inline namespace SIMT_BACKEND {
 
 template <auto K> const char* kernel_name() { return __PRETTY_FUNCTION__; }
 
-// One object per declaration and instantiation: the lambda of SIMT_SHARED has a type of its own. The key is not const,
-// since identical constants may be merged.
+// One object per declaration, because each lambda of SIMT_SHARED is a type of its own.
+// The key is not const: identical constants may be merged.
 template <class T, class Tag> T& shared_variable(Tag) {
   static char key;
   return *static_cast<T*>(
       runtime::shared_slot(&key, sizeof(T), alignof(T) < 128 ? 128 : alignof(T)));
 }
 
-// Runs kernel K, whose parameters have types P. K is a template argument and not a pointer handed over at run time, so
-// that the compiler inlines it into the loops below.
+// Runs kernel K, of parameter types P. As a template argument K is inlined into the
+// loops.
 template <auto K, class... P> struct RawThunk {
   using Arguments = std::tuple<P...>;
 
-  // std::apply would put a chain of calls in between, and gcc then no longer flattens the kernel into the loop.
+  // Instead of std::apply, whose chain of calls gcc does not flatten into the loop.
   template <std::size_t... I>
   SIMT_DEVICE static void call(const Arguments& arguments, std::index_sequence<I...>) {
     K(std::get<I>(arguments)...);
@@ -69,7 +67,7 @@ template <auto K, class... P> struct RawThunk {
     call(*static_cast<const Arguments*>(arguments), std::index_sequence_for<P...>());
   }
 
-  // Kernels without barriers: threads are the iterations of a loop.
+  // Kernels without barriers: a thread is an iteration.
   SIMT_DEVICE static void loop(const runtime::Job& job, std::size_t first, std::size_t last) {
     const Arguments arguments = *static_cast<const Arguments*>(job.arguments);
     blockDim = job.block;
@@ -84,28 +82,31 @@ template <auto K, class... P> struct RawThunk {
           }
     }
   }
+};
+
+// Thunk::loop, compiled for each target.
+template <class Thunk> struct Copies {
   [[gnu::flatten]] static void baseline(const runtime::Job& job, std::size_t first,
                                         std::size_t last) {
-    loop(job, first, last);
+    Thunk::loop(job, first, last);
   }
 #if SIMT_TWO_TARGETS
   [[gnu::flatten]] SIMT_TARGET_AVX2 static void avx2(const runtime::Job& job, std::size_t first,
                                                      std::size_t last) {
-    loop(job, first, last);
+    Thunk::loop(job, first, last);
   }
 #endif
 };
-
-template <class Thunk> auto best_loop() {
+template <class Thunk> auto best_copy() {
 #if SIMT_TWO_TARGETS
-  if (instruction_set() == InstructionSet::avx2) return &Thunk::avx2;
+  if (instruction_set() == InstructionSet::avx2) return &Copies<Thunk>::avx2;
 #endif
-  return &Thunk::baseline;
+  return &Copies<Thunk>::baseline;
 }
 
+// Checking builds run raw and range kernels on fibers too, where every check is.
 #ifdef SIMT_ALWAYS_FIBERS
-inline constexpr bool always_fibers =
-    true;  // checking builds: raw and range kernels too run where every check is
+inline constexpr bool always_fibers = true;
 #else
 inline constexpr bool always_fibers = false;
 #endif
@@ -117,7 +118,7 @@ void launch_raw(void (*)(P...), kernels::Stream& stream, bool fibers, dim3 grid,
   using Thunk = RawThunk<K, P...>;
   const typename Thunk::Arguments packed{static_cast<P>(std::forward<A>(arguments))...};
   runtime::run_grid({grid, block, dynamic_shared_bytes, &packed, &Thunk::run_thread,
-                     fibers || always_fibers ? &runtime::run_blocks_on_fibers : best_loop<Thunk>(),
+                     fibers || always_fibers ? &runtime::run_blocks_on_fibers : best_copy<Thunk>(),
                      kernel_name<K>()});
 }
 
@@ -135,8 +136,8 @@ void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block,
   launch_raw<K>(K, stream, true, grid, block, dynamic_shared_bytes, std::forward<A>(arguments)...);
 }
 
-// Range kernels: blocks of one thread, each with a contiguous piece of the range. The pieces depend on n alone, never on
-// the number of workers.
+// Range kernels: blocks of one thread, each with a contiguous piece. The pieces depend
+// on n alone, never on the number of workers.
 template <auto K, std::int64_t piece = 16384, class... A>
 void launch_range(kernels::Stream& stream, std::int64_t n, A&&... arguments) {
   if (n <= 0) return;
@@ -169,22 +170,10 @@ SIMT_DEVICE GridRange grid_range(std::int64_t n) {
 #include "kernels/simt/intrinsics.h"
 
 // CUDA's names are global.
-using simt::__ballot_sync, simt::__any_sync, simt::__all_sync, simt::__threadfence,
-    simt::__threadfence_block;
-using simt::__ldg, simt::__fdividef, simt::__saturatef, simt::rsqrtf, simt::rsqrt;
-using simt::__popc, simt::__clz, simt::__ffs, simt::__umulhi, simt::__float_as_uint,
-    simt::__uint_as_float, simt::__float2int_rn;
-using simt::__shfl_sync, simt::__shfl_xor_sync, simt::__shfl_up_sync, simt::__shfl_down_sync;
-using simt::__syncthreads, simt::__syncthreads_or, simt::__syncthreads_and,
-    simt::__syncthreads_count, simt::__syncwarp;
-using simt::atomicAdd, simt::atomicMax, simt::atomicMin, simt::atomicOr, simt::atomicCAS,
-    simt::atomicExch;
+using simt::__any_sync, simt::__all_sync, simt::__ballot_sync;
+using simt::__shfl_down_sync, simt::__shfl_sync, simt::__shfl_up_sync, simt::__shfl_xor_sync;
+using simt::__syncthreads, simt::__syncthreads_and, simt::__syncthreads_count;
+using simt::__syncthreads_or, simt::__syncwarp;
+using simt::atomicAdd, simt::atomicMax, simt::max, simt::min;
 using simt::blockDim, simt::blockIdx, simt::gridDim, simt::threadIdx;
-using simt::dim3, simt::uint3, simt::double2, simt::float2, simt::float3, simt::float4, simt::int2,
-    simt::int3, simt::int4;
-using simt::make_float2, simt::make_float3, simt::make_float4, simt::make_double2, simt::make_int2,
-    simt::make_int3, simt::make_int4;
-using simt::make_uint2, simt::make_uint4, simt::make_uchar3, simt::make_uchar4;
-using simt::min, simt::max;
-using simt::uint2, simt::uint4, simt::uchar2, simt::uchar3, simt::uchar4;
-using simt::warpSize;
+using simt::dim3, simt::float4, simt::uint3;

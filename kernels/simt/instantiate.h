@@ -1,15 +1,16 @@
-// Explicit instantiation of launchers for the device this compilation is for.
-// The types come from the launcher's declaration, so no signature is written twice:
-//   SIMT_INSTANTIATE(add)   ->   template decltype(add<ThisDevice, float>) add<ThisDevice, float>; ...
+// Explicit instantiation of launchers for the device of this compilation. The types
+// come from the launcher's declaration, so no signature is written twice:
+//   SIMT_INSTANTIATE(add)         add<ThisDevice, T> for every storage type T
+//   SIMT_INSTANTIATE_FOR(blend)   blend<ThisDevice>; further arguments may follow
 #pragma once
 #include "kernels/core/types.h"
 #include "kernels/simt/simt.h"
 
-#define SIMT_INSTANTIATE_FOR(launcher, ...)                  \
-  template decltype(launcher<simt::ThisDevice, __VA_ARGS__>) \
-      launcher<simt::ThisDevice, __VA_ARGS__>;
+#define SIMT_INSTANTIATE_FOR(launcher, ...)                                \
+  template decltype(launcher<simt::ThisDevice __VA_OPT__(, ) __VA_ARGS__>) \
+      launcher<simt::ThisDevice __VA_OPT__(, ) __VA_ARGS__>;
 
-// For every storage type: f64 only on the host, where gradient checks run.
+// f64 exists on the host only, for gradient checks.
 #if SIMT_CUDA
 #define SIMT_INSTANTIATE(launcher)      \
   SIMT_INSTANTIATE_FOR(launcher, float) \

@@ -1,5 +1,5 @@
-// Spreads the blocks of a grid over OS threads. Which thread runs which block is left to chance; what a block computes
-// depends on its index alone, so the result has the same bits for any number of workers.
+// Spreads the blocks of a grid over OS threads. A block's result depends on its index
+// alone, so any number of workers gives the same bits.
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -23,8 +23,7 @@ namespace simt {
 
 unsigned worker_count() noexcept {
   static const unsigned available = [] {
-    unsigned n =
-        std::max(1u, std::thread::hardware_concurrency());  // the cores this process may use
+    unsigned n = std::max(1u, std::thread::hardware_concurrency());
 #if SIMT_OPENMP
     n = std::min(n, static_cast<unsigned>(omp_get_max_threads()));  // OMP_NUM_THREADS
 #endif
@@ -49,7 +48,7 @@ InstructionSet instruction_set() noexcept {
 namespace runtime {
 namespace {
 
-// The blocks of one launch that nobody has taken yet.
+// The blocks of one launch, handed out in pieces.
 class Blocks {
  public:
   Blocks(const Job& job, unsigned workers)
@@ -70,7 +69,7 @@ class Blocks {
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!error_) error_ = std::current_exception();
-      next_.store(count_, std::memory_order_relaxed);  // nobody starts another block
+      next_.store(count_, std::memory_order_relaxed);  // no further block starts
     }
     if (fibers) end_fibers();
     current_job = nullptr;
@@ -89,10 +88,10 @@ class Blocks {
 
 #if SIMT_OPENMP
 
-// oneDNN brings libgomp, whose threads spin for a while after each of its loops in case another one follows. A second
-// team of threads would fight them for the cores, so kernels use the same team and find its threads awake. On two cores
-// 40000 floats took 4 us with it and 30 us with the sleeping threads below; a short convolution and five such kernels
-// 45 us and 68 us. Always the whole team: libgomp ends the threads that a smaller one does not need.
+// oneDNN's libgomp threads spin for a while after each of its loops. Kernels use the
+// same team and find it awake; a second team would compete for the cores. On two cores
+// a kernel over 40000 floats takes 4 us with it, 30 us with the sleeping threads below.
+// Always the whole team: libgomp ends the threads that a smaller one leaves over.
 unsigned workers_for(const Job&) { return worker_count(); }
 
 void run_parallel(Blocks& blocks, unsigned workers) {
@@ -102,8 +101,9 @@ void run_parallel(Blocks& blocks, unsigned workers) {
 
 #else
 
-// Threads that sleep between launches. Built where there is no OpenMP, and under ThreadSanitizer, which cannot see libgomp's
-// barriers and would call every launch a race.
+// Threads that sleep between launches. For builds without OpenMP, and for
+// ThreadSanitizer, which does not see libgomp's barriers and would report every launch
+// as a race.
 class Team {
  public:
   void run(Blocks& blocks, unsigned workers) {
@@ -145,13 +145,13 @@ class Team {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   Blocks* blocks_ = nullptr;
-  unsigned wanted_ = 0;   // places in the current launch that no thread has taken
-  unsigned running_ = 0;  // threads that have not finished their share of it
+  unsigned wanted_ = 0;   // places of the current launch still open
+  unsigned running_ = 0;  // threads still at work on it
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };
 
-// No more than there are blocks: each costs a wake-up.
+// At most one per block: each costs a wake-up.
 unsigned workers_for(const Job& job) {
   return static_cast<unsigned>(std::min<std::size_t>(worker_count(), job.block_count()));
 }
@@ -169,7 +169,7 @@ std::string describe(const Job& job) {
                      job.block.z, job.dynamic_shared_bytes);
 }
 
-// The limits of every CUDA device since compute capability 7.5: what could not be launched there fails here as well.
+// The limits of CUDA devices of compute capability 7.5 and above, enforced here too.
 void check(const Job& job) {
   const std::size_t threads = static_cast<std::size_t>(job.block.x) * job.block.y * job.block.z;
   const char* problem = nullptr;
@@ -200,7 +200,7 @@ void run_grid(const Job& launched) {
   job.reverse = config().order == Order::reverse;
 
   unsigned workers = job.block_count() > 1 ? workers_for(job) : 1;
-  // A fiber costs two memory mappings and Linux allows a process 65530: 16 workers with 1024 fibers each stay below.
+  // 16 workers of 1024 fibers, each of two mappings, stay below Linux's limit of 65530.
   if (job.run_blocks == &run_blocks_on_fibers) workers = std::min(workers, 16u);
   Blocks blocks(job, workers);
   if (workers <= 1) {

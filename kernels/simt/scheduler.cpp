@@ -1,14 +1,16 @@
-// CUDA threads on the host: each logical thread of a block is a fiber, a stack of its own that this file switches to and
-// from. One OS thread runs one block at a time; its fibers never move to another OS thread, so thread_local variables
-// (threadIdx among them) may be cached by the compiler as it likes.
+// CUDA threads on the host: each logical thread is a fiber. One OS thread
+// runs one block at a time, and its fibers never move to another OS thread, so the
+// compiler may cache thread_local variables such as threadIdx.
 //
-// Fibers start late. A fiber runs logical threads one after another, as a loop would, until one of them has to wait.
-// From then on the fiber belongs to that thread, and a fresh fiber carries on with the threads not yet started. So a
-// kernel whose threads never wait needs one fiber, whatever it was launched with.
+// Fibers start late. A fiber runs logical threads one after another, as a loop would,
+// until one of them has to wait. The fiber then belongs to that thread, and a fresh
+// fiber goes on with the threads not yet started. A kernel whose threads never wait
+// needs one fiber.
 //
-// ThreadSanitizer knows fibers as "contexts". This file is compiled without instrumentation and says which context runs:
-// each logical thread has one, the scheduler runs in that of the OS thread. Switching creates no order between
-// contexts; barriers, __syncwarp and atomics do, exactly as on the device. Hence a race report names two CUDA threads.
+// ThreadSanitizer sees fibers as "contexts". This file is not instrumented; it
+// announces the context that runs: one per logical thread, and the OS thread's for the
+// scheduler. A switch orders nothing between contexts; barriers, __syncwarp and atomics
+// do, as on the device. So a race report names two CUDA threads.
 #include <sys/mman.h>
 
 #include <bit>
@@ -28,7 +30,8 @@
 namespace simt::runtime {
 namespace {
 
-// A defect in a kernel: say where and stop, so that a debugger or a core file shows the very call.
+// Reports a defect of a kernel and aborts, so a debugger or core file shows the very
+// call.
 [[noreturn]] void stop(const char* what, const char* name = "", Site site = {"", 0}) {
   std::fflush(stdout);
   std::fprintf(stderr, "simt: %s%s%s", what, *name ? ": " : "", name);
@@ -43,7 +46,8 @@ bool same(Site a, Site b) {
   return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
-// The block's shared memory: one mapping, handed out front to back, a poisoned red zone before every variable.
+// The block's shared memory: one mapping, with a poisoned red zone before every
+// variable.
 class Arena {
  public:
   Arena()
@@ -61,7 +65,7 @@ class Arena {
   void reset() {
     slots_.clear();
     used_ = payload_ = 0;
-    // A fresh mapping makes ThreadSanitizer forget what the last block did here.
+    // A fresh mapping makes ThreadSanitizer forget the last block's accesses.
     if constexpr (with_tsan)
       mmap(base_, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     asan_poison(base_, bytes);
@@ -76,8 +80,8 @@ class Arena {
     std::byte* const p = base_ + used_;
     used_ += n;
     asan_unpoison(p, n);
-    if (config().poison && !with_tsan)
-      std::memset(p, 0xff, n);  // under TSan a write here would count as a thread's
+    // Under TSan the write would count as a logical thread's.
+    if (config().poison && !with_tsan) std::memset(p, 0xff, n);
     return p;
   }
   std::byte* find_or_take(const void* key, std::size_t n, std::size_t alignment) {
@@ -108,7 +112,7 @@ struct Thread {
   void* context;  // ThreadSanitizer's
 };
 
-// The collective in which a lane has arrived last.
+// The latest collective of a lane.
 struct Arrival {
   const char* name;
   Site site;
@@ -122,7 +126,8 @@ struct Warp {
   char sync[2];
 };
 
-// The queue of threads that may run. Twice as long as the block, so that pushes at both ends cannot collide.
+// The threads that may run. Twice as long as the block, so pushes at both ends never
+// collide.
 struct Index {
   unsigned value;
 };
@@ -204,12 +209,12 @@ class Executor {
   Votes votes_{false, true, 0}, released_votes_{false, true, 0};
   std::exception_ptr error_;
 
-  // ThreadSanitizer contexts, and addresses that stand for "all threads have ended" and "all threads have reached the
-  // barrier". Two of the latter, in turns: with one, a thread that is slow to leave a barrier would seem to be ordered after
-  // threads that have already reached the next.
+  // ThreadSanitizer contexts, and addresses for "all threads have ended" and "all
+  // threads are at the barrier". The latter alternates between two: with one, a thread
+  // slow to leave a barrier would seem ordered after threads that have reached the
+  // next.
   void* scheduler_context_ = nullptr;
-  void* grid_context_ =
-      nullptr;  // parent of all logical threads: knows what came before the launch, and nothing else
+  void* grid_context_ = nullptr;  // parent of the logical threads'
   char end_sync_ = 0, barrier_sync_[2] = {};
   unsigned barrier_phase_ = 0, blocks_run_ = 0;
 };
@@ -217,7 +222,7 @@ class Executor {
 thread_local std::unique_ptr<Executor> executor_owner;
 thread_local constinit Executor* executor_of_thread = nullptr;
 
-// The executor whose fiber calls; stops the program where no fiber runs, which means a plain launch.
+// The executor of the calling fiber. No fiber means a plain launch: stops the program.
 Executor& running(const char* what, const char* name, Site site) {
   Executor* const executor = executor_of_thread;
   if (!executor || !executor->active()) [[unlikely]]
@@ -234,8 +239,8 @@ Fiber* Executor::take_fiber() {
     fibers_.push_back(std::make_unique<Fiber>());
     Fiber& fiber = *fibers_.back();
     if (!map_stack(fiber, config().stack_bytes)) stop("cannot map the stack of a fiber");
-    // Stacks that start at the same offset of a page share cache sets: 1024 of them then evict each other at every
-    // switch. Different offsets make a switch four times as fast.
+    // Stacks at the same offset of a page share cache sets, and 1024 of them evict each
+    // other. Different offsets make a switch four times as fast.
     reset_stack(fiber, fibers_.size() % 61 * 192, &fiber_entry);
     return &fiber;
   }
@@ -268,7 +273,8 @@ void Executor::fiber_main() {
         if (!error_) error_ = std::current_exception();
       }
       finish_thread();
-      // Under TSan a stack serves one logical thread only: the next one would seem to race with it for the stack's words.
+      // Under TSan a stack serves one logical thread: the next would seem to race with
+      // it.
       if constexpr (with_tsan) break;
     }
     (with_tsan ? used_fibers_ : free_fibers_).push_back(fiber_);
@@ -285,7 +291,8 @@ void Executor::finish_thread() {
   if (waiting_ != 0 && waiting_ == live_) release_barrier();
 }
 
-// Hands the OS thread to whoever may run. Returns when the caller's own turn has come.
+// Hands the OS thread to the next thread that may run. Returns when the caller runs
+// again.
 void Executor::run_next() {
   if (!queue_.empty()) {
     set_current(queue_.pop());
@@ -301,9 +308,8 @@ void Executor::run_next() {
       if (threads_[t].state != State::at_warp) continue;
       const Arrival& arrival = warps_[t >> 5].arrivals[t & 31u];
       threadIdx = threads_[t].index;
-      stop(
-          "warp collective never completes, a lane that its mask names has left or waits elsewhere",
-          arrival.name, arrival.site);
+      stop("warp collective never completes, a lane of its mask has left or waits elsewhere",
+           arrival.name, arrival.site);
     }
     stop("deadlock");
   }
@@ -352,15 +358,15 @@ Votes Executor::barrier_with_vote(Site site, bool vote) {
 
 // ---- warp collectives
 
-// Deposits what the lane brings. The last lane of the mask to arrive works out the results of all, and returns true.
+// Deposits the lane's operand. The last lane of the mask computes all results: returns
+// true.
 bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine combine,
                                const char* name, Site site) {
   const unsigned lane = current_ & 31u, first = current_ & ~31u;
   if ((mask >> lane & 1u) == 0) stop("the calling lane is not in its own mask", name, site);
-  if (count_ - first < 32) mask &= (1u << (count_ - first)) - 1;  // the last warp may be partial
+  if (count_ - first < 32) mask &= (1u << (count_ - first)) - 1;  // a partial last warp
   Warp& warp = warps_[current_ >> 5];
-  warp.lanes[lane] =
-      exchange;  // the operand stays where it is: this lane's stack lives until it is woken
+  warp.lanes[lane] = exchange;  // the operand lies on the stack of the waiting lane
   warp.arrivals[lane] = {name, site, mask};
   warp.arrived |= 1u << lane;
   if ((warp.arrived & mask) != mask) {
@@ -377,7 +383,7 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
   if (combine) combine(warp.lanes, mask);
   warp.arrived &= ~mask;
   ++warp.phase;
-  // This lane goes on; the others run next, in the order in which threads run.
+  // This lane goes on; the others run next, in the order of the threads.
   const bool reverse = config().order == Order::reverse;
   for (unsigned rest = mask & ~(1u << lane); rest != 0;) {
     const int other = reverse ? std::countr_zero(rest) : 31 - std::countl_zero(rest);
@@ -389,7 +395,8 @@ bool Executor::join_collective(unsigned mask, LaneExchange exchange, Combine com
 
 void Executor::warp_collective(unsigned mask, LaneExchange exchange, Combine combine,
                                const char* name, Site site) {
-  // __syncwarp, which has nothing to combine, orders memory. Shuffles and votes do not.
+  // __syncwarp, the collective without combine, orders memory. Shuffles and votes do
+  // not.
   Warp& warp = warps_[current_ >> 5];
   char* const sync = &warp.sync[warp.phase & 1];
   if (!combine) tsan_release(sync);
@@ -428,8 +435,9 @@ void Executor::prepare(const Job& job) {
   barrier_site_ = {nullptr, 0};
 }
 
-// Everything that logical threads may touch is mapped afresh, and their contexts are made, by the grid context: so
-// they know the launch and nothing of the blocks that ran here before, and races between blocks come to light.
+// The grid context maps the threads' memory afresh and makes their contexts. They are
+// then ordered after the launch but not after earlier blocks, so races between blocks
+// show.
 void Executor::make_contexts() {
   enter_context(grid_context_);
   for (Fiber* const fiber : used_fibers_) {
@@ -438,15 +446,16 @@ void Executor::make_contexts() {
     free_fibers_.push_back(fiber);
   }
   used_fibers_.clear();
-  while (free_fibers_.size() <
-         count_ + 1) {  // take_fiber would map them in a logical thread's context
+  // Later, take_fiber would map them in a logical thread's context.
+  while (free_fibers_.size() < count_ + 1) {
     std::vector<Fiber*> kept = std::exchange(free_fibers_, {});
     kept.push_back(take_fiber());
     free_fibers_ = std::move(kept);
   }
   arena.reset();
-  // TSan hands the identity of a dead context to a new one, oldest first, and sees no race of an identity with itself. So
-  // each block starts with another thread: equal threads of neighbouring blocks never share one.
+  // TSan reuses the identities of dead contexts, oldest first, and sees no race of an
+  // identity with itself. Each block starts with another thread, so equal threads of
+  // neighbouring blocks never share one.
   ++blocks_run_;
   for (unsigned i = 0; i < count_; ++i) {
     Thread& thread = threads_[(i + blocks_run_) % count_];
@@ -469,13 +478,14 @@ void Executor::run_block(const Job& job) {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-// Once per launch and OS thread, not once per run of blocks: two runs on one OS thread are not ordered either.
+// Once per launch and OS thread: two runs of blocks on one OS thread are not ordered
+// either.
 void Executor::begin_launch() {
   scheduler_context_ = current_context();
   grid_context_ = new_grid_context();
 }
 void Executor::end_launch() {
-  tsan_acquire(&end_sync_);  // the launcher sees what the threads wrote
+  tsan_acquire(&end_sync_);  // orders the threads' writes before the launcher's reads
   destroy_context(grid_context_);
 }
 

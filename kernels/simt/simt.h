@@ -1,23 +1,23 @@
-// simt.h - one kernel source, three ways to run it.
+// One kernel source, three executors.
 //
-//                        kernels/*.cu
-//           nvcc ─────────────┴───────────── g++ (this header supplies CUDA's words)
-//            │              ┌────────────────────┼───────────────────┐
-//           GPU       plain SIMD loops     plain SIMD loops     fibers, one per CUDA thread
-//                     (range kernels)     (block kernels)      (raw kernels; every check)
+//                       kernels/*.cu
+//          nvcc ─────────────┴───────────── g++ (this header supplies CUDA's words)
+//           │             ┌─────────────────────┼──────────────────┐
+//          GPU      plain SIMD loops     plain SIMD loops    fibers, one per thread
+//                   (range kernels)      (block kernels)     (raw kernels; every check)
 //
 // A kernel takes one of three forms. Take the first that fits.
 //
-// 1. Range: one result per index, nothing shared between indices. Costs what hand-written C++ costs.
+// 1. Range: one result per index, nothing shared. As fast as C++ written by hand.
 //      __global__ void double_it(float* __restrict__ x, std::int64_t n) {
 //        for (const std::int64_t i : simt::grid_range(n)) x[i] *= 2.f;
 //      }
 //      simt::launch_range<double_it>(stream, n, x, n);
-//    The GPU strides through the range with all threads of the grid; a host worker walks a contiguous piece of it.
-//    Heavy per index (a warp, random numbers)? launch_range<kernel, 256>: pieces of 256 indices, for more workers.
+//    The GPU strides through the range with the whole grid; a host worker takes one
+//    contiguous piece of 16384 after another: launch_range<double_it, 256> cuts finer.
 //
-// 2. Block: the threads of a block work together, in phases with a barrier after each. A phase is a lambda over the
-//    threads; the GPU runs it once per thread, the host turns it into a loop the compiler can vectorise (block.h).
+// 2. Block: the threads of a block work together, in phases. A phase is a lambda: the
+//    GPU runs it once per thread, the host as a SIMD loop over the threads (block.h).
 //      struct RowSum {
 //        static constexpr int kx = 128, ky = 1;   // threads of a block
 //        const float* x;                          // [rows,columns]
@@ -25,36 +25,36 @@
 //        int columns;
 //        template <class B> SIMT_DEVICE void operator()(B& b) const {
 //          const float* row = x + std::int64_t{b.block_x()} * columns;
-//          typename B::template Reg<float> s;     // one value per thread, alive across phases
-//          b.each([&](int t, int) SIMT_LAMBDA { s[t] = 0.f; });
+//          simt::Reg<B, float> s{};               // one value per thread, zero
 //          b.strided(columns, [&](int t, int i) SIMT_LAMBDA { s[t] += row[i]; });
 //          const float total = b.sum(s);
-//          b.each([&](int t, int) SIMT_LAMBDA { if (t == 0) out[b.block_x()] = total; });
+//          b.once([&]() SIMT_LAMBDA { out[b.block_x()] = total; });
 //        }
 //      };
 //      simt::launch_block(stream, dim3(rows), RowSum{x, out, columns});
 //
-// 3. Raw: any CUDA kernel. launch<k>(stream, grid, block, args...) where it has no barrier and no shared memory,
-//    launch_with_barriers<k>(...) where it has. On the host the latter costs 5 to 70 times a plain loop: for tests,
-//    and for code whose host path goes elsewhere (GEMM).
+// 3. Raw: any CUDA kernel. launch<k>(stream, grid, block, args...) runs one without
+//    barriers and shared memory, launch_with_barriers<k>(...) any other. On the host
+//    the latter costs 5 to 70 times a plain loop: use it in tests.
 //
-// Shared memory is SIMT_SHARED(float, tile, [32][33]) in raw kernels and SIMT_BLOCK_SHARED(B, float, tile, [32][33]) in
-// block kernels; SIMT_DYNAMIC_SHARED(float, p) where the launch gives the size.
+// Shared memory: SIMT_SHARED(float, tile, [32][33]) in raw kernels, in block kernels
+// SIMT_BLOCK_SHARED(B, float, tile, [32][33]); SIMT_DYNAMIC_SHARED(float, p) is sized
+// at launch.
 //
-// What the host shows. Barriers and warp collectives behave as on the device, partial warps and early returns included. A
-// barrier that threads reach at different lines, a lane that a mask names but that has left, a mask without its
-// caller, a barrier under plain launch: each stops the program and names kernel, block and thread. Under ASan an index past a
-// shared array, a buffer or a local array stops at that access, with poison on a read of unwritten shared memory
-// gives NaN, and under TSan every pair of unordered accesses is reported, between threads and between blocks.
-// Without any of them a missing barrier shows as a difference between Order::forward and Order::reverse.
+// The host stops, with kernel, block and thread, at a barrier reached at different
+// lines, a lane named by a mask but gone, a mask without its caller, a barrier under
+// plain launch. ASan stops at an index past an array, shared ones included; TSan
+// reports every unordered pair of accesses; poison turns unwritten shared memory into
+// NaN. A missing barrier also shows as a difference between Order::forward and
+// ::reverse.
 //
-// What it does not show: coalescing, bank conflicts, occupancy, register spills, anything about speed on a GPU; a missing
-// wait between streams (a host stream runs each launch at once); races that need preemption inside a phase without
-// TSan; __activemask, clusters, TMA and the like, which have no host meaning. A thread that spins until
-// another thread of its block writes never ends here. Do not wait at a barrier inside a catch block.
+// It does not show GPU speed (bank conflicts, coalescing, spills), a missing wait
+// between streams, or, without TSan, races that need preemption inside a phase. A
+// thread that spins on another of its block never ends. Do not wait at a barrier in a
+// catch block.
 //
-// -ffp-contract=off on the host: so loops, fibers and every instruction set give the same bits. nvcc does contract,
-// and has its own exp and rsqrt: compare host and GPU within a tolerance.
+// With -ffp-contract=off the host gives the same bits for loops, fibers and every
+// instruction set. nvcc contracts and has its own exp: compare by tolerance.
 #pragma once
 #include <cstddef>
 #include <cstdint>

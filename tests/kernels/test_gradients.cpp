@@ -5,7 +5,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/layout.h"
-#include "kernels/losses.h"
+#include "kernels/ssim.h"
 #include "tests/kernels/device_array.h"
 
 namespace {

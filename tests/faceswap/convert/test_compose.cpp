@@ -16,7 +16,7 @@
 namespace faceswap {
 namespace {
 
-constexpr kernels::View kWhole{0.5f, 0.5f, 1.f}, kFaceView{0.5f, 0.53f, 0.75f};
+constexpr kernels::Region kWhole{0.5f, 0.5f, 1.f}, kFaceView{0.5f, 0.53f, 0.75f};
 
 ErrorKind kind_of(const std::function<void()>& action) {
   try {
@@ -48,13 +48,14 @@ FloatImage flat_view(int size, float r, float g, float b) {
 }
 
 // The part of the frame that a view shows.
-FloatImage seen(const Image& frame, const Similarity& to_canonical, const kernels::View& view,
+FloatImage seen(const Image& frame, const Similarity& to_canonical, const kernels::Region& view,
                 int size) {
   const Similarity to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, frame.channels);
   kernels::affine_warp<kernels::Host, std::uint8_t>(
-      kernels::Stream::of(kernels::Device::host), frame.pixels.data(), frame.height, frame.width,
-      out.pixels.data(), size, size, frame.channels, to_frame.affine(), 1);
+      kernels::Stream::of(kernels::Device::host),
+      {frame.pixels.data(), frame.height, frame.width, frame.channels},
+      {out.pixels.data(), size, size, frame.channels}, to_frame.affine(), 1);
   return out;
 }
 
@@ -100,7 +101,7 @@ TEST_P(Mask, IsOneInTheMiddleAndZeroAtTheBorder) {
   const auto [kind, size, feather] = GetParam();
   const HeadPicture head = draw_head(head_identity('a'), {}, 320, 240, 0, 1);
   const Similarity align = similarity_from_eyes(head.landmarks[0], head.landmarks[1]);
-  for (const kernels::View& view : {kWhole, kFaceView}) {
+  for (const kernels::Region& view : {kWhole, kFaceView}) {
     ComposeOptions options = options_of(kind);
     options.feather = feather;
     const FloatImage mask = blend_mask(size, view, seen(head.rgb, align, view, size), options);

@@ -1,5 +1,5 @@
-// Facts about the image kernels that hold whatever the implementation: identities, invariants, published values, and what the
-// augmentation promises a trainer.
+// Properties of the image kernels: identities, invariants, published values, and what
+// the augmentation promises a trainer.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -73,11 +73,11 @@ TEST(Color, StatsOfNoWeightAreZero) {
 // ---- blending
 TEST(Blend, BlurKeepsAConstantAndTheSumOfAnInnerSpot) {
   Floats image(40 * 50, 0.75f), out(image.size());
-  gaussian_blur<Host>(host(), image.data(), out.data(), 40, 50, 1, 3.f);
+  gaussian_blur<Host>(host(), {image.data(), 40, 50, 1}, out.data(), 3.f);
   for (float v : out) EXPECT_NEAR(v, 0.75f, 1e-6f);
   std::fill(image.begin(), image.end(), 0.f);
   image[20 * 50 + 25] = 1;
-  gaussian_blur<Host>(host(), image.data(), out.data(), 40, 50, 1, 3.f);
+  gaussian_blur<Host>(host(), {image.data(), 40, 50, 1}, out.data(), 3.f);
   EXPECT_NEAR(std::accumulate(out.begin(), out.end(), 0.0), 1, 1e-5);
   EXPECT_EQ(out[20 * 50 + 22], out[20 * 50 + 28]) << "symmetric";
 }
@@ -86,35 +86,36 @@ TEST(Blend, DilationIsErosionOfTheComplement) {
   const Floats mask = random_image(31 * 17, 3);
   Floats complement(mask.size()), eroded(mask.size()), dilated(mask.size());
   for (std::size_t i = 0; i < mask.size(); ++i) complement[i] = -mask[i];
-  erode<Host>(host(), complement.data(), eroded.data(), 31, 17, 3.6f);
-  erode<Host>(host(), mask.data(), dilated.data(), 31, 17, -3.6f);
+  erode<Host>(host(), {complement.data(), 31, 17, 1}, eroded.data(), 3.6f);
+  erode<Host>(host(), {mask.data(), 31, 17, 1}, dilated.data(), -3.6f);
   for (std::size_t i = 0; i < mask.size(); ++i) EXPECT_EQ(dilated[i], -eroded[i]);
 }
 
 TEST(Blend, RefusesWhatItCannotDo) {
   const Floats image(100);
   Floats out(100);
-  EXPECT_THROW(gaussian_blur<Host>(host(), image.data(), out.data(), 2, 10, 5, 1.f), Error);
-  EXPECT_THROW(erode<Host>(host(), image.data(), out.data(), 10, 10, 300.f), Error);
-  EXPECT_THROW(erode<Host>(host(), image.data(), out.data(), 10, 10, std::nanf("")), Error);
-  EXPECT_THROW(blend<Host>(host(), image.data(), image.data(), image.data(), out.data(), 2, 10, 5),
-               Error);
+  EXPECT_THROW(gaussian_blur<Host>(host(), {image.data(), 2, 10, 5}, out.data(), 1.f), Error);
+  EXPECT_THROW(erode<Host>(host(), {image.data(), 10, 10, 1}, out.data(), 300.f), Error);
+  EXPECT_THROW(erode<Host>(host(), {image.data(), 10, 5, 2}, out.data(), 1.f), Error);
+  EXPECT_THROW(erode<Host>(host(), {image.data(), 10, 10, 1}, out.data(), std::nanf("")), Error);
+  EXPECT_THROW(
+      blend<Host>(host(), {image.data(), 2, 10, 5}, image.data(), image.data(), out.data()), Error);
 }
 
 // ---- warps
 TEST(Warp, IdentityAndWholeShiftsCopyBits) {
   const Floats image = random_image(20 * 30 * 3, 4);
   Floats out(image.size());
-  affine_warp<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3, Affine{}, 1);
+  affine_warp<Host, float>(host(), {image.data(), 20, 30, 3}, {out.data(), 20, 30, 3}, Affine{}, 1);
   EXPECT_EQ(out, image);
-  affine_warp<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3,
+  affine_warp<Host, float>(host(), {image.data(), 20, 30, 3}, {out.data(), 20, 30, 3},
                            Affine{1, 0, 4, 0, 1, -2}, 1);
   for (int y = 0; y < 20; ++y)
     for (int x = 0; x < 30; ++x)
       ASSERT_EQ(
           out[static_cast<std::size_t>((y * 30 + x) * 3 + 1)],
           image[static_cast<std::size_t>((std::max(y - 2, 0) * 30 + std::min(x + 4, 29)) * 3 + 1)]);
-  resize<Host, float>(host(), image.data(), 20, 30, out.data(), 20, 30, 3);
+  resize<Host, float>(host(), {image.data(), 20, 30, 3}, {out.data(), 20, 30, 3});
   EXPECT_EQ(out, image);
 }
 
@@ -122,7 +123,7 @@ TEST(Warp, PositionsThatAreNotNumbersReadTheEdge) {
   const Floats image = random_image(16, 5);
   Floats out(16);
   const float nan = std::nanf("");
-  affine_warp<Host, float>(host(), image.data(), 4, 4, out.data(), 4, 4, 1,
+  affine_warp<Host, float>(host(), {image.data(), 4, 4, 1}, {out.data(), 4, 4, 1},
                            Affine{nan, 0, 0, 0, nan, 1e30f}, 1);
   for (float v : out) EXPECT_EQ(v, image[0]);
 }
@@ -130,31 +131,23 @@ TEST(Warp, PositionsThatAreNotNumbersReadTheEdge) {
 TEST(Warp, ResizeKeepsTheMean) {
   const Floats image = random_image(60 * 48, 6);
   Floats out(20 * 12);
-  resize<Host, float>(host(), image.data(), 60, 48, out.data(), 20, 12, 1);
+  resize<Host, float>(host(), {image.data(), 60, 48, 1}, {out.data(), 20, 12, 1});
   EXPECT_NEAR(std::accumulate(out.begin(), out.end(), 0.0) / 240,
               std::accumulate(image.begin(), image.end(), 0.0) / 2880, 1e-6);
-}
-
-TEST(Warp, GridOfStraightLinesIsAResample) {
-  const Floats image = random_image(17 * 17, 7);
-  Floats out(image.size());
-  WarpGrid grid;
-  for (int i = 0; i < 25; ++i)
-    grid.x[i] = static_cast<float>(i % 5) * 4, grid.y[i] = static_cast<float>(i / 5) * 4;
-  grid_warp<Host, float>(host(), image.data(), 17, 17, out.data(), 17, 17, 1, grid);
-  for (std::size_t i = 0; i < image.size(); ++i) EXPECT_NEAR(out[i], image[i], 1e-5);
 }
 
 TEST(Warp, RefusesWhatItCannotDo) {
   const Floats image(100);
   Floats out(100);
-  EXPECT_THROW(
-      (affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 5, Affine{}, 1)),
-      Error);
-  EXPECT_THROW(
-      (affine_warp<Host, float>(host(), image.data(), 2, 10, out.data(), 2, 2, 1, Affine{}, 0)),
-      Error);
-  EXPECT_THROW((resize<Host, float>(host(), image.data(), 0, 10, out.data(), 2, 2, 1)), Error);
+  const auto warp = [&](int in_channels, int out_channels, int supersample) {
+    affine_warp<Host, float>(host(), {image.data(), 2, 10, in_channels},
+                             {out.data(), 2, 2, out_channels}, Affine{}, supersample);
+  };
+  EXPECT_THROW(warp(5, 5, 1), Error);
+  EXPECT_THROW(warp(1, 2, 1), Error);
+  EXPECT_THROW(warp(1, 1, 0), Error);
+  EXPECT_THROW((resize<Host, float>(host(), {image.data(), 0, 10, 1}, {out.data(), 2, 2, 1})),
+               Error);
 }
 
 // ---- augmentation
@@ -163,11 +156,12 @@ struct Batch {
   Floats input, target, mask;
 };
 
-// Faces whose red grows along x, green along y, blue is constant, and whose mask holds the face's number.
-struct FaceSet {
+// Images whose red grows along x, green along y, and whose mask holds the image's
+// number.
+struct ImageSet {
   int count, stored;
   std::vector<std::uint8_t> bytes;
-  FaceSet(int count_, int stored_)
+  ImageSet(int count_, int stored_)
       : count(count_),
         stored(stored_),
         bytes(static_cast<std::size_t>(count_ * stored_ * stored_ * 4)) {
@@ -179,32 +173,33 @@ struct FaceSet {
       bytes[i + 3] = static_cast<std::uint8_t>(i / 4 / static_cast<std::size_t>(stored * stored));
     }
   }
-  ImageSource source(std::uint32_t side) const { return {bytes.data(), count, stored, side}; }
+  ImageSource source(std::uint32_t key) const { return {bytes.data(), count, stored, key}; }
   Batch draw(std::uint64_t step, int batch, int size, const AugmentOptions& options,
-             std::uint32_t side = 0, std::uint64_t seed = 1, View view = {0.5f, 0.5f, 0.6f}) const {
+             std::uint32_t key = 0, std::uint64_t seed = 1,
+             Region region = {0.5f, 0.5f, 0.6f}) const {
     StepState state;
     state.step = step;
     state.seed = seed;
     const std::size_t pixels = static_cast<std::size_t>(batch * size * size);
     Batch out{Floats(3 * pixels), Floats(3 * pixels), Floats(pixels)};
-    augment<Host, float>(host(), std::array{source(side)}, view, &state, batch, size,
+    augment<Host, float>(host(), std::array{source(key)}, region, &state, batch, size,
                          out.input.data(), out.target.data(), out.mask.data(), options);
     return out;
   }
 };
 
-int face_number(const Batch& b, std::size_t sample, std::size_t pixels) {
+int image_number(const Batch& b, std::size_t sample, std::size_t pixels) {
   return static_cast<int>(std::lround(b.mask[sample * pixels + pixels / 2] * 255));
 }
 
-TEST(Augment, ShowsEveryFaceOncePerEpochInOrdersOfItsOwn) {
-  const FaceSet faces(13, 16);
+TEST(Augment, ShowsEveryImageOncePerEpochInOrdersOfItsOwn) {
+  const ImageSet images(13, 16);
   std::vector<std::vector<int>> epochs;
-  for (const std::uint32_t side : {0u, 1u}) {
+  for (const std::uint32_t key : {0u, 1u}) {
     std::vector<int> seen;
-    for (std::uint64_t step = 1; step <= 26; ++step) {  // 26 steps of 4: eight epochs of 13
-      const Batch b = faces.draw(step, 4, 8, {}, side);
-      for (std::size_t i = 0; i < 4; ++i) seen.push_back(face_number(b, i, 64));
+    for (std::uint64_t step = 1; step <= 26; ++step) {  // eight epochs
+      const Batch b = images.draw(step, 4, 8, {}, key);
+      for (std::size_t i = 0; i < 4; ++i) seen.push_back(image_number(b, i, 64));
     }
     for (std::size_t epoch = 0; epoch < 8; ++epoch) {
       const std::vector<int> order(seen.begin() + static_cast<std::ptrdiff_t>(13 * epoch),
@@ -217,64 +212,65 @@ TEST(Augment, ShowsEveryFaceOncePerEpochInOrdersOfItsOwn) {
       << "orders repeat";
 }
 
-TEST(Augment, OneFaceAndManyFaces) {
-  const FaceSet one(1, 8);
-  EXPECT_EQ(face_number(one.draw(5, 2, 8, {}), 1, 64), 0);
-  const FaceSet many(200, 8);
+TEST(Augment, OneImageAndManyImages) {
+  const ImageSet one(1, 8);
+  EXPECT_EQ(image_number(one.draw(5, 2, 8, {}), 1, 64), 0);
+  const ImageSet many(200, 8);
   std::set<int> seen;
   for (std::uint64_t step = 1; step <= 10; ++step) {
     const Batch b = many.draw(step, 20, 4, {});
-    for (std::size_t i = 0; i < 20; ++i) seen.insert(face_number(b, i, 16));
+    for (std::size_t i = 0; i < 20; ++i) seen.insert(image_number(b, i, 16));
   }
   EXPECT_EQ(seen.size(), 200u);
 }
 
 TEST(Augment, DependsOnStepAndSeedAlone) {
-  const FaceSet faces(5, 32);
-  const Batch straight = faces.draw(17, 4, 16, {}), again = faces.draw(17, 4, 16, {}),
-              next = faces.draw(18, 4, 16, {}), other_seed = faces.draw(17, 4, 16, {}, 0, 2),
-              other_side = faces.draw(17, 4, 16, {}, 1);
+  const ImageSet images(5, 32);
+  const Batch straight = images.draw(17, 4, 16, {}), again = images.draw(17, 4, 16, {}),
+              next = images.draw(18, 4, 16, {}), other_seed = images.draw(17, 4, 16, {}, 0, 2),
+              other_key = images.draw(17, 4, 16, {}, 1);
   EXPECT_EQ(straight.input, again.input);
   EXPECT_EQ(straight.target, again.target);
   EXPECT_EQ(straight.mask, again.mask);
   EXPECT_NE(straight.input, next.input);
   EXPECT_NE(straight.target, other_seed.target);
-  EXPECT_NE(straight.target, other_side.target);
+  EXPECT_NE(straight.target, other_key.target);
 }
 
-TEST(Augment, WithoutRandomnessIsTheStoredFacesInOrder) {
-  const FaceSet faces(6, 32);
+TEST(Augment, WithoutRandomnessIsTheStoredImagesInOrder) {
+  const ImageSet images(6, 32);
   AugmentOptions options;
   options.random = false;
-  const Batch b = faces.draw(1, 6, 32, options, 0, 1, View{});
+  const Batch b = images.draw(1, 6, 32, options, 0, 1, Region{});
   EXPECT_EQ(b.input, b.target);
-  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(face_number(b, i, 1024), static_cast<int>(i));
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(image_number(b, i, 1024), static_cast<int>(i));
   for (std::size_t i = 0; i < 1024 * 6; ++i)
     for (std::size_t c = 0; c < 3; ++c)
-      ASSERT_NEAR(b.target[3 * i + c], static_cast<float>(faces.bytes[4 * i + c]) / 255, 1e-6);
+      ASSERT_NEAR(b.target[3 * i + c], static_cast<float>(images.bytes[4 * i + c]) / 255, 1e-6);
 }
 
 TEST(Augment, InputIsTheTargetWithoutTheWarp) {
-  const FaceSet faces(3, 40);
+  const ImageSet images(3, 40);
   AugmentOptions options;
   options.warp = 0.f;
-  const Batch b = faces.draw(4, 8, 20, options);
+  const Batch b = images.draw(4, 8, 20, options);
   EXPECT_EQ(b.input, b.target) << "colour, affine and flip are shared";
-  EXPECT_NE(faces.draw(4, 8, 20, {}).input, b.input);
-  EXPECT_EQ(faces.draw(4, 8, 20, {}).target, b.target) << "the warp touches the input alone";
+  EXPECT_NE(images.draw(4, 8, 20, {}).input, b.input);
+  EXPECT_EQ(images.draw(4, 8, 20, {}).target, b.target) << "the warp touches the input alone";
 }
 
-// Red and green are the stored x and y, so the target's pixels tell zoom, angle, shift and flip of each sample.
+// Red and green are the stored x and y, so the target's pixels tell zoom, angle, shift
+// and flip of each sample.
 TEST(Augment, DrawsWhatTheOptionsSay) {
-  const FaceSet faces(1, 64);
+  const ImageSet images(1, 64);
   AugmentOptions options;
   options.lightness = options.chroma = 0.f;
   const int size = 33, batch = 50, steps = 16;
-  const double view = 0.6, pixels_per_value = 255.0 / 4;
+  const double side = 0.6, pixels_per_value = 255.0 / 4;
   std::vector<double> zoom, angle, shift, warp;
   int flipped = 0;
   for (int step = 1; step <= steps; ++step) {
-    const Batch b = faces.draw(static_cast<std::uint64_t>(step), batch, size, options, 0, 3);
+    const Batch b = images.draw(static_cast<std::uint64_t>(step), batch, size, options, 0, 3);
     for (int i = 0; i < batch; ++i) {
       const auto place = [&](const Floats& image, int x, int y) {
         const std::size_t at = static_cast<std::size_t>((i * size + y) * size + x) * 3;
@@ -288,16 +284,16 @@ TEST(Augment, DrawsWhatTheOptionsSay) {
       const bool flip = dx < 0;
       flipped += flip;
       if (flip) dx = -dx, dy = -dy;
-      zoom.push_back(view * 64 / size / std::hypot(dx, dy) - 1);
+      zoom.push_back(side * 64 / size / std::hypot(dx, dy) - 1);
       angle.push_back(std::atan2(-dy, dx) * 180 / 3.14159265358979);  // q = R(-angle) p
       // The centre (1/2, 1/2) shows the stored centre moved by -R(-angle) shift / zoom.
-      const double moved_x = (31.5 - cx) / (view * 64), moved_y = (31.5 - cy) / (view * 64),
+      const double moved_x = (31.5 - cx) / (side * 64), moved_y = (31.5 - cy) / (side * 64),
                    a = angle.back() * 3.14159265358979 / 180, z = 1 + zoom.back();
       shift.push_back(z * (std::cos(a) * moved_x - std::sin(a) * moved_y));
       shift.push_back(z * (std::sin(a) * moved_x + std::cos(a) * moved_y));
       // The middle node of the grid lies on the middle pixel.
       const auto [wx, wy] = place(b.input, 16, 16);
-      warp.push_back(std::hypot(wx - cx, wy - cy) * z / (view * 64));
+      warp.push_back(std::hypot(wx - cx, wy - cy) * z / (side * 64));
     }
   }
   const auto check_range = [](const char* name, const std::vector<double>& v, double range) {
@@ -320,10 +316,11 @@ TEST(Augment, DrawsWhatTheOptionsSay) {
       << "deviation of a grid node on each axis";
 }
 
-// A grey face: with chroma off, L* moves towards 100 by up to 30 % of the way, or shrinks by up to 30 %.
+// A grey image, chroma off: L* moves by up to 30 % of the distance to 100, or shrinks
+// by up to 30 %.
 TEST(Augment, MovesColourAsFaceswapDoes) {
   std::vector<std::uint8_t> grey(8 * 8 * 4, 119);  // L* = 50
-  const FaceSet faces(1, 8);
+  const ImageSet images(1, 8);
   AugmentOptions options;
   options.chroma = 0.f;
   StepState state;
@@ -345,21 +342,22 @@ TEST(Augment, MovesColourAsFaceswapDoes) {
   EXPECT_LE(*high, 50 + 0.3 * 50 + 0.1);
 }
 
-// Both people in one launch, of different stored sizes, and only the samples [1, 3) of a batch of four.
+// Two sources of different stored sizes in one launch, samples [1, 3) of a batch of
+// four.
 TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
-  const FaceSet a(5, 16), b(3, 24);
+  const ImageSet a(5, 16), b(3, 24);
   StepState state;
   state.step = 4;
   const AugmentOptions options;
-  const MicroBatch part(4, 1, 2);
+  const MicroBatch micro_batch(4, 1, 2);
   const int size = 8, pixels = 2 * size * size;
   Floats input(6 * pixels), target(6 * pixels), mask(2 * pixels), input_apart(6 * pixels),
       target_apart(6 * pixels), mask_apart(2 * pixels);
-  augment<Host, float>(host(), std::array{a.source(0), b.source(1)}, {}, &state, part, size,
+  augment<Host, float>(host(), std::array{a.source(0), b.source(1)}, {}, &state, micro_batch, size,
                        input.data(), target.data(), mask.data(), options);
-  augment<Host, float>(host(), std::array{a.source(0)}, {}, &state, part, size, input_apart.data(),
-                       target_apart.data(), mask_apart.data(), options);
-  augment<Host, float>(host(), std::array{b.source(1)}, {}, &state, part, size,
+  augment<Host, float>(host(), std::array{a.source(0)}, {}, &state, micro_batch, size,
+                       input_apart.data(), target_apart.data(), mask_apart.data(), options);
+  augment<Host, float>(host(), std::array{b.source(1)}, {}, &state, micro_batch, size,
                        &input_apart[3 * pixels], &target_apart[3 * pixels], &mask_apart[pixels],
                        options);
   EXPECT_EQ(input, input_apart);
@@ -367,11 +365,11 @@ TEST(Augment, TakesTwoSourcesAsTwoLaunchesWould) {
   EXPECT_EQ(mask, mask_apart);
   EXPECT_THROW(
       (augment<Host, float>(host(), std::array{a.source(0), b.source(1), a.source(2)}, {}, &state,
-                            part, size, input.data(), target.data(), mask.data(), options)),
+                            micro_batch, size, input.data(), target.data(), mask.data(), options)),
       Error);
 }
 
-TEST(Augment, RefusesAnEmptyFaceSet) {
+TEST(Augment, RefusesAnEmptyImageSet) {
   StepState state;
   float unused[3];
   EXPECT_THROW((augment<Host, float>(host(), std::array{ImageSource{nullptr, 0, 8, 0}}, {}, &state,

@@ -1,9 +1,13 @@
-// Sample kernels of every form, for the tests of the host executor and of the GPU that it stands for.
+// Sample kernels of every form, for the tests of the host executor and of the GPU.
+// Computes: simt_samples.h lists the results.
+// Parallel: each in the smallest grid that shows barriers, shuffles, tiles and halos.
+// Bytes: a few hundred kilobytes.
+// Source: textbook kernels, no paper.
 #include "tests/kernels/simt/simt_samples.h"
 
 #include <cmath>
 
-#include "kernels/simt/simt.h"
+#include "kernels/simt/instantiate.h"
 
 namespace {
 
@@ -61,21 +65,17 @@ template <class T> struct RowStatistics {
   int columns;
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     const float* row = x + std::int64_t{b.block_x()} * columns;
-    typename B::template Reg<T> s;
-    b.each([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
-    b.strided(columns, [&](int t, int i) SIMT_LAMBDA { s[t] += static_cast<T>(row[i]); });
-    const T m = b.sum(s) / static_cast<T>(columns);
-    b.each([&](int t, int) SIMT_LAMBDA { s[t] = T(0); });
+    simt::Reg<B, T> total{}, squares{};
+    b.strided(columns, [&](int t, int i) SIMT_LAMBDA { total[t] += static_cast<T>(row[i]); });
+    const T m = b.sum(total) / static_cast<T>(columns);
     b.strided(columns, [&](int t, int i) SIMT_LAMBDA {
       const T d = static_cast<T>(row[i]) - m;
-      s[t] += d * d;
+      squares[t] += d * d;
     });
-    const T v = b.sum(s) / static_cast<T>(columns);
-    b.each([&](int t, int) SIMT_LAMBDA {
-      if (t == 0) {
-        mean[b.block_x()] = m;
-        deviation[b.block_x()] = std::sqrt(v);
-      }
+    const T v = b.sum(squares) / static_cast<T>(columns);
+    b.once([&]() SIMT_LAMBDA {
+      mean[b.block_x()] = m;
+      deviation[b.block_x()] = std::sqrt(v);
     });
   }
 };
@@ -150,5 +150,4 @@ void run_samples(kernels::Stream& stream, const SampleShape& s, const float* x,
   simt::launch_block(stream, dim3(tiles(s.w, Blur5::kx), tiles(s.h, Blur5::ky)),
                      Blur5{x, out.blurred, s.h, s.w, {0.1f, 0.2f, 0.4f, 0.2f, 0.1f}});
 }
-template void run_samples<simt::ThisDevice>(kernels::Stream&, const SampleShape&, const float*,
-                                            const SampleOutputs&);
+SIMT_INSTANTIATE_FOR(run_samples)

@@ -1,4 +1,5 @@
-// What the tests of the host executor share: settings that end with the test, and values to work on.
+// For the tests of the host executor: settings restored after each test, and values to
+// work on.
 #pragma once
 #include <gtest/gtest.h>
 
@@ -19,7 +20,7 @@ inline constexpr bool with_tsan = true;
 inline constexpr bool with_tsan = false;
 #endif
 
-// Puts the executor's settings back at the end of a scope.
+// Restores the executor's settings at the end of a scope.
 struct SettingsGuard {
   simt::Config saved = simt::config();
   bool saved_on_fibers = simt::block_on_fibers;
@@ -31,7 +32,7 @@ struct SettingsGuard {
 
 inline kernels::Stream& host_stream() { return kernels::Stream::of(kernels::Device::host); }
 
-// Values that a wrong index or a lost addition changes: no two alike, of mixed sign and size.
+// Values of mixed sign and size, no two alike: a wrong index or a lost addition shows.
 inline std::vector<float> sample_values(std::size_t n) {
   std::vector<float> v(n);
   std::uint32_t state = 12345;

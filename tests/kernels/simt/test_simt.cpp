@@ -1,5 +1,5 @@
-// The host executor: what CUDA promises about threads, barriers and warps holds on the host too, in every order, with any
-// number of workers, on every instruction set.
+// The host executor keeps CUDA's promises about threads, barriers and warps in every
+// order, with any number of workers, on every instruction set.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -41,8 +41,8 @@ TEST_F(Simt, EveryThreadOfThreeDimensionalGridsRunsOnceAtItsPlace) {
   const dim3 grid(3, 2, 4), block(5, 3, 2);
   const std::size_t n = 3 * 2 * 4 * 5 * 3 * 2;
   for (const auto order : {simt::Order::forward, simt::Order::reverse, simt::Order::shuffle}) {
-    if (with_tsan && order != simt::Order::shuffle)
-      continue;  // ThreadSanitizer remaps every stack for every block: keep it small
+    // Few cases under TSan: it remaps every stack for every block.
+    if (with_tsan && order != simt::Order::shuffle) continue;
     simt::config().order = order;
     for (const bool fibers : {false, true}) {
       std::vector<int> hits(n, 0);
@@ -94,8 +94,8 @@ __global__ void votes(unsigned* ballot, int* any, int* all) {
 }
 
 TEST_F(Simt, VotesCountTheLanesOfTheWarp) {
-  for (const unsigned threads :
-       {32u, 28u, 60u}) {  // 28: one partial warp; 60: a full and a partial one
+  // 28: one partial warp; 60: a full and a partial one.
+  for (const unsigned threads : {32u, 28u, 60u}) {
     std::vector<unsigned> ballot(threads);
     std::vector<int> any(threads), all(threads);
     simt::launch_with_barriers<votes>(host_stream(), dim3(1), dim3(threads), ballot.data(),
@@ -119,7 +119,8 @@ __global__ void shuffles(int* out /*[4,threads]*/, int width, int amount) {
   out[3 * n + t] = __shfl_down_sync(all_lanes, v, static_cast<unsigned>(amount), width);
 }
 
-// Written from the description of shfl.sync in the PTX manual (bounds by segment mask and clamp), not from ours.
+// Written from the PTX manual's shfl.sync (bounds by segment mask and clamp), not from
+// ours.
 int ptx_shuffle(int kind, int lane, int width, int amount) {
   const int segment = 32 - width, clamp = kind == 2 ? 0 : 31;
   const int low = lane & segment, high = low | (clamp & ~segment & 31);
@@ -178,7 +179,8 @@ TEST_F(Simt, ShufflesCarryAnyTriviallyCopyableType) {
     EXPECT_EQ(out[static_cast<std::size_t>(t)], (31 - t) * 0.5 + (31 - t + 4) * 100);
 }
 
-// The two halves of a warp take different branches, with different masks and different numbers of collectives.
+// The halves of a warp take different branches, with different masks and numbers of
+// collectives.
 __global__ void divergent_halves(int* out) {
   const int t = static_cast<int>(threadIdx.x);
   int v = t;
@@ -287,7 +289,7 @@ TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
   EXPECT_EQ(total, static_cast<float>(std::accumulate(x.begin(), x.end(), 0)));
 }
 
-// ---- same bits whatever the order, the workers, the form, the instruction set
+// ---- the same bits for any order, workers, form and instruction set
 
 constexpr SampleShape shape =
     with_tsan ? SampleShape{20000, 2, 300, 1, 10, 40} : SampleShape{50001, 7, 300, 2, 45, 70};
@@ -438,7 +440,7 @@ struct FailsInBlock {
   }
 };
 
-TEST_F(Simt, ExceptionsReachWhoeverLaunched) {
+TEST_F(Simt, ExceptionsReachTheLauncher) {
   for (const unsigned workers : {1u, 3u}) {
     simt::config().workers = workers;
     for (int again = 0; again < 2; ++again) {
@@ -454,8 +456,9 @@ TEST_F(Simt, ExceptionsReachWhoeverLaunched) {
       EXPECT_EQ(std::accumulate(out.begin() + 32, out.end(), 0), 32)
           << "the other threads of the block run on";
       EXPECT_THROW(simt::launch_block(host_stream(), dim3(9), FailsInBlock{5}), std::out_of_range);
+      // The next launch works.
       simt::launch_with_barriers<fails_after_barrier>(host_stream(), dim3(1), dim3(64), out.data(),
-                                                      -1);  // and the next launch works
+                                                      -1);
       EXPECT_EQ(std::accumulate(out.begin(), out.end(), 0), 64);
     }
   }

@@ -1,13 +1,13 @@
-// Seeded defects: each kernel here is wrong in one way, and each test shows which check finds it. Where a check needs a
-// sanitizer, the test says which preset has it.
+// Seeded defects: each kernel is wrong in one respect, and each test shows the check
+// that finds it. A test that needs a sanitizer names its preset.
 #include <cmath>
 #include <cstdlib>
 
 #include "tests/kernels/simt/simt_testing.h"
 
 #if defined(__SANITIZE_THREAD__)
-// A report ends the process with its own exit code: for this suite's correct kernels that is a failure, for the seeded
-// races below it is what the test expects.
+// A report ends the process with its own exit code: a failure for correct kernels,
+// expected for the seeded races below.
 extern "C" const char* __tsan_default_options() { return "halt_on_error=1:exitcode=66"; }
 #endif
 
@@ -16,8 +16,8 @@ namespace {
 class SimtDefectsDeathTest : public testing::Test {
  protected:
   void SetUp() override {
-    testing::FLAGS_gtest_death_test_style =
-        "threadsafe";  // a fresh process: forking one that has worker threads is not safe
+    // A fresh process: to fork one with worker threads is not safe.
+    testing::FLAGS_gtest_death_test_style = "threadsafe";
     simt::config().workers = 2;
     simt::config().poison = true;
   }
@@ -31,7 +31,8 @@ class SimtDefectsDeathTest : public testing::Test {
 #define NEEDS_TSAN() \
   if (!with_tsan) GTEST_SKIP() << "ThreadSanitizer finds this: run the tsan preset"
 
-// The statement must end with a TSan report. It leaves by _Exit, so that nothing but a report gives exit code 66.
+// The statement must end with a TSan report. _Exit leaves exit code 66 to reports
+// alone.
 #define EXPECT_RACE(statement, pattern) \
   EXPECT_EXIT(                          \
       {                                 \
@@ -162,7 +163,8 @@ TEST_F(SimtDefectsDeathTest, MissingBarrierIsARace) {
               "data race[^\n]*(\n[^\n]*)*block\\(.,0,0\\) thread\\(");
 }
 
-// The loop's second barrier is missing: a thread may overwrite what a slower one has yet to read.
+// The loop's second barrier is missing: a thread may overwrite a value still to be
+// read.
 __global__ void one_barrier_per_round(float* out) {
   SIMT_SHARED(float, t, [96]);
   float s = 0.f;
@@ -189,7 +191,7 @@ TEST_F(SimtDefectsDeathTest, MissingSecondBarrierInALoop) {
   EXPECT_FALSE(same_bits(result, reverse));
 }
 
-__global__ void no_syncwarp(const float* x, float* out) {  // the habit from before Volta
+__global__ void no_syncwarp(const float* x, float* out) {  // legal before Volta
   SIMT_SHARED(float, t, [32]);
   t[threadIdx.x] = x[threadIdx.x];
   for (unsigned o = 16; o != 0; o >>= 1)
@@ -213,7 +215,7 @@ TEST_F(SimtDefectsDeathTest, MissingSyncwarp) {
   EXPECT_FALSE(same_bits(result, reverse));
 }
 
-// A block kernel that leaves out a barrier (each for threads): its fibers show it.
+// A block kernel without a barrier (each instead of phase): fibers show it.
 struct BlockWithoutBarrier {
   static constexpr int kx = 64, ky = 1;
   const float* x;
@@ -266,8 +268,7 @@ TEST_F(SimtDefectsDeathTest, BlocksAddWithoutAtomics) {
 }
 TEST_F(SimtDefectsDeathTest, BlocksAddWithoutAtomicsOnOneWorker) {
   NEEDS_TSAN();
-  simt::config().workers =
-      1;  // the very same OS thread runs both blocks, and still they are unordered
+  simt::config().workers = 1;  // one OS thread runs both blocks: still unordered
   EXPECT_RACE(
       simt::launch_with_barriers<blocks_add>(host_stream(), dim3(2), dim3(32), result.data()),
       "data race");
@@ -376,7 +377,7 @@ TEST_F(SimtDefectsDeathTest, FiberStackOverflow) {
       "");  // the guard page
 }
 
-// ---- reads of what nobody wrote
+// ---- reads of unwritten memory
 
 __global__ void half_written(float* out) {
   SIMT_SHARED(float, t, [64]);
