@@ -1,28 +1,19 @@
-// What the kernels should compute: plain loops in double precision, written from the formulas and not from the kernels. Slow on
-// purpose: no tiles, no tricks, sums in the order of the indices.
+// Expected results of the kernels: plain loops in double precision, written from the formulas
+// and not from the kernels. Slow on purpose: no tiles, sums in the order of the indices.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
-namespace tests::reference {
+namespace bench::cases::reference {
 
 using Values = std::vector<double>;
 using Index = std::int64_t;
-inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // ---- elementwise
 
 inline double leaky(double v, double slope) { return v > 0 ? v : slope * v; }
 inline double sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
-
-// f over [rows,columns] with a bias per column (empty: none)
-template <class F> Values with_bias(const Values& x, const Values& bias, Index columns, F&& f) {
-  Values y(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i)
-    y[i] = f(x[i] + (bias.empty() ? 0.0 : bias[i % static_cast<std::size_t>(columns)]));
-  return y;
-}
 
 // ---- layout
 
@@ -37,9 +28,8 @@ inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index
           for (Index j = 0; j < r; ++j)
             for (Index ic = 0; ic < c; ++ic) {
               const std::size_t packed =
-                  at(((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic);
-              const std::size_t spread =
-                  at(((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic);
+                  ((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic;
+              const std::size_t spread = ((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic;
               if (inverse) to[packed] = from[spread];
               else to[spread] = from[packed];
             }
@@ -61,7 +51,7 @@ template <class F> void for_patches(const Patches& s, F&& visit) {
             for (Index c = 0; c < s.c; ++c, ++p) {
               const Index y = oy * s.stride - s.pad_top + ky, x = ox * s.stride - s.pad_left + kx;
               if (y >= 0 && y < s.h && x >= 0 && x < s.w)
-                visit(at(p), at(((n * s.h + y) * s.w + x) * s.c + c));
+                visit(p, ((n * s.h + y) * s.w + x) * s.c + c);
             }
 }
 
@@ -73,8 +63,8 @@ inline double sum(const Values& x) {
   return s;
 }
 inline Values sum_columns(const Values& x, Index columns) {
-  Values out(at(columns), 0.0);
-  for (std::size_t i = 0; i < x.size(); ++i) out[i % at(columns)] += x[i];
+  Values out(columns, 0.0);
+  for (std::size_t i = 0; i < x.size(); ++i) out[i % columns] += x[i];
   return out;
 }
 
@@ -105,7 +95,7 @@ inline double map_loss(bool squared, const Values& pred, const Values& target, c
   double loss = 0;
   dpred.assign(pred.size(), 0);
   for (std::size_t i = 0; i < pred.size(); ++i) {
-    const double d = pred[i] - target[i], m = mask.empty() ? 1 : mask[i / at(channels)];
+    const double d = pred[i] - target[i], m = mask.empty() ? 1 : mask[i / channels];
     loss += m * (squared ? d * d : std::fabs(d)) / count;
     dpred[i] = m / count * (squared ? 2 * d : (d > 0) - (d < 0));
   }
@@ -152,7 +142,7 @@ void ssim_plane(const double* p, const double* t, const SsimPlane& s,
                    structure = (2 * cov + c2) / (vp + vt + c2);
       visit(y, x, luminance * structure);
       if (!weight) continue;
-      const double w = (*weight)[at(y * s.w + x)];
+      const double w = (*weight)[y * s.w + x];
       // d luminance / d mp, d structure / d cov, d structure / d vp; and how each tap moves mp, cov and vp
       const double dl = (2 * mt - luminance * 2 * mp) / (mp * mp + mt * mt + c1);
       const double dcov = 2 / (vp + vt + c2), dvp = -structure / (vp + vt + c2);
@@ -173,28 +163,27 @@ inline double dssim_loss(const Values& pred, const Values& target, const Values&
   dpred.assign(pred.size(), 0);
   for (Index in = 0; in < n; ++in)
     for (Index ic = 0; ic < c; ++ic) {
-      std::vector<double> weight(at(h * w));
+      std::vector<double> weight(h * w);
       for (Index i = 0; i < h * w; ++i)
-        weight[at(i)] = -0.5 / count * (mask.empty() ? 1 : mask[at(in * h * w + i)]);
+        weight[i] = -0.5 / count * (mask.empty() ? 1 : mask[in * h * w + i]);
       const Index base = in * h * w * c + ic;
-      ssim_plane(
-          &pred[at(base)], &target[at(base)], {h, w, c}, &weight, &dpred[at(base)],
-          [&](Index y, Index x, double ssim) { loss -= weight[at(y * w + x)] * (1 - ssim); });
+      ssim_plane(&pred[base], &target[base], {h, w, c}, &weight, &dpred[base],
+                 [&](Index y, Index x, double ssim) { loss -= weight[y * w + x] * (1 - ssim); });
     }
   return loss;
 }
 
 inline Values ssim_map(const Values& a, const Values& b, Index n, Index h, Index w, Index c) {
-  Values out(at(n * h * w), 0.0);
+  Values out(n * h * w, 0.0);
   for (Index in = 0; in < n; ++in)
     for (Index ic = 0; ic < c; ++ic) {
       const Index base = in * h * w * c + ic;
-      ssim_plane(&a[at(base)], &b[at(base)], {h, w, c}, nullptr, nullptr,
+      ssim_plane(&a[base], &b[base], {h, w, c}, nullptr, nullptr,
                  [&](Index y, Index x, double ssim) {
-                   out[at((in * h + y) * w + x)] += ssim / static_cast<double>(c);
+                   out[(in * h + y) * w + x] += ssim / static_cast<double>(c);
                  });
     }
   return out;
 }
 
-}  // namespace tests::reference
+}  // namespace bench::cases::reference

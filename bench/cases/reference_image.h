@@ -9,7 +9,7 @@
 
 #include "bench/cases/reference.h"
 
-namespace tests::reference {
+namespace bench::cases::reference {
 
 // ---- colour
 
@@ -107,9 +107,9 @@ inline Values gaussian_blur(const Values& image, Index h, Index w, Index c, doub
       for (Index i = -radius; i <= radius; ++i)
         for (Index j = -radius; j <= radius; ++j)
           for (Index k = 0; k < c; ++k)
-            out[at((y * w + x) * c + k)] +=
-                taps[at(i + radius)] * taps[at(j + radius)] / (total * total) *
-                image[at((clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k)];
+            out[(y * w + x) * c + k] +=
+                taps[i + radius] * taps[j + radius] / (total * total) *
+                image[(clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k];
   return out;
 }
 
@@ -124,8 +124,8 @@ inline Values erode(const Values& mask, Index h, Index w, double radius) {
           if (static_cast<double>(i * i + j * j) > size * size || y + j < 0 || y + j >= h ||
               x + i < 0 || x + i >= w)
             continue;
-          double& best = out[at(y * w + x)];
-          const double v = mask[at((y + j) * w + x + i)];
+          double& best = out[y * w + x];
+          const double v = mask[(y + j) * w + x + i];
           best = radius >= 0 ? std::min(best, v) : std::max(best, v);
         }
   return out;
@@ -163,7 +163,7 @@ inline double grid(const double* nodes, double gx, double gy) {
 // position(x, y) -> source position
 template <class F>
 Values warp(const Image& source, Index h, Index w, Index supersample, F&& position) {
-  Values out(at(h * w * source.c), 0.0);
+  Values out(h * w * source.c, 0.0);
   const double n = static_cast<double>(supersample);
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
@@ -173,42 +173,42 @@ Values warp(const Image& source, Index h, Index w, Index supersample, F&& positi
               position(static_cast<double>(x) - 0.5 + (static_cast<double>(i) + 0.5) / n,
                        static_cast<double>(y) - 0.5 + (static_cast<double>(j) + 0.5) / n);
           for (Index c = 0; c < source.c; ++c)
-            out[at((y * w + x) * source.c + c)] += sample(source, sx, sy, c) / (n * n);
+            out[(y * w + x) * source.c + c] += sample(source, sx, sy, c) / (n * n);
         }
   return out;
 }
 
 // One axis of a resize as a dense matrix [size, source]: overlap of the pixels' intervals, or two bilinear taps.
 inline std::vector<Values> resize_matrix(Index source, Index size) {
-  std::vector<Values> m(at(size), Values(at(source), 0.0));
+  std::vector<Values> m(size, Values(source, 0.0));
   const double ratio = static_cast<double>(source) / static_cast<double>(size);
   for (Index i = 0; i < size; ++i) {
     if (source > size) {
       for (Index k = 0; k < source; ++k)
-        m[at(i)][at(k)] =
+        m[i][k] =
             std::max(0.0, std::min(static_cast<double>(k + 1), static_cast<double>(i + 1) * ratio) -
                               std::max(static_cast<double>(k), static_cast<double>(i) * ratio)) /
             ratio;
     } else {
       const double x = (static_cast<double>(i) + 0.5) * ratio - 0.5, f = x - std::floor(x);
-      m[at(i)][at(clamp_index(static_cast<Index>(std::floor(x)), source))] += 1 - f;
-      m[at(i)][at(clamp_index(static_cast<Index>(std::floor(x)) + 1, source))] += f;
+      m[i][clamp_index(static_cast<Index>(std::floor(x)), source)] += 1 - f;
+      m[i][clamp_index(static_cast<Index>(std::floor(x)) + 1, source)] += f;
     }
   }
   return m;
 }
 inline Values resize(const Image& source, Index h, Index w) {
   const auto rows = resize_matrix(source.h, h), columns = resize_matrix(source.w, w);
-  Values out(at(h * w * source.c), 0.0);
+  Values out(h * w * source.c, 0.0);
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
       for (Index j = 0; j < source.h; ++j) {
-        if (rows[at(y)][at(j)] == 0) continue;
+        if (rows[y][j] == 0) continue;
         for (Index i = 0; i < source.w; ++i) {
-          if (columns[at(x)][at(i)] == 0) continue;
+          if (columns[x][i] == 0) continue;
           for (Index c = 0; c < source.c; ++c)
-            out[at((y * w + x) * source.c + c)] += rows[at(y)][at(j)] * columns[at(x)][at(i)] *
-                                                   source.values[(j * source.w + i) * source.c + c];
+            out[(y * w + x) * source.c + c] +=
+                rows[y][j] * columns[x][i] * source.values[(j * source.w + i) * source.c + c];
         }
       }
   return out;
@@ -277,9 +277,9 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
                     Values& mask) {
   const double pi = 3.14159265358979323846, size = static_cast<double>(s.size),
                stored = static_cast<double>(s.stored);
-  input.assign(at(s.batch * s.size * s.size * 3), 0);
+  input.assign(s.batch * s.size * s.size * 3, 0);
   target = input;
-  mask.assign(at(s.batch * s.size * s.size), 0);
+  mask.assign(s.batch * s.size * s.size, 0);
   for (Index n = 0; n < s.batch; ++n) {
     const std::uint64_t turn = (s.step - 1) * static_cast<std::uint64_t>(s.batch) +
                                static_cast<std::uint64_t>(n),
@@ -308,7 +308,7 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
       }
     }
     const Index face = s.random ? epoch_order(position, s, turn / count) : position;
-    const Image image{&faces[at(face * s.stored * s.stored * 4)], s.stored, s.stored, 4};
+    const Image image{&faces[face * s.stored * s.stored * 4], s.stored, s.stored, 4};
     const int supersample = s.view_side * stored / zoom > 1.5 * size ? 2 : 1;
     for (Index y = 0; y < s.size; ++y)
       for (Index x = 0; x < s.size; ++x)
@@ -342,10 +342,10 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
             rgb = lab_to_rgb(lab);
           }
           const Index pixel = (n * s.size + y) * s.size + x;
-          for (Index c = 0; c < 3; ++c) (warped ? input : target)[at(pixel * 3 + c)] = rgb[at(c)];
-          if (!warped) mask[at(pixel)] = sum[3];
+          for (Index c = 0; c < 3; ++c) (warped ? input : target)[pixel * 3 + c] = rgb[c];
+          if (!warped) mask[pixel] = sum[3];
         }
   }
 }
 
-}  // namespace tests::reference
+}  // namespace bench::cases::reference
