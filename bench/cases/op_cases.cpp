@@ -31,6 +31,15 @@ Generator fixed_values(Values values) {
   return [values = std::move(values)](Values& v, std::mt19937_64&) { v = values; };
 }
 
+std::string joined(std::initializer_list<Index> sizes) {
+  std::string s;
+  for (const Index n : sizes) {
+    if (!s.empty()) s += 'x';
+    s += std::to_string(n);
+  }
+  return s;
+}
+
 // Odd, tiny and empty shapes; more columns than a block has threads; enough elements for
 // several pieces per worker; and the largest activation of `original`.
 std::vector<Matrix> matrices() {

@@ -239,11 +239,8 @@ template <class F> void for_types(F&& f) {
   f.template operator()<double>();
 }
 
-template <class... N> std::string shape_name(N... n) {
-  std::string s;
-  ((s += (s.empty() ? "" : "x") + std::to_string(n)), ...);
-  return s;
-}
+std::string joined(std::initializer_list<Index> sizes);  // "3x5"
+template <class... N> std::string shape_name(N... n) { return joined({Index{n}...}); }
 
 struct Matrix {
   Index rows, columns;

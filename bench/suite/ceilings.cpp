@@ -17,9 +17,9 @@
 
 namespace bench {
 
+using cases::OpCase;
+using cases::Values;
 using kernels::Stream;
-using tests::OpCase;
-using tests::Values;
 
 const char* name(Bound bound) {
   switch (bound) {
@@ -203,17 +203,15 @@ Ceilings measure_ceilings(Device device, const Peers& peers) {
       };
       best_product(c.f32, {"f32 gemm own", own}, side, false, 7);
       // OpenBLAS by the way that its peer rows take.
-      OpCase op;
-      op.launcher = "gemm";
+      auto op = cases::op_case<float>("gemm", "");
+      op.in("a", 1), op.in("b", 1), op.out("c", 1);
       op.shape = {side, side, side, 0, 0};
-      op.operands = {tests::input<float>("a", 1), tests::input<float>("b", 1),
-                     tests::output<float>("c", 1)};
       op.element = [](const std::vector<Values>&, std::int64_t) { return 0.0; };
       for (const Peer& peer : peers.of(op, device)) {
         if (peer.name != "OpenBLAS") continue;
         const auto openblas = [&](Stream& s, std::int64_t, const void* a, const void* b,
                                   void* out) {
-          peer.run(s, tests::Pointers{{const_cast<void*>(a), const_cast<void*>(b), out}});
+          peer.run(s, cases::Pointers{{const_cast<void*>(a), const_cast<void*>(b), out}});
         };
         best_product(c.f32, {"f32 gemm OpenBLAS", openblas}, side, false, 7);
       }

@@ -14,10 +14,10 @@
 namespace bench {
 namespace {
 
+using cases::OpCase;
+using cases::Pointers;
 using kernels::bf16;
 using kernels::Stream;
-using tests::OpCase;
-using tests::Pointers;
 
 // f(first, last) on every worker's share of [0, n).
 template <class F> void share(std::int64_t n, const F& f) {
@@ -32,7 +32,7 @@ Peer loop(const OpCase& c) {
   const std::int64_t n = c.operands.empty() ? 0 : c.operands[0].count;
   const bool all_float =
       std::all_of(c.operands.begin(), c.operands.end(),
-                  [](const tests::Operand& o) { return o.dtype == tests::DType::f32; });
+                  [](const cases::Operand& o) { return o.dtype == cases::DType::f32; });
   if (!all_float || n == 0) return {};
   const auto flat = [n](auto body) {
     return [n, body](Stream&, const Pointers& p) {
@@ -79,7 +79,7 @@ Peer loop(const OpCase& c) {
 // What moves bytes and computes nothing.
 Peer copy_of_columns(const OpCase& c, kernels::Device device) {
   if (c.launcher != "copy_columns") return {};
-  const std::size_t element = c.operands[0].dtype == tests::DType::f32 ? 4 : 2;
+  const std::size_t element = c.operands[0].dtype == cases::DType::f32 ? 4 : 2;
   const std::size_t from = c.name.rfind('/') + 1;
   std::int64_t rows = 0, columns = 0, source_pitch = 0, pitch = 0;
   if (std::sscanf(c.name.c_str() + from, "%ldx%ldx%ldx%ld", &rows, &columns, &source_pitch,
@@ -183,10 +183,10 @@ Peers::Peers(const std::vector<std::string>& openblas) {
 std::vector<Peer> Peers::of_host(const OpCase& c) const {
   std::vector<Peer> peers;
   if (Peer plain = loop(c); plain.run) peers.push_back(std::move(plain));
-  if (c.operands.back().dtype == tests::DType::bf16) add_seam_peers<bf16>(peers, c);
-  else if (c.operands.back().dtype == tests::DType::f32) add_seam_peers<float>(peers, c);
+  if (c.operands.back().dtype == cases::DType::bf16) add_seam_peers<bf16>(peers, c);
+  else if (c.operands.back().dtype == cases::DType::f32) add_seam_peers<float>(peers, c);
   if (sgemm_ && c.launcher == "gemm" && c.shape.size() == 5 &&
-      c.operands.back().dtype == tests::DType::f32 && c.element) {
+      c.operands.back().dtype == cases::DType::f32 && c.element) {
     const auto at = [&](std::size_t i) { return static_cast<int>(c.shape[i]); };
     const int m = at(0), n = at(1), k = at(2), ta = at(3), tb = at(4);
     constexpr int row_major = 101, plain = 111, transposed = 112;  // cblas.h
@@ -205,7 +205,7 @@ std::vector<Peer> Peers::of(const OpCase& c, kernels::Device device) const {
   if (Peer copy = copy_of_columns(c, device); copy.run) peers.push_back(std::move(copy));
 #if DOPPEL_HAS_CUDA
   if (device == kernels::Device::cuda && c.launcher == "sum" &&
-      c.operands[0].dtype == tests::DType::f32 && c.operands[0].count > 0)
+      c.operands[0].dtype == cases::DType::f32 && c.operands[0].count > 0)
     peers.push_back({"CUB", [n = c.operands[0].count](Stream& s, const Pointers& p) {
                        gpu::cub_sum(s, p.get<float>(0), p.get<float>(1), n);
                      }});

@@ -17,7 +17,7 @@ struct PeerLibrary {
 
 struct Peer {
   std::string name;
-  std::function<void(kernels::Stream&, const tests::Pointers&)>
+  std::function<void(kernels::Stream&, const cases::Pointers&)>
       run;  // the row's own operands; the result is checked like ours
 };
 
@@ -29,10 +29,10 @@ class Peers {
   explicit Peers(const std::vector<std::string>& openblas = openblas_names());
   const std::vector<PeerLibrary>& libraries() const { return libraries_; }
   // The peers that can do this row on that device.
-  std::vector<Peer> of(const tests::OpCase& c, kernels::Device device) const;
+  std::vector<Peer> of(const cases::OpCase& c, kernels::Device device) const;
 
  private:
-  std::vector<Peer> of_host(const tests::OpCase& c) const;
+  std::vector<Peer> of_host(const cases::OpCase& c) const;
   std::vector<PeerLibrary> libraries_;
   using Sgemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k,
                          float alpha, const float* a, int lda, const float* b, int ldb, float beta,

@@ -13,11 +13,11 @@
 
 namespace bench {
 
+using cases::Bytes;
+using cases::OpCase;
+using cases::Role;
+using cases::Values;
 using kernels::Stream;
-using tests::Bytes;
-using tests::OpCase;
-using tests::Role;
-using tests::Values;
 
 namespace {
 
@@ -64,8 +64,8 @@ struct Suite::Bed {
   std::unique_ptr<kernels::Graph> graph;
   int copies = 1;
 
-  tests::Pointers pointers() {  // of the next set
-    tests::Pointers p;
+  cases::Pointers pointers() {  // of the next set
+    cases::Pointers p;
     for (std::size_t offset : offsets) p.at.push_back(base + next * stride + offset);
     next = (next + step) % walked;
     return p;
@@ -142,8 +142,7 @@ void Suite::end_round() {
 
 void Suite::add_rows(const OpCase& op, Device device) {
   double footprint = 0;
-  for (const tests::Operand& o : op.operands)
-    footprint += static_cast<double>(o.count) * static_cast<double>(tests::element_bytes(o.dtype));
+  for (const cases::Operand& o : op.operands) footprint += static_cast<double>(o.bytes());
   const bool fits_cache = footprint < 0.5 * static_cast<double>(cache_bytes(device));
   const auto add = [&](bool cold, std::optional<Peer> peer) {
     Row row;
@@ -165,7 +164,7 @@ const Suite::Kept& Suite::prepare(const OpCase& op) {
   std::unique_ptr<Kept>& kept = kept_[op.name];
   if (!kept) {
     kept = std::make_unique<Kept>();
-    for (Bytes& bytes : tests::make_inputs(op)) {
+    for (Bytes& bytes : cases::make_inputs(op)) {
       bytes.resize(std::min(bytes.size(), Kept::piece));
       bytes.shrink_to_fit();
       kept->operands.push_back(std::move(bytes));
@@ -181,15 +180,9 @@ bool Suite::check(Row& row) {
       answer_.reset();  // the memory of the last one first
       auto fresh = std::make_unique<Answer>();
       Answer& last = *fresh;
-      last.inputs = tests::make_inputs(op);
-      if (op.element) {
-        for (std::size_t i = 0; i < last.inputs.size(); ++i)
-          last.values.push_back(op.operands[i].role == Role::out
-                                    ? Values{}
-                                    : tests::decode(last.inputs[i], op.operands[i].dtype));
-      } else {
-        last.values = tests::expected(op, last.inputs);
-      }
+      last.inputs = cases::make_inputs(op);
+      last.values =
+          op.element ? cases::decode_inputs(op, last.inputs) : cases::expected(op, last.inputs);
       last.op = &op;
       if (!kept_[op.name]) {
         auto kept = std::make_unique<Kept>();
@@ -203,12 +196,12 @@ bool Suite::check(Row& row) {
     }
     const Answer& last = *answer_;
     Stream& stream = Stream::of(row.device);
-    const tests::Placed placed(op, last.inputs, row.device, true);
+    const cases::Placed placed(op, last.inputs, row.device, true);
     (row.peer ? row.peer->run : op.run)(stream, placed.pointers());
     stream.synchronize();
     const std::vector<Bytes> got = placed.read(op);
-    row.error = op.element ? tests::compare_elements(op, got, last.values)
-                           : tests::compare(op, got, last.values);
+    row.error = op.element ? cases::compare_elements(op, got, last.values)
+                           : cases::compare(op, got, last.values);
   } catch (const std::exception& error) { row.error = error.what(); }
   if (!row.error.empty()) row.seconds.clear();
   return row.error.empty();
@@ -222,11 +215,9 @@ std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
   made->device = device;
   // 256 bytes between operands, and a different place in a page for each, as allocations would have.
   for (std::size_t i = 0; i < op.operands.size(); ++i) {
-    const tests::Operand& o = op.operands[i];
+    const cases::Operand& o = op.operands[i];
     made->offsets.push_back(made->stride + 768 * i);
-    made->stride +=
-        (static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype) + 768 * i + 511) / 256 *
-        256;
+    made->stride += (o.bytes() + 768 * i + 511) / 256 * 256;
   }
   made->stride = std::max<std::size_t>(made->stride + 768 * op.operands.size(), 256);
   const std::size_t walk = cold_caches(device) * cache_bytes(device);
@@ -234,8 +225,7 @@ std::unique_ptr<Suite::Bed> Suite::make_bed(const OpCase& op, Device device) {
       std::clamp<std::size_t>((walk + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
   made->base = arena(device, made->stride * made->sets).as<char>();
   for (std::size_t i = 0; i < kept.operands.size(); ++i) {
-    const std::size_t bytes =
-        static_cast<std::size_t>(op.operands[i].count) * tests::element_bytes(op.operands[i].dtype);
+    const std::size_t bytes = op.operands[i].bytes();
     for (std::size_t at = 0; at < bytes; at += kept.operands[i].size())
       kernels::copy(made->base + made->offsets[i] + at, device, kept.operands[i].data(),
                     Device::host, std::min(kept.operands[i].size(), bytes - at));
@@ -341,9 +331,8 @@ double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const Ceilings& c = ceilings(row.device);
   const OpCase& op = *row.op;
   double in = 0, out = 0;
-  for (const tests::Operand& o : op.operands) {
-    const double bytes =
-        static_cast<double>(o.count) * static_cast<double>(tests::element_bytes(o.dtype));
+  for (const cases::Operand& o : op.operands) {
+    const double bytes = static_cast<double>(o.bytes());
     if (o.role != Role::out) in += bytes;
     if (o.role != Role::in) out += bytes;
   }
@@ -353,7 +342,7 @@ double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const double bandwidth = traffic == Bound::read    ? c.read
                            : traffic == Bound::write ? c.write
                                                      : c.copy;
-  const bool half = !op.operands.empty() && op.operands[0].dtype == tests::DType::bf16;
+  const bool half = !op.operands.empty() && op.operands[0].dtype == cases::DType::bf16;
   const Bound unit = !is_product(op)                                     ? Bound::f32
                      : half                                              ? Bound::bf16
                      : row.device == Device::cuda && kernels::allow_tf32 ? Bound::tf32

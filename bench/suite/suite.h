@@ -27,7 +27,7 @@ namespace bench {
 
 struct Row {
   std::string name;  // device/launcher/type/shape/cold|hot[/peer]
-  const tests::OpCase* op = nullptr;
+  const cases::OpCase* op = nullptr;
   Device device = Device::host;
   bool cold = true;
   std::optional<Peer> peer;  // else our kernel
@@ -54,7 +54,7 @@ struct SuiteOptions {
 
 class Suite {
  public:
-  explicit Suite(std::vector<tests::OpCase> table, SuiteOptions options = {});
+  explicit Suite(std::vector<cases::OpCase> table, SuiteOptions options = {});
   ~Suite();
 
   std::vector<Row>& rows() { return rows_; }
@@ -83,12 +83,12 @@ class Suite {
   struct Bed;     // operands in memory, in as many sets as the row needs
   struct Kept;    // a piece of every operand, to fill a bed from
   struct Answer;  // of the case in hand
-  const Kept& prepare(const tests::OpCase& op);
-  std::unique_ptr<Bed> make_bed(const tests::OpCase& op, Device device);
+  const Kept& prepare(const cases::OpCase& op);
+  std::unique_ptr<Bed> make_bed(const cases::OpCase& op, Device device);
   Bed& bed(const Row& row);
-  void add_rows(const tests::OpCase& op, Device device);
+  void add_rows(const cases::OpCase& op, Device device);
 
-  std::vector<tests::OpCase> table_;
+  std::vector<cases::OpCase> table_;
   SuiteOptions options_;
   std::regex filter_;
   Peers peers_;

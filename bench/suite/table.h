@@ -1,4 +1,4 @@
-// bench/cases/op_cases.h as one call: the table is long to compile, and this is the one place of bench/ that does.
+// The op table of bench/cases/op_cases.h.
 #pragma once
 #include <vector>
 
@@ -6,6 +6,6 @@
 
 namespace bench {
 
-std::vector<tests::OpCase> op_table();
+std::vector<cases::OpCase> op_table();
 
 }  // namespace bench
