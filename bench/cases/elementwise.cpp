@@ -17,7 +17,7 @@ template <class T> void bias_cases(std::vector<OpCase>& rows) {
         const Index n = s.rows * s.columns;
         auto c = op_case<T>(sigmoid ? "bias_sigmoid_forward" : "bias_leaky_relu_forward",
                             shape_name(s.rows, s.columns) + (with_bias ? "" : "/no_bias"));
-        const auto x = c.in("x", n), bias = with_bias ? c.in("bias", s.columns) : c.none(),
+        const auto x = c.in("x", n), bias = c.optional(with_bias, c.in("bias", s.columns)),
                    y = c.out("y", n);
         c.run([=]<class D>(Stream& stream, auto at) {
           if (sigmoid)

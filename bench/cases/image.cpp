@@ -39,7 +39,7 @@ void color_cases(std::vector<OpCase>& rows, Index n) {
   for (const bool weighted : {true, false}) {
     auto c = op_case<float>("channel_stats", std::to_string(n) + (weighted ? "" : "/no_weight"));
     const auto image = c.in("image", 3 * n, uniform_values(0, 100)),
-               weight = weighted ? c.in("weight", n, uniform_values(0, 1)) : c.none(),
+               weight = c.optional(weighted, c.in("weight", n, uniform_values(0, 1))),
                stats = c.out("stats", 7);
     c.run([=]<class D>(Stream& s, auto at) {
       channel_stats<D>(s, at(image), at(weight), at(stats), n);

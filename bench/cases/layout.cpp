@@ -87,17 +87,12 @@ template <class T> void column_copies(std::vector<OpCase>& rows) {
 std::string patch_name(const PatchShape& s) {
   return shape_name(s.n, s.h, s.w, s.c, s.kernel_h, s.kernel_w) + "s" + std::to_string(s.stride);
 }
-reference::Patches patches_of(const PatchShape& s) {
-  return {s.n,      s.h,       s.w,        s.c,     s.kernel_h, s.kernel_w,
-          s.stride, s.pad_top, s.pad_left, s.out_h, s.out_w};
-}
-struct PatchCase {
-  PatchShape shape;
+struct PatchCase : PatchShape {
   bool bench = false;
 };
 
 template <class T> void im2col_cases(std::vector<OpCase>& rows) {
-  for (const auto& [s, bench] :
+  for (const PatchCase& s :
        {PatchCase{{0, 4, 4, 3, 3, 3, 1, 1, 1, 4, 4}}, PatchCase{{1, 1, 1, 1, 5, 5, 2, 2, 2, 1, 1}},
         PatchCase{{2, 7, 6, 3, 3, 3, 1, 1, 1, 7, 6}}, PatchCase{{2, 8, 8, 5, 5, 5, 2, 1, 1, 4, 4}},
         PatchCase{{1, 9, 5, 4, 1, 1, 1, 0, 0, 9, 5}}, PatchCase{{1, 6, 11, 2, 2, 3, 3, 0, 1, 2, 4}},
@@ -108,31 +103,26 @@ template <class T> void im2col_cases(std::vector<OpCase>& rows) {
     {
       auto c = op_case<T>("im2col", patch_name(s));
       const auto x = c.in("x", image), columns = c.out("columns", patches);
-      c.run([=, s = s]<class D>(Stream& stream, auto at) {
-        im2col<D, T>(stream, s, at(x), at(columns));
-      });
-      c.expect(columns, [=, shape = patches_of(s)](auto at) {
+      c.run([=]<class D>(Stream& stream, auto at) { im2col<D, T>(stream, s, at(x), at(columns)); });
+      c.expect(columns, [=](auto at) {
         Values v(patches);
-        reference::for_patches(shape, [&](Index patch, Index pixel) { v[patch] = at(x)[pixel]; });
+        reference::for_patches(s, [&](Index patch, Index pixel) { v[patch] = at(x)[pixel]; });
         return v;
       });
-      c.bench = bench;
+      c.bench = s.bench;
       rows.push_back(c);
     }
     auto c = op_case<T>("col2im", patch_name(s));
     const auto columns = c.in("columns", patches), x = c.out("x", image);
-    c.run([=, s = s]<class D>(Stream& stream, auto at) {
-      col2im<D, T>(stream, s, at(columns), at(x));
-    });
-    c.expect(x, [=, shape = patches_of(s)](auto at) {
+    c.run([=]<class D>(Stream& stream, auto at) { col2im<D, T>(stream, s, at(columns), at(x)); });
+    c.expect(x, [=](auto at) {
       Values v(image);
-      reference::for_patches(shape,
-                             [&](Index patch, Index pixel) { v[pixel] += at(columns)[patch]; });
+      reference::for_patches(s, [&](Index patch, Index pixel) { v[pixel] += at(columns)[patch]; });
       return v;
     });
     c.flops = patches;
     c.scale = 1;
-    c.bench = bench;
+    c.bench = s.bench;
     rows.push_back(c);
   }
 }
@@ -140,7 +130,7 @@ template <class T> void im2col_cases(std::vector<OpCase>& rows) {
 template <class T> void depthwise_cases(std::vector<OpCase>& rows) {
   // Nothing, one pixel, stride 1, Keras 'same' at stride 2 (1 before, 2 after), odd sides,
   // runs longer than 64, more than 64 output rows.
-  for (const auto& [s, bench] :
+  for (const PatchCase& s :
        {PatchCase{{0, 4, 4, 3, 3, 3, 1, 1, 1, 4, 4}}, PatchCase{{1, 1, 1, 2, 5, 5, 2, 2, 2, 1, 1}},
         PatchCase{{2, 7, 6, 3, 3, 3, 1, 1, 1, 7, 6}}, PatchCase{{2, 8, 8, 70, 5, 5, 2, 1, 1, 4, 4}},
         PatchCase{{1, 9, 5, 4, 1, 1, 1, 0, 0, 9, 5}},
@@ -151,25 +141,24 @@ template <class T> void depthwise_cases(std::vector<OpCase>& rows) {
                 nw = Index{s.kernel_h} * s.kernel_w * s.c;
     // A row of the patch matrix has KH*KW*C values and belongs to one output position: a
     // place in it gives the tap and, channel by channel, the output.
-    const auto sum_products = [=, shape = patches_of(s), channels = s.c](Index size,
-                                                                         const auto& f) {
+    const auto sum_products = [=](Index size, const auto& f) {
       Values sums(size);
-      reference::for_patches(shape, [&](Index patch, Index pixel) {
+      reference::for_patches(s, [&](Index patch, Index pixel) {
         const Index w = patch % nw;
-        f(sums, pixel, w, patch / nw * channels + w % channels);
+        f(sums, pixel, w, patch / nw * s.c + w % s.c);
       });
       return sums;
     };
-    const auto append = [&, &s = s, &bench = bench](auto& c, double scale) {
+    const auto append = [&](auto& c, double scale) {
       c.flops = 2.0 * ny * s.kernel_h * s.kernel_w;
       c.scale = std::max(scale, 1.0);
-      c.bench = bench;
+      c.bench = s.bench;
       rows.push_back(c);
     };
     {
       auto c = op_case<T>("depthwise_forward", patch_name(s));
       const auto x = c.in("x", nx), w = c.in("w", nw), y = c.out("y", ny);
-      c.run([=, s = s]<class D>(Stream& stream, auto at) {
+      c.run([=]<class D>(Stream& stream, auto at) {
         depthwise_forward<D, T>(stream, s, at(x), at(w), at(y));
       });
       c.expect(y, [=](auto at) {
@@ -182,7 +171,7 @@ template <class T> void depthwise_cases(std::vector<OpCase>& rows) {
     {
       auto c = op_case<T>("depthwise_backward_data", patch_name(s));
       const auto dy = c.in("dy", ny), w = c.in("w", nw), dx = c.out("dx", nx);
-      c.run([=, s = s]<class D>(Stream& stream, auto at) {
+      c.run([=]<class D>(Stream& stream, auto at) {
         depthwise_backward_data<D, T>(stream, s, at(dy), at(w), at(dx));
       });
       c.expect(dx, [=](auto at) {
@@ -194,7 +183,7 @@ template <class T> void depthwise_cases(std::vector<OpCase>& rows) {
     }
     auto c = op_case<T>("depthwise_backward_filter", patch_name(s));
     const auto x = c.in("x", nx), dy = c.in("dy", ny), dw = c.out("dw", nw);
-    c.run([=, s = s]<class D>(Stream& stream, auto at) {
+    c.run([=]<class D>(Stream& stream, auto at) {
       depthwise_backward_filter<D, T>(stream, s, at(x), at(dy), at(dw));
     });
     c.expect(dw, [=](auto at) {

@@ -84,8 +84,8 @@ struct OpCase {
   std::vector<Operand> operands;
   std::function<void(Stream&, const Pointers&)> run;
   std::function<void(std::vector<Values>&)> reference;  // assigns all outputs from the inputs
-  // One element of the last operand, from the inputs. Where it is set, element_samples
-  // elements are compared instead of all.
+  // One element of the last operand, from the inputs. Rows with it have element_samples
+  // elements compared instead of all.
   std::function<double(const std::vector<Values>&, Index)> element;
   double bytes = 0;  // every operand read once and written once, according to its role
   double flops = 0;
@@ -107,14 +107,15 @@ struct AnyHandle {
 };
 template <class T> struct Handle : AnyHandle { Index count = 0; };
 
-// `at` of Case::run: the address of an operand, null for none().
+// `at` of Case::run: the address of an operand, null for one that is left out.
 struct Addresses {
   void* const* operands;
   template <class T> T* operator()(Handle<T> h) const {
     return h.index == no_operand ? nullptr : static_cast<T*>(operands[h.index]);
   }
 };
-// `at` of Case::expect: the values of an operand before the call, empty for none().
+// `at` of Case::expect: the values of an operand before the call, empty for one
+// that is left out.
 struct Inputs {
   const std::vector<Values>& operands;
   const Values& operator()(AnyHandle h) const {
@@ -178,7 +179,12 @@ template <class T> class Case : public OpCase {
     return add<StepState>(
         {std::move(label), DType::u8, sizeof s, Role::inout, fixed_values(values_of(s)), true});
   }
-  Handle<T> none() const { return {}; }  // an optional operand left out
+  // The operand, or null in its place: it then costs no bytes.
+  Handle<T> optional(bool present, Handle<T> h) {
+    if (present) return h;
+    bytes -= static_cast<double>(operands[h.index].bytes());
+    return {};
+  }
 
   // f<D>(stream, at) calls the launcher.
   template <class F> void run(F f) {

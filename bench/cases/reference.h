@@ -36,12 +36,9 @@ inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index
   return to;
 }
 
-struct Patches {
-  Index n, h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
-};
-
-// visit(position in the patch matrix, position in x) for every pair that im2col connects
-template <class F> void for_patches(const Patches& s, F&& visit) {
+// visit(position in the patch matrix, position in x) for every pair that im2col connects.
+// Shape: the fields of kernels::PatchShape.
+template <class Shape, class F> void for_patches(const Shape& s, F&& visit) {
   Index p = 0;
   for (Index n = 0; n < s.n; ++n)
     for (Index oy = 0; oy < s.out_h; ++oy)
@@ -104,8 +101,8 @@ inline double map_loss(bool squared, const Values& pred, const Values& target, c
 inline Index reflect(Index i, Index n) { return i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i); }
 
 // One channel of one image, its neighbouring pixels `stride` apart: visit(pixel, ssim). Window
-// sums are plain sums over 121 taps. Where weight[h*w] is not null, dp += weight * dssim/dp:
-// each pixel's derivative is scattered to the 121 values it came from.
+// sums are plain sums over 121 taps. With a weight[h*w], dp += weight * dssim/dp: each pixel's
+// derivative is scattered to the 121 values it came from.
 template <class Visit>
 void ssim_plane(const double* p, const double* t, Index h, Index w, Index stride,
                 const double* weight, double* dp, Visit&& visit) {

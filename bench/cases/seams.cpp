@@ -37,10 +37,10 @@ void add_conv(std::vector<OpCase>& rows, const ConvShape& s, const std::string& 
       continue;
     const ConvEpilogue epilogue{kind.activation, 0.2f};
     auto c = op_case<T>("conv_forward", shape + "/" + kind.name);
-    const auto x = c.in("x", nx), w = c.in("w", nw), bias = c.in("bias", s.out_channels),
-               y = c.out("y", ny);
+    const auto x = c.in("x", nx), w = c.in("w", nw),
+               bias = c.optional(kind.bias, c.in("bias", s.out_channels)), y = c.out("y", ny);
     c.run([=]<class D>(Stream& stream, auto at) {
-      conv_forward<D, T>(stream, s, at(x), at(w), kind.bias ? at(bias) : nullptr, at(y), epilogue);
+      conv_forward<D, T>(stream, s, at(x), at(w), at(bias), at(y), epilogue);
     });
     c.expect(y, [=](auto at) {
       const Values* const b = kind.bias ? &at(bias) : nullptr;

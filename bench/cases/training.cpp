@@ -23,10 +23,10 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
     std::string name;
     LossWeights weights;
   };
-  for (const auto& [name, weights] :
-       {Kind{"mae", {0.f, 0.f, 1.f}}, Kind{"mse", {0.f, 1.f, 0.f}},
-        Kind{"mse_mae", {0.f, 0.75f, 0.5f}}, Kind{"dssim", {1.f, 0.f, 0.f}},
-        Kind{"all", {0.75f, 0.5f, 2.f}}}) {
+  for (const Kind& kind : {Kind{"mae", {0.f, 0.f, 1.f}}, Kind{"mse", {0.f, 1.f, 0.f}},
+                           Kind{"mse_mae", {0.f, 0.75f, 0.5f}}, Kind{"dssim", {1.f, 0.f, 0.f}},
+                           Kind{"all", {0.75f, 0.5f, 2.f}}}) {
+    const LossWeights weights = kind.weights;
     const bool dssim = weights.dssim > 0;
     std::vector<Images> shapes{{1, 1, 1, 1}, {2, 3, 5, 3}, {3, 47, 61, 3}, {16, 64, 64, 3, true}};
     if (dssim)
@@ -34,18 +34,18 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
     for (const Images& s : shapes)
       for (const bool masked : {false, true}) {
         const Index pixels = Index{s.n} * s.h * s.w, values = pixels * s.c;
-        auto c = op_case<T>("image_loss",
-                            name + "/" + shape_name(s.n, s.h, s.w, s.c) + (masked ? "/mask" : ""));
+        auto c = op_case<T>("image_loss", kind.name + "/" + shape_name(s.n, s.h, s.w, s.c) +
+                                              (masked ? "/mask" : ""));
         const auto pred = c.in("pred", values, uniform_values(0, 1)),
                    target = c.in("target", values, uniform_values(0, 1)),
-                   mask = masked ? c.in("mask", pixels, uniform_values(0, 2)) : c.none();
+                   mask = c.optional(masked, c.in("mask", pixels, uniform_values(0, 2)));
         const auto loss = c.out(of<compute_t<T>>, "loss", 1);
         const auto dpred = c.out("dpred", values);
-        c.run([=, w = weights]<class D>(Stream& stream, auto at) {
-          image_loss<D, T>(stream, ImageShape{s.n, s.h, s.w, s.c}, w, at(pred), at(target),
+        c.run([=]<class D>(Stream& stream, auto at) {
+          image_loss<D, T>(stream, ImageShape{s.n, s.h, s.w, s.c}, weights, at(pred), at(target),
                            at(mask), at(loss), at(dpred));
         });
-        c.expect({loss, dpred}, [=, weights = weights](auto at) {
+        c.expect({loss, dpred}, [=](auto at) {
           Values sum(1), gradient(values), term(values);
           const auto accumulate = [&](double weight, double value) {
             sum[0] += weight * value;
