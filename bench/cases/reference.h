@@ -1,28 +1,19 @@
-// What the kernels should compute: plain loops in double precision, written from the formulas and not from the kernels. Slow on
-// purpose: no tiles, no tricks, sums in the order of the indices.
+// Expected results of the kernels: plain loops in double precision, written from the formulas
+// and not from the kernels. Slow on purpose: no tiles, sums in the order of the indices.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
-namespace tests::reference {
+namespace bench::cases::reference {
 
 using Values = std::vector<double>;
 using Index = std::int64_t;
-inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // ---- elementwise
 
 inline double leaky(double v, double slope) { return v > 0 ? v : slope * v; }
 inline double sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
-
-// f over [rows,columns] with a bias per column (empty: none)
-template <class F> Values with_bias(const Values& x, const Values& bias, Index columns, F&& f) {
-  Values y(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i)
-    y[i] = f(x[i] + (bias.empty() ? 0.0 : bias[i % static_cast<std::size_t>(columns)]));
-  return y;
-}
 
 // ---- layout
 
@@ -37,21 +28,17 @@ inline Values pixel_shuffle(const Values& from, Index n, Index h, Index w, Index
           for (Index j = 0; j < r; ++j)
             for (Index ic = 0; ic < c; ++ic) {
               const std::size_t packed =
-                  at(((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic);
-              const std::size_t spread =
-                  at(((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic);
+                  ((in * h + ih) * w + iw) * r * r * c + (i * r + j) * c + ic;
+              const std::size_t spread = ((in * h * r + ih * r + i) * w * r + iw * r + j) * c + ic;
               if (inverse) to[packed] = from[spread];
               else to[spread] = from[packed];
             }
   return to;
 }
 
-struct Patches {
-  Index n, h, w, c, kernel_h, kernel_w, stride, pad_top, pad_left, out_h, out_w;
-};
-
-// visit(position in the patch matrix, position in x) for every pair that im2col connects
-template <class F> void for_patches(const Patches& s, F&& visit) {
+// visit(position in the patch matrix, position in x) for every pair that im2col connects.
+// Shape: the fields of kernels::PatchShape.
+template <class Shape, class F> void for_patches(const Shape& s, F&& visit) {
   Index p = 0;
   for (Index n = 0; n < s.n; ++n)
     for (Index oy = 0; oy < s.out_h; ++oy)
@@ -61,7 +48,7 @@ template <class F> void for_patches(const Patches& s, F&& visit) {
             for (Index c = 0; c < s.c; ++c, ++p) {
               const Index y = oy * s.stride - s.pad_top + ky, x = ox * s.stride - s.pad_left + kx;
               if (y >= 0 && y < s.h && x >= 0 && x < s.w)
-                visit(at(p), at(((n * s.h + y) * s.w + x) * s.c + c));
+                visit(p, ((n * s.h + y) * s.w + x) * s.c + c);
             }
 }
 
@@ -73,16 +60,15 @@ inline double sum(const Values& x) {
   return s;
 }
 inline Values sum_columns(const Values& x, Index columns) {
-  Values out(at(columns), 0.0);
-  for (std::size_t i = 0; i < x.size(); ++i) out[i % at(columns)] += x[i];
+  Values out(columns, 0.0);
+  for (std::size_t i = 0; i < x.size(); ++i) out[i % columns] += x[i];
   return out;
 }
 
 // ---- optimizer: the update as the papers write it
 
 struct AdamSettings {
-  double beta1, beta2, epsilon, weight_decay, learning_rate, clip;
-  double step;
+  double beta1, beta2, epsilon, weight_decay, learning_rate, clip, step;
 };
 inline void adam(const AdamSettings& s, const Values& gradients, Values& weights, Values& m,
                  Values& v) {
@@ -105,7 +91,7 @@ inline double map_loss(bool squared, const Values& pred, const Values& target, c
   double loss = 0;
   dpred.assign(pred.size(), 0);
   for (std::size_t i = 0; i < pred.size(); ++i) {
-    const double d = pred[i] - target[i], m = mask.empty() ? 1 : mask[i / at(channels)];
+    const double d = pred[i] - target[i], m = mask.empty() ? 1 : mask[i / channels];
     loss += m * (squared ? d * d : std::fabs(d)) / count;
     dpred[i] = m / count * (squared ? 2 * d : (d > 0) - (d < 0));
   }
@@ -114,87 +100,69 @@ inline double map_loss(bool squared, const Values& pred, const Values& target, c
 
 inline Index reflect(Index i, Index n) { return i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i); }
 
-// One channel of one image. Window sums as a plain double sum over 121 taps; the gradient scatters each pixel's derivative to the 121
-// values it came from. visit(y, x, ssim).
-struct SsimPlane {
-  Index h, w, stride;
-};  // stride: distance of neighbouring pixels in memory
+// One channel of one image, its neighbouring pixels `stride` apart: visit(pixel, ssim). Window
+// sums are plain sums over 121 taps. With a weight[h*w], dp += weight * dssim/dp: each pixel's
+// derivative is scattered to the 121 values it came from.
 template <class Visit>
-void ssim_plane(const double* p, const double* t, const SsimPlane& s,
-                const std::vector<double>* weight /*[h*w] of each pixel's ssim, or null*/,
-                double* dp, Visit&& visit) {
+void ssim_plane(const double* p, const double* t, Index h, Index w, Index stride,
+                const double* weight, double* dp, Visit&& visit) {
   double window[11], total = 0;
   for (int k = 0; k < 11; ++k) total += window[k] = std::exp(-(k - 5) * (k - 5) / (2 * 1.5 * 1.5));
   for (double& g : window) g /= total;
-  const auto offset = [&](Index y, Index x) {
-    return (reflect(y, s.h) * s.w + reflect(x, s.w)) * s.stride;
-  };
-  for (Index y = 0; y < s.h; ++y)
-    for (Index x = 0; x < s.w; ++x) {
-      double mp = 0, mt = 0;
+  for (Index pixel = 0; pixel < h * w; ++pixel) {
+    // f(offset of a tap, its weight)
+    const auto taps = [&](const auto& f) {
       for (int i = 0; i < 11; ++i)
-        for (int j = 0; j < 11; ++j) {
-          const Index o = offset(y + i - 5, x + j - 5);
-          mp += window[i] * window[j] * p[o];
-          mt += window[i] * window[j] * t[o];
-        }
-      double vp = 0, vt = 0, cov = 0;  // central moments, so that nothing cancels
-      for (int i = 0; i < 11; ++i)
-        for (int j = 0; j < 11; ++j) {
-          const Index o = offset(y + i - 5, x + j - 5);
-          const double g = window[i] * window[j];
-          vp += g * (p[o] - mp) * (p[o] - mp);
-          vt += g * (t[o] - mt) * (t[o] - mt);
-          cov += g * (p[o] - mp) * (t[o] - mt);
-        }
-      const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
-      const double luminance = (2 * mp * mt + c1) / (mp * mp + mt * mt + c1),
-                   structure = (2 * cov + c2) / (vp + vt + c2);
-      visit(y, x, luminance * structure);
-      if (!weight) continue;
-      const double w = (*weight)[at(y * s.w + x)];
-      // d luminance / d mp, d structure / d cov, d structure / d vp; and how each tap moves mp, cov and vp
-      const double dl = (2 * mt - luminance * 2 * mp) / (mp * mp + mt * mt + c1);
-      const double dcov = 2 / (vp + vt + c2), dvp = -structure / (vp + vt + c2);
-      for (int i = 0; i < 11; ++i)
-        for (int j = 0; j < 11; ++j) {
-          const Index o = offset(y + i - 5, x + j - 5);
-          const double g = window[i] * window[j];
-          dp[o] +=
-              w * g * (structure * dl + luminance * (dcov * (t[o] - mt) + dvp * 2 * (p[o] - mp)));
-        }
-    }
+        for (int j = 0; j < 11; ++j)
+          f((reflect(pixel / w + i - 5, h) * w + reflect(pixel % w + j - 5, w)) * stride,
+            window[i] * window[j]);
+    };
+    double mp = 0, mt = 0;
+    taps([&](Index o, double g) { mp += g * p[o], mt += g * t[o]; });
+    double vp = 0, vt = 0, cov = 0;  // central moments: nothing cancels
+    taps([&](Index o, double g) {
+      vp += g * (p[o] - mp) * (p[o] - mp);
+      vt += g * (t[o] - mt) * (t[o] - mt);
+      cov += g * (p[o] - mp) * (t[o] - mt);
+    });
+    const double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
+    const double luminance = (2 * mp * mt + c1) / (mp * mp + mt * mt + c1),
+                 structure = (2 * cov + c2) / (vp + vt + c2);
+    visit(pixel, luminance * structure);
+    if (!weight) continue;
+    // d luminance / d mp, d structure / d cov, d structure / d vp; and how each tap moves mp,
+    // cov and vp
+    const double dl = (2 * mt - luminance * 2 * mp) / (mp * mp + mt * mt + c1),
+                 dcov = 2 / (vp + vt + c2), dvp = -structure / (vp + vt + c2);
+    taps([&](Index o, double g) {
+      dp[o] += weight[pixel] * g *
+               (structure * dl + luminance * (dcov * (t[o] - mt) + dvp * 2 * (p[o] - mp)));
+    });
+  }
 }
 
 inline double dssim_loss(const Values& pred, const Values& target, const Values& mask, Index n,
                          Index h, Index w, Index c, Values& dpred) {
-  const double count = static_cast<double>(pred.size());
   double loss = 0;
   dpred.assign(pred.size(), 0);
-  for (Index in = 0; in < n; ++in)
-    for (Index ic = 0; ic < c; ++ic) {
-      std::vector<double> weight(at(h * w));
-      for (Index i = 0; i < h * w; ++i)
-        weight[at(i)] = -0.5 / count * (mask.empty() ? 1 : mask[at(in * h * w + i)]);
-      const Index base = in * h * w * c + ic;
-      ssim_plane(
-          &pred[at(base)], &target[at(base)], {h, w, c}, &weight, &dpred[at(base)],
-          [&](Index y, Index x, double ssim) { loss -= weight[at(y * w + x)] * (1 - ssim); });
-    }
+  for (Index in = 0; in < n; ++in) {
+    Values weight(h * w);
+    for (Index i = 0; i < h * w; ++i)
+      weight[i] = -0.5 / double(pred.size()) * (mask.empty() ? 1 : mask[in * h * w + i]);
+    for (Index k = in * h * w * c; k < in * h * w * c + c; ++k)
+      ssim_plane(&pred[k], &target[k], h, w, c, weight.data(), &dpred[k],
+                 [&](Index pixel, double ssim) { loss -= weight[pixel] * (1 - ssim); });
+  }
   return loss;
 }
 
 inline Values ssim_map(const Values& a, const Values& b, Index n, Index h, Index w, Index c) {
-  Values out(at(n * h * w), 0.0);
+  Values out(n * h * w);
   for (Index in = 0; in < n; ++in)
-    for (Index ic = 0; ic < c; ++ic) {
-      const Index base = in * h * w * c + ic;
-      ssim_plane(&a[at(base)], &b[at(base)], {h, w, c}, nullptr, nullptr,
-                 [&](Index y, Index x, double ssim) {
-                   out[at((in * h + y) * w + x)] += ssim / static_cast<double>(c);
-                 });
-    }
+    for (Index k = in * h * w * c; k < in * h * w * c + c; ++k)
+      ssim_plane(&a[k], &b[k], h, w, c, nullptr, nullptr,
+                 [&](Index pixel, double ssim) { out[in * h * w + pixel] += ssim / double(c); });
   return out;
 }
 
-}  // namespace tests::reference
+}  // namespace bench::cases::reference

@@ -1,49 +1,47 @@
-// Plain double-precision versions of the image kernels: colour, blending, warping, random numbers and augmentation. Written from the
-// formulas (CIE 015, IEC 61966-2-1, the Philox paper) and not from the kernels.
+// Expected results of the image kernels, in double precision, from the formulas and not from
+// the kernels.
 #pragma once
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bench/cases/reference.h"
 
-namespace tests::reference {
+namespace bench::cases::reference {
+
+constexpr double pi = 3.14159265358979323846;
 
 // ---- colour
 
 using Triple = std::array<double, 3>;
 
-inline Triple times(const double (&m)[3][3], const Triple& v) {
-  Triple out{};
-  for (std::size_t i = 0; i < 3; ++i)
-    for (std::size_t j = 0; j < 3; ++j) out[i] += m[i][j] * v[j];
-  return out;
-}
 inline constexpr double xyz_from_rgb[3][3] = {{0.4124564, 0.3575761, 0.1804375},
                                               {0.2126729, 0.7151522, 0.0721750},
                                               {0.0193339, 0.1191920, 0.9503041}};
 inline constexpr double white[3] = {0.95047, 1.0, 1.08883};
 
 inline Triple rgb_to_lab(const Triple& rgb) {
-  Triple linear;
-  for (std::size_t i = 0; i < 3; ++i)
-    linear[i] = rgb[i] <= 0.04045 ? rgb[i] / 12.92 : std::pow((rgb[i] + 0.055) / 1.055, 2.4);
-  const Triple xyz = times(xyz_from_rgb, linear);
-  Triple f;
-  for (std::size_t i = 0; i < 3; ++i) {
+  Triple xyz{}, f;
+  for (int j = 0; j < 3; ++j) {
+    const double linear =
+        rgb[j] <= 0.04045 ? rgb[j] / 12.92 : std::pow((rgb[j] + 0.055) / 1.055, 2.4);
+    for (int i = 0; i < 3; ++i) xyz[i] += xyz_from_rgb[i][j] * linear;
+  }
+  for (int i = 0; i < 3; ++i) {
     const double t = xyz[i] / white[i];
     f[i] = t > std::pow(6.0 / 29, 3) ? std::cbrt(t) : t / (3 * (6.0 / 29) * (6.0 / 29)) + 4.0 / 29;
   }
   return {116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])};
 }
-// The inverse by Cramer's rule from the same matrix, so that it does not depend on a second table of digits.
+// The inverse by Cramer's rule from the same matrix: no second table of digits.
 inline Triple lab_to_rgb(const Triple& lab) {
   const double fy = (lab[0] + 16) / 116;
   const Triple f{fy + lab[1] / 500, fy, fy - lab[2] / 200};
-  Triple xyz;
-  for (std::size_t i = 0; i < 3; ++i)
+  Triple xyz, rgb;
+  for (int i = 0; i < 3; ++i)
     xyz[i] = white[i] * (f[i] > 6.0 / 29 ? std::pow(f[i], 3)
                                          : 3 * (6.0 / 29) * (6.0 / 29) * (f[i] - 4.0 / 29));
   const auto& m = xyz_from_rgb;
@@ -52,11 +50,10 @@ inline Triple lab_to_rgb(const Triple& lab) {
            a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
            a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
   };
-  Triple rgb;
-  for (std::size_t k = 0; k < 3; ++k) {
+  for (int k = 0; k < 3; ++k) {
     double replaced[3][3];
-    for (std::size_t i = 0; i < 3; ++i)
-      for (std::size_t j = 0; j < 3; ++j) replaced[i][j] = j == k ? xyz[i] : m[i][j];
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 3; ++j) replaced[i][j] = j == k ? xyz[i] : m[i][j];
     const double v = std::clamp(determinant(replaced) / determinant(m), 0.0, 1.0);
     rgb[k] =
         std::clamp(v <= 0.0031308 ? 12.92 * v : 1.055 * std::pow(v, 1 / 2.4) - 0.055, 0.0, 1.0);
@@ -64,27 +61,24 @@ inline Triple lab_to_rgb(const Triple& lab) {
   return rgb;
 }
 template <class F> Values map_triples(const Values& x, F&& f) {
-  Values out(x.size());
-  for (std::size_t i = 0; i + 2 < x.size(); i += 3) {
-    const Triple t = f(Triple{x[i], x[i + 1], x[i + 2]});
-    for (std::size_t c = 0; c < 3; ++c) out[i + c] = t[c];
-  }
+  Values out;
+  for (std::size_t i = 0; i + 2 < x.size(); i += 3)
+    for (const double v : f(Triple{x[i], x[i + 1], x[i + 2]})) out.push_back(v);
   return out;
 }
 
-// {mean x3, deviation x3, sum of weights}
+// {mean x3, deviation x3, sum of weights}; weight empty: all ones
 inline Values channel_stats(const Values& image, const Values& weight) {
-  Values stats(7, 0.0);
+  Values stats(7);
   const std::size_t n = image.size() / 3;
-  for (std::size_t i = 0; i < n; ++i) stats[6] += weight.empty() ? 1 : weight[i];
+  const auto w = [&](std::size_t i) { return weight.empty() ? 1 : weight[i]; };
+  for (std::size_t i = 0; i < n; ++i) stats[6] += w(i);
   if (stats[6] <= 0) return stats;
-  for (std::size_t c = 0; c < 3; ++c) {
-    for (std::size_t i = 0; i < n; ++i)
-      stats[c] += (weight.empty() ? 1 : weight[i]) * image[3 * i + c] / stats[6];
+  for (int c = 0; c < 3; ++c) {
     double variance = 0;
+    for (std::size_t i = 0; i < n; ++i) stats[c] += w(i) * image[3 * i + c] / stats[6];
     for (std::size_t i = 0; i < n; ++i)
-      variance +=
-          (weight.empty() ? 1 : weight[i]) * std::pow(image[3 * i + c] - stats[c], 2) / stats[6];
+      variance += w(i) * std::pow(image[3 * i + c] - stats[c], 2) / stats[6];
     stats[3 + c] = std::sqrt(variance);
   }
   return stats;
@@ -96,23 +90,25 @@ inline Index clamp_index(Index i, Index n) { return std::clamp<Index>(i, 0, n - 
 
 inline Values gaussian_blur(const Values& image, Index h, Index w, Index c, double sigma) {
   if (!(sigma > 0)) return image;
-  const Index radius = std::min<Index>(static_cast<Index>(std::ceil(3 * sigma)), 64);
-  Values taps, out(image.size(), 0.0);
+  const Index radius = std::min<Index>(std::ceil(3 * sigma), 64);
+  Values taps, out(image.size());
   double total = 0;
-  for (Index k = -radius; k <= radius; ++k)
-    taps.push_back(std::exp(-static_cast<double>(k * k) / (2 * sigma * sigma))),
-        total += taps.back();
+  for (Index k = -radius; k <= radius; ++k) {
+    taps.push_back(std::exp(-double(k * k) / (2 * sigma * sigma)));
+    total += taps.back();
+  }
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
       for (Index i = -radius; i <= radius; ++i)
         for (Index j = -radius; j <= radius; ++j)
           for (Index k = 0; k < c; ++k)
-            out[at((y * w + x) * c + k)] +=
-                taps[at(i + radius)] * taps[at(j + radius)] / (total * total) *
-                image[at((clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k)];
+            out[(y * w + x) * c + k] +=
+                taps[i + radius] * taps[j + radius] / (total * total) *
+                image[(clamp_index(y + i, h) * w + clamp_index(x + j, w)) * c + k];
   return out;
 }
 
+// The minimum over a disc, or the maximum for a negative radius.
 inline Values erode(const Values& mask, Index h, Index w, double radius) {
   const double size = std::fabs(radius);
   const Index reach = static_cast<Index>(size);
@@ -121,11 +117,10 @@ inline Values erode(const Values& mask, Index h, Index w, double radius) {
     for (Index x = 0; x < w; ++x)
       for (Index j = -reach; j <= reach; ++j)
         for (Index i = -reach; i <= reach; ++i) {
-          if (static_cast<double>(i * i + j * j) > size * size || y + j < 0 || y + j >= h ||
-              x + i < 0 || x + i >= w)
-            continue;
-          double& best = out[at(y * w + x)];
-          const double v = mask[at((y + j) * w + x + i)];
+          const bool inside = y + j >= 0 && y + j < h && x + i >= 0 && x + i < w;
+          if (i * i + j * j > size * size || !inside) continue;
+          double& best = out[y * w + x];
+          const double v = mask[(y + j) * w + x + i];
           best = radius >= 0 ? std::min(best, v) : std::max(best, v);
         }
   return out;
@@ -142,8 +137,7 @@ struct Image {
 inline double sample(const Image& image, double x, double y, Index c) {
   const double fx = std::floor(x), fy = std::floor(y), ax = x - fx, ay = y - fy;
   const auto pixel = [&](double px, double py) {
-    const Index ix = clamp_index(static_cast<Index>(px), image.w),
-                iy = clamp_index(static_cast<Index>(py), image.h);
+    const Index ix = clamp_index(px, image.w), iy = clamp_index(py, image.h);
     return image.values[(iy * image.w + ix) * image.c + c];
   };
   return (1 - ax) * (1 - ay) * pixel(fx, fy) + ax * (1 - ay) * pixel(fx + 1, fy) +
@@ -163,85 +157,82 @@ inline double grid(const double* nodes, double gx, double gy) {
 // position(x, y) -> source position
 template <class F>
 Values warp(const Image& source, Index h, Index w, Index supersample, F&& position) {
-  Values out(at(h * w * source.c), 0.0);
-  const double n = static_cast<double>(supersample);
+  Values out(h * w * source.c);
+  const double n = supersample;
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
       for (Index j = 0; j < supersample; ++j)
         for (Index i = 0; i < supersample; ++i) {
-          const auto [sx, sy] =
-              position(static_cast<double>(x) - 0.5 + (static_cast<double>(i) + 0.5) / n,
-                       static_cast<double>(y) - 0.5 + (static_cast<double>(j) + 0.5) / n);
+          const auto [sx, sy] = position(x - 0.5 + (i + 0.5) / n, y - 0.5 + (j + 0.5) / n);
           for (Index c = 0; c < source.c; ++c)
-            out[at((y * w + x) * source.c + c)] += sample(source, sx, sy, c) / (n * n);
+            out[(y * w + x) * source.c + c] += sample(source, sx, sy, c) / (n * n);
         }
   return out;
 }
 
-// One axis of a resize as a dense matrix [size, source]: overlap of the pixels' intervals, or two bilinear taps.
+// One axis of a resize as a dense matrix [size, source]: overlap of the pixels' intervals, or
+// two bilinear taps.
 inline std::vector<Values> resize_matrix(Index source, Index size) {
-  std::vector<Values> m(at(size), Values(at(source), 0.0));
-  const double ratio = static_cast<double>(source) / static_cast<double>(size);
+  std::vector<Values> m(size, Values(source));
+  const double ratio = double(source) / size;
   for (Index i = 0; i < size; ++i) {
     if (source > size) {
       for (Index k = 0; k < source; ++k)
-        m[at(i)][at(k)] =
-            std::max(0.0, std::min(static_cast<double>(k + 1), static_cast<double>(i + 1) * ratio) -
-                              std::max(static_cast<double>(k), static_cast<double>(i) * ratio)) /
+        m[i][k] =
+            std::max(0.0, std::min(k + 1.0, (i + 1) * ratio) - std::max(double(k), i * ratio)) /
             ratio;
     } else {
-      const double x = (static_cast<double>(i) + 0.5) * ratio - 0.5, f = x - std::floor(x);
-      m[at(i)][at(clamp_index(static_cast<Index>(std::floor(x)), source))] += 1 - f;
-      m[at(i)][at(clamp_index(static_cast<Index>(std::floor(x)) + 1, source))] += f;
+      const double x = (i + 0.5) * ratio - 0.5, whole = std::floor(x), f = x - whole;
+      m[i][clamp_index(whole, source)] += 1 - f;
+      m[i][clamp_index(whole + 1, source)] += f;
     }
   }
   return m;
 }
 inline Values resize(const Image& source, Index h, Index w) {
   const auto rows = resize_matrix(source.h, h), columns = resize_matrix(source.w, w);
-  Values out(at(h * w * source.c), 0.0);
+  Values out(h * w * source.c);
   for (Index y = 0; y < h; ++y)
     for (Index x = 0; x < w; ++x)
-      for (Index j = 0; j < source.h; ++j) {
-        if (rows[at(y)][at(j)] == 0) continue;
-        for (Index i = 0; i < source.w; ++i) {
-          if (columns[at(x)][at(i)] == 0) continue;
+      for (Index j = 0; j < source.h; ++j)
+        for (Index i = 0; i < source.w && rows[y][j] != 0; ++i) {
+          if (columns[x][i] == 0) continue;
           for (Index c = 0; c < source.c; ++c)
-            out[at((y * w + x) * source.c + c)] += rows[at(y)][at(j)] * columns[at(x)][at(i)] *
-                                                   source.values[(j * source.w + i) * source.c + c];
+            out[(y * w + x) * source.c + c] +=
+                rows[y][j] * columns[x][i] * source.values[(j * source.w + i) * source.c + c];
         }
-      }
   return out;
 }
 
 // ---- Philox 4x32-10 from the paper's round function, on 64-bit products
 
-inline std::array<std::uint32_t, 4> philox(std::uint64_t seed, std::array<std::uint32_t, 4> x) {
-  std::array<std::uint32_t, 2> key{static_cast<std::uint32_t>(seed),
-                                   static_cast<std::uint32_t>(seed >> 32)};
+using Words = std::array<std::uint32_t, 4>;
+
+inline Words philox(std::uint64_t seed, Words x) {
+  std::uint32_t low = static_cast<std::uint32_t>(seed), high = seed >> 32;
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t left = std::uint64_t{0xD2511F53} * x[0],
                         right = std::uint64_t{0xCD9E8D57} * x[2];
-    x = {static_cast<std::uint32_t>(right >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(right),
-         static_cast<std::uint32_t>(left >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(left)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
+    x = {static_cast<std::uint32_t>(right >> 32) ^ x[1] ^ low, static_cast<std::uint32_t>(right),
+         static_cast<std::uint32_t>(left >> 32) ^ x[3] ^ high, static_cast<std::uint32_t>(left)};
+    low += 0x9E3779B9;
+    high += 0xBB67AE85;
   }
   return x;
 }
 inline double unit(std::uint32_t word) { return std::floor(word / 256.0) / 16777216.0; }
-inline std::array<double, 4> normals(const std::array<std::uint32_t, 4>& words) {
+inline std::array<double, 4> normals(const Words& words) {
   std::array<double, 4> z;
-  for (std::size_t pair = 0; pair < 2; ++pair) {
-    const double r = std::sqrt(-2 * std::log(1 - unit(words[2 * pair]))),
-                 angle = 2 * 3.14159265358979323846 * unit(words[2 * pair + 1]);
-    z[2 * pair] = r * std::cos(angle);
-    z[2 * pair + 1] = r * std::sin(angle);
+  for (int i = 0; i < 4; i += 2) {
+    const double r = std::sqrt(-2 * std::log(1 - unit(words[i]))),
+                 angle = 2 * pi * unit(words[i + 1]);
+    z[i] = r * std::cos(angle);
+    z[i + 1] = r * std::sin(angle);
   }
   return z;
 }
 
-// ---- augmentation, in the steps of its description: one transformation after another, nothing composed beforehand
+// ---- augmentation: one transformation after another, nothing composed beforehand
 
 struct AugmentSettings {
   Index count, stored, batch, size;
@@ -252,44 +243,36 @@ struct AugmentSettings {
   std::uint64_t step, seed;
 };
 
+// The face at a position of an epoch: a Feistel network over a power of four, walked until
+// the value is below count.
 inline std::uint32_t epoch_order(std::uint32_t position, const AugmentSettings& s,
-                                 std::uint64_t epoch) {
-  int half = 1;
-  while ((std::uint64_t{1} << (2 * half)) < static_cast<std::uint64_t>(s.count)) ++half;
-  const std::uint32_t domain = 1u << half;
+                                 std::uint32_t epoch) {
+  std::uint32_t domain = 2;
+  while (std::uint64_t{domain} * domain < std::uint64_t(s.count)) domain *= 2;
   std::uint32_t value = position;
   do {
     std::uint32_t left = value / domain, right = value % domain;
     for (std::uint32_t round = 0; round < 4; ++round) {
-      const std::uint32_t next = left ^ (philox(s.seed, {static_cast<std::uint32_t>(epoch), right,
-                                                         s.side, 0x80000000u + round})[0] %
-                                         domain);
-      left = right;
-      right = next;
+      const std::uint32_t key = philox(s.seed, {epoch, right, s.side, 0x80000000u + round})[0];
+      left = std::exchange(right, left ^ (key % domain));
     }
     value = left * domain + right;
-  } while (value >= static_cast<std::uint64_t>(s.count));
+  } while (value >= s.count);
   return value;
 }
 
-// faces [count,stored,stored,4] in 0..255
-inline void augment(const Values& faces, const AugmentSettings& s, Values& input, Values& target,
-                    Values& mask) {
-  const double pi = 3.14159265358979323846, size = static_cast<double>(s.size),
-               stored = static_cast<double>(s.stored);
-  input.assign(at(s.batch * s.size * s.size * 3), 0);
-  target = input;
-  mask.assign(at(s.batch * s.size * s.size), 0);
+// faces [count,stored,stored,4] in 0..255 -> input and target [batch,size,size,3], mask
+// [batch,size,size]
+inline std::array<Values, 3> augment(const Values& faces, const AugmentSettings& s) {
+  Values input(s.batch * s.size * s.size * 3), target = input, mask(s.batch * s.size * s.size);
+  const double size = s.size, stored = s.stored;
   for (Index n = 0; n < s.batch; ++n) {
-    const std::uint64_t turn = (s.step - 1) * static_cast<std::uint64_t>(s.batch) +
-                               static_cast<std::uint64_t>(n),
-                        count = static_cast<std::uint64_t>(s.count);
-    const std::uint32_t position = static_cast<std::uint32_t>(turn % count);
+    const std::uint64_t drawn = (s.step - 1) * s.batch + n;
+    const std::uint32_t position = drawn % s.count;
+    const std::uint32_t slot = s.side * s.batch + n;
     const auto words = [&](std::uint32_t op) {
-      return philox(
-          s.seed,
-          {static_cast<std::uint32_t>(s.step), static_cast<std::uint32_t>(s.step >> 32),
-           s.side * static_cast<std::uint32_t>(s.batch) + static_cast<std::uint32_t>(n), op});
+      return philox(s.seed, {static_cast<std::uint32_t>(s.step),
+                             static_cast<std::uint32_t>(s.step >> 32), slot, op});
     };
     double zoom = 1, angle = 0, dx = 0, dy = 0, r[3] = {0, 0, 0}, nodes[52] = {};
     bool flip = false;
@@ -300,15 +283,12 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
       dx = (2 * unit(place[2]) - 1) * s.shift;
       dy = (2 * unit(place[3]) - 1) * s.shift;
       flip = unit(color[0]) < s.flip;
-      for (std::size_t c = 0; c < 3; ++c)
+      for (int c = 0; c < 3; ++c)
         r[c] = (2 * unit(color[c + 1]) - 1) * (c == 0 ? s.lightness : s.chroma);
-      for (std::uint32_t k = 0; k < 13; ++k) {
-        const auto z = normals(words(2 + k));
-        for (std::size_t j = 0; j < 4; ++j) nodes[4 * k + j] = s.warp * z[j];
-      }
+      for (int k = 0; k < 52; ++k) nodes[k] = s.warp * normals(words(2 + k / 4))[k % 4];
     }
-    const Index face = s.random ? epoch_order(position, s, turn / count) : position;
-    const Image image{&faces[at(face * s.stored * s.stored * 4)], s.stored, s.stored, 4};
+    const Index face = s.random ? epoch_order(position, s, drawn / s.count) : position;
+    const Image image{&faces[face * s.stored * s.stored * 4], s.stored, s.stored, 4};
     const int supersample = s.view_side * stored / zoom > 1.5 * size ? 2 : 1;
     for (Index y = 0; y < s.size; ++y)
       for (Index x = 0; x < s.size; ++x)
@@ -316,8 +296,8 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
           double sum[4] = {};
           for (int j = 0; j < supersample; ++j)
             for (int i = 0; i < supersample; ++i) {
-              double u = (static_cast<double>(x) + (i + 0.5) / supersample) / size,
-                     v = (static_cast<double>(y) + (j + 0.5) / supersample) / size;
+              double u = (x + (i + 0.5) / supersample) / size,
+                     v = (y + (j + 0.5) / supersample) / size;
               if (warped) {
                 const double du = grid(nodes, 4 * u, 4 * v), dv = grid(nodes + 25, 4 * u, 4 * v);
                 u += du;
@@ -336,16 +316,17 @@ inline void augment(const Values& faces, const AugmentSettings& s, Values& input
           if (s.random) {
             Triple lab = rgb_to_lab(rgb);
             const double low[3] = {0, -128, -128}, high[3] = {100, 127, 127};
-            for (std::size_t c = 0; c < 3; ++c)
+            for (int c = 0; c < 3; ++c)
               lab[c] = r[c] > 0 ? lab[c] + r[c] * (high[c] - lab[c])
                                 : low[c] + (1 + r[c]) * (lab[c] - low[c]);
             rgb = lab_to_rgb(lab);
           }
           const Index pixel = (n * s.size + y) * s.size + x;
-          for (Index c = 0; c < 3; ++c) (warped ? input : target)[at(pixel * 3 + c)] = rgb[at(c)];
-          if (!warped) mask[at(pixel)] = sum[3];
+          for (int c = 0; c < 3; ++c) (warped ? input : target)[pixel * 3 + c] = rgb[c];
+          if (!warped) mask[pixel] = sum[3];
         }
   }
+  return {std::move(input), std::move(target), std::move(mask)};
 }
 
-}  // namespace tests::reference
+}  // namespace bench::cases::reference

@@ -15,10 +15,10 @@
 namespace bench {
 namespace {
 
+using cases::OpCase;
+using cases::Pointers;
 using kernels::bf16;
 using kernels::Stream;
-using tests::OpCase;
-using tests::Pointers;
 
 // f(first, last) for every worker's range of [0, n).
 template <class F> void split(std::int64_t n, const F& f) {
@@ -33,7 +33,7 @@ Peer loop(const OpCase& c) {
   const std::int64_t n = c.operands.empty() ? 0 : c.operands[0].count;
   const bool all_float =
       std::all_of(c.operands.begin(), c.operands.end(),
-                  [](const tests::Operand& o) { return o.dtype == tests::DType::f32; });
+                  [](const cases::Operand& o) { return o.dtype == cases::DType::f32; });
   if (!all_float || n == 0) return {};
   const auto flat = [n](const char* name, auto body) {
     return Peer{name, [n, body](Stream&, const Pointers& p) {
@@ -78,7 +78,7 @@ Peer loop(const OpCase& c) {
 // The system's row copy.
 Peer copy_of_columns(const OpCase& c, kernels::Device device) {
   if (c.launcher != "copy_columns") return {};
-  const std::size_t element = c.operands[0].dtype == tests::DType::f32 ? 4 : 2;
+  const std::size_t element = c.operands[0].dtype == cases::DType::f32 ? 4 : 2;
   const std::size_t from = c.name.rfind('/') + 1;
   std::int64_t rows = 0, columns = 0, source_pitch = 0, pitch = 0;
   if (std::sscanf(c.name.c_str() + from, "%ldx%ldx%ldx%ld", &rows, &columns, &source_pitch,
@@ -156,13 +156,13 @@ Peers::Peers(const std::vector<std::string>& openblas_names) : openblas_(openbla
 std::vector<Peer> Peers::of_host(const OpCase& c) const {
   std::vector<Peer> peers;
   if (Peer plain = loop(c); plain.run) peers.push_back(std::move(plain));
-  const tests::DType dtype = c.operands.back().dtype;
+  const cases::DType dtype = c.operands.back().dtype;
   for (const HostLibrary library : {HostLibrary::own, HostLibrary::onednn}) {
     if (!has(library)) continue;
-    if (dtype == tests::DType::bf16) add_library<bf16>(peers, c, library);
-    else if (dtype == tests::DType::f32) add_library<float>(peers, c, library);
+    if (dtype == cases::DType::bf16) add_library<bf16>(peers, c, library);
+    else if (dtype == cases::DType::f32) add_library<float>(peers, c, library);
   }
-  if (openblas_.found() && is_gemm(c) && dtype == tests::DType::f32)
+  if (openblas_.found() && is_gemm(c) && dtype == cases::DType::f32)
     peers.push_back({"OpenBLAS", [v = c.shape, blas = openblas_](Stream&, const Pointers& p) {
                        blas.gemm(v[3] != 0, v[4] != 0, v[0], v[1], v[2], p.get<float>(0),
                                  p.get<float>(1), p.get<float>(2));
@@ -176,7 +176,7 @@ std::vector<Peer> Peers::of(const OpCase& c, kernels::Device device) const {
   if (Peer copy = copy_of_columns(c, device); copy.run) peers.push_back(std::move(copy));
 #if DOPPEL_HAS_CUDA
   if (device == kernels::Device::cuda && c.launcher == "sum" &&
-      c.operands[0].dtype == tests::DType::f32 && c.operands[0].count > 0)
+      c.operands[0].dtype == cases::DType::f32 && c.operands[0].count > 0)
     peers.push_back({"CUB", [n = c.operands[0].count](Stream& s, const Pointers& p) {
                        gpu::cub_sum(s, p.get<float>(0), p.get<float>(1), n);
                      }});

@@ -20,7 +20,7 @@ struct PeerLibrary {
 struct Peer {
   std::string name;
   // Runs on the row's own operands; the result is checked like ours.
-  std::function<void(kernels::Stream&, const tests::Pointers&)> run;
+  std::function<void(kernels::Stream&, const cases::Pointers&)> run;
 };
 
 class Peers {
@@ -29,10 +29,10 @@ class Peers {
   const OpenBlas& openblas() const { return openblas_; }
   const std::vector<PeerLibrary>& libraries() const { return libraries_; }
   // The peers of this case on that device.
-  std::vector<Peer> of(const tests::OpCase& c, kernels::Device device) const;
+  std::vector<Peer> of(const cases::OpCase& c, kernels::Device device) const;
 
  private:
-  std::vector<Peer> of_host(const tests::OpCase& c) const;
+  std::vector<Peer> of_host(const cases::OpCase& c) const;
   OpenBlas openblas_;
   std::vector<PeerLibrary> libraries_;
 };

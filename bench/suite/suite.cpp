@@ -13,11 +13,11 @@
 
 namespace bench {
 
+using cases::Bytes;
+using cases::OpCase;
+using cases::Role;
+using cases::Values;
 using kernels::Stream;
-using tests::Bytes;
-using tests::OpCase;
-using tests::Role;
-using tests::Values;
 
 namespace {
 
@@ -27,10 +27,6 @@ std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; 
 
 bool is_product(const OpCase& op) {
   return op.launcher == "gemm" || op.launcher.starts_with("conv_");
-}
-
-std::size_t operand_bytes(const tests::Operand& o) {
-  return static_cast<std::size_t>(o.count) * tests::element_bytes(o.dtype);
 }
 
 }  // namespace
@@ -67,8 +63,8 @@ struct Suite::Workset {
   std::unique_ptr<kernels::Graph> graph;
   int copies = 1;
 
-  tests::Pointers pointers() {  // of the next set
-    tests::Pointers p;
+  cases::Pointers pointers() {  // of the next set
+    cases::Pointers p;
     for (std::size_t offset : offsets) p.at.push_back(base + next * stride + offset);
     next = (next + step) % walked;
     return p;
@@ -145,7 +141,7 @@ void Suite::end_round() {
 
 void Suite::add_rows(const OpCase& op, Device device) {
   std::size_t footprint = 0;
-  for (const tests::Operand& o : op.operands) footprint += operand_bytes(o);
+  for (const cases::Operand& o : op.operands) footprint += o.bytes();
   const bool fits_cache = 2 * footprint < cache_bytes(device);
   const auto add = [&](bool cold, std::optional<Peer> peer) {
     Row row;
@@ -169,7 +165,7 @@ const Suite::Sample& Suite::sample(const OpCase& op) {
     sample = std::make_unique<Sample>();
     std::vector<Bytes> fresh;
     const bool known = expected_ && expected_->op == &op;
-    if (!known) fresh = tests::make_inputs(op);
+    if (!known) fresh = cases::make_inputs(op);
     for (const Bytes& bytes : known ? expected_->inputs : fresh) {
       const auto size = static_cast<std::ptrdiff_t>(std::min(bytes.size(), Sample::piece));
       sample->operands.emplace_back(bytes.begin(), bytes.begin() + size);
@@ -184,24 +180,21 @@ bool Suite::check(Row& row) {
     if (!expected_ || expected_->op != &op) {
       expected_.reset();  // the memory of the latest case first
       auto fresh = std::make_unique<Expected>();
-      fresh->inputs = tests::make_inputs(op);
-      if (!op.element) fresh->values = tests::expected(op, fresh->inputs);
-      for (std::size_t i = 0; op.element && i < fresh->inputs.size(); ++i)
-        fresh->values.push_back(op.operands[i].role == Role::out
-                                    ? Values{}
-                                    : tests::decode(fresh->inputs[i], op.operands[i].dtype));
+      fresh->inputs = cases::make_inputs(op);
+      fresh->values =
+          op.element ? cases::decode_inputs(op, fresh->inputs) : cases::expected(op, fresh->inputs);
       fresh->op = &op;
       expected_ = std::move(fresh);
       sample(op);
     }
     const Expected& last = *expected_;
     Stream& stream = Stream::of(row.device);
-    const tests::Placed placed(op, last.inputs, row.device, true);
+    const cases::Placed placed(op, last.inputs, row.device, true);
     (row.peer ? row.peer->run : op.run)(stream, placed.pointers());
     stream.synchronize();
     const std::vector<Bytes> got = placed.read(op);
-    row.error = op.element ? tests::compare_elements(op, got, last.values)
-                           : tests::compare(op, got, last.values);
+    row.error = op.element ? cases::compare_elements(op, got, last.values)
+                           : cases::compare(op, got, last.values);
   } catch (const std::exception& error) { row.error = error.what(); }
   if (!row.error.empty()) row.seconds.clear();
   return row.error.empty();
@@ -218,7 +211,7 @@ std::unique_ptr<Suite::Workset> Suite::make_workset(const OpCase& op, Device dev
   // allocations.
   for (std::size_t i = 0; i < op.operands.size(); ++i) {
     made->offsets.push_back(made->stride + 768 * i);
-    made->stride += (operand_bytes(op.operands[i]) + 768 * i + 511) / 256 * 256;
+    made->stride += (op.operands[i].bytes() + 768 * i + 511) / 256 * 256;
   }
   made->stride = std::max<std::size_t>(made->stride + 768 * op.operands.size(), 256);
   const std::size_t walk = cold_caches(device) * cache_bytes(device);
@@ -226,7 +219,7 @@ std::unique_ptr<Suite::Workset> Suite::make_workset(const OpCase& op, Device dev
       std::clamp<std::size_t>((walk + made->stride - 1) / made->stride, 1, std::size_t{1} << 20);
   made->base = arena(device, made->stride * made->sets).as<char>();
   for (std::size_t i = 0; i < pieces.size(); ++i) {
-    const std::size_t bytes = operand_bytes(op.operands[i]);
+    const std::size_t bytes = op.operands[i].bytes();
     for (std::size_t at = 0; at < bytes; at += pieces[i].size())
       kernels::copy(made->base + made->offsets[i] + at, device, pieces[i].data(), Device::host,
                     std::min(pieces[i].size(), bytes - at));
@@ -332,17 +325,17 @@ double Suite::share_of_ceiling(const Row& row, double seconds, Bound* bound) {
   const Ceilings& c = ceilings(row.device);
   const OpCase& op = *row.op;
   std::size_t in = 0, out = 0;
-  for (const tests::Operand& o : op.operands) {
-    if (o.role != Role::out) in += operand_bytes(o);
-    if (o.role != Role::in) out += operand_bytes(o);
+  for (const cases::Operand& o : op.operands) {
+    if (o.role != Role::out) in += o.bytes();
+    if (o.role != Role::in) out += o.bytes();
   }
   const auto [traffic, bandwidth] = 19 * out < in   ? std::pair{Bound::read, c.read}
                                     : 19 * in < out ? std::pair{Bound::write, c.write}
                                                     : std::pair{Bound::copy, c.copy};
   std::pair unit{Bound::f32, c.f32};
   if (is_product(op) && !op.operands.empty()) {
-    if (op.operands[0].dtype == tests::DType::bf16) unit = {Bound::bf16, c.bf16};
-    else if (row.device == Device::cuda && op.operands[0].dtype == tests::DType::f16)
+    if (op.operands[0].dtype == cases::DType::bf16) unit = {Bound::bf16, c.bf16};
+    else if (row.device == Device::cuda && op.operands[0].dtype == cases::DType::f16)
       unit = {Bound::f16, c.f16};
     else if (row.device == Device::cuda && kernels::allow_tf32) unit = {Bound::tf32, c.tf32};
   }

@@ -34,7 +34,7 @@ namespace bench {
 
 struct Row {
   std::string name;  // device/launcher/type/shape/cold|hot[/peer]
-  const tests::OpCase* op = nullptr;
+  const cases::OpCase* op = nullptr;
   Device device = Device::host;
   bool cold = true;
   std::optional<Peer> peer;  // else our kernel
@@ -60,7 +60,7 @@ struct SuiteOptions {
 
 class Suite {
  public:
-  explicit Suite(std::vector<tests::OpCase> table, SuiteOptions options = {});
+  explicit Suite(std::vector<cases::OpCase> table, SuiteOptions options = {});
   ~Suite();
 
   std::vector<Row>& rows() { return rows_; }
@@ -89,12 +89,12 @@ class Suite {
   struct Workset;   // operands in memory, in as many sets as the row needs
   struct Sample;    // a piece of every operand, to fill a workset from
   struct Expected;  // the reference's results for the latest case
-  const Sample& sample(const tests::OpCase& op);
-  std::unique_ptr<Workset> make_workset(const tests::OpCase& op, Device device);
+  const Sample& sample(const cases::OpCase& op);
+  std::unique_ptr<Workset> make_workset(const cases::OpCase& op, Device device);
   Workset& workset(const Row& row);
-  void add_rows(const tests::OpCase& op, Device device);
+  void add_rows(const cases::OpCase& op, Device device);
 
-  std::vector<tests::OpCase> table_;
+  std::vector<cases::OpCase> table_;
   SuiteOptions options_;
   std::regex filter_;
   Peers peers_;

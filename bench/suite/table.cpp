@@ -2,6 +2,6 @@
 
 namespace bench {
 
-std::vector<tests::OpCase> op_table() { return tests::op_cases(); }
+std::vector<cases::OpCase> op_table() { return cases::op_cases(); }
 
 }  // namespace bench

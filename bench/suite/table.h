@@ -6,6 +6,6 @@
 
 namespace bench {
 
-std::vector<tests::OpCase> op_table();
+std::vector<cases::OpCase> op_table();
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// Short names for tests that call kernels on the host: a vector in device memory, and the host's stream.
+// The host's stream and reproducible random vectors, for tests that call kernels on the host.
 #pragma once
 #include <vector>
 

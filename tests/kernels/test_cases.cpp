@@ -1,4 +1,5 @@
-// Everything that holds for every kernel, one test per row of bench/cases/op_cases.h.
+// Every row of the op table against its reference, in every order of execution; and checks
+// of the checks.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,7 +14,7 @@
 
 namespace {
 
-using namespace tests;
+using namespace bench::cases;
 using simt::InstructionSet;
 using simt::Order;
 
@@ -22,7 +23,7 @@ const std::vector<OpCase>& table() {
   return all;
 }
 
-// Under ThreadSanitizer a row takes up to seconds, and every number type runs the same code.
+// Under ThreadSanitizer a row takes up to seconds, and every type runs the same code.
 bool left_out([[maybe_unused]] const OpCase& c) {
 #ifdef SIMT_TSAN
   for (const char* type : {"/f64/", "/bf16/", "/f16/"})
@@ -43,7 +44,8 @@ class KernelCase : public testing::TestWithParam<std::size_t> {
   const OpCase& row() const { return table()[GetParam()]; }
 };
 
-// Equal to the reference, inputs untouched, guard bands untouched, nothing left as poison; and the same bits however it runs.
+// Equal to the reference, inputs and guard bands untouched, no poison left; and the same bits
+// for every order, number of workers and instruction set.
 TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
   const OpCase& c = row();
   const std::vector<Bytes> inputs = make_inputs(c);
@@ -53,7 +55,7 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     first = run_case(c, inputs, kernels::Device::host);
   }
   EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
-  struct Way {
+  struct Execution {
     const char* name;
     unsigned workers;
     Order order;
@@ -61,11 +63,12 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     bool fibers;
   };
 #ifdef SIMT_ALWAYS_FIBERS
-  // Checking builds are after wrong accesses and races, which one run with every CUDA thread for itself shows; it takes long enough.
-  const std::vector<Way> ways{
+  // One run with a fiber per CUDA thread shows the wrong accesses and races that a checking
+  // build looks for; more would take too long.
+  const std::vector<Execution> executions{
       {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
 #else
-  const std::vector<Way> ways{
+  const std::vector<Execution> executions{
       {"again", 1, Order::forward, InstructionSet::best, false},
       {"2 workers", 2, Order::forward, InstructionSet::best, false},
       {"4 workers, shuffled", 4, Order::shuffle, InstructionSet::best, false},
@@ -74,10 +77,10 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
       {"fibers", 2, Order::forward, InstructionSet::best, true},
       {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
 #endif
-  for (const Way& way : ways) {
-    const WithConfig config(way.workers, way.order, way.instructions, way.fibers);
+  for (const Execution& e : executions) {
+    const WithConfig config(e.workers, e.order, e.instructions, e.fibers);
     EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first)
-        << c.name << ": other bits with " << way.name;
+        << c.name << ": other bits with " << e.name;
   }
 }
 
@@ -90,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(Table, KernelCase, testing::ValuesIn(small_rows()),
                            return name;
                          });
 
-// One test, so that a machine without a GPU reports one skip.
+// One test: a machine without a GPU reports one skip.
 TEST(KernelsOnGpu, EqualReferenceAndThemselves) {
   const kernels::CudaReport cuda = kernels::probe_cuda();
   if (!cuda.available) GTEST_SKIP() << cuda.reason;
@@ -111,10 +114,12 @@ TEST(OpCases, NamesAreUnique) {
     EXPECT_TRUE(names.insert(c.name).second) << c.name << " is there twice";
 }
 
-// A launcher is `template <class D...> void name(Stream&...` in a header; each must have a row, and a row must name one.
+// A launcher is `template <class D...> void name(Stream&...` in a header of kernels/. Each has
+// a row, and a row names one.
 TEST(OpCases, EveryLauncherHasARow) {
   std::set<std::string> declared, covered;
-  for (const auto& file : std::filesystem::directory_iterator(DOPPEL_SOURCE_DIR "/kernels")) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(DOPPEL_SOURCE_DIR "/kernels")) {
     if (file.path().extension() != ".h") continue;
     std::stringstream text;
     text << std::ifstream(file.path()).rdbuf();
@@ -126,23 +131,22 @@ TEST(OpCases, EveryLauncherHasARow) {
   for (const OpCase& c : table()) covered.insert(c.launcher);
   EXPECT_GE(declared.size(), 30u) << "the headers were not read";
   for (const std::string& name : declared)
-    EXPECT_TRUE(covered.count(name)) << name << " has no row in bench/cases/op_cases.h";
+    EXPECT_TRUE(covered.count(name))
+        << name << " has no row in bench/cases: see docs/adding-an-op.md";
   for (const std::string& name : covered)
     EXPECT_TRUE(declared.count(name)) << "no header declares " << name;
 }
 
-// ---- the checks above must be able to fail
+// ---- the runner finds the faults that it is for
 
-OpCase broken_add(std::int64_t offset, std::int64_t count) {
-  OpCase c = new_case<float>("add", "broken");
-  c.operands = {input<float>("a", 100), output<float>("out", 100)};
-  c.run = [=](Stream&, const Pointers& p) {
-    for (std::int64_t i = 0; i < count; ++i) p.get<float>(1)[offset + i] = 2 * p.get<float>(0)[i];
-  };
-  c.reference = [](std::vector<Values>& v) {
-    v[1] = v[0];
-    for (double& x : v[1]) x *= 2;
-  };
+// out = 2a into `count` elements from `offset` on, which should be 100 from 0 on.
+OpCase broken_add(Index offset, Index count) {
+  auto c = op_case<float>("add", "broken");
+  const auto a = c.in("a", 100), out = c.out("out", 100);
+  c.run([=]<class D>(Stream&, auto at) {
+    for (Index i = 0; i < count; ++i) at(out)[offset + i] = 2 * at(a)[i];
+  });
+  c.expect(out, [=](auto at, Index i) { return 2 * at(a)[i]; });
   return c;
 }
 

@@ -1,4 +1,5 @@
-// Gradients in double against central differences of the value, and linear maps against their adjoints.
+// Gradients in double against central differences of the value; linear maps against their
+// adjoints.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,7 +25,7 @@ void check(const LossWeights& weights, const char* name, int n, int h, int w, in
   Vector pred = uniform_vector(values, 0, 1, 1);
   const Vector target = uniform_vector(values, 0, 1, 2);
   Vector mask = uniform_vector(pixels, 0, 2, 3);
-  for (std::size_t i = 0; i < pixels; i += 3) mask[i] = 0;  // as masks are: mostly 0 and 1
+  for (std::size_t i = 0; i < pixels; i += 3) mask[i] = 0;  // as in a face mask
   const double* const m = masked ? mask.data() : nullptr;
   Vector gradient(values), unused(values);
   double value = 0;
@@ -56,7 +57,8 @@ TEST_P(LossGradient, EqualsCentralDifferences) {
   check({1.f, 0.f, 0.f}, "dssim", n, h, w, c, masked);
   check({0.5f, 2.f, 0.25f}, "all three", n, h, w, c, masked);
 }
-// 6 is the smallest size: both mirrors reach every pixel. 11 and 12: one pixel that no mirror reaches, and none. 35: two tiles.
+// 6 is the smallest size: both mirrors reach every pixel. 11 and 12: one pixel out of the
+// mirrors' reach, and none. 35: two tiles.
 INSTANTIATE_TEST_SUITE_P(Shapes, LossGradient,
                          testing::Values(std::tuple(1, 6, 6, 1, false),
                                          std::tuple(1, 6, 7, 2, true),
@@ -75,7 +77,8 @@ TEST(DssimLoss, OfEqualImagesIsZeroAndFlat) {
   for (double g : gradient) EXPECT_NEAR(g, 0, 1e-14);
 }
 
-// The padding is the one of PyTorch's "reflect": the edge is not repeated. A single bright pixel at a corner tells.
+// The padding is PyTorch's "reflect", without a repeated edge. A single bright pixel at a
+// corner shows the difference.
 TEST(SsimMap, MirrorsWithoutRepeatingTheEdge) {
   const ImageShape shape{1, 8, 8, 1};
   Vector a(64, 0.0), b(64, 0.0), map(64);
@@ -94,7 +97,7 @@ TEST(SsimMap, MirrorsWithoutRepeatingTheEdge) {
       1e-12);
 }
 
-TEST(ImageLosses, RefuseWhatTheyCannotDo) {
+TEST(ImageLosses, RefuseSmallAndEmptyImages) {
   const Vector image(36);
   Vector gradient(36);
   double loss;
@@ -109,7 +112,7 @@ TEST(ImageLosses, RefuseWhatTheyCannotDo) {
                Error);
 }
 
-// A NaN in the prediction must reach the loss and the gradient, or the NaN guard would never see it.
+// A NaN in the prediction reaches the loss, where the NaN guard looks for it.
 TEST(ImageLosses, DoNotHideNaN) {
   const ImageShape shape{1, 8, 8, 1};
   for (const LossWeights& weights :

@@ -1,4 +1,4 @@
-// tools/kernel_resources.sh on reports that are made up: what it must catch, and what not.
+// tools/kernel_resources.sh on made-up compiler reports: losses it finds, and changes it passes.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 

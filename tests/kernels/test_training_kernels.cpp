@@ -1,4 +1,4 @@
-// The optimizer, its guard against numbers that are not finite, and random numbers.
+// The optimizer, its guard against gradients that are not finite, and random numbers.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +16,8 @@ using namespace kernels;
 using tests::host;
 using tests::uniform_vector;
 
-// Ten steps of a real loop (advance, norm, update, finish), clipped now and then, against the papers' formulas in double.
+// Ten steps of the training loop (advance, norm, update, finish), some of them clipped,
+// against the papers' formulas in double.
 TEST(Adam, FollowsTheFormulaForTenSteps) {
   const std::int64_t n = 1000;
   const AdamOptions options{0.5f, 0.999f, 1e-7f, 0.01f};
@@ -45,10 +46,10 @@ TEST(Adam, FollowsTheFormulaForTenSteps) {
     const double norm = std::sqrt(squares), clip = norm > 10 ? 10 / norm : 1;
     EXPECT_NEAR(state.gradient_norm, norm, 1e-5 * norm);
     EXPECT_NEAR(state.clip_factor, clip, 1e-5);
-    tests::reference::adam({double{options.beta1}, double{options.beta2}, double{options.epsilon},
-                            double{options.weight_decay}, double{state.learning_rate}, clip,
-                            static_cast<double>(step)},
-                           exact, reference, ref_m, ref_v);
+    bench::cases::reference::adam({double{options.beta1}, double{options.beta2},
+                                   double{options.epsilon}, double{options.weight_decay},
+                                   double{state.learning_rate}, clip, static_cast<double>(step)},
+                                  exact, reference, ref_m, ref_v);
   }
   EXPECT_EQ(state.step, 10u);
   EXPECT_EQ(state.skipped, 0u);
@@ -58,8 +59,8 @@ TEST(Adam, FollowsTheFormulaForTenSteps) {
   }
 }
 
-// The first step moves every weight by the learning rate, whatever the gradient's size: bias correction at t = 1 is where a
-// careless 1 - beta^t loses its digits.
+// The first step moves every weight by the learning rate at any size of the gradient. A bias
+// correction with a careless 1 - beta^t loses its digits at t = 1.
 TEST(Adam, FirstStepIsTheLearningRate) {
   std::vector<float> weights(4, 1.f), m(4, 0.f), v(4, 0.f);
   const std::vector<float> gradients{1e-3f, -1e-3f, 10.f, -1e4f};
@@ -74,8 +75,8 @@ TEST(Adam, FirstStepIsTheLearningRate) {
 
 TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
   const float infinity = std::numeric_limits<float>::infinity();
-  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
-                          1e30f}) {  // the last one's square overflows
+  // The square of the last one overflows.
+  for (const float bad : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), 1e30f}) {
     const std::int64_t n = 70000;
     std::vector<float> gradients(n, 0.5f), weights(n, 1.f), m(n, 0.25f), v(n, 0.125f);
     gradients[69999] = bad;
@@ -150,7 +151,7 @@ TEST(Random, HasTheRightMoments) {
   EXPECT_NEAR(s.kurtosis, 3, 0.06);
 }
 
-// A number depends on seed, stream and index alone: a longer array begins like a shorter one.
+// Each value depends on seed, stream and index alone: a longer array begins like a shorter one.
 TEST(Random, CountersNotState) {
   std::vector<float> shorter(1001), longer(5000), other_stream(1001), other_seed(1001);
   normal<Host, float>(host(), shorter.data(), 1001, 0.f, 1.f, 11, 3);

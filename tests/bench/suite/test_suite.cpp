@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "bench/cases/seams.h"
 #include "bench/report/report.h"
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
@@ -28,12 +29,12 @@ TEST(Suite, EveryCaseHasARow) {
   SuiteOptions options = quick();
   options.every_case = true;
   options.peers = false;
-  const std::vector<tests::OpCase> table = op_table();
+  const std::vector<cases::OpCase> table = op_table();
   Suite suite(table, options);
   std::set<std::string> rows;
   for (const Row& row : suite.rows())
     EXPECT_TRUE(rows.insert(row.name).second) << row.name << " is there twice";
-  for (const tests::OpCase& c : table)
+  for (const cases::OpCase& c : table)
     EXPECT_EQ(rows.count("host/" + c.name + "/cold"), c.host_only ? 0u : 1u) << c.name;
 }
 
@@ -48,11 +49,11 @@ TEST(Suite, ARoundThatIsStoppedKeepsWhatItHas) {
 
 // By default `doppel bench` leaves out the tests' small shapes, but no kernel.
 TEST(Suite, EveryLauncherHasARowByDefault) {
-  const std::vector<tests::OpCase> table = op_table();
+  const std::vector<cases::OpCase> table = op_table();
   Suite suite(table, quick());
   std::set<std::string> measured;
   for (const Row& row : suite.rows()) measured.insert(row.op->launcher);
-  for (const tests::OpCase& c : table)
+  for (const cases::OpCase& c : table)
     EXPECT_TRUE(c.host_only || measured.count(c.launcher)) << c.launcher << " has no row";
 }
 
@@ -83,7 +84,7 @@ TEST(Suite, AWrongPeerPrintsNoNumber) {
   Suite suite({twice("right", false)}, quick("/cold$"));
   Row peer = suite.rows()[0];
   peer.name += "/other";
-  peer.peer = Peer{"other", [](kernels::Stream&, const tests::Pointers& p) {
+  peer.peer = Peer{"other", [](kernels::Stream&, const cases::Pointers& p) {
                      for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = 0;
                    }};
   suite.measure(peer);
@@ -105,15 +106,15 @@ TEST(Ceilings, TheBetterOfTwoMeasurementsCounts) {
 // Of a large result only samples are checked: they find a wrong tenth, not one wrong
 // element.
 TEST(Suite, SampledReferencesCatchWrongResults) {
-  tests::OpCase c = twice("sampled", false);
-  c.element = [](const std::vector<tests::Values>& v, std::int64_t i) {
+  cases::OpCase c = twice("sampled", false);
+  c.element = [](const std::vector<cases::Values>& v, std::int64_t i) {
     return 2 * v[0][static_cast<std::size_t>(i)];
   };
-  tests::OpCase unwritten = c, wrong = c;
-  unwritten.run = [](kernels::Stream&, const tests::Pointers& p) {
+  cases::OpCase unwritten = c, wrong = c;
+  unwritten.run = [](kernels::Stream&, const cases::Pointers& p) {
     for (int i = 0; i < 999; ++i) p.get<float>(1)[i] = 2 * p.get<float>(0)[i];
   };
-  wrong.run = [](kernels::Stream&, const tests::Pointers& p) {
+  wrong.run = [](kernels::Stream&, const cases::Pointers& p) {
     for (int i = 0; i < 1000; ++i) p.get<float>(1)[i] = (i < 100 ? 2.1f : 2.f) * p.get<float>(0)[i];
   };
   Suite suite({c, unwritten, wrong}, quick("/cold$"));
@@ -125,21 +126,21 @@ TEST(Suite, SampledReferencesCatchWrongResults) {
 // The one-element references of conv and gemm against the whole ones, on small shapes.
 TEST(Suite, OneElementIsThatOfTheWholeReference) {
   using namespace kernels;
-  std::vector<tests::OpCase> rows;
+  std::vector<cases::OpCase> rows;
   for (const ConvShape& s : {same_padding(2, 8, 6, 3, 4, 5, 2), same_padding(1, 5, 4, 2, 3, 3, 1)})
-    tests::add_conv<float>(rows, s, "small", tests::Use::model);
+    cases::add_conv<float>(rows, s, "small", cases::Use::model);
   for (const Transpose ta : {Transpose::no, Transpose::yes})
     for (const Transpose tb : {Transpose::no, Transpose::yes})
-      tests::add_gemm<float>(rows, ta, tb, 5, 4, 7, 0.5f, 0.f, "", tests::Use::model);
+      cases::add_gemm<float>(rows, ta, tb, 5, 4, 7, 0.5f, 0.f, "", cases::Use::model);
   ASSERT_EQ(rows.size(), 10u);
-  for (const tests::OpCase& c : rows) {
-    std::vector<tests::Values> values;
+  for (const cases::OpCase& c : rows) {
+    std::vector<cases::Values> values;
     std::mt19937_64 random(1);
-    for (const tests::Operand& o : c.operands) {
-      values.emplace_back(o.role == tests::Role::out ? 0 : static_cast<std::size_t>(o.count));
-      if (o.role != tests::Role::out) o.generate(values.back(), random);
+    for (const cases::Operand& o : c.operands) {
+      values.emplace_back(o.role == cases::Role::out ? 0 : static_cast<std::size_t>(o.count));
+      if (o.role != cases::Role::out) o.generate(values.back(), random);
     }
-    const std::vector<tests::Values> inputs = values;
+    const std::vector<cases::Values> inputs = values;
     c.reference(values);
     for (std::size_t i = 0; i < values.back().size(); ++i)
       ASSERT_NEAR(c.element(inputs, static_cast<std::int64_t>(i)), values.back()[i], 1e-9)
@@ -173,9 +174,9 @@ TEST(Suite, AMissingPeerIsReportedAndLeftOut) {
 TEST(Suite, ColdRowsWalkThroughMemoryAndHotOnesStay) {
   std::set<void*> cold, hot;
   for (const bool is_cold : {true, false}) {
-    tests::OpCase c = twice("places", false);
+    cases::OpCase c = twice("places", false);
     std::set<void*>& places = is_cold ? cold : hot;
-    c.run = [&places, run = c.run](kernels::Stream& s, const tests::Pointers& p) {
+    c.run = [&places, run = c.run](kernels::Stream& s, const cases::Pointers& p) {
       places.insert(p.at[0]);
       run(s, p);
     };

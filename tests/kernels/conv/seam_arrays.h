@@ -15,7 +15,7 @@
 
 namespace seam {
 
-namespace reference = tests::reference;
+namespace reference = bench::cases::reference;
 
 template <class D> inline constexpr kernels::Device device_of = kernels::Device::host;
 template <> inline constexpr kernels::Device device_of<kernels::Cuda> = kernels::Device::cuda;

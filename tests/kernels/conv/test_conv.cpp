@@ -15,7 +15,7 @@ using kernels::ConvShape;
 using kernels::same_padding;
 using seam::Array;
 
-namespace reference = tests::reference;
+namespace reference = bench::cases::reference;
 
 namespace {
 

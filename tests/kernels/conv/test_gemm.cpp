@@ -9,7 +9,7 @@
 using kernels::Transpose;
 using seam::Array;
 
-namespace reference = tests::reference;
+namespace reference = bench::cases::reference;
 
 namespace {
 
