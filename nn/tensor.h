@@ -10,30 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "kernels/core/dtype.h"
 #include "kernels/core/memory.h"
 #include "kernels/core/stream.h"
-#include "kernels/core/types.h"
 
 namespace nn {
 
 using kernels::Device;
+using kernels::DType;
+using kernels::dtype_of;
 using kernels::Error;
 using kernels::ErrorKind;
-
-enum class DType : std::uint8_t { f32, bf16, f16, f64 /*host only: gradient checks*/, i32, u8 };
-std::size_t size_of(DType);
-const char* name(DType);
-template <class T> constexpr DType dtype_of() {
-  if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else if constexpr (std::is_same_v<T, kernels::bf16>) return DType::bf16;
-  else if constexpr (std::is_same_v<T, kernels::f16>) return DType::f16;
-  else if constexpr (std::is_same_v<T, double>) return DType::f64;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
-  else {
-    static_assert(std::is_same_v<T, std::uint8_t>);
-    return DType::u8;
-  }
-}
+using kernels::name;
+using kernels::size_of;
 
 class Shape {  // up to four extents, kept inline
  public:
