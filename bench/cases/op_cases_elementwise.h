@@ -202,28 +202,6 @@ template <class T> void flat_cases(std::vector<OpCase>& rows, std::int64_t n) {
   };
   c.reference = [=](std::vector<Values>& v) { v[0].assign(static_cast<std::size_t>(n), 0.625); };
   rows.push_back(c);
-
-  c = flat_case<T>("bytes_to_unit", n,
-                   {input<std::uint8_t>("x", n, byte_values()), output<T>("y", n)});
-  c.run = [=](Stream& s, const Pointers& p) {
-    dispatch<T>(s,
-                [&]<class D>() { bytes_to_unit<D, T>(s, p.get<std::uint8_t>(0), p.get<T>(1), n); });
-  };
-  c.reference = [=](std::vector<Values>& v) {
-    v[1] = each(v[0], [](double x, std::size_t) { return x / 255; });
-  };
-  rows.push_back(c);
-
-  c = flat_case<T>("unit_to_bytes", n,
-                   {input<T>("x", n, uniform_values(-0.2, 1.2)), output<std::uint8_t>("y", n)});
-  c.run = [=](Stream& s, const Pointers& p) {
-    dispatch<T>(s,
-                [&]<class D>() { unit_to_bytes<D, T>(s, p.get<T>(0), p.get<std::uint8_t>(1), n); });
-  };
-  c.reference = [=](std::vector<Values>& v) {
-    v[1] = each(v[0], [](double x, std::size_t) { return 255 * std::fmin(std::fmax(x, 0), 1); });
-  };  // before rounding
-  rows.push_back(c);
 }
 
 template <class From, class To> void cast_case(std::vector<OpCase>& rows, std::int64_t n) {
@@ -559,51 +537,6 @@ template <class T> void reduce_cases_of(std::vector<OpCase>& rows) {
       c.bytes = element * static_cast<double>(n);
       c.flops = 2 * static_cast<double>(n);
       set_bench(c, n >= cache_length, n);
-      rows.push_back(c);
-    }
-  }
-  for (const Matrix& s : matrices()) {
-    const std::int64_t n = s.rows * s.columns;
-    OpCase c = new_case<T>("sum_columns", shape_name(s.rows, s.columns));
-    c.operands = {input<T>("x", n), output<T>("out", s.columns)};
-    c.run = [=](Stream& stream, const Pointers& p) {
-      dispatch<T>(stream, [&]<class D>() {
-        sum_columns<D, T>(stream, p.get<T>(0), p.get<T>(1), s.rows, s.columns);
-      });
-    };
-    c.reference = [=](std::vector<Values>& v) { v[1] = reference::sum_columns(v[0], s.columns); };
-    c.bytes = element * static_cast<double>(n);
-    c.flops = static_cast<double>(n);
-    c.scale = std::sqrt(static_cast<double>(s.rows) + 1);
-    set_bench(c, s.bench, n);
-    rows.push_back(c);
-
-    for (const bool in_place : {false, true}) {
-      if (in_place && s.rows != 300) continue;
-      c = new_case<T>("bias_leaky_relu_backward",
-                      shape_name(s.rows, s.columns) + (in_place ? "/in_place" : ""));
-      c.operands = {input<T>("y", n), input<T>("dy", n), output<T>("dx", n),
-                    output<T>("dbias", s.columns)};
-      if (in_place)
-        c.operands = {input<T>("y", n), in_and_out<T>("dy", n), output<T>("dbias", s.columns)};
-      c.run = [=](Stream& stream, const Pointers& p) {
-        dispatch<T>(stream, [&]<class D>() {
-          bias_leaky_relu_backward<D, T>(stream, p.get<T>(0), p.get<T>(1),
-                                         p.get<T>(in_place ? 1 : 2), p.get<T>(in_place ? 2 : 3),
-                                         s.rows, s.columns, 0.1f);
-        });
-      };
-      c.reference = [=](std::vector<Values>& v) {
-        Values dx(v[1].size());
-        for (std::size_t i = 0; i < dx.size(); ++i)
-          dx[i] = v[0][i] > 0 ? v[1][i] : static_cast<double>(0.1f) * v[1][i];
-        v[in_place ? 2 : 3] = reference::sum_columns(dx, s.columns);
-        v[in_place ? 1 : 2] = dx;
-      };
-      c.bytes = 3 * element * static_cast<double>(n);
-      c.flops = 2 * static_cast<double>(n);
-      c.scale = std::sqrt(static_cast<double>(s.rows) + 1);
-      set_bench(c, s.bench, n);
       rows.push_back(c);
     }
   }
