@@ -62,9 +62,9 @@ OpCase epilogue_case(kernels::Activation activation, const kernels::EpilogueShap
 template <class T> void column_cases_of(std::vector<OpCase>& rows) {
   using namespace kernels;
   const double element = size_of(dtype_of<T>());
-  const std::vector<EpilogueShape> matrices{{0, 1, 1, 5},    {1, 1, 1, 1},    {5, 1, 1, 3},
-                                            {33, 1, 1, 17},  {64, 1, 1, 128}, {7, 1, 1, 257},
-                                            {3, 1, 1, 1000}, {6007, 1, 1, 3}, {300, 1, 1, 128}};
+  const std::vector<EpilogueShape> flat{{0, 1, 1, 5},    {1, 1, 1, 1},    {5, 1, 1, 3},
+                                        {33, 1, 1, 17},  {64, 1, 1, 128}, {7, 1, 1, 257},
+                                        {3, 1, 1, 1000}, {6007, 1, 1, 3}, {300, 1, 1, 128}};
   // Lines shorter and longer than a wide row has rows, channels under and over a
   // block's threads, r other than 2, no picture at all.
   const std::vector<EpilogueShape> pictures{{0, 2, 2, 3, 2},  {2, 3, 1, 3, 2},  {3, 5, 7, 2, 3},
@@ -72,17 +72,17 @@ template <class T> void column_cases_of(std::vector<OpCase>& rows) {
                                             {5, 16, 8, 64, 2}};
   for (const Activation activation :
        {Activation::none, Activation::leaky_relu, Activation::sigmoid}) {
-    for (const EpilogueShape& shape : matrices)
+    for (const EpilogueShape& shape : flat)
       rows.push_back(epilogue_case<T>(activation, shape, true));
     for (const EpilogueShape& shape : pictures)
       rows.push_back(epilogue_case<T>(activation, shape, true));
     for (const EpilogueShape& shape : {pictures[0], pictures[2], pictures[3], pictures[5]})
       rows.push_back(epilogue_case<T>(activation, shape, false));
     if (activation == Activation::none) continue;
-    rows.push_back(epilogue_case<T>(activation, matrices[3], true, true));
-    rows.push_back(epilogue_case<T>(activation, matrices[8], true, true));
+    rows.push_back(epilogue_case<T>(activation, flat[3], true, true));
+    rows.push_back(epilogue_case<T>(activation, flat[8], true, true));
     for (const bool in_place : {false, true})
-      rows.push_back(epilogue_case<T>(activation, matrices[3], false, in_place));
+      rows.push_back(epilogue_case<T>(activation, flat[3], false, in_place));
   }
 
   // A wide layer, one beyond every cache, and layers of `original`: the picture's last
