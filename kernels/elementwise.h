@@ -1,42 +1,54 @@
-// Elementwise kernels. T: float and bf16 everywhere, double on the host. rows = N*H*W, columns = channels (NHWC).
+// Elementwise kernels. T: float, bf16 and f16 everywhere, double on the host.
+// rows = N*H*W, columns = channels (NHWC).
 #pragma once
 #include "kernels/core/stream.h"
 
 namespace kernels {
 
-// y = f(x + bias), f(v) = v > 0 ? v : slope * v. bias may be null; slope 1 is the identity. y may be x.
+// y = f(x + bias), f(v) = v > 0 ? v : slope * v. bias may be null; slope 1 is the
+// identity. y may be x.
 template <class D, class T>
-void bias_leaky_relu_forward(Stream&, const T* x /*[rows,columns]*/, const T* bias /*[columns]*/,
-                             T* y, std::int64_t rows, std::int64_t columns, float slope);
+void bias_leaky_relu_forward(Stream&,
+                             const T* x,     // [rows,columns]
+                             const T* bias,  // [columns] or null
+                             T* y,           // [rows,columns]
+                             std::int64_t rows, std::int64_t columns, float slope);
 
-// dx = dy * (y > 0 ? 1 : slope): the output is positive exactly where the input is, because slope >= 0 (0: a plain ReLU). dx may be dy.
+// dx = dy * (y > 0 ? 1 : slope). slope >= 0 (0: a plain ReLU), so y has the sign of x.
+// dx may be dy.
 template <class D, class T>
 void leaky_relu_backward(Stream&, const T* y, const T* dy, T* dx, std::int64_t n, float slope);
 
-// y = f(a + b), f as above: the end of a residual block. Its backward is leaky_relu_backward, for a and b alike. y may be a or b.
+// y = f(a + b), f as above: the end of a residual block. leaky_relu_backward gives the
+// gradient of a and of b alike. y may be a or b.
 template <class D, class T>
 void add_leaky_relu(Stream&, const T* a, const T* b, T* y, std::int64_t n, float slope);
 
-template <class D, class T>  // y = 1 / (1 + exp(-(x + bias))), bias may be null, y may be x
-void bias_sigmoid_forward(Stream&, const T* x /*[rows,columns]*/, const T* bias, T* y,
+// y = 1 / (1 + exp(-(x + bias))). bias may be null. y may be x.
+template <class D, class T>
+void bias_sigmoid_forward(Stream&,
+                          const T* x,     // [rows,columns]
+                          const T* bias,  // [columns] or null
+                          T* y,           // [rows,columns]
                           std::int64_t rows, std::int64_t columns);
-template <class D, class T>  // dx = dy * y * (1 - y)
+
+// dx = dy * y * (1 - y). dx may be dy.
+template <class D, class T>
 void sigmoid_backward(Stream&, const T* y, const T* dy, T* dx, std::int64_t n);
 
+// out = a + b. out may be a or b.
+template <class D, class T> void add(Stream&, const T* a, const T* b, T* out, std::int64_t n);
+
+// y = factor * x. y may be x.
+template <class D, class T> void scale(Stream&, const T* x, float factor, T* y, std::int64_t n);
+
+// The same by a factor on the device, [1].
 template <class D, class T>
-void add(Stream&, const T* a, const T* b, T* out,
-         std::int64_t n);  // out = a + b, out may be a or b
-template <class D, class T>
-void scale(Stream&, const T* x, float factor, T* y, std::int64_t n);  // y = factor * x, y may be x
-template <class D, class T>
-void scale_by(Stream&, const T* x, const compute_t<T>* factor /*[1], on the device*/, T* y,
-              std::int64_t n);
+void scale_by(Stream&, const T* x, const compute_t<T>* factor, T* y, std::int64_t n);
+
 template <class D, class T> void fill(Stream&, T* y, float value, std::int64_t n);
-template <class D, class From, class To>
-void cast(Stream&, const From* x, To* y, std::int64_t n);  // f32, bf16, f64, any pair
-template <class D, class T>
-void bytes_to_unit(Stream&, const std::uint8_t* x, T* y, std::int64_t n);  // y = x / 255
-template <class D, class T>
-void unit_to_bytes(Stream&, const T* x, std::uint8_t* y, std::int64_t n);  // clamped, rounded
+
+// f32, bf16, f16 and (host) f64, any pair.
+template <class D, class From, class To> void cast(Stream&, const From* x, To* y, std::int64_t n);
 
 }  // namespace kernels

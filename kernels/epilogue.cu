@@ -1,16 +1,20 @@
-// Sums over the rows of a matrix, in two stages. Which elements meet in which order is fixed by the shape alone.
-//   stage 1  The matrix is read as if k rows were one ("wide row" of k*columns <= 256 values), so that a block's 256 threads always
-//            read 256 neighbouring values, whether columns is 3 or 1024. Block (tile, g) adds the wide rows of piece g; then the k
-//            partial sums of a column. On its way it can undo an activation: dx = dy * f'(y) is what it adds up, and stores.
-//   stage 2  adds the pieces: 32 columns a block, eight threads a column; up to kMostTotals matrices in one launch.
-// After an upscale y and dy lie as pixel_shuffle left them: the packed pixel (n,h,w) is r runs of r*C values, and run i belongs to row
-// h*r+i. A thread keeps its channel from row to row, so its place moves by one run per pixel, and by r rows at the end of a line.
-// Bytes: each array once; the partial sums (at most 1024 per column) stay in cache.
-// Two-stage column sums: as in llm.c's bias gradient, https://github.com/karpathy/llm.c/tree/master/dev/cuda
+// Computes: dz = dy * f'(y), undoing a pixel shuffle, and dbias[c] = sum over rows of
+//   dz[row, c], rows = N*H*W, in one sweep: of LeakyReLU always, of sigmoid unless
+//   shuffled. Only the shape fixes which values meet in which order.
+// Parallel: stage 1 reads the matrix in wide rows: k rows as one of k*columns <= 256
+//   values, so the 256 threads of a block read neighbours whether columns is 3 or 1024.
+//   Block (tile, g) adds the wide rows of piece g, then the k sums of each column.
+//   Stage 2 adds the pieces: 32 columns a block, eight threads a column, up to
+//   kMostTotals matrices in one launch.
+// Bytes: y, dy and dz once; the partial sums, at most 1024 a column, stay in cache.
+// Source: two-stage column sums as in llm.c's bias gradient,
+//   https://github.com/karpathy/llm.c/tree/master/dev/cuda
 #include "kernels/epilogue.h"
 
-#include "kernels/conv/conv.h"
+#include "kernels/elementwise.h"
+#include "kernels/layout.h"
 #include "kernels/partial_sums.h"
+#include "kernels/simt/instantiate.h"
 
 namespace kernels {
 namespace {
@@ -19,9 +23,9 @@ constexpr int kThreads = kSumThreads;
 
 struct ColumnPlan {
   std::int64_t rows, columns;
-  int fold;  // rows in a wide row
-  int width;  // values of a wide row that one block reads: fold*columns, or 256 where columns is larger
-  std::int64_t piece;  // wide rows a block adds
+  int fold;            // rows in a wide row
+  int width;           // values of a wide row read by one block: fold*columns, at most 256
+  std::int64_t piece;  // wide rows added by one block
   int tiles, pieces;
 
   ColumnPlan(std::int64_t rows_, std::int64_t columns_) : rows(rows_), columns(columns_) {
@@ -29,30 +33,30 @@ struct ColumnPlan {
     width = columns < kThreads ? static_cast<int>(fold * columns) : kThreads;
     tiles = columns < kThreads ? 1 : static_cast<int>(ceil_div(columns, kThreads));
     const std::int64_t wide_rows = ceil_div(rows, fold);
-    const std::int64_t wanted =
-        ceil_div(1024, tiles);  // about 1024 blocks in all, of at least 16 wide rows
+    // About 1024 blocks in all, of at least 16 wide rows each.
+    const std::int64_t wanted = ceil_div(1024, tiles);
     piece = ceil_div(wide_rows, wanted) > 16 ? ceil_div(wide_rows, wanted) : 16;
     pieces = static_cast<int>(ceil_div(wide_rows, piece));
   }
 };
 
-// Where element (row, channel) of the packed matrix [N*H*W, r*r*C] lies in the shuffled picture, and how the place moves when the row
-// grows by `fold`.
+// Places in the shuffled picture of the elements of the packed matrix [N*H*W, r*r*C].
+// Packed pixel (n,h,w) is r runs of r*C values; run i lies in picture row h*r+i. A
+// thread keeps its channel from row to row, so its place moves by one run a pixel, and
+// by r picture rows a line.
 struct ShuffledPlaces {
-  int w = 1;
-  std::int64_t run = 1, line = 1;  // r*C values; one packed line, which is r rows of the picture
-  int r = 1, columns_ahead = 0;    // fold = lines * w + columns_ahead
-  std::int64_t ahead = 0;          // lines * line + columns_ahead * run
+  int w, r;
+  std::int64_t run, line;  // values of a run; of a packed line, which is r picture rows
+  int columns_ahead;       // fold = lines * w + columns_ahead
+  std::int64_t ahead;      // lines * line + columns_ahead * run
 
-  ShuffledPlaces() = default;
-  ShuffledPlaces(int w_, int c, int r_, int fold)
-      : w(w_),
-        run(static_cast<std::int64_t>(r_) * c),
-        line(w_ * r_ * run),
-        r(r_),
-        columns_ahead(fold % w_) {
-    ahead = fold / w * line + columns_ahead * run;
-  }
+  ShuffledPlaces(const EpilogueShape& s, int fold)
+      : w(s.w),
+        r(s.r),
+        run(std::int64_t{s.r} * s.c),
+        line(s.w * s.r * run),
+        columns_ahead(fold % s.w),
+        ahead(fold / s.w * line + columns_ahead * run) {}
   SIMT_DEVICE std::int64_t at(std::int64_t row, std::int64_t channel) const {
     const std::int64_t i = channel / run;
     return row / w * line + i * (line / r) + row % w * run + (channel - i * run);
@@ -63,20 +67,20 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
   static constexpr int kx = kThreads, ky = 1;
   ColumnPlan plan;
   ShuffledPlaces places;
-  const T* x;  // [rows,columns]: what to add up, or dy
-  const T* y;  // [rows,columns], what the activation gave
-  T* dx;       // [rows,columns]
+  const T* y;   // [N,H*r,W*r,C], null without an activation
+  const T* dy;  // [N,H*r,W*r,C]
+  T* dz;        // [rows,columns]
   compute_t<T> slope;
   compute_t<T>* partials;  // [pieces,columns]
 
-  // What value `from` adds to its column, stored on the way.
+  // Returns the share of dy[from] in its column's sum, and stores it as dz[to].
   SIMT_DEVICE compute_t<T> one(std::int64_t from, std::int64_t to) const {
     using C = compute_t<T>;
-    C v = load(x, from);
+    C v = load(dy, from);
     if constexpr (kActivation == Activation::leaky_relu) v *= load(y, from) > C(0) ? C(1) : slope;
     if constexpr (kActivation == Activation::sigmoid)
       v = v * load(y, from) * (C(1) - load(y, from));
-    if constexpr (kActivation != Activation::none) store(dx, to, v);
+    if constexpr (kActivation != Activation::none) store(dz, to, v);
     return v;
   }
 
@@ -90,8 +94,8 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
     const std::int64_t end = plan.rows * plan.columns, first = b.block_y() * plan.piece;
     const std::int64_t last = first + plan.piece;
     typename B::template Reg<C> total;
-    typename B::template Reg<std::int64_t>
-        place;  // where the thread reads, and its column there; of shuffled pictures only
+    // The thread's place in a shuffled picture and its column there.
+    typename B::template Reg<std::int64_t> place;
     typename B::template Reg<int> column;
     b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
     if constexpr (kShuffled) {
@@ -104,8 +108,8 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
     for (std::int64_t wide = first; wide < last; ++wide) {
       const std::int64_t base = wide * pitch + tile;
       if (base >= end) break;
-      const int length = static_cast<int>(
-          end - base < tile_width ? end - base : tile_width);  // the last wide row may be short
+      // The last wide row may be short.
+      const int length = static_cast<int>(end - base < tile_width ? end - base : tile_width);
       if constexpr (kShuffled) {
         const int run = static_cast<int>(places.run);
         b.stretches(
@@ -186,60 +190,55 @@ template <class T> void finish_of_type(Stream& stream, const PendingSums& pendin
 }
 
 template <class T, Activation kActivation, bool kShuffled>
-void column_sums(Stream& stream, const T* x, const T* y, T* dx, T* out, std::int64_t rows,
-                 std::int64_t columns, float slope, const ShuffledPlaces& places,
-                 PendingSums* later) {
+void sweep(Stream& stream, float slope, const EpilogueShape& shape, const T* y, const T* dy, T* dz,
+           T* dbias, PendingSums* later) {
   using C = compute_t<T>;
+  const std::int64_t columns = shape.columns();
   if (columns <= 0) return;
-  const ColumnPlan plan(rows, columns);
+  const ColumnPlan plan(shape.rows(), columns);
   PendingSums now;
-  PendingSums& pending = later ? *later : now;
-  pending.push_back(
-      {typeid(T),
-       Buffer(stream.device(), static_cast<std::size_t>(plan.pieces * columns) * sizeof(C)), out,
-       columns, plan.pieces});
+  PendingSums& pending = later != nullptr ? *later : now;
+  const auto bytes = static_cast<std::size_t>(plan.pieces * columns) * sizeof(C);
+  pending.push_back({typeid(T), Buffer(stream.device(), bytes), dbias, columns, plan.pieces});
   if (plan.pieces > 0)
-    simt::launch_block(
-        stream, dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.pieces)),
-        ColumnPieces<T, kActivation, kShuffled>{plan, places, x, y, dx, static_cast<C>(slope),
-                                                pending.back().partials.template as<C>()});
-  if (!later) finish_of_type<T>(stream, now);
+    simt::launch_block(stream,
+                       dim3(static_cast<unsigned>(plan.tiles), static_cast<unsigned>(plan.pieces)),
+                       ColumnPieces<T, kActivation, kShuffled>{
+                           plan, ShuffledPlaces(shape, plan.fold), y, dy, dz, static_cast<C>(slope),
+                           pending.back().partials.template as<C>()});
+  if (later == nullptr) finish_of_type<T>(stream, now);
 }
 
 }  // namespace
 
 template <class D, class T>
-void sum_columns(Stream& stream, const T* x, T* out, std::int64_t rows, std::int64_t columns,
-                 PendingSums* later) {
-  column_sums<T, Activation::none, false>(stream, x, nullptr, nullptr, out, rows, columns, 0.f, {},
-                                          later);
-}
+void epilogue_backward(Stream& stream, const ConvEpilogue& epilogue, const EpilogueShape& shape,
+                       const T* y, const T* dy, T* dz, T* dbias, PendingSums* later) {
+  const bool leaky = epilogue.activation == Activation::leaky_relu,
+             sigmoid = epilogue.activation == Activation::sigmoid, shuffled = shape.r > 1;
+  const std::int64_t n = shape.rows() * shape.columns();
+  if (dbias != nullptr && (leaky || (sigmoid && !shuffled))) {
+    constexpr auto kLeaky = Activation::leaky_relu, kSigmoid = Activation::sigmoid;
+    const auto fused = sigmoid    ? sweep<T, kSigmoid, false>
+                       : shuffled ? sweep<T, kLeaky, true>
+                                  : sweep<T, kLeaky, false>;
+    return fused(stream, epilogue.slope, shape, y, dy, dz, dbias, later);
+  }
 
-template <class D, class T>
-void bias_leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
-                              std::int64_t rows, std::int64_t columns, float slope,
-                              PendingSums* later) {
-  column_sums<T, Activation::leaky_relu, false>(stream, dy, y, dx, dbias, rows, columns, slope, {},
-                                                later);
-}
-
-template <class D, class T>
-void bias_sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
-                           std::int64_t rows, std::int64_t columns, PendingSums* later) {
-  column_sums<T, Activation::sigmoid, false>(stream, dy, y, dx, dbias, rows, columns, 0.f, {},
-                                             later);
-}
-
-template <class D, class T>
-void bias_leaky_relu_shuffle_backward(Stream& stream, const T* y, const T* dy, T* dx, T* dbias,
-                                      std::int64_t n, int h, int w, int c, int r, float slope,
-                                      PendingSums* later) {
-  const std::int64_t rows = n * h * w, columns = static_cast<std::int64_t>(r) * r * c;
-  const ShuffledPlaces places = rows * columns > 0
-                                    ? ShuffledPlaces(w, c, r, ColumnPlan(rows, columns).fold)
-                                    : ShuffledPlaces();
-  column_sums<T, Activation::leaky_relu, true>(stream, dy, y, dx, dbias, rows, columns, slope,
-                                               places, later);
+  // A pass for each step: on the host faster than a sweep that adds nothing up.
+  Buffer scratch;  // [N,H*r,W*r,C]
+  const T* unshuffle_from = dy;
+  if (leaky || sigmoid) {
+    if (shuffled) scratch = Buffer(stream.device(), static_cast<std::size_t>(n) * sizeof(T));
+    T* out = shuffled ? scratch.as<T>() : dz;
+    if (leaky) leaky_relu_backward<D, T>(stream, y, dy, out, n, epilogue.slope);
+    else sigmoid_backward<D, T>(stream, y, dy, out, n);
+    unshuffle_from = out;
+  }
+  if (shuffled)
+    pixel_unshuffle<D, T>(stream, unshuffle_from, dz, shape.n, shape.h, shape.w, shape.c, shape.r);
+  if (dbias != nullptr)
+    sweep<T, Activation::none, false>(stream, 0.f, shape, nullptr, dz, nullptr, dbias, later);
 }
 
 template <class D> void finish_column_sums(Stream& stream, PendingSums& pending) {
@@ -252,22 +251,7 @@ template <class D> void finish_column_sums(Stream& stream, PendingSums& pending)
   pending.clear();
 }
 
-using simt::ThisDevice;
-#define KERNELS_INSTANTIATE(T)                                                                  \
-  template void sum_columns<ThisDevice, T>(Stream&, const T*, T*, std::int64_t, std::int64_t,   \
-                                           PendingSums*);                                       \
-  template void bias_leaky_relu_backward<ThisDevice, T>(                                        \
-      Stream&, const T*, const T*, T*, T*, std::int64_t, std::int64_t, float, PendingSums*);    \
-  template void bias_sigmoid_backward<ThisDevice, T>(Stream&, const T*, const T*, T*, T*,       \
-                                                     std::int64_t, std::int64_t, PendingSums*); \
-  template void bias_leaky_relu_shuffle_backward<ThisDevice, T>(                                \
-      Stream&, const T*, const T*, T*, T*, std::int64_t, int, int, int, int, float, PendingSums*);
-KERNELS_INSTANTIATE(float)
-KERNELS_INSTANTIATE(bf16)
-KERNELS_INSTANTIATE(f16)
-#if !SIMT_CUDA
-KERNELS_INSTANTIATE(double)
-#endif
-template void finish_column_sums<ThisDevice>(Stream&, PendingSums&);
+SIMT_INSTANTIATE(epilogue_backward)
+template void finish_column_sums<simt::ThisDevice>(Stream&, PendingSums&);
 
 }  // namespace kernels

@@ -27,59 +27,36 @@ void check_bias(const char* op, const Tensor& bias, const Tensor& weight, const 
   check_operand(op, "bias", bias, x);
 }
 
-// dy through shuffle and activation (whose output y is) to dz, the gradient of conv + bias, and the bias gradient, which is the
-// column sums of dz; in one sweep where both are wanted.
-struct Epilogue {
+// Second stages of the bias gradients of a pass: one launch finishes up to 32 of them.
+struct PendingBiasGradients final : Deferred {
+  kernels::PendingSums sums;
+  void finish() override {
+    if (sums.empty()) return;
+    Stream& stream = Stream::of(sums.front().partials.device());
+    kernels::on_device(stream, [&]<class D>() { kernels::finish_column_sums<D>(stream, sums); });
+  }
+};
+
+// The gradients of z and of the bias in y = pixel_shuffle(f(z + bias)).
+struct EpilogueGradients {
   Tensor dz, dbias;
 };
-Epilogue epilogue_backward(const Tensor& dy, const Tensor& y, const Tensor& bias,
-                           const Conv2dOptions& options) {
-  const int r = options.shuffle, c = static_cast<int>(dy.shape(-1));
-  const std::int64_t rows = dy.shape().rows() / (r * r), columns = std::int64_t{r} * r * c;
-  const bool leaky = options.activation == Activation::leaky_relu,
-             sigmoid = options.activation == Activation::sigmoid, wants_bias = bias.requires_grad();
-  Epilogue out;
-  if (wants_bias) out.dbias = gradient_target(bias);
-  kernels::PendingSums* later = wants_bias ? pending_sums(bias, out.dbias) : nullptr;
-
+EpilogueGradients epilogue_backward(Backward& ctx, const Tensor& y, const Tensor& bias,
+                                    const kernels::ConvEpilogue& epilogue,
+                                    const kernels::EpilogueShape& shape) {
+  const Tensor& dy = ctx.grad();
+  EpilogueGradients out;
+  if (shape.r > 1)
+    out.dz = Tensor::empty({shape.n, shape.h, shape.w, shape.columns()}, dy.dtype(), dy.device());
+  else out.dz = epilogue.activation == Activation::none ? dy : ctx.reuse_grad();
+  kernels::PendingSums* later = nullptr;
+  if (bias.requires_grad()) {
+    out.dbias = ctx.target(bias);
+    if (auto* pending = ctx.defer<PendingBiasGradients>(bias, out.dbias)) later = &pending->sums;
+  }
   dispatch(dy, "conv2d", [&]<class D, class T>(Stream& stream) {
-    T* dbias = data_or_null<T>(out.dbias);
-    if (r == 1) {
-      out.dz = leaky || sigmoid ? reuse_gradient(dy) : dy;
-      T* dz = out.dz.data<T>();
-      if (leaky && wants_bias)
-        kernels::bias_leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dbias, rows,
-                                                columns, options.slope, later);
-      else if (sigmoid && wants_bias)
-        kernels::bias_sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dbias, rows,
-                                             columns, later);
-      else if (wants_bias) kernels::sum_columns<D, T>(stream, dz, dbias, rows, columns, later);
-      else if (leaky)
-        kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel(),
-                                           options.slope);
-      else if (sigmoid)
-        kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dz, dy.numel());
-      return;
-    }
-    const std::int64_t n = dy.shape(0);
-    const int h = static_cast<int>(dy.shape(1)) / r, w = static_cast<int>(dy.shape(2)) / r;
-    out.dz = Tensor::empty({n, h, w, columns}, dy.dtype(), dy.device());
-    T* dz = out.dz.data<T>();
-    if (leaky && wants_bias)
-      return kernels::bias_leaky_relu_shuffle_backward<D, T>(
-          stream, y.data<T>(), dy.data<T>(), dz, dbias, n, h, w, c, r, options.slope, later);
-    const Tensor shuffled =
-        leaky || sigmoid
-            ? reuse_gradient(dy)
-            : dy;  // the activation looks at one value: shuffled or not is the same to it
-    if (leaky)
-      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), shuffled.data<T>(),
-                                         dy.numel(), options.slope);
-    if (sigmoid)
-      kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), shuffled.data<T>(),
-                                      dy.numel());
-    kernels::pixel_unshuffle<D, T>(stream, shuffled.data<T>(), dz, n, h, w, c, r);
-    if (wants_bias) kernels::sum_columns<D, T>(stream, dz, dbias, rows, columns, later);
+    kernels::epilogue_backward<D, T>(stream, epilogue, shape, data_or_null<T>(y), dy.data<T>(),
+                                     out.dz.data<T>(), data_or_null<T>(out.dbias), later);
   });
   return out;
 }
@@ -125,26 +102,27 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
     y = larger;
   });
 
-  // Kept for backward: y for the activation's slope, x only where the weight wants a gradient.
+  // Kept for backward: y for the activation's slope, x only if the weight needs a gradient.
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor(),
                kept_y = options.activation == Activation::none ? Tensor() : y.detach();
-  return record(y, "conv2d", {x, weight, bias},
-                [shape, options, kept_x, kept_y, weight, bias, wants_dx = x.requires_grad(),
-                 xs](const Tensor& dy) -> std::vector<Tensor> {
-                  const auto [dz, dbias] = epilogue_backward(dy, kept_y, bias, options);
-                  Tensor dx, dweight;
-                  if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
-                  if (weight.requires_grad()) dweight = gradient_target(weight);
-                  dispatch(dz, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
-                    if (dweight.defined())
-                      kernels::conv_backward_filter<D, T>(stream, shape, kept_x.data<T>(),
-                                                          dz.data<T>(), dweight.data<T>());
-                    if (dx.defined())
-                      kernels::conv_backward_data<D, T>(stream, shape, dz.data<T>(),
-                                                        weight.data<T>(), dx.data<T>());
-                  });
-                  return {dx, dweight, dbias};
-                });
+  const bool wants_dx = x.requires_grad();
+  return record(y, "conv2d", {x, weight, bias}, [=](Backward& ctx) {
+    const auto [dz, dbias] =
+        epilogue_backward(ctx, kept_y, bias, {options.activation, options.slope},
+                          {shape.n, shape.out_h(), shape.out_w(), shape.out_channels / (r * r), r});
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty(xs, dz.dtype(), dz.device());
+    if (weight.requires_grad()) dweight = ctx.target(weight);
+    dispatch(dz, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
+      if (dweight.defined())
+        kernels::conv_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dz.data<T>(),
+                                            dweight.data<T>());
+      if (dx.defined())
+        kernels::conv_backward_data<D, T>(stream, shape, dz.data<T>(), weight.data<T>(),
+                                          dx.data<T>());
+    });
+    return ctx.gradients(dx, dweight, dbias);
+  });
 }
 
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride) {
@@ -172,22 +150,22 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride) {
   });
 
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor();
-  return record(y, "depthwise_conv2d", {x, weight},
-                [shape, kept_x, weight, wants_dx = x.requires_grad(),
-                 xs](const Tensor& dy) -> std::vector<Tensor> {
-                  Tensor dx, dweight;
-                  if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
-                  if (weight.requires_grad()) dweight = gradient_target(weight);
-                  dispatch(dy, "depthwise_conv2d", [&]<class D, class T>(Stream& stream) {
-                    if (dweight.defined())
-                      kernels::depthwise_backward_filter<D, T>(stream, shape, kept_x.data<T>(),
-                                                               dy.data<T>(), dweight.data<T>());
-                    if (dx.defined())
-                      kernels::depthwise_backward_data<D, T>(stream, shape, dy.data<T>(),
-                                                             weight.data<T>(), dx.data<T>());
-                  });
-                  return {dx, dweight};
-                });
+  const bool wants_dx = x.requires_grad();
+  return record(y, "depthwise_conv2d", {x, weight}, [=](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
+    if (weight.requires_grad()) dweight = ctx.target(weight);
+    dispatch(dy, "depthwise_conv2d", [&]<class D, class T>(Stream& stream) {
+      if (dweight.defined())
+        kernels::depthwise_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dy.data<T>(),
+                                                 dweight.data<T>());
+      if (dx.defined())
+        kernels::depthwise_backward_data<D, T>(stream, shape, dy.data<T>(), weight.data<T>(),
+                                               dx.data<T>());
+    });
+    return ctx.gradients(dx, dweight);
+  });
 }
 
 Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -212,23 +190,24 @@ Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   });
 
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor();
-  return record(y, "dense", {x, weight, bias},
-                [kept_x, weight, bias, wants_dx = x.requires_grad(), n, in,
-                 out](const Tensor& dy) -> std::vector<Tensor> {
-                  const auto [dz, dbias] = epilogue_backward(dy, {}, bias, {});
-                  Tensor dx, dweight;
-                  if (wants_dx) dx = Tensor::empty({n, in}, dy.dtype(), dy.device());
-                  if (weight.requires_grad()) dweight = gradient_target(weight);
-                  dispatch(dy, "dense", [&]<class D, class T>(Stream& stream) {
-                    if (dweight.defined())  // dy' x
-                      kernels::gemm<D, T>(stream, Transpose::yes, Transpose::no, out, in, n, 1.f,
-                                          dy.data<T>(), kept_x.data<T>(), 0.f, dweight.data<T>());
-                    if (dx.defined())  // dy W
-                      kernels::gemm<D, T>(stream, Transpose::no, Transpose::no, n, in, out, 1.f,
-                                          dy.data<T>(), weight.data<T>(), 0.f, dx.data<T>());
-                  });
-                  return {dx, dweight, dbias};
-                });
+  const bool wants_dx = x.requires_grad();
+  return record(y, "dense", {x, weight, bias}, [=](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dbias =
+        epilogue_backward(ctx, {}, bias, {}, {n, 1, 1, static_cast<int>(out)}).dbias;
+    Tensor dx, dweight;
+    if (wants_dx) dx = Tensor::empty({n, in}, dy.dtype(), dy.device());
+    if (weight.requires_grad()) dweight = ctx.target(weight);
+    dispatch(dy, "dense", [&]<class D, class T>(Stream& stream) {
+      if (dweight.defined())  // dy' x
+        kernels::gemm<D, T>(stream, Transpose::yes, Transpose::no, out, in, n, 1.f, dy.data<T>(),
+                            kept_x.data<T>(), 0.f, dweight.data<T>());
+      if (dx.defined())  // dy W
+        kernels::gemm<D, T>(stream, Transpose::no, Transpose::no, n, in, out, 1.f, dy.data<T>(),
+                            weight.data<T>(), 0.f, dx.data<T>());
+    });
+    return ctx.gradients(dx, dweight, dbias);
+  });
 }
 
 }  // namespace nn

@@ -18,14 +18,14 @@ Tensor pixel_shuffle(const Tensor& x, int r) {
   dispatch(x, "pixel_shuffle", [&]<class D, class T>(Stream& stream) {
     kernels::pixel_shuffle<D, T>(stream, x.data<T>(), y.data<T>(), n, h, w, c, r);
   });
-  return record(
-      y, "pixel_shuffle", {x}, [=, shape = x.shape()](const Tensor& dy) -> std::vector<Tensor> {
-        Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
-        dispatch(dy, "pixel_shuffle", [&]<class D, class T>(Stream& stream) {
-          kernels::pixel_unshuffle<D, T>(stream, dy.data<T>(), dx.data<T>(), n, h, w, c, r);
-        });
-        return {dx};
-      });
+  return record(y, "pixel_shuffle", {x}, [=, shape = x.shape()](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
+    dispatch(dy, "pixel_shuffle", [&]<class D, class T>(Stream& stream) {
+      kernels::pixel_unshuffle<D, T>(stream, dy.data<T>(), dx.data<T>(), n, h, w, c, r);
+    });
+    return ctx.gradients(dx);
+  });
 }
 
 Tensor concat_channels(const Tensor& a, const Tensor& b) {
@@ -46,20 +46,21 @@ Tensor concat_channels(const Tensor& a, const Tensor& b) {
     kernels::copy_columns<D, T>(stream, a.data<T>(), ca, y.data<T>(), c, rows, ca);
     kernels::copy_columns<D, T>(stream, b.data<T>(), cb, y.data<T>() + ca, c, rows, cb);
   });
-  return record(
-      y, "concat_channels", {a, b},
-      [=, wants_da = a.requires_grad(),
-       wants_db = b.requires_grad()](const Tensor& dy) -> std::vector<Tensor> {
-        Tensor da = wants_da ? Tensor::empty(as, dy.dtype(), dy.device()) : Tensor(),
-               db = wants_db ? Tensor::empty(bs, dy.dtype(), dy.device()) : Tensor();
-        dispatch(dy, "concat_channels", [&]<class D, class T>(Stream& stream) {
-          if (wants_da)
-            kernels::copy_columns<D, T>(stream, dy.data<T>(), c, da.data<T>(), ca, rows, ca);
-          if (wants_db)
-            kernels::copy_columns<D, T>(stream, dy.data<T>() + ca, c, db.data<T>(), cb, rows, cb);
-        });
-        return {da, db};
-      });
+  const bool wants_da = a.requires_grad(), wants_db = b.requires_grad();
+  return record(y, "concat_channels", {a, b}, [=](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const auto like = [&](const Shape& shape) {
+      return Tensor::empty(shape, dy.dtype(), dy.device());
+    };
+    const Tensor da = wants_da ? like(as) : Tensor(), db = wants_db ? like(bs) : Tensor();
+    dispatch(dy, "concat_channels", [&]<class D, class T>(Stream& stream) {
+      if (wants_da)
+        kernels::copy_columns<D, T>(stream, dy.data<T>(), c, da.data<T>(), ca, rows, ca);
+      if (wants_db)
+        kernels::copy_columns<D, T>(stream, dy.data<T>() + ca, c, db.data<T>(), cb, rows, cb);
+    });
+    return ctx.gradients(da, db);
+  });
 }
 
 }  // namespace nn

@@ -46,13 +46,14 @@ Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, c
                               data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(),
                               dpred.data<T>());
   });
-  return record(loss, op, {pred}, [op, dpred](const Tensor& dloss) -> std::vector<Tensor> {
-    if (known_to_be_one(dloss)) return {dpred};
+  return record(loss, op, {pred}, [op, dpred](Backward& ctx) {
+    if (ctx.grad_is_one()) return ctx.gradients(dpred);
+    // In place: a node runs once.
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
-      kernels::scale_by<D, T>(stream, dpred.data<T>(), dloss.data<kernels::compute_t<T>>(),
-                              dpred.data<T>(), dpred.numel());  // in place: a node runs once
+      kernels::scale_by<D, T>(stream, dpred.data<T>(), ctx.grad().data<kernels::compute_t<T>>(),
+                              dpred.data<T>(), dpred.numel());
     });
-    return {dpred};
+    return ctx.gradients(dpred);
   });
 }
 

@@ -17,15 +17,15 @@ Tensor leaky_relu(const Tensor& x, float slope) {
     kernels::bias_leaky_relu_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel(),
                                            slope);
   });
-  return record(y, "leaky_relu", {x},
-                [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
-                  Tensor dx = reuse_gradient(dy);
-                  dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
-                    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(),
-                                                       dx.data<T>(), dy.numel(), slope);
-                  });
-                  return {dx};
-                });
+  return record(y, "leaky_relu", {x}, [y = y.detach(), slope](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.reuse_grad();
+    dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
+      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(),
+                                         dy.numel(), slope);
+    });
+    return ctx.gradients(dx);
+  });
 }
 
 Tensor sigmoid(const Tensor& x) {
@@ -34,12 +34,13 @@ Tensor sigmoid(const Tensor& x) {
   dispatch(x, "sigmoid", [&]<class D, class T>(Stream& stream) {
     kernels::bias_sigmoid_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel());
   });
-  return record(y, "sigmoid", {x}, [y = y.detach()](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = empty_like(dy);
+  return record(y, "sigmoid", {x}, [y = y.detach()](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.reuse_grad();
     dispatch(dy, "sigmoid", [&]<class D, class T>(Stream& stream) {
       kernels::sigmoid_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel());
     });
-    return {dx};
+    return ctx.gradients(dx);
   });
 }
 
@@ -58,7 +59,8 @@ Tensor add(const Tensor& a, const Tensor& b) {
   dispatch(a, "add", [&]<class D, class T>(Stream& stream) {
     kernels::add<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel());
   });
-  return record(y, "add", {a, b}, [](const Tensor& dy) -> std::vector<Tensor> { return {dy, dy}; });
+  return record(y, "add", {a, b},
+                [](Backward& ctx) { return ctx.gradients(ctx.grad(), ctx.grad()); });
 }
 
 Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
@@ -71,15 +73,15 @@ Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
   dispatch(a, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
     kernels::add_leaky_relu<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel(), slope);
   });
-  return record(y, "add_leaky_relu", {a, b},
-                [y = y.detach(), slope](const Tensor& dy) -> std::vector<Tensor> {
-                  Tensor dx = reuse_gradient(dy);
-                  dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
-                    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(),
-                                                       dx.data<T>(), dy.numel(), slope);
-                  });
-                  return {dx, dx};
-                });
+  return record(y, "add_leaky_relu", {a, b}, [y = y.detach(), slope](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.reuse_grad();
+    dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
+      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(),
+                                         dy.numel(), slope);
+    });
+    return ctx.gradients(dx, dx);
+  });
 }
 
 Tensor scale(const Tensor& x, float factor) {
@@ -88,21 +90,21 @@ Tensor scale(const Tensor& x, float factor) {
   dispatch(x, "scale", [&]<class D, class T>(Stream& stream) {
     kernels::scale<D, T>(stream, x.data<T>(), factor, y.data<T>(), x.numel());
   });
-  return record(y, "scale", {x}, [factor](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = reuse_gradient(dy);
+  return record(y, "scale", {x}, [factor](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.reuse_grad();
     dispatch(dy, "scale", [&]<class D, class T>(Stream& stream) {
       kernels::scale<D, T>(stream, dy.data<T>(), factor, dx.data<T>(), dy.numel());
     });
-    return {dx};
+    return ctx.gradients(dx);
   });
 }
 
 Tensor cast(const Tensor& x, DType target) {
   check(x.defined(), "cast: input is undefined");
   Tensor y = x.to(target);
-  return record(y, "cast", {x}, [from = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
-    return {dy.to(from)};
-  });
+  return record(y, "cast", {x},
+                [from = x.dtype()](Backward& ctx) { return ctx.gradients(ctx.grad().to(from)); });
 }
 
 Tensor sum(const Tensor& x) {
@@ -111,16 +113,16 @@ Tensor sum(const Tensor& x) {
   dispatch(x, "sum", [&]<class D, class T>(Stream& stream) {
     kernels::sum<D, T>(stream, x.data<T>(), y.data<kernels::compute_t<T>>(), x.numel());
   });
-  return record(y, "sum", {x},
-                [shape = x.shape(), dtype = x.dtype()](const Tensor& dy) -> std::vector<Tensor> {
-                  Tensor dx = Tensor::empty(shape, dtype, dy.device());
-                  dispatch(dx, "sum", [&]<class D, class T>(Stream& stream) {
-                    kernels::fill<D, T>(stream, dx.data<T>(), 1.f, dx.numel());
-                    kernels::scale_by<D, T>(stream, dx.data<T>(), dy.data<kernels::compute_t<T>>(),
-                                            dx.data<T>(), dx.numel());
-                  });
-                  return {dx};
-                });
+  return record(y, "sum", {x}, [shape = x.shape(), dtype = x.dtype()](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = Tensor::empty(shape, dtype, dy.device());
+    dispatch(dx, "sum", [&]<class D, class T>(Stream& stream) {
+      kernels::fill<D, T>(stream, dx.data<T>(), 1.f, dx.numel());
+      kernels::scale_by<D, T>(stream, dx.data<T>(), dy.data<kernels::compute_t<T>>(), dx.data<T>(),
+                              dx.numel());
+    });
+    return ctx.gradients(dx);
+  });
 }
 
 }  // namespace nn

@@ -44,70 +44,6 @@ void copy_into(const Tensor& destination, const Tensor& source) {
                 static_cast<std::size_t>(source.numel()) * size_of(source.dtype()));
 }
 
-// One run of backward(): the gradients that have arrived at recorded tensors and wait for their node's turn. The latest
-// recorded comes first, and whatever used its output was recorded later still, so its gradient is complete by then.
-struct Pass {
-  struct Waiting {
-    std::shared_ptr<Node> node;
-    Tensor gradient;
-  };
-  std::map<std::uint64_t, Waiting, std::greater<>> waiting;
-  std::vector<const History*> added_in_place;  // by the running closure, through gradient_so_far
-  kernels::PendingSums pending;  // of sinks: their gradients are complete when these are finished
-  Tensor one;                    // the roots' own gradient, where it is known to be 1
-  bool trap_nan = false;         // every gradient is looked at as it arrives
-  Pass* outer;
-
-  static thread_local Pass* current;
-  Pass() : outer(current) { current = this; }
-  ~Pass() { current = outer; }
-
-  // Where the gradient of a tensor without a sink is collected.
-  Tensor& slot(History& to) {
-    if (!to.node) return to.grad;
-    Waiting& entry = waiting[to.node->order];
-    entry.node = to.node;
-    return entry.gradient;
-  }
-
-  void finish_sums() {
-    if (pending.empty()) return;
-    kernels::Stream& stream = kernels::Stream::of(pending.front().partials.device());
-    kernels::on_device(stream, [&]<class D>() { kernels::finish_column_sums<D>(stream, pending); });
-  }
-
-  // Everything that arrives at a tensor is added up here and nowhere else.
-  void receive(History& to, Tensor gradient) {
-    if (std::erase(added_in_place, &to) > 0) return;
-    if (to.sink.defined()) {
-      if (gradient.raw() == to.sink.raw()) return;  // written in place through gradient_target
-      if (to.reached) {
-        finish_sums();
-        add_into(to.sink, to.sink, gradient);
-      } else {
-        copy_into(to.sink, gradient);
-      }
-      to.reached = true;
-      return;
-    }
-    Tensor& sum = slot(to);
-    if (!sum.defined()) {
-      sum = std::move(gradient);
-    } else {
-      Tensor target = sum.unshared() ? sum : empty_like(sum);
-      add_into(target, sum, gradient);
-      sum = std::move(target);
-    }
-  }
-};
-thread_local Pass* Pass::current = nullptr;
-
-Pass& current_pass(const char* caller) {
-  if (Pass::current == nullptr)
-    throw Error(ErrorKind::failure, fmt::format("{}: called outside a backward closure", caller));
-  return *Pass::current;
-}
-
 bool all_finite(const Tensor& x) {
   const Tensor wide = x.dtype() == DType::f64 ? x : x.to(DType::f32);
   const auto finite = [](auto v) { return std::isfinite(v); };
@@ -140,13 +76,66 @@ void check_gradient(const Node& node, std::size_t i, const Edge& input, const Te
 
 }  // namespace
 
+// One run of backward().
+struct Backward::Pass {
+  // Gradients that wait for their node's turn, the latest recorded first: whatever used a node's
+  // output was recorded after it, so the gradient is complete by then.
+  struct Waiting {
+    std::shared_ptr<Node> node;
+    Tensor gradient;
+  };
+  std::map<std::uint64_t, Waiting, std::greater<>> waiting;
+  std::vector<const History*> added_in_place;  // by the running closure, through accumulated()
+  std::map<std::type_index, std::unique_ptr<Deferred>> deferred;  // sinks are incomplete until done
+  Tensor one;             // the roots' own gradient if it is known to be 1
+  bool trap_nan = false;  // every gradient is checked as it arrives
+
+  // The place that collects the gradient of a tensor without a sink.
+  Tensor& slot(History& to) {
+    if (!to.node) return to.grad;
+    Waiting& entry = waiting[to.node->order];
+    entry.node = to.node;
+    return entry.gradient;
+  }
+
+  // Before anything reads or adds to a sink that a gradient has reached.
+  void finish_deferred() {
+    for (const auto& [type, work] : deferred) work->finish();
+    deferred.clear();
+  }
+
+  // Adds up all that arrives at a tensor; nothing else does.
+  void receive(History& to, Tensor gradient) {
+    if (std::erase(added_in_place, &to) > 0) return;
+    if (to.sink.defined()) {
+      if (gradient.raw() == to.sink.raw()) return;  // written in place through target()
+      if (to.reached) {
+        finish_deferred();
+        add_into(to.sink, to.sink, gradient);
+      } else {
+        copy_into(to.sink, gradient);
+      }
+      to.reached = true;
+      return;
+    }
+    Tensor& sum = slot(to);
+    if (!sum.defined()) {
+      sum = std::move(gradient);
+    } else {
+      Tensor target = sum.unshared() ? sum : empty_like(sum);
+      add_into(target, sum, gradient);
+      sum = std::move(target);
+    }
+  }
+};
+
 Node::~Node() {
   struct Remains {
     std::vector<Edge> inputs;
     BackwardFn backward;
   };
-  // Letting go of inputs may destroy the nodes behind them, whose destructors land here again. They only queue what they
-  // held; the outermost call lets go of it, so the stack stays flat however long the chain is.
+  // Freeing the inputs may destroy the nodes behind them, whose destructors run inside this one.
+  // They only queue what they held and the outermost call frees it, so the stack stays flat.
   static thread_local std::vector<Remains>* queue = nullptr;
   if (queue != nullptr) {
     queue->push_back({std::move(inputs), std::move(backward)});
@@ -182,7 +171,7 @@ Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn
 void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_one) {
   const char* trap = std::getenv("DOPPEL_TRAP_NAN");
   const NoGrad no_grad;  // closures compute, they do not record
-  Pass pass;
+  Backward::Pass pass;
   pass.trap_nan = trap != nullptr && *trap != '\0' && std::strcmp(trap, "0") != 0;
   if (seed_is_one) pass.one = seed;
   for (const Tensor& root : roots) {
@@ -211,10 +200,11 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
           "backward: the graph behind this {} was freed by an earlier backward(); run the forward "
           "pass again",
           node->op);
-    const BackwardFn closure =
-        std::exchange(node->backward, nullptr);  // consumed: what it holds goes with this iteration
+    // Consumed: all that the closure holds is freed with this iteration.
+    const BackwardFn closure = std::exchange(node->backward, nullptr);
     const std::vector<Edge> inputs = std::exchange(node->inputs, {});
-    std::vector<Tensor> gradients = closure(gradient);
+    Backward context(pass, gradient);
+    std::vector<Tensor> gradients = closure(context);
     if (gradients.size() != inputs.size()) {
       throw Error(ErrorKind::failure,
                   fmt::format("backward of {}: {} gradients returned for {} inputs", node->op,
@@ -227,43 +217,47 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
       pass.receive(*inputs[i].to, std::move(gradients[i]));
     }
   }
-  pass.finish_sums();
+  pass.finish_deferred();
 }
 
-bool known_to_be_one(const Tensor& dy) {
-  const Tensor& one = current_pass("known_to_be_one").one;
-  return one.defined() && dy.raw() == one.raw();
+namespace {
+
+History* history_of(const Tensor& x) {
+  return x.requires_grad() ? x.impl()->history.get() : nullptr;
 }
 
-Tensor gradient_target(const Tensor& input) {
-  current_pass("gradient_target");
-  History* history = input.requires_grad() ? input.impl()->history.get() : nullptr;
+}  // namespace
+
+bool Backward::grad_is_one() const { return pass_.one.defined() && grad_.raw() == pass_.one.raw(); }
+
+Tensor Backward::reuse_grad() const { return grad_.unshared() ? grad_ : empty_like(grad_); }
+
+Tensor Backward::target(const Tensor& input) {
+  History* history = history_of(input);
   if (history == nullptr || !history->sink.defined() || history->reached) return empty_like(input);
-  history->reached = true;  // the closure promises to write it; whatever else comes is added
+  history->reached = true;  // by the closure, which will write it; all that comes later is added
   return history->sink;
 }
 
-kernels::PendingSums* pending_sums(const Tensor& input, const Tensor& target) {
-  Pass& pass = current_pass("pending_sums");
-  const History* history = input.requires_grad() ? input.impl()->history.get() : nullptr;
-  return !pass.trap_nan && history != nullptr && history->sink.defined() &&
-                 history->sink.raw() == target.raw()
-             ? &pass.pending
-             : nullptr;
+bool Backward::may_defer(const Tensor& input, const Tensor& target) const {
+  const History* history = history_of(input);
+  return !pass_.trap_nan && history != nullptr && history->sink.defined() &&
+         history->sink.raw() == target.raw();
 }
 
-Tensor gradient_so_far(const Tensor& input) {
-  Pass& pass = current_pass("gradient_so_far");
+std::unique_ptr<Deferred>& Backward::deferred(std::type_index type) { return pass_.deferred[type]; }
+
+Tensor Backward::accumulated(const Tensor& input) {
   History& history = *input.impl()->history;
-  pass.added_in_place.push_back(&history);
+  pass_.added_in_place.push_back(&history);
   if (history.sink.defined()) {
-    pass.finish_sums();
+    pass_.finish_deferred();
     if (!std::exchange(history.reached, true))
       kernels::fill_zero(history.sink.stream(), history.sink.raw(),
                          history.sink.numel() * size_of(history.sink.dtype()));
     return history.sink;
   }
-  Tensor& sum = pass.slot(history);
+  Tensor& sum = pass_.slot(history);
   if (!sum.defined()) {
     sum = Tensor::zeros(input.shape(), input.dtype(), input.device());
   } else if (!sum.unshared()) {
@@ -273,8 +267,6 @@ Tensor gradient_so_far(const Tensor& input) {
   }
   return sum;
 }
-
-Tensor reuse_gradient(const Tensor& dy) { return dy.unshared() ? dy : empty_like(dy); }
 
 bool gradients_enabled() { return recording; }
 NoGrad::NoGrad() : previous_(std::exchange(recording, false)) {}

@@ -1,20 +1,22 @@
-// Reverse-mode differentiation. Running an op records a node that holds its inputs and a closure computing their gradients
-// from the output's. backward() visits the nodes in reverse order of recording, iteratively, adds up what arrives at each
-// tensor in one place, and lets go of every node as it is consumed. With DOPPEL_TRAP_NAN=1 in the environment, backward()
-// stops at the first op that returns a gradient which is not finite, and names it.
+// Reverse-mode differentiation. Running an op records a node: its inputs, and a closure that
+// computes their gradients from the output's. backward() visits the nodes in reverse order of
+// recording, without recursion, and frees each as it goes. With DOPPEL_TRAP_NAN=1 in the
+// environment it stops at the first op whose gradient is not finite, and names it.
 #pragma once
-#include "kernels/epilogue.h"
+#include <typeindex>
+
 #include "nn/tensor.h"
 
 namespace nn {
 
 struct History;  // tensor_impl.h
+class Backward;
 
 // One gradient per input, in order; an undefined Tensor for an input that needs none.
-using BackwardFn = std::function<std::vector<Tensor>(const Tensor& grad_out)>;
+using BackwardFn = std::function<std::vector<Tensor>(Backward&)>;
 
-// An input as the backward pass sees it: where its gradient goes and what it must look like. It does not hold the input's
-// data: only closures do, and only what they need, so that activations are freed as early as the mathematics allows.
+// An input as the backward pass sees it. It does not hold the input's data: closures do, and only
+// what they need, so activations are freed as early as possible.
 struct Edge {
   std::shared_ptr<History> to;  // null for an input that needs no gradient
   Shape shape;
@@ -28,37 +30,67 @@ struct Node {
   std::vector<Edge> inputs;
   BackwardFn backward;  // empty once consumed
 
-  ~Node();  // lets go of a chain of any length without recursion
+  ~Node();  // frees a chain of any length without recursion
 };
 
-// Attaches a node to `out` if gradients are on and any input needs one; returns out. Undefined inputs are allowed.
-// A closure that needs the output's data must capture out.detach(): capturing `out` would tie it to itself.
+// Attaches a node to `out` if gradients are on and any input needs one; returns out. Inputs may be
+// undefined. Capture out.detach() where the closure needs the output's data: capturing `out`
+// itself ties it to its own node.
 Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn backward);
 
-// Gradients of the sum of the roots (each one element) with respect to every leaf that requires one. Frees the graph.
-// seed: what each root's own gradient is, [1] in its dtype; undefined: 1. A scaled loss passes its scale, which stays on the device.
-// seed_is_one: the caller knows that it holds a 1, so that nobody needs to multiply by it.
+// Gradients of the sum of the roots, one element each, for every leaf that requires one. Frees the
+// graph. seed: the gradient of each root itself, [1] in its dtype; 1 if undefined. A scaled loss
+// passes its scale, which stays on the device. seed_is_one: the seed holds a 1, so nothing needs
+// to be multiplied by it.
 void backward(std::span<const Tensor> roots, const Tensor& seed = {}, bool seed_is_one = false);
 inline void backward(const Tensor& root) { backward(std::span(&root, 1)); }
 
-// Inside a backward closure: this gradient is a root's own and known to be 1.
-bool known_to_be_one(const Tensor& dy);
+// Work of many nodes that backward() does at once after the last of them: see Backward::defer.
+struct Deferred {
+  virtual ~Deferred() = default;
+  virtual void finish() = 0;
+};
 
-// Inside a backward closure: where the gradient of this input should be written. The arena's memory for a parameter that
-// nothing has reached yet (no copy follows), fresh memory otherwise. The closure must assign all of it and return it.
-Tensor gradient_target(const Tensor& input);
+// The argument of a backward closure, which computes the gradients of a node's inputs.
+class Backward {
+ public:
+  Backward(const Backward&) = delete;
+  Backward& operator=(const Backward&) = delete;
 
-// Inside a backward closure: where column sums into `target`, which gradient_target(input) gave, may wait for their second stage until
-// backward() has been through every node: one launch then finishes all of them. Null where somebody may read them earlier.
-kernels::PendingSums* pending_sums(const Tensor& input, const Tensor& target);
+  const Tensor& grad() const { return grad_; }  // of the output
+  bool grad_is_one() const;                     // it belongs to a root and is known to be 1
+  // grad() itself if nothing else holds it, else fresh memory like it. For kernels that may write
+  // their result over dy.
+  Tensor reuse_grad() const;
+  // Memory to write an input's gradient to: assign all of it and return it. It is a parameter's
+  // own gradient if nothing has reached that yet, fresh memory otherwise.
+  Tensor target(const Tensor& input);
+  // The gradient that an input has collected so far, zeros at first: add to it in place and return
+  // it. For ops whose output is a part of the input.
+  Tensor accumulated(const Tensor& input);
+  // The one Work of this pass, a Deferred, to which the writing of `target` may be left. Null if
+  // target, as target(input) gave it, may be read before the pass ends: write it at once then.
+  template <class Work> Work* defer(const Tensor& input, const Tensor& target) {
+    if (!may_defer(input, target)) return nullptr;
+    std::unique_ptr<Deferred>& work = deferred(typeid(Work));
+    if (!work) work = std::make_unique<Work>();
+    return static_cast<Work*>(work.get());
+  }
+  // A closure's result.
+  template <class... Each> static std::vector<Tensor> gradients(const Each&... each) {
+    return {each...};
+  }
 
-// Inside a backward closure of an op whose output is a part of its input: the gradient of the whole input collected so far
-// (zeros where nothing has arrived), free to be added to in place. The closure returns it as that input's gradient.
-Tensor gradient_so_far(const Tensor& input);
+ private:
+  friend void backward(std::span<const Tensor>, const Tensor&, bool);
+  struct Pass;
+  Backward(Pass& pass, const Tensor& dy) : pass_(pass), grad_(dy) {}
+  bool may_defer(const Tensor& input, const Tensor& target) const;
+  std::unique_ptr<Deferred>& deferred(std::type_index);
 
-// Inside a backward closure: dy itself where the tape is its only owner, fresh memory of the same kind otherwise. For
-// kernels that may write their result over dy.
-Tensor reuse_gradient(const Tensor& dy);
+  Pass& pass_;
+  const Tensor& grad_;
+};
 
 bool gradients_enabled();
 class NoGrad {  // no recording in this scope
@@ -72,7 +104,7 @@ class NoGrad {  // no recording in this scope
   bool previous_;
 };
 
-std::vector<std::string>
-recorded_ops();  // names of all ops recorded since the program began (a test compares it with the op cases)
+// Names of all ops recorded since the program began: a test compares them with its op cases.
+std::vector<std::string> recorded_ops();
 
 }  // namespace nn

@@ -150,9 +150,9 @@ Tensor Tensor::reshape(Shape target) const {
   check(target.numel() == numel(), "reshape: {} has {} elements, {} needs {}", shape().str(),
         numel(), target.str(), target.numel());
   Tensor view = adopt(impl_->storage, impl_->offset_bytes, target, dtype());
-  return record(
-      view, "reshape", {*this},
-      [from = shape()](const Tensor& dy) -> std::vector<Tensor> { return {dy.reshape(from)}; });
+  return record(view, "reshape", {*this}, [from = shape()](Backward& ctx) {
+    return ctx.gradients(ctx.grad().reshape(from));
+  });
 }
 
 Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
@@ -167,14 +167,16 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
                       impl_->offset_bytes + static_cast<std::size_t>(first) * size_of(dtype()),
                       part, dtype());
 
-  // The parts of one tensor add into one gradient of the whole. Capturing the input costs nothing: the view shares its storage.
-  return record(view, "rows", {*this}, [x = *this, first](const Tensor& dy) -> std::vector<Tensor> {
-    Tensor dx = gradient_so_far(x);
+  // Ranges of one tensor add into one gradient of the whole. Capturing the input costs nothing: the
+  // view shares its storage.
+  return record(view, "rows", {*this}, [x = *this, first](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.accumulated(x);
     dispatch(dy, "rows", [&]<class D, class T>(Stream& stream) {
       T* place = dx.data<T>() + first;
       kernels::add<D, T>(stream, place, dy.data<T>(), place, dy.numel());
     });
-    return {dx};
+    return ctx.gradients(dx);
   });
 }
 

@@ -86,8 +86,6 @@ class Tensor {
   TensorImpl* impl() const { return impl_.get(); }
 
  private:
-  friend Tensor record(Tensor, const char*, std::vector<Tensor>,
-                       std::function<std::vector<Tensor>(const Tensor&)>);
   explicit Tensor(std::shared_ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<TensorImpl> impl_;
 };

@@ -263,7 +263,7 @@ void set_bench(OpCase& c, bool bench, Index n);
 std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> layout_cases();
 std::vector<OpCase> reduce_cases();
-std::vector<OpCase> column_cases();
+std::vector<OpCase> epilogue_cases();
 std::vector<OpCase> training_cases();
 std::vector<OpCase> image_cases();
 std::vector<OpCase> augment_cases();

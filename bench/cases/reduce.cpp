@@ -1,11 +1,10 @@
-// Rows for kernels/reduce.h, and for the plain column sums of epilogue.h.
+// Rows for kernels/reduce.h.
 #include "kernels/reduce.h"
 
 #include <cmath>
 
 #include "bench/cases/op_cases.h"
 #include "bench/cases/reference.h"
-#include "kernels/epilogue.h"
 
 namespace bench::cases {
 namespace {
@@ -63,43 +62,6 @@ template <class T> void gradient_norm_cases(std::vector<OpCase>& rows, Index n) 
   }
 }
 
-template <class T> void column_sum_cases(std::vector<OpCase>& rows, const Matrix& s) {
-  const Index n = s.rows * s.columns;
-  const auto append = [&](auto& c, double flops) {
-    c.flops = flops;
-    c.scale = std::sqrt(s.rows + 1.0);
-    set_bench(c, s.bench, n);
-    rows.push_back(c);
-  };
-  auto c = op_case<T>("sum_columns", shape_name(s.rows, s.columns));
-  const auto x = c.in("x", n), out = c.out("out", s.columns);
-  c.run([=]<class D>(Stream& stream, auto at) {
-    sum_columns<D, T>(stream, at(x), at(out), s.rows, s.columns);
-  });
-  c.expect(out, [=](auto at) { return reference::sum_columns(at(x), s.columns); });
-  append(c, n);
-
-  for (const bool in_place : {false, true}) {
-    if (in_place && s.rows != 300) continue;
-    auto b = op_case<T>("bias_leaky_relu_backward",
-                        shape_name(s.rows, s.columns) + (in_place ? "/in_place" : ""));
-    const auto y = b.in("y", n), dy = in_place ? b.inout("dy", n) : b.in("dy", n),
-               dx = in_place ? dy : b.out("dx", n), dbias = b.out("dbias", s.columns);
-    b.run([=]<class D>(Stream& stream, auto at) {
-      bias_leaky_relu_backward<D, T>(stream, at(y), at(dy), at(dx), at(dbias), s.rows, s.columns,
-                                     0.1f);
-    });
-    b.expect({dx, dbias}, [=](auto at) {
-      Values gradient = at(dy);
-      for (Index i = 0; i < n; ++i)
-        if (at(y)[i] <= 0) gradient[i] *= 0.1f;
-      Values sums = reference::sum_columns(gradient, s.columns);
-      return std::array{std::move(gradient), std::move(sums)};
-    });
-    append(b, 2 * n);
-  }
-}
-
 }  // namespace
 
 std::vector<OpCase> reduce_cases() {
@@ -110,7 +72,6 @@ std::vector<OpCase> reduce_cases() {
       sum_cases<T>(rows, n);
       gradient_norm_cases<T>(rows, n);
     }
-    for (const Matrix& s : matrices()) column_sum_cases<T>(rows, s);
   });
   return rows;
 }

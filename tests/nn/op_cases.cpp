@@ -255,10 +255,10 @@ Tensor random_projection(const Tensor& y, unsigned seed) {
   for (std::size_t i = 0; i < v.size(); ++i) total += r[i] * v[i];
   const DType dtype = y.dtype() == DType::f64 ? DType::f64 : DType::f32;
   return record(tensor_of({total}, {1}, dtype, y.device()), "test_dot", {y},
-                [=, shape = y.shape(), to = y.dtype()](const Tensor& g) -> std::vector<Tensor> {
+                [=, shape = y.shape(), to = y.dtype()](Backward& ctx) {
                   std::vector<double> scaled = r;
-                  for (double& s : scaled) s *= g.item();
-                  return {tensor_of(scaled, shape, to, g.device())};
+                  for (double& s : scaled) s *= ctx.grad().item();
+                  return ctx.gradients(tensor_of(scaled, shape, to, ctx.grad().device()));
                 });
 }
 

@@ -154,7 +154,7 @@ TEST(Tape, RefusesWrongGradients) {
   };
   EXPECT_EQ(message_of(
                 [&] {
-                  backward(with([](const Tensor&) -> Tensors {
+                  backward(with([](Backward&) -> Tensors {
                     return {Tensor::zeros({3}, DType::f32, Device::host)};
                   }));
                 },
@@ -162,22 +162,22 @@ TEST(Tape, RefusesWrongGradients) {
             "backward of test_op: gradient of input 0 is [3] of f32, the input is [2] of f32");
   message_of(
       [&] {
-        backward(with([](const Tensor&) -> Tensors {
-          return {Tensor::zeros({2}, DType::f64, Device::host)};
-        }));
+        backward(with(
+            [](Backward&) -> Tensors { return {Tensor::zeros({2}, DType::f64, Device::host)}; }));
       },
       ErrorKind::failure);
-  EXPECT_EQ(message_of([&] { backward(with([](const Tensor&) -> Tensors { return {}; })); },
+  EXPECT_EQ(message_of([&] { backward(with([](Backward&) -> Tensors { return {}; })); },
                        ErrorKind::failure),
             "backward of test_op: 0 gradients returned for 1 inputs");
-  message_of([&] { gradient_target(x); }, ErrorKind::failure);
-  message_of([&] { gradient_so_far(x); }, ErrorKind::failure);
+  // Targets and accumulated gradients exist inside a closure only: nothing else makes a Backward.
+  static_assert(!std::is_default_constructible_v<Backward> &&
+                !std::is_copy_constructible_v<Backward>);
 }
 
 TEST(Tape, AThrowingClosureLeavesTheTapeUsable) {
   const Tensor x = leaf({1});
   const Tensor bad = record(Tensor::zeros({1}, DType::f32, Device::host), "test_op", {x},
-                            [](const Tensor&) -> Tensors { throw std::runtime_error("no"); });
+                            [](Backward&) -> Tensors { throw std::runtime_error("no"); });
   EXPECT_THROW(backward(bad), std::runtime_error);
   EXPECT_TRUE(gradients_enabled());
   backward(sum(scale(x, 2)));
@@ -291,13 +291,13 @@ TEST_F(Sinks, TheFirstContributionIsWrittenInPlaceAndTheNextAreAdded) {
 TEST_F(Sinks, TargetIsTheSinkOnceAndFreshMemoryAfterwards) {
   std::vector<void*> targets;
   const auto op = [&] {
-    return sum(record(Tensor::zeros({2, 2}, DType::f32, Device::host), "test_op", {weight},
-                      [&](const Tensor& dy) -> Tensors {
-                        const Tensor target = gradient_target(weight);
-                        targets.push_back(target.raw());
-                        kernels::copy(target.raw(), Device::host, dy.raw(), Device::host, 16);
-                        return {target};
-                      }));
+    return sum(record(
+        Tensor::zeros({2, 2}, DType::f32, Device::host), "test_op", {weight}, [&](Backward& ctx) {
+          const Tensor target = ctx.target(weight);
+          targets.push_back(target.raw());
+          kernels::copy(target.raw(), Device::host, ctx.grad().raw(), Device::host, 16);
+          return ctx.gradients(target);
+        }));
   };
   backward(Tensors{op(), op()});
   ASSERT_EQ(targets.size(), 2u);
@@ -332,6 +332,75 @@ TEST_F(Sinks, MustMatchTheirLeaf) {
       },
       ErrorKind::usage);
   message_of([&] { x.set_grad_sink(x); }, ErrorKind::usage);
+}
+
+// --- deferred work
+
+// Writes its gradients when it finishes, and counts how often it does.
+struct LateCopies final : Deferred {
+  std::vector<std::pair<Tensor, Tensor>> pairs;  // from, to
+  static inline int finished = 0;
+  void finish() override {
+    for (const auto& [from, to] : pairs)
+      kernels::copy(to.raw(), Device::host, from.raw(), Device::host, 16);
+    ++finished;
+  }
+};
+
+struct DeferredWork : Sinks {
+  Tensor other = leaf({1, 2, 3, 4}, {2, 2}),
+         other_sink = Tensor::from<float>(Floats{9, 9, 9, 9}, {2, 2});
+  std::vector<bool> deferred;
+  void SetUp() override {
+    Sinks::SetUp();
+    other.set_grad_sink(other_sink);
+    LateCopies::finished = 0;
+  }
+  // The identity, whose gradient is written late if it may.
+  Tensor late(const Tensor& of) {
+    return record(of.detach(), "test_late", {of}, [this, of](Backward& ctx) {
+      const Tensor target = ctx.target(of);
+      LateCopies* work = ctx.defer<LateCopies>(of, target);
+      deferred.push_back(work != nullptr);
+      if (work != nullptr) work->pairs.emplace_back(ctx.grad(), target);
+      else kernels::copy(target.raw(), Device::host, ctx.grad().raw(), Device::host, 16);
+      return ctx.gradients(target);
+    });
+  }
+};
+
+TEST_F(DeferredWork, OfManyNodesIsFinishedOnce) {
+  backward(sum(add(late(weight), scale(late(other), 3))));
+  EXPECT_EQ(LateCopies::finished, 1);
+  EXPECT_EQ(sink.to_host<float>(), (Floats{1, 1, 1, 1}));
+  EXPECT_EQ(other_sink.to_host<float>(), (Floats{3, 3, 3, 3}));
+}
+
+TEST_F(DeferredWork, IsFinishedBeforeAnythingIsAdded) {
+  backward(sum(add(late(weight), scale(late(weight), 3))));  // the second is fresh memory, added
+  EXPECT_EQ(deferred, (std::vector<bool>{true, false}));
+  EXPECT_EQ(LateCopies::finished, 1);
+  EXPECT_EQ(sink.to_host<float>(), (Floats{4, 4, 4, 4}));
+  backward(sum(add(weight.rows(0, 2), late(other))));
+  EXPECT_EQ(sink.to_host<float>(), (Floats{5, 5, 5, 5}));
+}
+
+TEST_F(DeferredWork, IsFinishedBeforeRowsAddToIt) {
+  const Tensor rows = weight.rows(0, 1);  // recorded first, so its gradient arrives last
+  backward(Tensors{sum(rows), sum(late(weight))});
+  EXPECT_EQ(deferred, std::vector<bool>{true});
+  EXPECT_EQ(sink.to_host<float>(), (Floats{2, 2, 1, 1}));
+}
+
+TEST_F(DeferredWork, IsRefusedWithoutASinkAndUnderTheNanTrap) {
+  const Tensor plain = leaf({1, 2, 3, 4}, {2, 2});
+  backward(sum(late(plain)));
+  ::setenv("DOPPEL_TRAP_NAN", "1", 1);
+  backward(sum(late(weight)));
+  ::unsetenv("DOPPEL_TRAP_NAN");
+  EXPECT_EQ(deferred, (std::vector<bool>{false, false}));
+  EXPECT_EQ(grad(plain), (Floats{1, 1, 1, 1}));
+  EXPECT_EQ(sink.to_host<float>(), (Floats{1, 1, 1, 1}));
 }
 
 // --- the NaN trap
