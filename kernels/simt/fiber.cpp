@@ -101,11 +101,11 @@ void* new_thread_context(uint3 block, uint3 thread) {
   char* out = name;
   const auto triple = [&out](const char* label, uint3 v) {
     while (*label) *out++ = *label++;
-    for (const unsigned* value : {&v.x, &v.y, &v.z}) {
-      *out++ = value == &v.x ? '(' : ',';
+    unsigned values[3] = {v.x, v.y, v.z};
+    for (unsigned& rest : values) {
+      *out++ = &rest == values ? '(' : ',';
       char digits[12];
       int n = 0;
-      unsigned rest = *value;
       do digits[n++] = static_cast<char>('0' + rest % 10);
       while (rest /= 10);
       while (n) *out++ = digits[--n];
