@@ -93,11 +93,10 @@ template <class T, Activation kActivation, bool kShuffled> struct ColumnPieces {
         plan.columns - tile < plan.width && plan.fold == 1 ? plan.columns - tile : plan.width);
     const std::int64_t end = plan.rows * plan.columns, first = b.block_y() * plan.piece;
     const std::int64_t last = first + plan.piece;
-    typename B::template Reg<C> total;
+    simt::Reg<B, C> total{};
     // The thread's place in a shuffled picture and its column there.
-    typename B::template Reg<std::int64_t> place;
-    typename B::template Reg<int> column;
-    b.each([&](int t, int) SIMT_LAMBDA { total[t] = C(0); });
+    simt::Reg<B, std::int64_t> place;
+    simt::Reg<B, int> column;
     if constexpr (kShuffled) {
       b.each([&](int t, int) SIMT_LAMBDA {
         const std::int64_t element = first * pitch + tile + t, row = element / plan.columns;
