@@ -1,4 +1,3 @@
-// Colour match, and the way back into the frame.
 #include "faceswap/convert/compose.h"
 
 #include <fmt/format.h>
@@ -7,7 +6,6 @@
 #include <cmath>
 
 #include "faceswap/convert/mask_shapes.h"
-#include "faceswap/faces/view.h"
 #include "kernels/image/blend.h"
 #include "kernels/image/color.h"
 #include "kernels/image/resample.h"
@@ -15,20 +13,35 @@
 namespace faceswap {
 namespace {
 
-constexpr double kColorEgg = 0.8;  // growth of the egg whose colours are compared
-constexpr float kMaxGain = 1.25f;  // of the LAB deviations: a moustache must not turn into contrast
+constexpr double kEggGrowth = 1.1;  // of the mask: the plain egg is too small for most faces
+constexpr double kBoxInset = 0.03;  // share of the side
+constexpr double kColorEgg = 0.8;   // growth of the egg whose colours are compared
+constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must not become contrast
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
-// Where colours are compared: under the mask, and only in the middle of the face. Further out a turned head shows wall and hair, other ones on
-// each side, which would tint the skin.
-FloatImage color_weight(const FloatImage& mask, const kernels::View& view) {
+// Hides the crop's straight border: 0 on the outermost pixels, rising over `width` pixels.
+void fade_border(FloatImage& mask, double width) {
+  const int size = mask.width;
+  for (int y = 0; y < size; ++y) {
+    for (int x = 0; x < size; ++x) {
+      const int inside = std::min({x, y, size - 1 - x, size - 1 - y});
+      const double t = std::min(1.0, inside / width);
+      *mask.at(x, y) =
+          std::clamp(*mask.at(x, y), 0.f, 1.f) * static_cast<float>(t * t * (3 - 2 * t));
+    }
+  }
+}
+
+// Colours are compared under the mask and only in the middle of the face. Further out a turned
+// head shows wall and hair, and those would tint the skin.
+FloatImage color_weight(const FloatImage& mask, const View& view) {
   FloatImage weight = egg_in_view(mask.width, view, kColorEgg);
   for (std::size_t i = 0; i < weight.pixels.size(); ++i) weight.pixels[i] *= mask.pixels[i];
   return weight;
 }
 
-// Gives `decoded` the colours that `original` has, both weighed by `weight`.
+// Gives `decoded` the colours of `original`, both weighed by `weight`.
 FloatImage match_color(const FloatImage& decoded, const FloatImage& original,
                        const FloatImage& weight, ColorKind kind) {
   const std::int64_t n = static_cast<std::int64_t>(weight.pixels.size());
@@ -43,7 +56,7 @@ FloatImage match_color(const FloatImage& decoded, const FloatImage& original,
                                         from_stats, n);
   kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats,
                                         n);
-  if (!(from_stats[6] > 0)) return decoded;  // the view does not show the middle of the face
+  if (!(from_stats[6] > 0)) return decoded;  // no middle of the face in the view
   FloatImage matched(decoded.width, decoded.height, 3);
   kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n,
                                          from_stats, to_stats, in_lab, kMaxGain);
@@ -76,8 +89,9 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
     }
   }
   if (inside.empty()) return {};
-  Bounds
-      reached;  // bilinear reads reach one pixel of the view further, samples inside a pixel half a pixel of the frame
+  // Bilinear reads go one pixel of the view further, samples inside a pixel half a pixel of
+  // the frame.
+  Bounds reached;
   for (const double x : {inside.left - 1, inside.right + 1}) {
     for (const double y : {inside.top - 1, inside.bottom + 1}) reached.add(view_to_frame({x, y}));
   }
@@ -93,7 +107,7 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
   return {x0, y0, x1 - x0, y1 - y0};
 }
 
-// A picture of the view, as it lies in `box` of the frame.
+// The picture of the view, resampled for `box` of the frame.
 FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view,
                      int supersample) {
   FloatImage out(box.width, box.height, view_picture.channels);
@@ -114,7 +128,7 @@ FloatImage read_box(const Image& frame, const Box& box) {
   return out;
 }
 
-// Writes where the mask is above zero; returns the smallest box that holds those pixels.
+// Writes pixels with a mask above zero; returns the smallest box that holds them.
 Box write_box(Image& frame, const Box& box, const FloatImage& picture, const FloatImage& mask) {
   int left = box.width, right = -1, top = box.height, bottom = -1;
   for (int y = 0; y < box.height; ++y) {
@@ -131,6 +145,24 @@ Box write_box(Image& frame, const Box& box, const FloatImage& picture, const Flo
   }
   if (right < 0) return {};
   return {box.x + left, box.y + top, right - left + 1, bottom - top + 1};
+}
+
+void check(int size, const FloatImage& original, const ComposeOptions& options) {
+  if (size < 4)
+    throw Error(ErrorKind::failure, fmt::format("blend mask: size {}; at least 4 is needed", size));
+  if (options.mask == MaskKind::skin &&
+      (original.width != size || original.height != size || original.channels != 3)) {
+    throw Error(
+        ErrorKind::failure,
+        fmt::format("blend mask: the skin mask needs the face's picture [{},{},3], got [{},{},{}]",
+                    size, size, original.height, original.width, original.channels));
+  }
+  if (!(options.feather >= 0 && options.feather <= 0.5))
+    throw Error(ErrorKind::usage,
+                fmt::format("feather {}: must be 0 to 0.5 of the crop's side", options.feather));
+  if (!(std::fabs(options.erode) <= 0.5))
+    throw Error(ErrorKind::usage,
+                fmt::format("erode {}: must be -0.5 to 0.5 of the crop's side", options.erode));
 }
 
 void check(const Image& frame, const Similarity& s, const FloatImage& decoded,
@@ -174,7 +206,30 @@ ColorKind color_kind(const std::string& text) {
               fmt::format("colour match '{}' is not known: choose none, mean or lab", text));
 }
 
-Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& view,
+FloatImage blend_mask(int size, const View& view, const FloatImage& original,
+                      const ComposeOptions& options) {
+  check(size, original, options);
+  const double feather = options.feather * size;  // deviation, pixels
+  FloatImage shape;
+  if (options.mask == MaskKind::box) {
+    // The inset leaves room for the feather.
+    shape = rounded_box(size, kBoxInset + options.feather + options.erode);
+  } else {
+    shape = options.mask == MaskKind::egg ? egg_in_view(size, view, kEggGrowth)
+                                          : skin_in_view(original, view);
+    FloatImage eroded(size, size, 1);
+    kernels::erode<kernels::Host>(host(), shape.pixels.data(), eroded.pixels.data(), size, size,
+                                  static_cast<float>(options.erode * size));
+    shape = std::move(eroded);
+  }
+  FloatImage mask(size, size, 1);
+  kernels::gaussian_blur<kernels::Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size,
+                                        1, static_cast<float>(feather));
+  fade_border(mask, std::max(2.0, feather));
+  return mask;
+}
+
+Box compose(Image& frame, const Similarity& to_canonical, const View& view,
             const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
   check(frame, to_canonical, decoded, original);
   const int size = decoded.width;
@@ -186,8 +241,8 @@ Box compose(Image& frame, const Similarity& to_canonical, const kernels::View& v
 
   const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()),
                    frame_to_view = view_to_frame.inverse();
-  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1,
-                                     8);  // a small face: several samples a pixel
+  // A small face takes several samples a pixel.
+  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1, 8);
   const Box box = reached_box(mask, view_to_frame, frame, supersample);
   if (box.width == 0) return {};
   const Similarity box_to_view =

@@ -11,8 +11,8 @@ using nn::Tensor;
 namespace {
 
 constexpr float kResidualSlope = 0.2f, kSkipSlope = 0.1f;
-constexpr Init kResidualInit{Init::fan_in_uniform,
-                             0.2f};  // of a block's second conv: it begins as a small correction
+// Of a block's second conv, so a block begins as a small correction.
+constexpr Init kResidualInit{Init::fan_in_uniform, 0.2f};
 
 nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) {
   return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope, shuffle};
@@ -24,19 +24,19 @@ Network::Network(nn::ParameterArena& arena, std::string name, int side, int chan
                  std::optional<Init> init)
     : arena_(&arena), name_(std::move(name)), side_(side), channels_(channels), init_(init) {}
 
-std::string Network::name(const std::string& kind) {
+std::string Network::next_name(const std::string& kind) {
   return fmt::format("{}.{}{}", name_, kind, counts_[kind]++);
 }
 
 Network& Network::conv(int channels, float slope) {
-  layers_.push_back(nn::Conv2d(*arena_, name("conv"), channels_, channels, 5, leaky(2, slope),
+  layers_.push_back(nn::Conv2d(*arena_, next_name("conv"), channels_, channels, 5, leaky(2, slope),
                                init_or({Init::he_uniform})));
   channels_ = channels, side_ /= 2;
   return *this;
 }
 
 Network& Network::separable(int channels) {
-  layers_.push_back(nn::SeparableConv2d(*arena_, name("separable"), channels_, channels, 5,
+  layers_.push_back(nn::SeparableConv2d(*arena_, next_name("separable"), channels_, channels, 5,
                                         {2, Activation::leaky_relu, 0.f},
                                         init_or({Init::he_uniform})));
   channels_ = channels, side_ /= 2;
@@ -50,7 +50,7 @@ Network& Network::shuffle() {
 }
 
 nn::Dense Network::dense_layer(std::int64_t features) {
-  return {*arena_, name("dense"), std::int64_t{side_} * side_ * channels_, features,
+  return {*arena_, next_name("dense"), std::int64_t{side_} * side_ * channels_, features,
           init_or({Init::glorot_uniform})};
 }
 
@@ -73,14 +73,14 @@ Network& Network::dense(int side, int channels) {
 }
 
 Network& Network::upscale(int channels, float slope) {
-  layers_.push_back(nn::Conv2d(*arena_, name("upscale") + ".conv", channels_, 4 * channels, 3,
+  layers_.push_back(nn::Conv2d(*arena_, next_name("upscale") + ".conv", channels_, 4 * channels, 3,
                                leaky(1, slope, 2), init_or({Init::he_uniform})));
   channels_ = channels, side_ *= 2;
   return *this;
 }
 
 Network::Layer Network::residual_block() {
-  const std::string block = name("residual");
+  const std::string block = next_name("residual");
   const nn::Conv2d first(*arena_, block + ".conv0", channels_, channels_, 3,
                          leaky(1, kResidualSlope), init_or({Init::he_uniform}));
   const nn::Conv2d second(*arena_, block + ".conv1", channels_, channels_, 3, {},
@@ -107,9 +107,9 @@ Network& Network::long_skip(int count) {
 }
 
 Network& Network::picture() {
+  // Always He's start, whatever init_ is.
   layers_.push_back(
-      nn::Conv2d(*arena_, name_ + ".output", channels_, 3, 5,
-                 {1, Activation::sigmoid, 0.f}));  // begins as He says, whatever init_ is
+      nn::Conv2d(*arena_, name_ + ".output", channels_, 3, 5, {1, Activation::sigmoid, 0.f}));
   channels_ = 3;
   return *this;
 }
