@@ -1,5 +1,5 @@
-// The commands of doppel and what they share. Each tools/<command>.cpp adds one subcommand:
-// its flags, and a callback that calls faceswap.
+// The commands of doppel and what they share. Each tools/<command>.cpp adds one
+// subcommand: its flags, and a callback that calls faceswap.
 #pragma once
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// doppel: one program, one command per job. Results go to stdout, everything else to stderr;
-// the exit codes are faceswap::ErrorKind's.
+// doppel: one program, one command per job. Results go to stdout, everything else to
+// stderr; the exit codes are faceswap::ErrorKind's.
 #include <algorithm>
 #include <csignal>
 #include <new>

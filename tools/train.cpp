@@ -118,9 +118,7 @@ void add_train(CLI::App& app, Context& context) {
   add("--micro-batches", o.micro_batches,
       "Micro-batches per batch, one after the other: less memory, the same gradients")
       ->check(Range(1, 1024));
-  add("--parts", o.micro_batches, "The old name of --micro-batches")
-      ->check(Range(1, 1024))
-      ->group("");  // hidden
+  add("--parts", o.micro_batches, "")->check(Range(1, 1024))->group("");  // its old name, hidden
   command->add_flag("--dry-run", args->dry_run,
                     "Only report the memory of the training and the largest batch that fits");
   add("--seed", o.seed, "Of all random numbers");

@@ -20,7 +20,8 @@ constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must n
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
-// Hides the crop's straight border: 0 on the outermost pixels, rising over `width` pixels.
+// Hides the crop's straight border: 0 on the outermost pixels, rising over `width`
+// pixels.
 void fade_border(FloatImage& mask, double width) {
   const int size = mask.width;
   for (int y = 0; y < size; ++y) {
@@ -33,8 +34,8 @@ void fade_border(FloatImage& mask, double width) {
   }
 }
 
-// Colours are compared under the mask and only in the middle of the face. Further out a turned
-// head shows wall and hair, and those would tint the skin.
+// Colours are compared under the mask and only in the middle of the face. Further out a
+// turned head shows wall and hair, and those would tint the skin.
 FloatImage color_weight(const FloatImage& mask, const View& view) {
   FloatImage weight = egg_in_view(mask.width, view, kColorEgg);
   for (std::size_t i = 0; i < weight.pixels.size(); ++i) weight.pixels[i] *= mask.pixels[i];
@@ -89,8 +90,8 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
     }
   }
   if (inside.empty()) return {};
-  // Bilinear reads go one pixel of the view further, samples inside a pixel half a pixel of
-  // the frame.
+  // Bilinear reads go one pixel of the view further, samples inside a pixel half a
+  // pixel of the frame.
   Bounds reached;
   for (const double x : {inside.left - 1, inside.right + 1}) {
     for (const double y : {inside.top - 1, inside.bottom + 1}) reached.add(view_to_frame({x, y}));

@@ -1,4 +1,5 @@
-// Puts a decoded face back into its frame: colour match, mask, blend, inside the face's box.
+// Puts a decoded face back into its frame: colour match, mask, blend, inside the face's
+// box.
 #pragma once
 #include <string>
 
@@ -19,14 +20,14 @@ struct ComposeOptions {
   double feather = 0.06;  // deviation-like width of the edge, share of the crop's side
 };
 
-// `decoded` [size,size,3] is the model's picture of the view; `original` is the model's input,
-// the same view of the frame. Every pixel with a mask above zero lies in the returned box, and
-// no pixel outside it changes. Empty box: nothing changed.
+// `decoded` [size,size,3] is the model's picture of the view; `original` is the model's
+// input, the same view of the frame. Every pixel with a mask above zero lies in the
+// returned box, and no pixel outside it changes. Empty box: nothing changed.
 Box compose(Image& frame, const Similarity& to_canonical, const View& view,
             const FloatImage& decoded, const FloatImage& original, const ComposeOptions&);
 
-// The blending mask over the view, [size,size] in [0,1], eroded and feathered. Only the skin
-// mask reads `original`.
+// The blending mask over the view, [size,size] in [0,1], eroded and feathered. Only the
+// skin mask reads `original`.
 FloatImage blend_mask(int size, const View& view, const FloatImage& original,
                       const ComposeOptions&);
 

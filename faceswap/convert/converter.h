@@ -33,11 +33,13 @@ struct ConvertReport {
   std::int64_t frames = 0, frames_changed = 0, faces = 0, damaged_frames = 0;
   std::vector<std::string> notes;  // about all that the output does not keep exactly
 };
-// Two passes: the first finds and tracks the faces, the second decodes, swaps and writes.
-// Frames without a face are written unchanged. Error(nothing_found) if no frame has one.
+// Two passes: the first finds and tracks the faces, the second decodes, swaps and
+// writes. Frames without a face are written unchanged. Error(nothing_found) if no frame
+// has one.
 ConvertReport convert(const ConvertOptions&);
 
-// Encodes each view and decodes it with the decoder of `to`. Pictures are [size,size,3].
+// Encodes each view and decodes it with the decoder of `to`. Pictures are
+// [size,size,3].
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to);
 

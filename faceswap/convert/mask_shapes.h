@@ -1,4 +1,5 @@
-// The shapes that blend_mask erodes and feathers: [size,size,1], 1 inside and 0 outside.
+// The shapes that blend_mask erodes and feathers: [size,size,1], 1 inside and 0
+// outside.
 #pragma once
 #include "faceswap/faces/view.h"
 
@@ -7,9 +8,9 @@ namespace faceswap {
 // The egg of faces/face.h, grown by `growth`, as far as the view shows it.
 FloatImage egg_in_view(int size, const View& view, double growth);
 
-// All that has the colour of this face's cheeks and nose, inside a wide egg, and always the
-// middle of the face. It follows the hair, and leaves out hands and collars of another colour.
-// picture: the face in the view, [size,size,3].
+// All that has the colour of this face's cheeks and nose, inside a wide egg, and always
+// the middle of the face. It follows the hair, and leaves out hands and collars of
+// another colour. picture: the face in the view, [size,size,3].
 FloatImage skin_in_view(const FloatImage& picture, const View& view);
 
 // A rounded rectangle `inset` shares of the side away from the border.

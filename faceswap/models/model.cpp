@@ -1,10 +1,11 @@
-// The models, layer by layer: one encoder, and two decoders of the same build. network.h
-// describes each layer; beside each line stands the shape of its output. All but `tiny`
-// follow the published shapes of Faceswap's models of these names.
+// The models, layer by layer: one encoder, and two decoders of the same build.
+// network.h describes each layer; beside each line stands the shape of its output. All
+// but `tiny` follow the published shapes of Faceswap's models of these names.
 //
-// All share one plan: convs of stride 2 shrink the picture, a dense bottleneck makes the
-// code a description of the face instead of a small picture of it, and upscales grow it
-// again. They differ in resolution, in width, and in residual blocks between the upscales.
+// All share one plan: convs of stride 2 shrink the picture, a dense bottleneck makes
+// the code a description of the face instead of a small picture of it, and upscales
+// grow it again. They differ in resolution, in width, and in residual blocks between
+// the upscales.
 #include "faceswap/models/model.h"
 
 #include <fmt/format.h>

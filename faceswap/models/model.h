@@ -1,6 +1,6 @@
-// The two-decoder autoencoder: one encoder that both people share, and one decoder for each.
-// A decoder learns to draw its own person from a code that holds pose, expression and light;
-// from the other person's code it draws its person with them.
+// The two-decoder autoencoder: one encoder that both people share, and one decoder for
+// each. A decoder learns to draw its own person from a code that holds pose, expression
+// and light; from the other person's code it draws its person with them.
 #pragma once
 #include <memory>
 #include <string>
@@ -41,12 +41,13 @@ struct ModelInfo {
   std::string name, summary;
 };
 const std::vector<ModelInfo>& model_list();
-// Declares the parameters; allocate the arena before use. Error(usage) for an unknown name.
+// Declares the parameters; allocate the arena before use. Error(usage) for an unknown
+// name.
 std::unique_ptr<Model> make_model(const std::string& name);
 
-// The type that a model computes in. precision: f32, tf32, bf16, f16, or auto, which is f32 on
-// the host, bf16 on a GPU from compute capability 8.0 on, and f16 on an older one. Also sets
-// kernels::allow_tf32, for tf32 alone. Error(usage) for another name.
+// The type that a model computes in. precision: f32, tf32, bf16, f16, or auto, which is
+// f32 on the host, bf16 on a GPU from compute capability 8.0 on, and f16 on an older
+// one. Also sets kernels::allow_tf32, for tf32 alone. Error(usage) for another name.
 nn::DType choose_dtype(const std::string& precision, nn::Device device);
 
 }  // namespace faceswap

@@ -1,6 +1,6 @@
-// A network of layers, declared front to back. Each call appends one layer to the shape that
-// the last one left. A parameter's name holds the network, the kind of layer and its number
-// among that kind: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
+// A network of layers, declared front to back. Each call appends one layer to the shape
+// that the last one left. A parameter's name holds the network, the kind of layer and
+// its number among that kind: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
 #pragma once
 #include <functional>
 #include <map>
@@ -16,9 +16,9 @@ inline constexpr float kLinear = 1.f;  // slope of a LeakyReLU that does nothing
 
 class Network {
  public:
-  // The input is [N,side,side,channels]. init: how weights begin; without it as Keras and
-  // Faceswap have it, He for convs and Glorot for dense layers. The network keeps a pointer
-  // to the arena.
+  // The input is [N,side,side,channels]. init: how weights begin; without it as Keras
+  // and Faceswap have it, He for convs and Glorot for dense layers. The network keeps a
+  // pointer to the arena.
   Network(nn::ParameterArena& arena, std::string name, int side, int channels,
           std::optional<nn::Init> init = {});
 

@@ -1,5 +1,5 @@
-// The faces of one person in device memory: decoded once, kept as 8-bit RGBA, the fourth
-// channel weighing the loss.
+// The faces of one person in device memory: decoded once, kept as 8-bit RGBA, the
+// fourth channel weighing the loss.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -11,8 +11,9 @@ namespace faceswap {
 
 class FaceSet {
  public:
-  // Reads every face PNG of the folder with all cores. stored_size: side of the square kept per
-  // face. Error(nothing_found) for a folder without faces; Error(damaged) names a broken file.
+  // Reads every face PNG of the folder with all cores. stored_size: side of the square
+  // kept per face. Error(nothing_found) for a folder without faces; Error(damaged)
+  // names a broken file.
   FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device, bool quiet);
 
   int count() const { return count_; }
@@ -31,14 +32,14 @@ class FaceSet {
   std::string fingerprint_;
 };
 
-// Side of the stored squares: about twice the pixels that the model sees, so that zooming in
-// loses nothing.
+// Side of the stored squares: about twice the pixels that the model sees, so that
+// zooming in loses nothing.
 int stored_size_for(int model_size);
 // The same, but at most the side of the folder's first crop: enlarging adds no detail.
 int stored_size_for(int model_size, const std::filesystem::path& folder);
 
-// Bytes that a set of `bytes` takes of the device's memory, `available` bytes being free there:
-// none where a GPU reads it in place from the computer's memory.
+// Bytes that a set of `bytes` takes of the device's memory, `available` bytes being
+// free there: none where a GPU reads it in place from the computer's memory.
 std::size_t resident_bytes(std::size_t bytes, kernels::Device device, std::size_t available);
 
 }  // namespace faceswap

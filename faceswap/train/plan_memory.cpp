@@ -14,8 +14,8 @@ constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;
 // Of a host thread: panels of our GEMM, oneDNN's scratchpads.
 constexpr std::size_t kWorkerScratch = std::size_t{6} << 20;
 
-// Live and free blocks of the meta pool. Free blocks of another size are not given back, so
-// the real pool holds both, not the peak of the live ones.
+// Live and free blocks of the meta pool. Free blocks of another size are not given
+// back, so the real pool holds both, not the peak of the live ones.
 std::size_t pool_size() {
   const kernels::PoolStats stats = kernels::pool_stats(nn::Device::meta);
   return stats.live_bytes + stats.cached_bytes;
@@ -99,8 +99,8 @@ double MemoryPlanner::left(int batch, int micro_batches) {
          static_cast<double>(forecast(batch, micro_batches).total());
 }
 
-// Memory is nearly a straight line over the batch, so the next try is where the line through
-// both ends of the bracket meets the limit.
+// Memory is nearly a straight line over the batch, so the next try is where the line
+// through both ends of the bracket meets the limit.
 int MemoryPlanner::largest_batch() {
   int low = 1, high = kLargestBatch;
   if (left(high, 1) >= 0) return high;

@@ -1,5 +1,5 @@
-// Memory of a training before it takes any: one step runs on the meta device, where tensors
-// have a size and a place in the pool's books but no data.
+// Memory of a training before it takes any: one step runs on the meta device, where
+// tensors have a size and a place in the pool's books but no data.
 #pragma once
 #include <map>
 #include <string>
@@ -23,8 +23,8 @@ struct MemoryForecast {              // bytes
   }
 };
 
-// device: of the training. face_bytes: of both people's faces on it. Error(usage) for an
-// unknown model.
+// device: of the training. face_bytes: of both people's faces on it. Error(usage) for
+// an unknown model.
 MemoryForecast forecast_memory(const std::string& model, nn::Device device, nn::DType dtype,
                                const StepPlan& plan, std::size_t face_bytes);
 
@@ -35,20 +35,23 @@ inline double gibibytes(std::size_t bytes) { return static_cast<double>(bytes) /
 
 // Per person. A larger batch makes a step longer and teaches no more.
 inline constexpr int kLargestBatch = 64;
-// Share of the available memory that a forecast may use; previews and saving need the rest.
+// Share of the available memory that a forecast may use; previews and saving need the
+// rest.
 inline constexpr double kUsableShare = 0.9;
 
-// Finds the batch and the micro-batches that fit. Every forecast runs a step on the meta
-// device, so the planner keeps each one and needs few.
+// Finds the batch and the micro-batches that fit. Every forecast runs a step on the
+// meta device, so the planner keeps each one and needs few.
 class MemoryPlanner {
  public:
   // plan: the step, but for batch and micro-batches. available: bytes.
   MemoryPlanner(std::string model, nn::Device device, nn::DType dtype, const StepPlan& plan,
                 std::size_t face_bytes, std::size_t available);
 
-  // The largest batch, at most kLargestBatch, that fits without micro-batches; 1 if none does.
+  // The largest batch, at most kLargestBatch, that fits without micro-batches; 1 if
+  // none does.
   int largest_batch();
-  // The fewest micro-batches that fit, doubling from `least` on; one face each if none do.
+  // The fewest micro-batches that fit, doubling from `least` on; one face each if none
+  // do.
   const MemoryForecast& fitting(int batch, int least);
   int runs() const { return static_cast<int>(forecasts_.size()); }  // on the meta device
 

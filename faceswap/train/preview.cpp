@@ -10,7 +10,8 @@
 namespace faceswap {
 namespace {
 
-// `count` faces spread evenly over the set, not augmented: [count,S,S,3] in the model's dtype.
+// `count` faces spread evenly over the set, not augmented: [count,S,S,3] in the model's
+// dtype.
 nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
   const nn::Device device = model.arena().device();
   const nn::DType dtype = model.arena().working().dtype();

@@ -1,5 +1,5 @@
-// Training: steps repeated for days, with losses, previews, saving, resuming, and recovery
-// where memory runs out.
+// Training: steps repeated for days, with losses, previews, saving, resuming, and
+// recovery where memory runs out.
 #pragma once
 #include <memory>
 #include <string>

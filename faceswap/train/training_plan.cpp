@@ -55,7 +55,8 @@ void resume(TrainingPlan& plan) {
   plan.seconds = number_or(metadata, "seconds", 0.0);
 }
 
-// Systems that promise more memory than they have would end the program later, without a word.
+// Systems that promise more memory than they have would end the program later, without
+// a word.
 void refuse_too_little_memory(const TrainingPlan& plan) {
   if (plan.forecast.total() <= plan.available) return;
   const std::string& model = plan.options.model;

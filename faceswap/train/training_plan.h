@@ -1,5 +1,5 @@
-// All that is settled before a training is built: device, precision, batch, and whether it
-// resumes a checkpoint.
+// All that is settled before a training is built: device, precision, batch, and whether
+// it resumes a checkpoint.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -46,8 +46,8 @@ struct TrainingPlan {
   double seconds = 0;                    // of training before the checkpoint
 };
 // Error(usage) for options that make no sense, or another model than the checkpoint's;
-// Error(memory) where the model does not fit even with batch 1. dry_run: a new training, its
-// largest batch too, and no refusal. Writes nothing.
+// Error(memory) where the model does not fit even with batch 1. dry_run: a new
+// training, its largest batch too, and no refusal. Writes nothing.
 TrainingPlan make_plan(const TrainOptions&, bool dry_run = false);
 
 // The step of a training with these options.

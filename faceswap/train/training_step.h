@@ -1,7 +1,8 @@
-// One training step as work on a device: sample, augment, both people through the shared
-// encoder, their decoders, losses, backward, clipping, Adam. A step always works on the same
-// memory, and all that differs from step to step lives in the StepState on the device. So a
-// CUDA graph can record it, and on the meta device it shows how much memory it takes.
+// One training step as work on a device: sample, augment, both people through the
+// shared encoder, their decoders, losses, backward, clipping, Adam. A step always works
+// on the same memory, and all that differs from step to step lives in the StepState on
+// the device. So a CUDA graph can record it, and on the meta device it shows how much
+// memory it takes.
 #pragma once
 #include <array>
 
@@ -33,13 +34,13 @@ class TrainingStep {
  public:
   static constexpr int kLossRows = 256;
 
-  // The model's arena is allocated; the step lives on its device. Error(memory) where that has
-  // too little.
+  // The model's arena is allocated; the step lives on its device. Error(memory) where
+  // that has too little.
   TrainingStep(Model&, nn::DType, const std::array<FacesOnDevice, 2>&, nn::StepStateBlock&,
                const StepPlan&);
   void run();
-  // Mean losses of the latest kLossRows steps, on the device: row (step - 1) % kLossRows holds
-  // A's and B's.
+  // Mean losses of the latest kLossRows steps, on the device: row (step - 1) %
+  // kLossRows holds A's and B's.
   const nn::Tensor& losses() const { return losses_; }
 
  private:

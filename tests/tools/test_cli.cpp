@@ -1,4 +1,5 @@
-// The program from outside: what it prints where, its exit codes, and that it leaves the user's files alone.
+// The program from outside: its output, its exit codes, and that it leaves the user's
+// files alone.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,7 +40,8 @@ struct Cli : ::testing::Test {
     std::error_code ignored;
     fs::remove_all(dir, ignored);
   }
-  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it (ulimit).
+  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it
+  // (ulimit).
   Result doppel(const std::string& arguments, const std::string& prefix = "") const {
     const fs::path out = dir / ".stdout", err = dir / ".stderr";
     const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " +
@@ -109,7 +111,8 @@ TEST_F(Cli, BenchMeasuresAndCompares) {
             std::string::npos);
 }
 
-// One life of the two processes accuses nobody: what is seen here does not hang on how calm the machine is.
+// One run of the two processes is too little for a verdict, so a busy machine cannot
+// fail this.
 TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
   const Result result = doppel(
       "bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json "
@@ -122,7 +125,8 @@ TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
   EXPECT_EQ(doppel("bench --compare turns.json").code, 3) << "holds no record to compare with";
 }
 
-// Ctrl-C in the middle: what was seen so far, and 128+2. Once it has children, its handlers are there.
+// Ctrl-C in the middle: the record so far, and 128+2. The handlers precede the first
+// child.
 TEST_F(Cli, BenchStopsWhenAsked) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
@@ -188,7 +192,7 @@ TEST_F(Cli, UnreadableInputIsThree) {
   EXPECT_EQ(doppel("extract http://127.0.0.1/x.mp4 -o faces").code, 3);
 }
 
-// What needs clips and faces in them. Without a word a build that cannot have them would pass as tested.
+// Tests with faces in clips. A build that has neither must report them as skipped.
 struct CliWithClips : Cli {
   void SetUp() override {
     if (!DOPPEL_FINDS_FACES) GTEST_SKIP() << "this build has no video or no detection";
@@ -323,8 +327,22 @@ TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
   EXPECT_EQ(doppel("train -A faces/a -B nowhere -m model --dry-run").code, 3);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+TEST_F(CliWithModel, PartsIsStillTakenForMicroBatches) {
+  const Result help = doppel("train --help");
+  EXPECT_NE(help.out.find("--micro-batches"), std::string::npos);
+  EXPECT_EQ(help.out.find("--parts"), std::string::npos);
+  const std::string dry =
+      "train -A faces/a -B faces/b -m model --model tiny --device cpu --dry-run";
+  for (const char* flag : {"--parts 2", "--micro-batches 2"}) {
+    const Result result = doppel(dry + " --json --batch 4 " + flag);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(nlohmann::json::parse(result.out)["micro_batches"], 2) << flag;
+  }
+  EXPECT_EQ(doppel(dry + " --parts 0").code, 2);
+}
+
+// The sanitizers reserve terabytes of addresses.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_F(CliWithModel, MemoryLimitsAreKept) {
   const Result refused =
       doppel("train -A faces/a -B faces/b -m model --model original --batch 1 --device cpu -q",
