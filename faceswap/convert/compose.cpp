@@ -20,8 +20,7 @@ constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must n
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
-// Hides the crop's straight border: 0 on the outermost pixels, rising over `width`
-// pixels.
+// Hides the crop's straight border: 0 on the outermost pixels, rising over `width`.
 void fade_border(FloatImage& mask, double width) {
   const int size = mask.width;
   for (int y = 0; y < size; ++y) {

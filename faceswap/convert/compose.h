@@ -1,5 +1,4 @@
-// Puts a decoded face back into its frame: colour match, mask, blend, inside the face's
-// box.
+// Puts a decoded face back into its frame: colour match, mask and blend.
 #pragma once
 #include <string>
 

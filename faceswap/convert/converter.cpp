@@ -139,8 +139,7 @@ ConvertReport convert(const ConvertOptions& options) {
   sink_options.comment =
       fmt::format("AI-generated: face swapped by doppel {} (compositeWithTrainedAlgorithmicMedia)",
                   DOPPEL_VERSION);
-  // Opened before the long first pass, so an output that cannot be written fails at
-  // once.
+  // Opened before the long first pass, so an unwritable output fails at once.
   const std::unique_ptr<FrameSink> sink = open_sink(options.out, source->info(), sink_options);
 
   std::int64_t frames = 0;

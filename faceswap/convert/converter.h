@@ -34,12 +34,10 @@ struct ConvertReport {
   std::vector<std::string> notes;  // about all that the output does not keep exactly
 };
 // Two passes: the first finds and tracks the faces, the second decodes, swaps and
-// writes. Frames without a face are written unchanged. Error(nothing_found) if no frame
-// has one.
+// writes. Frames without a face stay unchanged. Error(nothing_found) if none has.
 ConvertReport convert(const ConvertOptions&);
 
-// Encodes each view and decodes it with the decoder of `to`. Pictures are
-// [size,size,3].
+// Encodes each view, [size,size,3], and decodes it with the decoder of `to`.
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to);
 

@@ -39,8 +39,7 @@ struct ColorModel {
   std::array<float, 3> center, spread;
 };
 
-// Median, and the median distance from it scaled to a deviation: robust to a beard or
-// shadow.
+// Median, and the median distance from it as a deviation: robust to beard and shadow.
 ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::size_t>& samples) {
   ColorModel model;
   for (int c = 0; c < 3; ++c) {
@@ -90,8 +89,7 @@ FloatImage egg_in_view(int size, const View& view, double growth) {
   if (!(view.side > 0))
     throw Error(ErrorKind::failure,
                 fmt::format("blend mask: the view's side is {}; it must be above 0", view.side));
-  // Drawn at about the view's own resolution, so a pixel of one is a pixel of the
-  // other.
+  // Drawn at about the view's own resolution.
   const int drawn = std::clamp(static_cast<int>(std::lround(size / view.side)), 16, 1024);
   const FloatImage egg = egg_mask(drawn, growth);
   const Similarity position = view_to_canonical(view, size).then(canonical_to_crop(drawn));

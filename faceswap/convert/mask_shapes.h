@@ -1,5 +1,4 @@
-// The shapes that blend_mask erodes and feathers: [size,size,1], 1 inside and 0
-// outside.
+// The shapes that blend_mask erodes and feathers: [size,size,1], 1 inside, 0 outside.
 #pragma once
 #include "faceswap/faces/view.h"
 

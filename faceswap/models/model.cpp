@@ -4,8 +4,7 @@
 //
 // All share one plan: convs of stride 2 shrink the picture, a dense bottleneck makes
 // the code a description of the face instead of a small picture of it, and upscales
-// grow it again. They differ in resolution, in width, and in residual blocks between
-// the upscales.
+// grow it again. They differ in resolution, width and residual blocks.
 #include "faceswap/models/model.h"
 
 #include <fmt/format.h>

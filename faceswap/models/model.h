@@ -41,8 +41,7 @@ struct ModelInfo {
   std::string name, summary;
 };
 const std::vector<ModelInfo>& model_list();
-// Declares the parameters; allocate the arena before use. Error(usage) for an unknown
-// name.
+// Declares the parameters; the caller allocates. Error(usage) for an unknown name.
 std::unique_ptr<Model> make_model(const std::string& name);
 
 // The type that a model computes in. precision: f32, tf32, bf16, f16, or auto, which is

@@ -1,6 +1,5 @@
 // A model on disk: one safetensors file with the weights under their names, Adam's
-// moments beside them ("adam.m/<name>", "adam.v/<name>"), and the training state as
-// metadata.
+// moments ("adam.m/<name>", "adam.v/<name>"), and the training state as metadata.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -27,8 +26,7 @@ struct Checkpoint {
   nn::SafetensorsFile file;
   std::filesystem::path used;  // path, or path.prev where path was damaged
 };
-// Error(input) where there is no file, Error(damaged) where it is not a whole doppel
-// model.
+// Error(input) where there is no file, Error(damaged) where it is no whole model.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 struct LoadedModel {
@@ -38,8 +36,7 @@ struct LoadedModel {
   std::filesystem::path used;
 };
 // Builds the model named by the file and fills it. Without the optimizer there are no
-// moments and no gradients: for inference. Error(damaged) where the file does not fit
-// the model.
+// moments and no gradients. Error(damaged) where the file does not fit the model.
 LoadedModel load_model(const Checkpoint&, nn::Device, nn::DType working, bool with_optimizer);
 LoadedModel load_model(const std::filesystem::path& path, nn::Device, nn::DType working,
                        bool with_optimizer);

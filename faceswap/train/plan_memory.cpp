@@ -99,8 +99,8 @@ double MemoryPlanner::left(int batch, int micro_batches) {
          static_cast<double>(forecast(batch, micro_batches).total());
 }
 
-// Memory is nearly a straight line over the batch, so the next try is where the line
-// through both ends of the bracket meets the limit.
+// Memory is nearly a straight line over the batch, so the next try is the point where
+// the line through both ends of the bracket meets the limit.
 int MemoryPlanner::largest_batch() {
   int low = 1, high = kLargestBatch;
   if (left(high, 1) >= 0) return high;

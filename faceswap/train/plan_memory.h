@@ -35,8 +35,7 @@ inline double gibibytes(std::size_t bytes) { return static_cast<double>(bytes) /
 
 // Per person. A larger batch makes a step longer and teaches no more.
 inline constexpr int kLargestBatch = 64;
-// Share of the available memory that a forecast may use; previews and saving need the
-// rest.
+// Share of the available memory for a forecast; previews and saving need the rest.
 inline constexpr double kUsableShare = 0.9;
 
 // Finds the batch and the micro-batches that fit. Every forecast runs a step on the
@@ -47,11 +46,9 @@ class MemoryPlanner {
   MemoryPlanner(std::string model, nn::Device device, nn::DType dtype, const StepPlan& plan,
                 std::size_t face_bytes, std::size_t available);
 
-  // The largest batch, at most kLargestBatch, that fits without micro-batches; 1 if
-  // none does.
+  // The largest batch up to kLargestBatch that fits as a whole; 1 if none does.
   int largest_batch();
-  // The fewest micro-batches that fit, doubling from `least` on; one face each if none
-  // do.
+  // The fewest micro-batches that fit, doubling from `least`; one face each if none do.
   const MemoryForecast& fitting(int batch, int least);
   int runs() const { return static_cast<int>(forecasts_.size()); }  // on the meta device
 

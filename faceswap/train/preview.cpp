@@ -10,8 +10,7 @@
 namespace faceswap {
 namespace {
 
-// `count` faces spread evenly over the set, not augmented: [count,S,S,3] in the model's
-// dtype.
+// `count` faces spread evenly over the set, not augmented: [count,S,S,3].
 nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
   const nn::Device device = model.arena().device();
   const nn::DType dtype = model.arena().working().dtype();

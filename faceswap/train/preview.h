@@ -8,8 +8,7 @@ namespace faceswap {
 // Picture number `index` of a tensor [N,S,S,3].
 Image tensor_picture(const nn::Tensor& images, std::int64_t index);
 
-// A grid of faces spread evenly over both sets: each row holds A, A->A, A->B, B, B->B,
-// B->A.
+// Faces spread evenly over both sets; a row holds A, A->A, A->B, B, B->B, B->A.
 Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int rows);
 
 // The same faces as tensors [N,S,S,3] in f32 on the host, to compare implementations.

@@ -96,8 +96,7 @@ void Trainer::build_step() {
   }
 }
 
-// Doubles the micro-batches after memory ran out. False where they hold one face
-// already.
+// Doubles the micro-batches after memory ran out. False where they hold one face.
 bool Trainer::use_less_memory(const std::string& why) {
   if (options_.micro_batches >= options_.batch) return false;
   if (step_work_) collect();  // its losses are lost with it

@@ -55,8 +55,7 @@ void resume(TrainingPlan& plan) {
   plan.seconds = number_or(metadata, "seconds", 0.0);
 }
 
-// Systems that promise more memory than they have would end the program later, without
-// a word.
+// A system that overcommits memory would kill the program later, without a message.
 void refuse_too_little_memory(const TrainingPlan& plan) {
   if (plan.forecast.total() <= plan.available) return;
   const std::string& model = plan.options.model;

@@ -1,5 +1,4 @@
-// The program from outside: its output, its exit codes, and that it leaves the user's
-// files alone.
+// The program from outside: output, exit codes, and no harm to the user's files.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,8 +39,7 @@ struct Cli : ::testing::Test {
     std::error_code ignored;
     fs::remove_all(dir, ignored);
   }
-  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it
-  // (ulimit).
+  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands first.
   Result doppel(const std::string& arguments, const std::string& prefix = "") const {
     const fs::path out = dir / ".stdout", err = dir / ".stderr";
     const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " +
@@ -111,8 +109,7 @@ TEST_F(Cli, BenchMeasuresAndCompares) {
             std::string::npos);
 }
 
-// One run of the two processes is too little for a verdict, so a busy machine cannot
-// fail this.
+// One run of each process is too little for a verdict, even on a busy machine.
 TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
   const Result result = doppel(
       "bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json "
@@ -125,8 +122,7 @@ TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
   EXPECT_EQ(doppel("bench --compare turns.json").code, 3) << "holds no record to compare with";
 }
 
-// Ctrl-C in the middle: the record so far, and 128+2. The handlers precede the first
-// child.
+// Ctrl-C in the middle: the record so far, and 128+2. Handlers precede children.
 TEST_F(Cli, BenchStopsWhenAsked) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);

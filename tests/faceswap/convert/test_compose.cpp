@@ -1,5 +1,4 @@
-// Composing a face: masks, colour match, and the paste against an independent one in
-// double.
+// Composing a face: masks, colour match, and the paste against one in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -307,8 +306,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Compose, TheSamePictureGivesBackTheFrame) {
-  // Linear colours pass bilinear sampling unchanged, so only the frame's own rounding
-  // is left.
+  // Linear colours pass bilinear sampling unchanged, so only rounding is left.
   Image frame(160, 120);
   for (int y = 0; y < frame.height; ++y) {
     for (int x = 0; x < frame.width; ++x) {

@@ -1,5 +1,4 @@
-// convert from clip to clip with an untrained model: checks of all that holds for any
-// model.
+// convert from clip to clip with an untrained model.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

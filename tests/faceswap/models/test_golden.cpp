@@ -251,8 +251,7 @@ TEST(GoldenModel, TinyInDoubleIsPyTorchsToTheLastStep) {
   compare_with_golden("tiny", DType::f64, kFloat64);
 }
 
-// Only the kinks need the wide float32 bounds: without rounding the same gradients
-// agree.
+// Only kinks need the wide float32 bounds: without rounding the gradients agree.
 void compare_gradients_in_double(const std::string& name) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer";
   compare_with_golden(name, DType::f64, kFloat64, 1);
@@ -298,8 +297,7 @@ template <class T> class GoldenOp : public testing::Test {
   // Gradients of sum(y * dy), where dy has the op's name.
   static void backward_from(const std::string& name, const Tensor& y) {
     const Tensor dy = tensor_of(golden::uniform(name + ".dy", y.numel(), 1.0), y.shape(), dtype);
-    // The sum of products as a dense layer of one output: y as its input row, dy as its
-    // weight.
+    // The sum of products as a dense layer of one output: y is input, dy weight.
     nn::backward(dense(y.reshape({1, y.numel()}), dy.reshape({1, dy.numel()}), {}).reshape({1}));
   }
 };
