@@ -8,9 +8,11 @@
 #include "faceswap/convert/mask_shapes.h"
 #include "kernels/image/blend.h"
 #include "kernels/image/color.h"
-#include "kernels/image/resample.h"
 
 namespace faceswap {
+
+using kernels::Host;
+
 namespace {
 
 constexpr double kEggGrowth = 1.1;  // of the mask: the plain egg is too small for most faces
@@ -48,20 +50,18 @@ FloatImage match_color(const FloatImage& decoded, const FloatImage& original,
   const bool in_lab = kind == ColorKind::lab;
   FloatImage from = decoded, to = original;
   if (in_lab) {
-    kernels::rgb_to_lab<kernels::Host>(host(), decoded.pixels.data(), from.pixels.data(), n);
-    kernels::rgb_to_lab<kernels::Host>(host(), original.pixels.data(), to.pixels.data(), n);
+    kernels::rgb_to_lab<Host>(host(), decoded.pixels.data(), from.pixels.data(), n);
+    kernels::rgb_to_lab<Host>(host(), original.pixels.data(), to.pixels.data(), n);
   }
   float from_stats[7], to_stats[7];
-  kernels::channel_stats<kernels::Host>(host(), from.pixels.data(), weight.pixels.data(),
-                                        from_stats, n);
-  kernels::channel_stats<kernels::Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats,
-                                        n);
+  kernels::channel_stats<Host>(host(), from.pixels.data(), weight.pixels.data(), from_stats, n);
+  kernels::channel_stats<Host>(host(), to.pixels.data(), weight.pixels.data(), to_stats, n);
   if (!(from_stats[6] > 0)) return decoded;  // no middle of the face in the view
   FloatImage matched(decoded.width, decoded.height, 3);
-  kernels::transfer_stats<kernels::Host>(host(), from.pixels.data(), matched.pixels.data(), n,
-                                         from_stats, to_stats, in_lab, kMaxGain);
+  kernels::transfer_stats<Host>(host(), from.pixels.data(), matched.pixels.data(), n, from_stats,
+                                to_stats, in_lab, kMaxGain);
   if (in_lab) {
-    kernels::lab_to_rgb<kernels::Host>(host(), matched.pixels.data(), from.pixels.data(), n);
+    kernels::lab_to_rgb<Host>(host(), matched.pixels.data(), from.pixels.data(), n);
     return from;
   }
   for (float& v : matched.pixels) v = std::clamp(v, 0.f, 1.f);
@@ -107,17 +107,6 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
   return {x0, y0, x1 - x0, y1 - y0};
 }
 
-// The picture of the view, resampled for `box` of the frame.
-FloatImage warp_into(const Box& box, const FloatImage& view_picture, const Similarity& box_to_view,
-                     int supersample) {
-  FloatImage out(box.width, box.height, view_picture.channels);
-  kernels::affine_warp<kernels::Host, float>(
-      host(), view_picture.pixels.data(), view_picture.height, view_picture.width,
-      out.pixels.data(), box.height, box.width, view_picture.channels, box_to_view.affine(),
-      supersample);
-  return out;
-}
-
 FloatImage read_box(const Image& frame, const Box& box) {
   FloatImage out(box.width, box.height, 3);
   for (int y = 0; y < box.height; ++y) {
@@ -130,21 +119,20 @@ FloatImage read_box(const Image& frame, const Box& box) {
 
 // Writes pixels with a mask above zero; returns the smallest box that holds them.
 Box write_box(Image& frame, const Box& box, const FloatImage& picture, const FloatImage& mask) {
-  int left = box.width, right = -1, top = box.height, bottom = -1;
+  Bounds written;
   for (int y = 0; y < box.height; ++y) {
     for (int x = 0; x < box.width; ++x) {
       if (!(*mask.at(x, y) > 0)) continue;
       for (int c = 0; c < 3; ++c)
         frame.at(box.x + x, box.y + y)[c] =
             static_cast<std::uint8_t>(std::clamp(picture.at(x, y)[c], 0.f, 1.f) * 255 + 0.5f);
-      left = std::min(left, x);
-      right = std::max(right, x);
-      top = std::min(top, y);
-      bottom = std::max(bottom, y);
+      written.add({static_cast<double>(x), static_cast<double>(y)});
     }
   }
-  if (right < 0) return {};
-  return {box.x + left, box.y + top, right - left + 1, bottom - top + 1};
+  if (written.empty()) return {};
+  const int left = static_cast<int>(written.left), top = static_cast<int>(written.top);
+  return {box.x + left, box.y + top, static_cast<int>(written.right) - left + 1,
+          static_cast<int>(written.bottom) - top + 1};
 }
 
 void check(int size, const FloatImage& original, const ComposeOptions& options) {
@@ -217,14 +205,11 @@ FloatImage blend_mask(int size, const View& view, const FloatImage& original,
   } else {
     shape = options.mask == MaskKind::egg ? egg_in_view(size, view, kEggGrowth)
                                           : skin_in_view(original, view);
-    FloatImage eroded(size, size, 1);
-    kernels::erode<kernels::Host>(host(), shape.pixels.data(), eroded.pixels.data(), size, size,
-                                  static_cast<float>(options.erode * size));
-    shape = std::move(eroded);
+    erode(shape, options.erode * size);
   }
   FloatImage mask(size, size, 1);
-  kernels::gaussian_blur<kernels::Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size,
-                                        1, static_cast<float>(feather));
+  kernels::gaussian_blur<Host>(host(), shape.pixels.data(), mask.pixels.data(), size, size, 1,
+                               static_cast<float>(feather));
   fade_border(mask, std::max(2.0, feather));
   return mask;
 }
@@ -247,13 +232,12 @@ Box compose(Image& frame, const Similarity& to_canonical, const View& view,
   if (box.width == 0) return {};
   const Similarity box_to_view =
       Similarity{1, 0, static_cast<double>(box.x), static_cast<double>(box.y)}.then(frame_to_view);
-  const FloatImage face_here = warp_into(box, face, box_to_view, supersample),
-                   mask_here = warp_into(box, mask, box_to_view, supersample),
+  const FloatImage face_here = warp(face, box.width, box.height, box_to_view, supersample),
+                   mask_here = warp(mask, box.width, box.height, box_to_view, supersample),
                    behind = read_box(frame, box);
   FloatImage blended(box.width, box.height, 3);
-  kernels::blend<kernels::Host>(host(), face_here.pixels.data(), behind.pixels.data(),
-                                mask_here.pixels.data(), blended.pixels.data(), box.height,
-                                box.width, 3);
+  kernels::blend<Host>(host(), face_here.pixels.data(), behind.pixels.data(),
+                       mask_here.pixels.data(), blended.pixels.data(), box.height, box.width, 3);
   return write_box(frame, box, blended, mask_here);
 }
 

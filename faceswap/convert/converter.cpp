@@ -10,6 +10,7 @@
 #include "kernels/image/resample.h"
 
 namespace faceswap {
+
 namespace {
 
 using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;

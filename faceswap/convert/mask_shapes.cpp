@@ -12,6 +12,9 @@
 #include "kernels/image/resample.h"
 
 namespace faceswap {
+
+using kernels::Host;
+
 namespace {
 
 constexpr double kWideEgg = 1.18, kCoreEgg = 0.72, kFallbackEgg = 1.1;
@@ -52,13 +55,6 @@ ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::siz
   return model;
 }
 
-void erode_by(FloatImage& mask, double radius) {  // negative grows
-  FloatImage out(mask.width, mask.height, 1);
-  kernels::erode<kernels::Host>(host(), mask.pixels.data(), out.pixels.data(), mask.height,
-                                mask.width, static_cast<float>(radius));
-  mask = std::move(out);
-}
-
 // Keeps the connected component of the pixel (x, y).
 void keep_component(FloatImage& mask, int x, int y) {
   const int w = mask.width, h = mask.height;
@@ -85,19 +81,30 @@ void keep_component(FloatImage& mask, int x, int y) {
 
 }  // namespace
 
+FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
+                int supersample) {
+  FloatImage out(width, height, picture.channels);
+  kernels::affine_warp<Host, float>(host(), picture.pixels.data(), picture.height, picture.width,
+                                    out.pixels.data(), height, width, picture.channels,
+                                    to_source.affine(), supersample);
+  return out;
+}
+
+void erode(FloatImage& mask, double radius) {
+  FloatImage out(mask.width, mask.height, 1);
+  kernels::erode<Host>(host(), mask.pixels.data(), out.pixels.data(), mask.height, mask.width,
+                       static_cast<float>(radius));
+  mask = std::move(out);
+}
+
 FloatImage egg_in_view(int size, const View& view, double growth) {
   if (!(view.side > 0))
     throw Error(ErrorKind::failure,
                 fmt::format("blend mask: the view's side is {}; it must be above 0", view.side));
   // Drawn at about the view's own resolution.
   const int drawn = std::clamp(static_cast<int>(std::lround(size / view.side)), 16, 1024);
-  const FloatImage egg = egg_mask(drawn, growth);
-  const Similarity position = view_to_canonical(view, size).then(canonical_to_crop(drawn));
-  FloatImage out(size, size, 1);
-  kernels::affine_warp<kernels::Host, float>(host(), egg.pixels.data(), drawn, drawn,
-                                             out.pixels.data(), size, size, 1, position.affine(),
-                                             1);
-  return out;
+  return warp(egg_mask(drawn, growth), size, size,
+              view_to_canonical(view, size).then(canonical_to_crop(drawn)), 1);
 }
 
 FloatImage rounded_box(int size, double inset) {
@@ -123,9 +130,9 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view) {
   const Similarity position = view_to_canonical(view, size);
   const double canonical = 1 / position.scale();  // one canonical pixel, in pixels of the view
   std::vector<float> smooth(picture.pixels.size()), lab(picture.pixels.size());
-  kernels::gaussian_blur<kernels::Host>(host(), picture.pixels.data(), smooth.data(), size, size, 3,
-                                        static_cast<float>(kBlur * canonical));
-  kernels::rgb_to_lab<kernels::Host>(host(), smooth.data(), lab.data(), pixels);
+  kernels::gaussian_blur<Host>(host(), picture.pixels.data(), smooth.data(), size, size, 3,
+                               static_cast<float>(kBlur * canonical));
+  kernels::rgb_to_lab<Host>(host(), smooth.data(), lab.data(), pixels);
 
   std::vector<std::size_t> samples;
   for (int y = 0; y < size; ++y) {
@@ -149,10 +156,10 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view) {
     const bool skin = std::exp(-0.5f * distance2) > kNear && wide.pixels[i] > 0.5f;
     mask.pixels[i] = skin || core.pixels[i] > 0.5f ? 1.f : 0.f;
   }
-  erode_by(mask, -kClose * canonical);  // closes brows, glasses, nostrils
-  erode_by(mask, kClose * canonical);
-  erode_by(mask, kOpen * canonical);  // cuts narrow bridges to an ear or a hand
-  erode_by(mask, -kOpen * canonical);
+  erode(mask, -kClose * canonical);  // closes brows, glasses, nostrils
+  erode(mask, kClose * canonical);
+  erode(mask, kOpen * canonical);  // cuts narrow bridges to an ear or a hand
+  erode(mask, -kOpen * canonical);
   for (std::size_t i = 0; i < mask.pixels.size(); ++i)
     mask.pixels[i] = std::min(mask.pixels[i], wide.pixels[i] > 0.5f ? 1.f : 0.f);
   const Point middle = position.inverse()({128, 135});

@@ -44,7 +44,7 @@ class Network {
   std::string next_name(const std::string& kind);  // "encoder.conv3"
   nn::Init init_or(nn::Init otherwise) const { return init_.value_or(otherwise); }
   Layer residual_block();
-  nn::Dense dense_layer(std::int64_t features);
+  Network& append(Layer layer, int side, int channels);  // of its output
 
   nn::ParameterArena* arena_;
   std::string name_;

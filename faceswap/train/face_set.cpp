@@ -17,7 +17,6 @@
 #include "nn/checkpoint/crc32c.h"
 
 namespace faceswap {
-
 namespace {
 
 // Weight of the loss outside the face: the mask's soft edge must meet skin and hair.
@@ -91,8 +90,8 @@ FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::
   if (first_error) std::rethrow_exception(first_error);
   progress.finish();
 
-  std::uint32_t crc = nn::crc32c({host.as<std::byte>(), host.bytes()});
-  fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_, crc);
+  fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_,
+                             nn::crc32c({host.as<std::byte>(), host.bytes()}));
   if (device == kernels::Device::host) {
     faces_ = std::move(host);
   } else if (resident_bytes(host.bytes(), device, kernels::available_memory(device)) == 0) {

@@ -69,33 +69,18 @@ MemoryForecast forecast_memory(const std::string& model_name, nn::Device device,
   return forecast;
 }
 
-MemoryForecast forecast_least_memory(const std::string& model, nn::Device device, nn::DType dtype) {
-  StepPlan plan;
-  plan.batch = 1;
-  return forecast_memory(model, device, dtype, plan, 0);
-}
-
-MemoryPlanner::MemoryPlanner(std::string model, nn::Device device, nn::DType dtype,
-                             const StepPlan& plan, std::size_t face_bytes, std::size_t available)
-    : model_(std::move(model)),
-      device_(device),
-      dtype_(dtype),
-      plan_(plan),
-      face_bytes_(face_bytes),
-      available_(available) {}
-
 const MemoryForecast& MemoryPlanner::forecast(int batch, int micro_batches) {
   const std::pair key(batch, micro_batches);
-  if (!forecasts_.contains(key)) {
-    plan_.batch = batch;
-    plan_.micro_batches = micro_batches;
-    forecasts_[key] = forecast_memory(model_, device_, dtype_, plan_, face_bytes_);
+  if (!forecasts.contains(key)) {
+    plan.batch = batch;
+    plan.micro_batches = micro_batches;
+    forecasts[key] = forecast_memory(model, device, dtype, plan, face_bytes);
   }
-  return forecasts_.at(key);
+  return forecasts.at(key);
 }
 
 double MemoryPlanner::left(int batch, int micro_batches) {
-  return kUsableShare * static_cast<double>(available_) -
+  return kUsableShare * static_cast<double>(available) -
          static_cast<double>(forecast(batch, micro_batches).total());
 }
 

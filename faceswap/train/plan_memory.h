@@ -1,5 +1,5 @@
 // Memory of a training before it takes any: one step runs on the meta device, where
-// tensors have a size and a place in the pool's books but no data.
+// tensors have a size but no data, and the pool counts them.
 #pragma once
 #include <map>
 #include <string>
@@ -28,9 +28,6 @@ struct MemoryForecast {              // bytes
 MemoryForecast forecast_memory(const std::string& model, nn::Device device, nn::DType dtype,
                                const StepPlan& plan, std::size_t face_bytes);
 
-// The least that trains at all: batch 1, faces not counted.
-MemoryForecast forecast_least_memory(const std::string& model, nn::Device device, nn::DType dtype);
-
 inline double gibibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
 
 // Per person. A larger batch makes a step longer and teaches no more.
@@ -40,28 +37,21 @@ inline constexpr double kUsableShare = 0.9;
 
 // Finds the batch and the micro-batches that fit. Every forecast runs a step on the
 // meta device, so the planner keeps each one and needs few.
-class MemoryPlanner {
- public:
-  // plan: the step, but for batch and micro-batches. available: bytes.
-  MemoryPlanner(std::string model, nn::Device device, nn::DType dtype, const StepPlan& plan,
-                std::size_t face_bytes, std::size_t available);
+struct MemoryPlanner {
+  std::string model;
+  nn::Device device;
+  nn::DType dtype;
+  StepPlan plan;  // the step, but for batch and micro-batches
+  std::size_t face_bytes, available;
+  std::map<std::pair<int, int>, MemoryForecast> forecasts = {};  // by batch, micro-batches
 
   // The largest batch up to kLargestBatch that fits as a whole; 1 if none does.
   int largest_batch();
   // The fewest micro-batches that fit, doubling from `least`; one face each if none do.
   const MemoryForecast& fitting(int batch, int least);
-  int runs() const { return static_cast<int>(forecasts_.size()); }  // on the meta device
 
- private:
   const MemoryForecast& forecast(int batch, int micro_batches);
   double left(int batch, int micro_batches);  // bytes of the usable share; negative: too much
-
-  std::string model_;
-  nn::Device device_;
-  nn::DType dtype_;
-  StepPlan plan_;
-  std::size_t face_bytes_, available_;
-  std::map<std::pair<int, int>, MemoryForecast> forecasts_;  // by batch and micro-batches
 };
 
 }  // namespace faceswap

@@ -43,17 +43,17 @@ void paste(Image& sheet, const Image& picture, int column, int row) {
 
 nn::Tensor to_host_f32(const nn::Tensor& x) { return x.to(nn::DType::f32).to(nn::Device::host); }
 
-}  // namespace
-
+// Picture number `index` of SwapSamples' tensors.
 Image tensor_picture(const nn::Tensor& images, std::int64_t index) {
-  const nn::Tensor host = to_host_f32(images.rows(index, index + 1));
   Image picture(static_cast<int>(images.shape(2)), static_cast<int>(images.shape(1)), 3);
-  const float* values = host.data<float>();
+  const float* values = images.rows(index, index + 1).data<float>();
   for (std::size_t i = 0; i < picture.pixels.size(); ++i)
     picture.pixels[i] =
         static_cast<std::uint8_t>(std::lround(std::clamp(values[i], 0.f, 1.f) * 255.f));
   return picture;
 }
+
+}  // namespace
 
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count) {
   const nn::NoGrad no_grad;

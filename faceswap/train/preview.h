@@ -5,9 +5,6 @@
 
 namespace faceswap {
 
-// Picture number `index` of a tensor [N,S,S,3].
-Image tensor_picture(const nn::Tensor& images, std::int64_t index);
-
 // Faces spread evenly over both sets; a row holds A, A->A, A->B, B, B->B, B->A.
 Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int rows);
 

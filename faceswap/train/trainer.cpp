@@ -109,32 +109,33 @@ bool Trainer::use_less_memory(const std::string& why) {
   return true;
 }
 
-float Trainer::learning_rate_at(std::int64_t step) const {
+float Trainer::learning_rate() const {
   if (options_.final_learning_rate <= 0.f || options_.steps <= 0) return options_.learning_rate;
-  const double t = std::min(1.0, static_cast<double>(step) / static_cast<double>(options_.steps));
+  const double t = std::min(1.0, static_cast<double>(step_) / static_cast<double>(options_.steps));
   return static_cast<float>(options_.final_learning_rate +
                             (options_.learning_rate - options_.final_learning_rate) * 0.5 *
                                 (1 + std::cos(std::numbers::pi * t)));
 }
 
 void Trainer::step() {
-  if (options_.final_learning_rate > 0.f) state_->set_learning_rate(learning_rate_at(step_));
+  if (options_.final_learning_rate > 0.f) state_->set_learning_rate(learning_rate());
   while (true) {
     try {
       graph_->run([this] { step_work_->run(); });
       break;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::memory) throw;
-      if (!use_less_memory(error.what()))
+      if (!use_less_memory(error.what())) {
+        const MemoryForecast least =
+            forecast_memory(options_.model, device_, dtype_, {.batch = 1}, forecast_.data_set);
         throw Error(
             ErrorKind::memory,
             fmt::format("{}\nNot even one face at a time fits: model {} needs about {:.1f} GiB "
                         "with --batch 1. Try a smaller model, --precision bf16 on a GPU, or close "
-                        "other programs. What was saved last is in {}",
-                        error.what(), options_.model,
-                        gibibytes(forecast_least_memory(options_.model, device_, dtype_).total() +
-                                  forecast_.data_set),
+                        "other programs. The last save is in {}",
+                        error.what(), options_.model, gibibytes(least.total()),
                         (options_.model_dir / kModelFile).string()));
+      }
       // The step broke off before the optimizer touched a weight, so it begins again.
       nn::StepState state = state_->read();
       state.step = static_cast<std::uint64_t>(step_);
@@ -217,12 +218,11 @@ void Trainer::run() {
     const std::int64_t before = collected_;
     collect();
     shown = clock::now();
-    for (auto losses =
-             history_.end() - std::min<std::int64_t>(step_ - before, std::ssize(history_));
-         losses != history_.end(); ++losses) {
+    const auto fresh = std::min<std::int64_t>(step_ - before, std::ssize(history_));
+    for (const StepLosses& losses : std::span(history_).last(static_cast<std::size_t>(fresh))) {
       const float keep = mean_a == 0 ? 0.f : 0.95f;
-      mean_a = keep * mean_a + (1 - keep) * losses->a;
-      mean_b = keep * mean_b + (1 - keep) * losses->b;
+      mean_a = keep * mean_a + (1 - keep) * losses.a;
+      mean_b = keep * mean_b + (1 - keep) * losses.b;
     }
     progress.update(step_, fmt::format("loss A {:.4f} B {:.4f}", mean_a, mean_b));
   };

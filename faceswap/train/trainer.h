@@ -2,7 +2,6 @@
 // recovery where memory runs out.
 #pragma once
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "faceswap/train/face_set.h"
@@ -29,7 +28,6 @@ class Trainer {
   const Model& model() const { return *model_; }
   nn::StepState state() const { return state_->read(); }
   const std::vector<StepLosses>& history() const { return history_; }
-  const nn::StepGraph& graph() const { return *graph_; }
   const MemoryForecast& forecast() const { return forecast_; }
 
  private:
@@ -38,7 +36,7 @@ class Trainer {
   bool use_less_memory(const std::string& why);
   void step();     // queues one training step
   void collect();  // waits for the queued steps and appends their losses to the history
-  float learning_rate_at(std::int64_t step) const;
+  float learning_rate() const;  // of the next step
   void write_losses() const;
 
   TrainOptions options_;

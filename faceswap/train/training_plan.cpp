@@ -59,7 +59,8 @@ void resume(TrainingPlan& plan) {
 void refuse_too_little_memory(const TrainingPlan& plan) {
   if (plan.forecast.total() <= plan.available) return;
   const std::string& model = plan.options.model;
-  const std::size_t least = forecast_least_memory(model, plan.device, plan.dtype).total();
+  const std::size_t least =
+      forecast_memory(model, plan.device, plan.dtype, {.batch = 1}, 0).total();
   if (least <= plan.available) return;
   throw Error(
       ErrorKind::memory,
@@ -92,8 +93,8 @@ TrainingPlan make_plan(const TrainOptions& given, bool dry_run) {
                                  plan.device, plan.available);
   }
   int& batch = plan.options.batch;
-  MemoryPlanner planner(given.model, plan.device, plan.dtype, step_plan(plan.options), face_bytes,
-                        plan.available);
+  MemoryPlanner planner{given.model, plan.device,   plan.dtype, step_plan(plan.options),
+                        face_bytes,  plan.available};
   if (dry_run || batch == 0) plan.largest_batch = planner.largest_batch();
   if (batch == 0) batch = plan.largest_batch;
   plan.forecast = planner.fitting(batch, plan.options.micro_batches);

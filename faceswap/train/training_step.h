@@ -18,8 +18,8 @@ struct StepPlan {
   int batch = 16;         // per person
   int micro_batches = 1;  // per batch; their gradients add up, and memory shrinks
   float clip_norm = 0.f;  // 0: no clipping
-  LossWeights loss;
-  kernels::AugmentOptions augment;
+  LossWeights loss = {};
+  kernels::AugmentOptions augment = {};
 };
 
 struct FacesOnDevice {

@@ -264,7 +264,7 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
 
 TEST(MemoryPlanner, FindsTheFewestMicroBatches) {
   const auto planner = [](std::size_t available) {
-    return MemoryPlanner("original", nn::Device::host, nn::DType::f32, {}, 0, available);
+    return MemoryPlanner{"original", nn::Device::host, nn::DType::f32, {}, 0, available};
   };
   EXPECT_EQ(planner(std::size_t{8} << 30).fitting(32, 1).micro_batches, 1);
   MemoryPlanner tight = planner(std::size_t{1850} << 20);
@@ -292,22 +292,22 @@ TEST(MemoryPlanner, FindsTheLargestBatchInFewRuns) {
     for (plan.batch = 1; plan.batch <= kLargestBatch; ++plan.batch)
       total.push_back(
           static_cast<double>(forecast_memory(model, host, nn::DType::f32, plan, 0).total()));
-    int runs = 0;
+    std::ptrdiff_t runs = 0;
     for (const double enough : total) {
       const double usable = enough + 1e3;
       const auto last =
           std::find_if(total.rbegin(), total.rend(), [&](double t) { return t <= usable; });
-      MemoryPlanner planner(model, host, nn::DType::f32, {}, 0,
-                            static_cast<std::size_t>(usable / kUsableShare));
+      const auto available = static_cast<std::size_t>(usable / kUsableShare);
+      MemoryPlanner planner{model, host, nn::DType::f32, {}, 0, available};
       EXPECT_EQ(planner.largest_batch(), total.rend() - last) << model;
-      runs += planner.runs();
+      runs += std::ssize(planner.forecasts);
     }
     EXPECT_LE(runs, 5 * kLargestBatch) << model << ": bisection takes 7 each";
-    MemoryPlanner little(model, host, nn::DType::f32, {}, 0, 0),
-        plenty(model, host, nn::DType::f32, {}, 0, std::size_t{1} << 40);
+    MemoryPlanner little{model, host, nn::DType::f32, {}, 0, 0},
+        plenty{model, host, nn::DType::f32, {}, 0, std::size_t{1} << 40};
     EXPECT_EQ(little.largest_batch(), 1);
     EXPECT_EQ(plenty.largest_batch(), kLargestBatch);
-    EXPECT_EQ(plenty.runs(), 1);
+    EXPECT_EQ(plenty.forecasts.size(), 1u);
   }
 }
 
