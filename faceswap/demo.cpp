@@ -151,7 +151,7 @@ DemoReport run_demo(const DemoOptions& options) {
     training.hours = kTrainSeconds / 3600;
   const auto train_begin = std::chrono::steady_clock::now();
   {
-    Trainer trainer(training);
+    Trainer trainer(make_plan(training));
     trainer.run();
     report.steps = static_cast<std::int64_t>(trainer.state().step);
   }

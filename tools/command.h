@@ -1,6 +1,10 @@
-// What the commands share. Each file tools/<command>.cpp adds one subcommand: its flags and a callback that calls faceswap.
+// The commands of doppel and what they share. Each tools/<command>.cpp adds one
+// subcommand: its flags, and a callback that calls faceswap.
 #pragma once
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 
 struct Context {
@@ -17,3 +21,38 @@ void add_synth(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_doctor(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
+
+inline void print_json(const nlohmann::ordered_json& json) { fmt::print("{}\n", json.dump(2)); }
+
+// Adds options to one command: add("--seed", seed, "Of all random numbers").
+class OptionAdder {
+ public:
+  explicit OptionAdder(CLI::App* command) : command_(command) {}
+  template <class T>
+  CLI::Option* operator()(const char* name, T& value, const std::string& help) const {
+    return command_->add_option(name, value, help);
+  }
+  // An argument that must be given; `type` stands for it in the help.
+  template <class T>
+  void required(const char* name, T& value, const char* type, const char* help) const {
+    (*this)(name, value, help)->required()->type_name(type);
+  }
+  // One of a fixed set of words.
+  void choice(const char* name, std::string& value, const std::string& help,
+              const std::vector<std::string>& words) const {
+    command_->add_option(name, value, help)->check(CLI::IsMember(words));
+  }
+  void device(std::string& value) const {
+    choice("--device", value, "auto, cpu or cuda", {"auto", "cpu", "cuda"});
+  }
+  template <class Detection> void detection(Detection& options) const {
+    (*this)(
+        "--detector", options.detector,
+        "cascade, or yunet=FILE with a YuNet model file, better at dark, turned and small faces");
+    (*this)("--min-face", options.min_face, "Smallest face, as a share of the frame's short side")
+        ->check(CLI::Range(0.01, 1.0));
+  }
+
+ private:
+  CLI::App* command_;
+};

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to a swapped clip: installs what is missing, builds, and runs `doppel demo`.
-#   tools/demo.sh [-o DIR] [more arguments of `doppel demo`]      --no-install: leave packages alone
+# From a fresh Debian 12 to a swapped clip: installs missing packages, builds, and runs the demo.
+#   tools/demo.sh [--no-install] [-o DIR] [more arguments of `doppel demo`]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 install=1

@@ -1,9 +1,6 @@
 #include "faceswap/inspect.h"
 
-#include <fmt/format.h>
-
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "tools/command.h"
 
@@ -33,37 +30,32 @@ void print_plain(const nlohmann::ordered_json& json, int indent) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {
-  CLI::App* command = app.add_subcommand(
-      "inspect",
-      "Say what a checkpoint, a face, a picture or a clip holds\n\n  doppel inspect model");
+  CLI::App* command =
+      app.add_subcommand("inspect",
+                         "Show the contents of a checkpoint, a face, a picture or a clip\n\n"
+                         "  doppel inspect model");
   struct Arguments {
     std::filesystem::path path, dump, faces_a, faces_b;
     int count = 4;
   };
   const auto args = std::make_shared<Arguments>();
-  command
-      ->add_option("path", args->path,
-                   "Model folder, .safetensors, face PNG, picture, clip or folder")
-      ->required()
-      ->type_name("FILE");
-  CLI::Option* dump = command
-                          ->add_option("--dump-faces", args->dump,
-                                       "Run faces through the model and write inputs and outputs "
-                                       "as tensors, to compare with another implementation")
-                          ->type_name("OUT.safetensors");
-  CLI::Option* faces_a =
-      command->add_option("-A,--faces-a", args->faces_a, "Faces of A for --dump-faces");
-  CLI::Option* faces_b =
-      command->add_option("-B,--faces-b", args->faces_b, "Faces of B for --dump-faces");
-  dump->needs(faces_a)->needs(faces_b);
-  command->add_option("--count", args->count, "Faces a side for --dump-faces")
-      ->check(CLI::PositiveNumber);
+  const OptionAdder add(command);
+  add.required("path", args->path, "FILE",
+               "Model folder, .safetensors, face PNG, picture, clip or folder");
+  CLI::Option* faces_a = add("-A,--faces-a", args->faces_a, "Faces of A for --dump-faces");
+  CLI::Option* faces_b = add("-B,--faces-b", args->faces_b, "Faces of B for --dump-faces");
+  add("--dump-faces", args->dump,
+      "Run faces through the model and write inputs and outputs as tensors, to compare with "
+      "another implementation")
+      ->type_name("OUT.safetensors")
+      ->needs(faces_a)
+      ->needs(faces_b);
+  add("--count", args->count, "Faces per person for --dump-faces")->check(CLI::PositiveNumber);
   command->callback([args, &context] {
     if (!args->dump.empty()) {
       faceswap::dump_swap_samples(args->path, args->faces_a, args->faces_b, args->count,
                                   args->dump);
-      fmt::print("{}\n", args->dump.string());
-      return;
+      return fmt::print("{}\n", args->dump.string());
     }
     const std::string text = faceswap::inspect_json(args->path);
     if (context.json) fmt::print("{}\n", text);

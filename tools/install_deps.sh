@@ -11,7 +11,7 @@ build=(build-essential cmake ninja-build pkg-config ccache git
        libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev libssl-dev libdnnl-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
-tests=(libgtest-dev libgmock-dev libbenchmark-dev)
+tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
 torch=(python3-torch python3-numpy)
 plots=(python3-matplotlib)
 

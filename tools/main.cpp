@@ -1,6 +1,5 @@
-// doppel: one program, one subcommand per job. Results go to stdout, everything else to stderr; see exit_codes below.
-#include <fmt/format.h>
-
+// doppel: one program, one command per job. Results go to stdout, everything else to
+// stderr; the exit codes are faceswap::ErrorKind's.
 #include <algorithm>
 #include <csignal>
 #include <new>
@@ -13,18 +12,19 @@
 namespace {
 
 constexpr const char* kAbout =
-    R"(doppel trains a pair of autoencoders that share one encoder, and swaps faces with them.
+    R"(doppel trains a shared encoder and one decoder per person, and swaps faces with them.
 
-  doppel demo                                     the whole way on synthetic people, a few minutes on a laptop
-  doppel extract anna.mp4 -o faces/anna           faces out of a clip
+  doppel demo                               all steps on synthetic people, minutes on a laptop
+  doppel extract anna.mp4 -o faces/anna     faces out of a clip
   doppel train -A faces/anna -B faces/bert -m model
   doppel convert anna.mp4 -m model -o swapped.mp4
 
-Use it with the consent of the people shown. What convert writes says that it is synthetic.)";
+Get the consent of the people shown. The output of convert is marked as synthetic.)";
 
 constexpr const char* kExitCodes =
-    R"(Exit codes: 0 ok, 1 failure, 2 usage, 3 input unreadable, 4 checkpoint or face data damaged, 5 nothing found,
-6 device unavailable, 7 out of memory, 8 disk, 9 stopped by the NaN guard, 128+N stopped by signal N after saving.)";
+    R"(Exit codes: 0 ok, 1 failure, 2 usage, 3 input unreadable, 4 checkpoint or face data damaged,
+5 nothing found, 6 device unavailable, 7 out of memory, 8 disk, 9 stopped by the NaN guard,
+128+N stopped by signal N after saving.)";
 
 // Levenshtein distance, for "did you mean".
 std::size_t distance(const std::string& a, const std::string& b) {
@@ -42,21 +42,13 @@ std::size_t distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-bool is_command(const CLI::App& app, const std::string& word) {
-  const std::vector<const CLI::App*> commands = app.get_subcommands({});
-  return std::any_of(commands.begin(), commands.end(),
-                     [&](const CLI::App* command) { return command->get_name() == word; });
-}
-
+// The command nearest to the word, or nothing.
 std::string did_you_mean(const CLI::App& app, const std::string& word) {
-  std::string best;
-  std::size_t best_distance = 3;
-  for (const CLI::App* command : app.get_subcommands({}))
-    if (const std::size_t d = distance(word, command->get_name()); d < best_distance) {
-      best_distance = d;
-      best = command->get_name();
-    }
-  return best;
+  const std::vector<const CLI::App*> commands = app.get_subcommands({});
+  const auto far = [&](const CLI::App* command) { return distance(word, command->get_name()); };
+  const CLI::App* best = *std::min_element(commands.begin(), commands.end(),
+                                           [&](auto* a, auto* b) { return far(a) < far(b); });
+  return far(best) < 3 ? best->get_name() : "";
 }
 
 int run(int argc, char** argv) {
@@ -88,16 +80,14 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
       return app.exit(error);  // --help, --version
-    const std::string first = argv[1];
-    const bool known = first.starts_with('-') || is_command(app, first);
-    if (!known) {
-      const std::string guess = did_you_mean(app, first);
+    const std::string first = argv[1], guess = did_you_mean(app, first);
+    if (first.starts_with('-'))
+      fmt::print(stderr, "doppel: {}\nSee 'doppel --help'.\n", error.what());
+    else if (guess == first)
+      fmt::print(stderr, "doppel: {}\nSee 'doppel {} --help'.\n", error.what(), first);
+    else
       fmt::print(stderr, "doppel: there is no command '{}'{}\nSee 'doppel --help'.\n", first,
                  guess.empty() ? "" : fmt::format(": did you mean '{}'?", guess));
-    } else {
-      fmt::print(stderr, "doppel: {}\nSee 'doppel {}--help'.\n", error.what(),
-                 first.starts_with('-') ? "" : first + " ");
-    }
     return static_cast<int>(faceswap::ErrorKind::usage);
   }
   return faceswap::stop_signal() != 0 ? 128 + faceswap::stop_signal() : 0;
@@ -107,8 +97,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ,
-              SIG_IGN);  // a file over the limit is a write error with a message, not a death
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the size limit becomes a write error
   try {
     return run(argc, argv);
   } catch (const faceswap::Error& error) {

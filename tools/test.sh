@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the presets and runs the test suite in each.
+# Checks the style, then builds each preset and runs its tests; installs missing packages first.
 #   tools/test.sh                    release, asan and tsan
 #   tools/test.sh --preset asan      one of them (may be given several times)
 #   tools/test.sh --jobs 4           so many compilers and tests at once (default: one per core)
-#   tools/test.sh --no-install       take the machine as it is
+#   tools/test.sh --no-install       install nothing
 #   tools/test.sh --with-torch       install PyTorch too, for the tests that compare with it
-#   tools/test.sh -- -DDOPPEL_CUDA=OFF   what follows -- goes to cmake
+#   tools/test.sh -- -DDOPPEL_CUDA=OFF   arguments after -- go to cmake
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 where nothing failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,63 +30,86 @@ done
 [ ${#presets[@]} -gt 0 ] || presets=(release asan tsan)
 [ "$install" = no ] || tools/install_deps.sh "${groups[@]}"
 
-# Tests of one process each share the cores: threads that spin while they wait would take them from the others.
+# Tests run side by side, one process each: a thread that spins while it waits slows the others.
 export OMP_WAIT_POLICY=passive
 export CTEST_OUTPUT_ON_FAILURE=1
 
 passed=0 failed=0 skipped=0
 summary=()
 
+# One test, "style".
+check_style() {
+  echo "== style"
+  local result=0
+  tools/check_style.sh >build/style.log 2>&1 || result=$?
+  case $result in
+    0) passed=$((passed + 1)); summary+=("style: passed") ;;
+    77) skipped=$((skipped + 1)); summary+=("style: skipped ($(tail -n 1 build/style.log))") ;;
+    *) failed=$((failed + 1)); summary+=("style: FAILED (build/style.log)")
+       head -n 40 build/style.log ;;
+  esac
+}
+
 # attribute NAME FILE: a number from the head of a JUnit report
 attribute() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
+
+# broke WHAT LOG: counts a preset that got no further
+broke() { summary+=("$1 ($2)"); failed=$((failed + 1)); }
 
 run_preset() {
   local preset=$1 folder=build/$1 started=$SECONDS
   local targets=() select=()
-  # ThreadSanitizer runs every logical thread as a context of its own, tens of times slower. It gets the tests of what has
-  # threads, for one element type.
+  # ThreadSanitizer runs every logical thread as a context of its own, tens of times slower, so
+  # it gets the tests with threads, for one element type.
   if [ "$preset" = tsan ]; then
     targets=(--target test_kernels)
     select=(--tests-regex '^kernels\.' --exclude-regex '(Conv|Gemm)/[1-9]')
   fi
   # The large models run the code that the small ones do: once, in release, is enough.
-  if [ "$preset" = asan ]; then select=(--exclude-regex 'GoldenModel\.(Villain|DflSae|Lightweight|OriginalGradientsInDouble)'); fi
+  if [ "$preset" = asan ]; then
+    local large='Villain|DflSae|Lightweight|OriginalGradientsInDouble'
+    select=(--exclude-regex "GoldenModel\.($large)")
+  fi
   echo "== $preset: configure and build"
-  if ! cmake --preset "$preset" "${cmake_arguments[@]}" >"build/$preset.configure.log" 2>&1; then
-    tail -n 40 "build/$preset.configure.log"
-    summary+=("$preset: configuring FAILED (build/$preset.configure.log)")
-    failed=$((failed + 1))
+  local log=build/$preset.configure.log
+  if ! cmake --preset "$preset" "${cmake_arguments[@]}" >"$log" 2>&1; then
+    tail -n 40 "$log"
+    broke "$preset: configuring FAILED" "$log"
     return
   fi
-  if ! cmake --build "$folder" --parallel "$jobs" "${targets[@]}" >"build/$preset.build.log" 2>&1; then
-    grep -A 8 -E 'error|FAILED' "build/$preset.build.log" | head -n 60
-    summary+=("$preset: building FAILED (build/$preset.build.log)")
-    failed=$((failed + 1))
+  log=build/$preset.build.log
+  if ! cmake --build "$folder" --parallel "$jobs" "${targets[@]}" >"$log" 2>&1; then
+    grep -A 8 -E 'error|FAILED' "$log" | head -n 60
+    broke "$preset: building FAILED" "$log"
     return
   fi
   local built=$((SECONDS - started))
   echo "== $preset: built in $built s, tests"
   local report=$PWD/$folder/tests.xml result=0
   rm -f "$report"
-  ctest --test-dir "$folder" --parallel "$jobs" --output-junit "$report" "${select[@]}" >"build/$preset.tests.log" 2>&1 </dev/null || result=$?
+  log=build/$preset.tests.log
+  ctest --test-dir "$folder" --parallel "$jobs" --output-junit "$report" "${select[@]}" \
+    >"$log" 2>&1 </dev/null || result=$?
   if [ ! -f "$report" ]; then
-    tail -n 40 "build/$preset.tests.log"
-    summary+=("$preset: the tests did not start (build/$preset.tests.log)")
-    failed=$((failed + 1))
+    tail -n 40 "$log"
+    broke "$preset: the tests did not start" "$log"
     return
   fi
   local total bad skip
-  total=$(attribute tests "$report") bad=$(attribute failures "$report") skip=$(attribute skipped "$report")
-  skip=$((skip + $(attribute disabled "$report")))
+  total=$(attribute tests "$report") bad=$(attribute failures "$report")
+  skip=$(($(attribute skipped "$report") + $(attribute disabled "$report")))
   # A suite that runs nothing, or fails in a way the report does not count, has not passed.
-  if [ "$total" -eq 0 ] || { [ "$result" -ne 0 ] && [ "$bad" -eq 0 ]; }; then bad=$((bad + 1)) total=$((total + 1)); fi
-  [ "$bad" -eq 0 ] || sed -n '/The following tests FAILED/,$p' "build/$preset.tests.log"
-  local good=$((total - bad - skip))
+  if [ "$total" -eq 0 ] || { [ "$result" -ne 0 ] && [ "$bad" -eq 0 ]; }; then
+    bad=$((bad + 1)) total=$((total + 1))
+  fi
+  [ "$bad" -eq 0 ] || sed -n '/The following tests FAILED/,$p' "$log"
+  local good=$((total - bad - skip)) ran=$((SECONDS - started - built))
   passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
-  summary+=("$preset: $good passed, $bad failed, $skip skipped (build $built s, tests $((SECONDS - started - built)) s)")
+  summary+=("$preset: $good passed, $bad failed, $skip skipped (build $built s, tests $ran s)")
 }
 
 mkdir -p build
+check_style
 for preset in "${presets[@]}"; do run_preset "$preset"; done
 echo
 printf '%s\n' "${summary[@]}"

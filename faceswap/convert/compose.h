@@ -1,18 +1,14 @@
-// Putting a decoded face back into its frame: colour match, mask, blend, only inside the face's box.
+// Puts a decoded face back into its frame: colour match, mask and blend.
 #pragma once
 #include <string>
 
-#include "faceswap/faces/face.h"
-#include "kernels/image/augment.h"
+#include "faceswap/faces/view.h"
 
 namespace faceswap {
 
 enum class MaskKind : std::uint8_t { egg, skin, box };  // spelled so on the command line
-enum class ColorKind : std::uint8_t {
-  none,
-  mean,
-  lab
-};                                       // mean: shift; lab: Reinhard transfer in LAB
+// mean: shift; lab: Reinhard transfer in LAB.
+enum class ColorKind : std::uint8_t { none, mean, lab };
 MaskKind mask_kind(const std::string&);  // Error(usage)
 ColorKind color_kind(const std::string&);
 
@@ -23,14 +19,15 @@ struct ComposeOptions {
   double feather = 0.06;  // deviation-like width of the edge, share of the crop's side
 };
 
-// `decoded` [size,size,3] is the model's picture of the part of the canonical crop given by `view`; `original` is the same part of
-// the frame as the model saw it. Changes frame inside the returned box only; pixels outside it are untouched, and the box
-// covers every pixel where the mask is above zero. Empty box: nothing changed.
-Box compose(Image& frame, const Similarity& to_canonical, const kernels::Region& view,
+// `decoded` [size,size,3] is the model's picture of the view; `original` is the model's
+// input, the same view of the frame. Every pixel with a mask above zero lies in the
+// returned box, and no pixel outside it changes. Empty box: nothing changed.
+Box compose(Image& frame, const Similarity& to_canonical, const View& view,
             const FloatImage& decoded, const FloatImage& original, const ComposeOptions&);
 
-// The blending mask over the view, [size,size] in [0,1], already eroded and feathered. `original` is needed for skin.
-FloatImage blend_mask(int size, const kernels::Region& view, const FloatImage& original,
+// The blending mask over the view, [size,size] in [0,1], eroded and feathered. Only the
+// skin mask reads `original`.
+FloatImage blend_mask(int size, const View& view, const FloatImage& original,
                       const ComposeOptions&);
 
 }  // namespace faceswap

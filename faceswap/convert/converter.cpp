@@ -6,13 +6,12 @@
 #include <map>
 
 #include "faceswap/faces/tracker.h"
-#include "faceswap/faces/view.h"
 #include "faceswap/progress.h"
 #include "faceswap/provenance.h"
-#include "faceswap/train/face_set.h"
 #include "kernels/image/resample.h"
 
 namespace faceswap {
+
 namespace {
 
 using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;
@@ -99,8 +98,8 @@ FaceChoice face_choice(const std::string& text) {
               fmt::format("faces '{}' is not known: choose largest or all", text));
 }
 
-FloatImage take_view(const Image& frame, const Similarity& to_canonical,
-                     const kernels::Region& view, int size) {
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view,
+                     int size) {
   const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, 3);
   const int supersample = std::clamp(static_cast<int>(view_to_frame.scale() + 0.5), 1, 8);
@@ -133,11 +132,9 @@ std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatIm
 
 ConvertReport convert(const ConvertOptions& options) {
   const nn::Device device = kernels::choose_device(options.device);
-  const bool bf16 =
-      options.precision == "bf16" || (options.precision == "auto" && device == nn::Device::cuda &&
-                                      kernels::probe_cuda().compute_capability >= 80);
-  const LoadedModel loaded = load_model(options.model_dir / kModelFile, device,
-                                        bf16 ? nn::DType::bf16 : nn::DType::f32, false);
+  const LoadedModel loaded =
+      load_model(options.model_dir / kModelFile, device, choose_dtype(options.precision, device),
+                 /*with_optimizer=*/false);
 
   ConvertReport report;
   std::unique_ptr<FrameSource> source = open_source(options.input);
@@ -145,7 +142,7 @@ ConvertReport convert(const ConvertOptions& options) {
   sink_options.comment =
       fmt::format("AI-generated: face swapped by doppel {} (compositeWithTrainedAlgorithmicMedia)",
                   DOPPEL_VERSION);
-  // Opened before the long first pass, so that an output that cannot be written is found at once.
+  // Opened before the long first pass, so an unwritable output fails at once.
   const std::unique_ptr<FrameSink> sink = open_sink(options.out, source->info(), sink_options);
 
   std::int64_t frames = 0;

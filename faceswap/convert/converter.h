@@ -17,8 +17,7 @@ struct ConvertOptions {
   std::filesystem::path input, model_dir, out;
   bool swap = false;  // false: A's face becomes B's; true: B's becomes A's
   FaceChoice faces = FaceChoice::largest;
-  std::vector<int>
-      tracks;  // only faces of these tracks (as extract numbers them); empty: no restriction
+  std::vector<int> tracks;  // only faces of these tracks, numbered as by extract; empty: all
   ComposeOptions compose;
   SinkOptions sink;
   DetectorOptions detection;
@@ -32,18 +31,18 @@ struct ConvertOptions {
 
 struct ConvertReport {
   std::int64_t frames = 0, frames_changed = 0, faces = 0, damaged_frames = 0;
-  std::vector<std::string> notes;  // what could not be kept exactly as it was
+  std::vector<std::string> notes;  // about all that the output does not keep exactly
 };
-// Two passes: the first finds and tracks the faces, the second decodes, swaps and writes. Frames without a face are
-// written as they were. Error(nothing_found) where no frame has one.
+// Two passes: the first finds and tracks the faces, the second decodes, swaps and
+// writes. Frames without a face stay unchanged. Error(nothing_found) if none has.
 ConvertReport convert(const ConvertOptions&);
 
-// Faces through the model: encode each view and decode it with the decoder of `to`. Pictures are [size,size,3].
+// Encodes each view, [size,size,3], and decodes it with the decoder of `to`.
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to);
 
-// The part of a frame that the model sees of this face.
-FloatImage take_view(const Image& frame, const Similarity& to_canonical,
-                     const kernels::Region& view, int size);
+// The view of this face in the frame, [size,size,3].
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view,
+                     int size);
 
 }  // namespace faceswap

@@ -1,5 +1,6 @@
-// The two-decoder autoencoder: one encoder that both people share, one decoder for each. A decoder learns to draw its own
-// person from a code that holds pose, expression and light; given the other person's code it draws its person with them.
+// The two-decoder autoencoder: one encoder that both people share, and one decoder for
+// each. A decoder learns to draw its own person from a code that holds pose, expression
+// and light; from the other person's code it draws its person with them.
 #pragma once
 #include <memory>
 #include <string>
@@ -16,13 +17,13 @@ inline const char* name(Side side) { return side == Side::a ? "a" : "b"; }
 class Model {
  public:
   virtual ~Model() = default;
-  virtual nn::Tensor encode(
-      const nn::Tensor& images /*[N,size,size,3] RGB in [0,1]*/) const = 0;  // -> code
-  virtual nn::Tensor decode(Side side, const nn::Tensor& code) const = 0;    // -> [N,size,size,3]
+  // images: [N,size,size,3], RGB in [0,1]. The code's shape depends on the model.
+  virtual nn::Tensor encode(const nn::Tensor& images) const = 0;
+  virtual nn::Tensor decode(Side side, const nn::Tensor& code) const = 0;  // -> [N,size,size,3]
 
   const std::string& name() const { return name_; }
-  int size() const { return size_; }                      // side of the square pictures, in and out
-  float learning_rate() const { return learning_rate_; }  // that suits it
+  int size() const { return size_; }                      // side of the square pictures
+  float learning_rate() const { return learning_rate_; }  // its default
   nn::ParameterArena& arena() { return arena_; }
   const nn::ParameterArena& arena() const { return arena_; }
 
@@ -35,12 +36,17 @@ class Model {
   nn::ParameterArena arena_;
 };
 
-// What is known about a model without building it.
+// A model's name and its one-line summary for help texts.
 struct ModelInfo {
   std::string name, summary;
 };
 const std::vector<ModelInfo>& model_list();
-// Declares the parameters; allocate the arena before use. Error(usage) for an unknown name, with the list.
+// Declares the parameters; the caller allocates. Error(usage) for an unknown name.
 std::unique_ptr<Model> make_model(const std::string& name);
+
+// The type that a model computes in. precision: f32, tf32, bf16, f16, or auto, which is
+// f32 on the host, bf16 on a GPU from compute capability 8.0 on, and f16 on an older
+// one. Also sets kernels::allow_tf32, for tf32 alone. Error(usage) for another name.
+nn::DType choose_dtype(const std::string& precision, nn::Device device);
 
 }  // namespace faceswap

@@ -8,21 +8,23 @@
 namespace faceswap {
 namespace {
 
+template <class... Args>
+[[noreturn]] void damaged(const std::filesystem::path& path, fmt::format_string<Args...> format,
+                          Args&&... args) {
+  throw nn::Error(nn::ErrorKind::damaged,
+                  path.string() + ": " + fmt::format(format, std::forward<Args>(args)...));
+}
+
 template <class T>
 T parse_number(const Metadata& metadata, const std::string& key,
                const std::filesystem::path& path) {
   const auto entry = metadata.find(key);
-  T value{};
-  if (entry == metadata.end())
-    throw nn::Error(
-        nn::ErrorKind::damaged,
-        fmt::format("{}: metadata has no '{}': not a whole doppel model", path.string(), key));
+  if (entry == metadata.end()) damaged(path, "metadata has no '{}': not a whole doppel model", key);
   const std::string& text = entry->second;
+  T value{};
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size())
-    throw nn::Error(
-        nn::ErrorKind::damaged,
-        fmt::format("{}: metadata '{}' should be a number, is '{}'", path.string(), key, text));
+    damaged(path, "metadata '{}' should be a number, is '{}'", key, text);
   return value;
 }
 
@@ -30,15 +32,11 @@ T parse_number(const Metadata& metadata, const std::string& key,
 void fill(const nn::SafetensorsFile& file, const std::filesystem::path& path,
           const std::string& stored_name, const nn::Tensor& into) {
   const nn::TensorRecord* record = file.find(stored_name);
-  if (!record)
-    throw nn::Error(nn::ErrorKind::damaged,
-                    fmt::format("{}: tensor '{}' is missing", path.string(), stored_name));
+  if (!record) damaged(path, "tensor '{}' is missing", stored_name);
   const nn::Shape shape{std::span<const std::int64_t>(record->shape)};
   if (shape != into.shape() || record->dtype != into.dtype())
-    throw nn::Error(nn::ErrorKind::damaged,
-                    fmt::format("{}: tensor '{}' is {} {}, the model expects {} {}", path.string(),
-                                stored_name, nn::name(record->dtype), shape.str(),
-                                nn::name(into.dtype()), into.shape().str()));
+    damaged(path, "tensor '{}' is {} {}, the model expects {} {}", stored_name,
+            nn::name(record->dtype), shape.str(), nn::name(into.dtype()), into.shape().str());
   kernels::copy(into.raw(), into.device(), record->data, nn::Device::host, record->bytes);
 }
 
@@ -59,7 +57,7 @@ void save_model(const std::filesystem::path& path, const Model& model, const nn:
     metadata["good_steps"] = fmt::format("{}", state.good_steps);
   }
 
-  // One copy of each arena on the host; the records point into it.
+  // Host copies of the arenas; the records point into them.
   const nn::Tensor arenas[3] = {model.arena().master().to(nn::Device::host),
                                 model.arena().moment1().to(nn::Device::host),
                                 model.arena().moment2().to(nn::Device::host)};
@@ -77,42 +75,51 @@ void save_model(const std::filesystem::path& path, const Model& model, const nn:
   nn::save_safetensors(path, metadata, records);
 }
 
-LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working,
+Checkpoint open_checkpoint(const std::filesystem::path& path) {
+  std::filesystem::path used;
+  nn::SafetensorsFile file = nn::load_newest(path, &used);
+  const auto format = file.metadata().find("format");
+  if (format == file.metadata().end() || format->second != kModelFormat)
+    damaged(used, "a safetensors file, but no doppel model: metadata 'format' should be {}",
+            kModelFormat);
+  return {std::move(file), std::move(used)};
+}
+
+LoadedModel load_model(const Checkpoint& checkpoint, nn::Device device, nn::DType working,
                        bool with_optimizer) {
+  const auto& [file, used] = checkpoint;
   LoadedModel loaded;
-  const nn::SafetensorsFile file = nn::load_newest(path, &loaded.used);
+  loaded.used = used;
   loaded.metadata = file.metadata();
-  const auto format = loaded.metadata.find("format");
-  if (format == loaded.metadata.end() || format->second != kModelFormat)
-    throw nn::Error(
-        nn::ErrorKind::damaged,
-        fmt::format(
-            "{}: is a safetensors file, but not a doppel model (metadata 'format' should be {})",
-            loaded.used.string(), kModelFormat));
   loaded.model = make_model(loaded.metadata["model"]);
-  loaded.state.step = parse_number<std::uint64_t>(loaded.metadata, "step", loaded.used);
-  loaded.state.seed = parse_number<std::uint64_t>(loaded.metadata, "seed", loaded.used);
-  loaded.state.skipped = parse_number<std::uint32_t>(loaded.metadata, "skipped", loaded.used);
-  loaded.state.learning_rate = parse_number<float>(loaded.metadata, "learning_rate", loaded.used);
+  nn::StepState& state = loaded.state;
+  state.step = parse_number<std::uint64_t>(loaded.metadata, "step", used);
+  state.seed = parse_number<std::uint64_t>(loaded.metadata, "seed", used);
+  state.skipped = parse_number<std::uint32_t>(loaded.metadata, "skipped", used);
+  state.learning_rate = parse_number<float>(loaded.metadata, "learning_rate", used);
   if (loaded.metadata.contains("loss_scale")) {
-    loaded.state.loss_scale = parse_number<float>(loaded.metadata, "loss_scale", loaded.used);
-    loaded.state.good_steps =
-        parse_number<std::uint32_t>(loaded.metadata, "good_steps", loaded.used);
+    state.loss_scale = parse_number<float>(loaded.metadata, "loss_scale", used);
+    state.good_steps = parse_number<std::uint32_t>(loaded.metadata, "good_steps", used);
   }
 
   nn::ParameterArena& arena = loaded.model->arena();
   arena.allocate(
-      device, working, loaded.state.seed,
+      device, working, state.seed,
       with_optimizer ? nn::ParameterArena::Use::training : nn::ParameterArena::Use::inference);
   for (const nn::Parameter& p : arena.parameters()) {
-    fill(file, loaded.used, p.name, p.master);
+    fill(file, used, p.name, p.master);
     if (with_optimizer) {
-      fill(file, loaded.used, "adam.m/" + p.name, p.moment1);
-      fill(file, loaded.used, "adam.v/" + p.name, p.moment2);
+      fill(file, used, "adam.m/" + p.name, p.moment1);
+      fill(file, used, "adam.v/" + p.name, p.moment2);
     }
   }
   arena.refresh_working();
   return loaded;
+}
+
+LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working,
+                       bool with_optimizer) {
+  return load_model(open_checkpoint(path), device, working, with_optimizer);
 }
 
 }  // namespace faceswap

@@ -1,5 +1,5 @@
-// A model on disk: one safetensors file with the weights under their names, Adam's moments beside them ("adam.m/<name>",
-// "adam.v/<name>"), and the training state as metadata.
+// A model on disk: one safetensors file with the weights under their names, Adam's
+// moments ("adam.m/<name>", "adam.v/<name>"), and the training state as metadata.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -21,16 +21,24 @@ using Metadata = std::map<std::string, std::string>;
 void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state,
                 const Metadata& extra);
 
+// A model file in memory, its checksum verified. Free it once the model is filled.
+struct Checkpoint {
+  nn::SafetensorsFile file;
+  std::filesystem::path used;  // path, or path.prev where path was damaged
+};
+// Error(input) where there is no file, Error(damaged) where it is no whole model.
+Checkpoint open_checkpoint(const std::filesystem::path& path);
+
 struct LoadedModel {
   std::unique_ptr<Model> model;
   nn::StepState state;
   Metadata metadata;
-  std::filesystem::path used;  // path, or path.prev where path was damaged
+  std::filesystem::path used;
 };
-// Builds the model that the file names and fills it. with_optimizer: the moments too, and
-// room for gradients: without, the model can only look. Error(input) where there is no
-// file, Error(damaged) where the file is not whole or does not fit the model.
-LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn::DType working,
+// Builds the model named by the file and fills it. Without the optimizer there are no
+// moments and no gradients. Error(damaged) where the file does not fit the model.
+LoadedModel load_model(const Checkpoint&, nn::Device, nn::DType working, bool with_optimizer);
+LoadedModel load_model(const std::filesystem::path& path, nn::Device, nn::DType working,
                        bool with_optimizer);
 
 }  // namespace faceswap

@@ -1,5 +1,6 @@
-// A network of layers, declared front to back. Each call appends one layer and knows from the last what arrives; parameters are named
-// after the network, the kind of layer and how many of that kind came before: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
+// A network of layers, declared front to back. Each call appends one layer to the shape
+// that the last one left. A parameter's name holds the network, the kind of layer and
+// its number among that kind: "encoder.conv0.weight", "decoder_a.residual2.conv1.bias".
 #pragma once
 #include <functional>
 #include <map>
@@ -15,8 +16,9 @@ inline constexpr float kLinear = 1.f;  // slope of a LeakyReLU that does nothing
 
 class Network {
  public:
-  // What arrives is [N,side,side,channels]. init: how weights begin; without it as Keras and Faceswap have it, He for convs and
-  // Glorot for dense layers. The arena must stay where it is while the network lives.
+  // The input is [N,side,side,channels]. init: how weights begin; without it as Keras
+  // and Faceswap have it, He for convs and Glorot for dense layers. The network keeps a
+  // pointer to the arena.
   Network(nn::ParameterArena& arena, std::string name, int side, int channels,
           std::optional<nn::Init> init = {});
 
@@ -25,25 +27,24 @@ class Network {
   Network& shuffle();                      // pixel shuffle x2: side * 2, channels / 4
   Network& dense(int features);            // flattens; no activation
   Network& dense(int side, int channels);  // the same, reshaped to [N,side,side,channels]
-  Network& upscale(
-      int channels,
-      float slope = 0.1f);  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
-  Network& residual(
-      int count = 1);  // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
-  Network& long_skip(
-      int count);      // LeakyReLU(0.1) of what arrives + residual(count) of LeakyReLU(0.2) of it
+  // conv 3x3 to 4*channels, LeakyReLU, pixel shuffle: side * 2
+  Network& upscale(int channels, float slope = 0.1f);
+  // count times f(x + conv3x3(f(conv3x3(x)))), f = LeakyReLU(0.2)
+  Network& residual(int count = 1);
+  // LeakyReLU(0.1)(x) + residual(count)(LeakyReLU(0.2)(x))
+  Network& long_skip(int count);
   Network& picture();  // conv 5x5 to three channels, sigmoid
 
-  nn::Tensor operator()(nn::Tensor x /*[N,side,side,channels]*/) const;
-  int side() const { return side_; }  // of what leaves
+  nn::Tensor operator()(nn::Tensor x) const;  // x: [N,side,side,channels]
+  int side() const { return side_; }          // of the output
   int channels() const { return channels_; }
 
  private:
   using Layer = std::function<nn::Tensor(const nn::Tensor&)>;
-  std::string name(const std::string& kind);  // "encoder.conv3": and counts
+  std::string next_name(const std::string& kind);  // "encoder.conv3"
   nn::Init init_or(nn::Init otherwise) const { return init_.value_or(otherwise); }
   Layer residual_block();
-  nn::Dense dense_layer(std::int64_t features);
+  Network& append(Layer layer, int side, int channels);  // of its output
 
   nn::ParameterArena* arena_;
   std::string name_;

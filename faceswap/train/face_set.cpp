@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "faceswap/faces/view.h"
 #include "faceswap/progress.h"
 #include "kernels/core/available_memory.h"
 #include "kernels/image/resample.h"
@@ -16,20 +17,12 @@
 #include "nn/checkpoint/crc32c.h"
 
 namespace faceswap {
-
-int stored_size_for(int model_size) {
-  return static_cast<int>(2 * model_size / kModelView.side / 16.f + 0.5f) * 16;
-}
-int stored_size_for(int model_size, const std::filesystem::path& folder) {
-  return std::min(stored_size_for(model_size), read_face(list_faces(folder).front()).crop.width);
-}
-
 namespace {
 
-// Outside the face the loss still counts a little: the mask's soft edge must meet something that resembles skin and hair.
+// Weight of the loss outside the face: the mask's soft edge must meet skin and hair.
 constexpr float kBackgroundWeight = 0.1f;
 constexpr double kFaceGrowth = 1.35;
-constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, at most, for one person's faces
+constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, for one person's faces
 
 void store_face(const FaceFile& file, const FloatImage& mask, int size,
                 std::uint8_t* out /*[size,size,4]*/) {
@@ -48,6 +41,19 @@ void store_face(const FaceFile& file, const FloatImage& mask, int size,
 }
 
 }  // namespace
+
+int stored_size_for(int model_size) {
+  return static_cast<int>(2 * model_size / kModelView.side / 16.f + 0.5f) * 16;
+}
+int stored_size_for(int model_size, const std::filesystem::path& folder) {
+  return std::min(stored_size_for(model_size), read_face(list_faces(folder).front()).crop.width);
+}
+
+std::size_t resident_bytes(std::size_t bytes, kernels::Device device, std::size_t available) {
+  const bool too_large = device == kernels::Device::cuda &&
+                         static_cast<double>(bytes) > kDeviceShare * static_cast<double>(available);
+  return too_large ? 0 : bytes;
+}
 
 FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device,
                  bool quiet)
@@ -85,18 +91,17 @@ FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::
   if (first_error) std::rethrow_exception(first_error);
   progress.finish();
 
-  std::uint32_t crc = nn::crc32c({host.as<std::byte>(), host.bytes()});
-  fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_, crc);
+  fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_,
+                             nn::crc32c({host.as<std::byte>(), host.bytes()}));
   if (device == kernels::Device::host) {
     faces_ = std::move(host);
-  } else if (static_cast<double>(host.bytes()) >
-             kDeviceShare * static_cast<double>(kernels::available_memory(device))) {
+  } else if (resident_bytes(host.bytes(), device, kernels::available_memory(device)) == 0) {
     pinned_ = kernels::PinnedBuffer(host.bytes());
     std::memcpy(pinned_.data(), host.data(), host.bytes());
     if (!quiet)
       fmt::print(stderr,
-                 "{}: {:.1f} GiB of faces stay in the computer's memory, where the GPU reads them "
-                 "in place\n",
+                 "{}: {:.1f} GiB of faces stay in the computer's memory; the GPU reads them in "
+                 "place\n",
                  folder.string(), static_cast<double>(host.bytes()) / (1 << 30));
   } else {
     faces_ = kernels::Buffer(device, host.bytes());

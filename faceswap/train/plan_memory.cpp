@@ -9,21 +9,20 @@
 namespace faceswap {
 namespace {
 
-constexpr std::size_t kPlanWorkspace = std::size_t{256}
-                                       << 20;  // no cuDNN plan that wants more is taken
+constexpr std::size_t kPlanWorkspace = std::size_t{256} << 20;  // most that a cuDNN plan may take
 constexpr std::size_t kBlasWorkspace = std::size_t{32} << 20;
+// Of a host thread: panels of our GEMM, oneDNN's scratchpads.
+constexpr std::size_t kWorkerScratch = std::size_t{6} << 20;
 
-// What the pool has taken from the (meta) system: live blocks and free ones. Blocks of a size that is not needed at the moment are
-// not given back, so this and not the peak of the live ones is what the real pool will hold.
+// Live and free blocks of the meta pool. Free blocks of another size are not given
+// back, so the real pool holds both, not the peak of the live ones.
 std::size_t pool_size() {
   const kernels::PoolStats stats = kernels::pool_stats(nn::Device::meta);
   return stats.live_bytes + stats.cached_bytes;
 }
 
-constexpr std::size_t kWorkerScratch =
-    std::size_t{6} << 20;  // of a host thread: panels of our GEMM, oneDNN's scratchpads
-
-// The host's convolutions copy the largest weights into oneDNN's order; the GPU's get a workspace, and cuBLAS one of its own.
+// The host's convolutions copy the largest weights into oneDNN's order; the GPU's get a
+// workspace, and cuBLAS one of its own.
 std::size_t library_workspace(nn::Device device, const nn::ParameterArena& arena) {
   if (device == nn::Device::cuda) return kPlanWorkspace + kBlasWorkspace;
   std::int64_t largest = 0;
@@ -48,9 +47,8 @@ MemoryForecast forecast_memory(const std::string& model_name, nn::Device device,
   const auto bytes_of = [](const nn::Tensor& x) {
     return static_cast<std::size_t>(x.numel()) * nn::size_of(x.dtype());
   };
-  forecast.parameters =
-      bytes_of(arena.master()) +
-      (arena.working().raw() == arena.master().raw() ? 0 : bytes_of(arena.working()));
+  const bool own_copy = arena.working().raw() != arena.master().raw();
+  forecast.parameters = bytes_of(arena.master()) + (own_copy ? bytes_of(arena.working()) : 0);
   forecast.gradients = bytes_of(arena.gradients());
   forecast.optimizer = bytes_of(arena.moment1()) + bytes_of(arena.moment2());
   forecast.workspace = library_workspace(device, arena);
@@ -59,54 +57,55 @@ MemoryForecast forecast_memory(const std::string& model_name, nn::Device device,
   const std::size_t before = pool_size();
   {
     nn::StepStateBlock state(nn::Device::meta, {});
-    TrainingStep step(*model, dtype,
-                      {FacesOnDevice{nullptr, 1, stored_size_for(model->size())},
-                       FacesOnDevice{nullptr, 1, stored_size_for(model->size())}},
-                      state, plan);
-    kernels::Stream::of(nn::Device::meta).take_counted();
+    const FacesOnDevice faces{nullptr, 1, stored_size_for(model->size())};
+    TrainingStep step(*model, dtype, {faces, faces}, state, plan);
+    kernels::Stream& stream = kernels::Stream::of(nn::Device::meta);
+    stream.take_counted();
     step.run();
-    forecast.launches =
-        static_cast<int>(kernels::Stream::of(nn::Device::meta).take_counted().size());
+    forecast.launches = static_cast<int>(stream.take_counted().size());
     forecast.activations = pool_size() - before;
   }
   kernels::release_cached(nn::Device::meta);
   return forecast;
 }
 
-MemoryForecast forecast_least_memory(const std::string& model, nn::Device device, nn::DType dtype) {
-  StepPlan plan;
-  plan.batch = 1;
-  return forecast_memory(model, device, dtype, plan, 0);
-}
-
-MemoryForecast forecast_that_fits(const std::string& model, nn::Device device, nn::DType dtype,
-                                  StepPlan plan, std::size_t face_bytes, std::size_t available) {
-  while (true) {
-    const MemoryForecast forecast = forecast_memory(model, device, dtype, plan, face_bytes);
-    if (static_cast<double>(forecast.total()) <= kUsableShare * static_cast<double>(available) ||
-        plan.micro_batches >= plan.batch)
-      return forecast;
-    plan.micro_batches = std::min(2 * plan.micro_batches, plan.batch);
+const MemoryForecast& MemoryPlanner::forecast(int batch, int micro_batches) {
+  const std::pair key(batch, micro_batches);
+  if (!forecasts.contains(key)) {
+    plan.batch = batch;
+    plan.micro_batches = micro_batches;
+    forecasts[key] = forecast_memory(model, device, dtype, plan, face_bytes);
   }
+  return forecasts.at(key);
 }
 
-int largest_batch(const std::string& model, nn::Device device, nn::DType dtype,
-                  const StepPlan& plan, std::size_t face_bytes, std::size_t available) {
-  const auto fits = [&](int batch) {
-    StepPlan trial = plan;
-    trial.batch = batch;
-    trial.micro_batches = 1;
-    return static_cast<double>(forecast_memory(model, device, dtype, trial, face_bytes).total()) <=
-           kUsableShare * static_cast<double>(available);
-  };
-  int low = 1,
-      high = kLargestBatch;  // low fits or is the last resort; nothing above high is asked for
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (fits(middle)) low = middle;
-    else high = middle - 1;
+double MemoryPlanner::left(int batch, int micro_batches) {
+  return kUsableShare * static_cast<double>(available) -
+         static_cast<double>(forecast(batch, micro_batches).total());
+}
+
+// Memory is nearly a straight line over the batch, so the next try is the point where
+// the line through both ends of the bracket meets the limit.
+int MemoryPlanner::largest_batch() {
+  int low = 1, high = kLargestBatch;
+  if (left(high, 1) >= 0) return high;
+  if (left(low, 1) <= 0) return low;
+  while (high - low > 1) {  // low fits, high does not
+    const double share = left(low, 1) / (left(low, 1) - left(high, 1));
+    const int next = std::clamp(low + static_cast<int>(share * (high - low)), low + 1, high - 1);
+    (left(next, 1) >= 0 ? low : high) = next;
   }
   return low;
+}
+
+const MemoryForecast& MemoryPlanner::fitting(int batch, int least) {
+  std::vector<int> counts;
+  for (int k = std::min(least, batch); k < batch; k *= 2) counts.push_back(k);
+  counts.push_back(batch);
+  if (left(batch, counts.front()) >= 0) return forecast(batch, counts.front());
+  const auto first = std::min(counts.begin() + 1, counts.end() - 1);
+  return forecast(batch, *std::partition_point(first, counts.end() - 1,
+                                               [&](int k) { return left(batch, k) < 0; }));
 }
 
 }  // namespace faceswap

@@ -3,20 +3,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/core/dispatch.h"
+#include "faceswap/faces/view.h"
+#include "nn/dispatch.h"
 #include "nn/optimizer.h"
 
 namespace faceswap {
 namespace {
 
-// Plain views of `count` faces spread evenly over the set. [count,S,S,3] in the model's dtype.
+// `count` faces spread evenly over the set, not augmented: [count,S,S,3].
 nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
   const nn::Device device = model.arena().device();
   const nn::DType dtype = model.arena().working().dtype();
   const int size = model.size();
-  nn::Tensor input = nn::Tensor::empty({count, size, size, 3}, dtype, device),
-             target = nn::Tensor::empty({1, size, size, 3}, dtype, device),
-             mask = nn::Tensor::empty({1, size, size}, dtype, device);
+  const nn::Tensor input = nn::Tensor::empty({count, size, size, 3}, dtype, device),
+                   target = nn::Tensor::empty({1, size, size, 3}, dtype, device),
+                   mask = nn::Tensor::empty({1, size, size}, dtype, device);
   const nn::StepStateBlock state(device, {});
   kernels::AugmentOptions options;
   options.random = false;
@@ -24,17 +25,12 @@ nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
       static_cast<std::size_t>(set.stored_size()) * set.stored_size() * 4;
   for (int i = 0; i < count; ++i) {
     const int index = static_cast<int>((i + 0.5) * set.count() / count);
+    const std::array one_face{
+        kernels::ImageSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
     const nn::Tensor row = input.rows(i, i + 1);
-    const auto draw = [&]<class D, class T>() {
-      const std::array one_face{
-          kernels::ImageSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
-      kernels::augment<D, T>(input.stream(), one_face, kModelView, state.device_pointer(), 1, size,
+    nn::dispatch(row, "augment", [&]<class D, class T>(kernels::Stream& stream) {
+      kernels::augment<D, T>(stream, one_face, kModelView, state.device_pointer(), 1, size,
                              row.data<T>(), target.data<T>(), mask.data<T>(), options);
-    };
-    kernels::on_device(device, [&]<class D>() {
-      if (dtype == nn::DType::bf16) draw.template operator()<D, kernels::bf16>();
-      else if (dtype == nn::DType::f16) draw.template operator()<D, kernels::f16>();
-      else draw.template operator()<D, float>();
     });
   }
   return input;
@@ -47,17 +43,17 @@ void paste(Image& sheet, const Image& picture, int column, int row) {
 
 nn::Tensor to_host_f32(const nn::Tensor& x) { return x.to(nn::DType::f32).to(nn::Device::host); }
 
-}  // namespace
-
+// Picture number `index` of SwapSamples' tensors.
 Image tensor_picture(const nn::Tensor& images, std::int64_t index) {
-  const nn::Tensor host = to_host_f32(images.rows(index, index + 1));
   Image picture(static_cast<int>(images.shape(2)), static_cast<int>(images.shape(1)), 3);
-  const float* values = host.data<float>();
+  const float* values = images.rows(index, index + 1).data<float>();
   for (std::size_t i = 0; i < picture.pixels.size(); ++i)
     picture.pixels[i] =
         static_cast<std::uint8_t>(std::lround(std::clamp(values[i], 0.f, 1.f) * 255.f));
   return picture;
 }
+
+}  // namespace
 
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count) {
   const nn::NoGrad no_grad;
@@ -81,8 +77,8 @@ Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int r
   std::fill(sheet.pixels.begin(), sheet.pixels.end(), std::uint8_t{24});
   for (int row = 0; row < rows; ++row)
     for (int k = 0; k < 2; ++k) {
-      const int x = kGap + k * (3 * (size + kGap) + kGap),
-                y = kGap + row * (size + kGap);  // a wider gap between the persons
+      // A wider gap between the two people.
+      const int x = kGap + k * (3 * (size + kGap) + kGap), y = kGap + row * (size + kGap);
       paste(sheet, tensor_picture(samples.input[k], row), x, y);
       paste(sheet, tensor_picture(samples.same[k], row), x + size + kGap, y);
       paste(sheet, tensor_picture(samples.swapped[k], row), x + 2 * (size + kGap), y);

@@ -5,16 +5,13 @@
 
 namespace faceswap {
 
-// Converts between tensors [N,S,S,3] and pictures.
-Image tensor_picture(const nn::Tensor& images, std::int64_t index);
-
-// A grid: each row holds A, A->A, A->B and then B, B->B, B->A, drawn from faces spread evenly over both sets.
+// Faces spread evenly over both sets; a row holds A, A->A, A->B, B, B->B, B->A.
 Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int rows);
 
-// The same faces as tensors, for the comparison with other implementations: input_a, a_to_a, a_to_b, input_b, b_to_b, b_to_a.
+// The same faces as tensors [N,S,S,3] in f32 on the host, to compare implementations.
 struct SwapSamples {
-  nn::Tensor input[2], same[2], swapped[2];
-};  // f32 on the host, [N,S,S,3]
+  nn::Tensor input[2], same[2], swapped[2];  // of A and of B
+};
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count);
 
 }  // namespace faceswap

@@ -1,145 +1,62 @@
 #include "faceswap/train/trainer.h"
 
 #include <fmt/format.h>
-#include <fmt/os.h>
 
-#include <charconv>
 #include <cmath>
 #include <numbers>
 
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
-#include "kernels/core/available_memory.h"
-#include "kernels/core/math_mode.h"
 #include "kernels/core/memory.h"
 
 namespace faceswap {
 namespace {
 
-constexpr const char* kMicroBatchesKey = "parts";  // as checkpoints of doppel 0.1 spell it
-
 constexpr int kPreviewRows = 7;
-constexpr std::uint32_t kNanGuard =
-    5;  // steps in a row without finite gradients before training stops
-constexpr std::uint32_t kScaleInterval =
-    2000;  // good steps until an f16 training tries twice the loss scale
+// Steps in a row without finite gradients before training stops.
+constexpr std::uint32_t kNanGuard = 5;
+// Good steps until an f16 training tries twice the loss scale.
+constexpr std::uint32_t kScaleInterval = 2000;
 constexpr float kFirstLossScale = 65536.f;
 constexpr std::size_t kHistory = 4000;
-constexpr double kCollectSeconds =
-    0.25;  // between two looks at a GPU's losses: looking waits for the steps queued so far
-
-nn::DType choose_dtype(const std::string& precision, nn::Device device) {
-  kernels::allow_tf32 = precision == "tf32";
-  if (precision == "f32" || precision == "tf32") return nn::DType::f32;
-  if (precision == "bf16") return nn::DType::bf16;
-  if (precision == "f16") return nn::DType::f16;
-  if (precision == "auto" && device == nn::Device::host) return nn::DType::f32;
-  if (precision == "auto")
-    return kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f16;
-  throw Error(
-      ErrorKind::usage,
-      fmt::format("precision '{}' is not known: choose auto, f32, tf32, bf16 or f16", precision));
-}
-
-template <class T> T metadata_number(const Metadata& metadata, const std::string& key, T fallback) {
-  const auto entry = metadata.find(key);
-  if (entry == metadata.end()) return fallback;
-  T value{};
-  std::from_chars(entry->second.data(), entry->second.data() + entry->second.size(), value);
-  return value;
-}
-
-double gibibytes(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
-
-// Before anything is allocated: systems that promise more memory than they have would end the program later, without a word.
-void refuse_what_cannot_fit(const std::string& model, nn::Device device, nn::DType dtype) {
-  const MemoryForecast least = forecast_least_memory(model, device, dtype);
-  const std::size_t available = kernels::available_memory(device);
-  if (least.total() <= available) return;
-  throw Error(
-      ErrorKind::memory,
-      fmt::format("model {} needs at least {:.1f} GiB on the {}, with --batch 1; {:.1f} GiB are "
-                  "available. Choose a smaller --model or close other programs",
-                  model, gibibytes(least.total()), kernels::name(device), gibibytes(available)));
-}
+// Between two reads of a GPU's losses, each of which waits for the steps queued so far.
+constexpr double kCollectSeconds = 0.25;
 
 }  // namespace
 
-MemoryReport report_memory(const TrainOptions& options) {
-  MemoryReport report;
-  report.device = kernels::choose_device(options.device);
-  report.dtype = choose_dtype(options.precision, report.device);
-  const int model_size = make_model(options.model)->size();
-  std::size_t face_bytes = 0;
+Trainer::Trainer(TrainingPlan plan)
+    : options_(std::move(plan.options)),
+      device_(plan.device),
+      dtype_(plan.dtype),
+      forecast_(plan.forecast),
+      seconds_before_(plan.seconds) {
+  begin_or_resume(std::move(plan.checkpoint));
   for (const int k : {0, 1}) {
-    const std::filesystem::path& folder = k == 0 ? options.faces_a : options.faces_b;
-    report.faces[k] = static_cast<int>(list_faces(folder).size());
-    const auto stored = static_cast<std::size_t>(stored_size_for(model_size, folder));
-    face_bytes += static_cast<std::size_t>(report.faces[k]) * stored * stored * 4;
+    const std::filesystem::path& folder = k == 0 ? options_.faces_a : options_.faces_b;
+    faces_[k] = std::make_unique<FaceSet>(folder, stored_size_for(model_->size(), folder), device_,
+                                          options_.quiet);
   }
-  report.available = kernels::available_memory(report.device);
-  StepPlan plan;
-  plan.batch = options.batch;
-  plan.micro_batches = options.micro_batches;
-  plan.loss = options.loss;
-  report.largest_batch =
-      largest_batch(options.model, report.device, report.dtype, plan, face_bytes, report.available);
-  if (plan.batch == 0) plan.batch = report.largest_batch;
-  plan.micro_batches = std::min(plan.micro_batches, plan.batch);
-  report.forecast = forecast_that_fits(options.model, report.device, report.dtype, plan, face_bytes,
-                                       report.available);
-  return report;
-}
-
-Trainer::Trainer(const TrainOptions& options)
-    : options_(options),
-      device_(kernels::choose_device(options.device)),
-      dtype_(choose_dtype(options.precision, device_)) {
-  if (options_.batch < 0)
-    throw Error(ErrorKind::usage,
-                fmt::format("batch is {}, should be at least 1, or 0 for the largest that fits",
-                            options_.batch));
-  if (options_.micro_batches < 1)
-    throw Error(ErrorKind::usage,
-                fmt::format("micro-batches is {}, should be at least 1", options_.micro_batches));
-  if (options_.loss.dssim == 0.f && options_.loss.mse == 0.f && options_.loss.mae == 0.f)
-    throw Error(ErrorKind::usage, "all loss weights are zero: there is nothing to learn");
-  refuse_what_cannot_fit(options_.model, device_, dtype_);
-  begin_or_resume();
-
-  faces_[0] = std::make_unique<FaceSet>(
-      options_.faces_a, stored_size_for(model_->size(), options_.faces_a), device_, options_.quiet);
-  faces_[1] = std::make_unique<FaceSet>(
-      options_.faces_b, stored_size_for(model_->size(), options_.faces_b), device_, options_.quiet);
-  plan_memory();
+  forecast_.data_set = faces_[0]->bytes() + faces_[1]->bytes();
+  if (forecast_.micro_batches > options_.micro_batches && !options_.quiet)
+    fmt::print(stderr,
+               "memory is short: each batch of {} per person goes through the network in {} "
+               "micro-batches\n",
+               options_.batch, forecast_.micro_batches);
+  options_.micro_batches = forecast_.micro_batches;
   build_step();
 }
 
-void Trainer::begin_or_resume() {
-  const std::filesystem::path path = options_.model_dir / kModelFile;
-  const bool exists =
-      std::filesystem::exists(path) || std::filesystem::exists(path.string() + ".prev");
+void Trainer::begin_or_resume(std::optional<Checkpoint> checkpoint) {
   nn::StepState state;
-  if (exists && !options_.force) {
-    LoadedModel loaded = load_model(path, device_, dtype_, true);
-    if (loaded.used != path)
+  if (checkpoint) {
+    const std::filesystem::path path = options_.model_dir / kModelFile;
+    if (checkpoint->used != path)
       fmt::print(stderr, "{} is damaged or missing: going on from {}\n", path.string(),
-                 loaded.used.string());
-    if (loaded.model->name() != options_.model)
-      throw Error(ErrorKind::usage,
-                  fmt::format("{} holds a '{}' model, but '{}' was asked for: name another folder, "
-                              "or use --force to begin anew",
-                              path.string(), loaded.model->name(), options_.model));
+                 checkpoint->used.string());
+    LoadedModel loaded = load_model(*checkpoint, device_, dtype_, true);
     model_ = std::move(loaded.model);
     state = loaded.state;
-    options_.batch = metadata_number(loaded.metadata, "batch", options_.batch);
-    options_.micro_batches =
-        std::max(options_.micro_batches, metadata_number(loaded.metadata, kMicroBatchesKey, 1));
-    options_.loss.dssim = metadata_number(loaded.metadata, "loss.dssim", options_.loss.dssim);
-    options_.loss.mse = metadata_number(loaded.metadata, "loss.mse", options_.loss.mse);
-    options_.loss.mae = metadata_number(loaded.metadata, "loss.mae", options_.loss.mae);
-    seconds_before_ = metadata_number(loaded.metadata, "seconds", 0.0);
     if (options_.learning_rate > 0.f) state.learning_rate = options_.learning_rate;
     resumed_ = true;
   } else {
@@ -162,42 +79,15 @@ void Trainer::begin_or_resume() {
                                              options_.model_dir.string(), error.message()));
 }
 
-StepPlan Trainer::plan() const {
-  StepPlan plan;
-  plan.batch = options_.batch;
-  plan.micro_batches = std::min(options_.micro_batches, options_.batch);
-  plan.clip_norm = options_.clip_norm;
-  plan.loss = options_.loss;
-  plan.augment = options_.augment;
-  return plan;
-}
-
-// Settles the batch and its micro-batches. Weights and faces are in memory already; what is asked here is whether the rest fits.
-void Trainer::plan_memory() {
-  const auto held = [](const MemoryForecast& f) {
-    return f.parameters + f.gradients + f.optimizer;
-  };
-  const std::size_t available = kernels::available_memory(device_) +
-                                held(forecast_least_memory(options_.model, device_, dtype_));
-  if (options_.batch == 0)
-    options_.batch = largest_batch(options_.model, device_, dtype_, plan(), 0, available);
-  forecast_ = forecast_that_fits(options_.model, device_, dtype_, plan(), 0, available);
-  forecast_.data_set = faces_[0]->bytes() + faces_[1]->bytes();
-  if (forecast_.micro_batches > options_.micro_batches && !options_.quiet)
-    fmt::print(stderr,
-               "memory is short: each batch of {} faces a side goes through the network in {} "
-               "micro-batches\n",
-               options_.batch, forecast_.micro_batches);
-  options_.micro_batches = forecast_.micro_batches;
-}
-
 void Trainer::build_step() {
-  const FacesOnDevice a{faces_[0]->data(), faces_[0]->count(), faces_[0]->stored_size()},
-      b{faces_[1]->data(), faces_[1]->count(), faces_[1]->stored_size()};
+  const auto on_device = [](const FaceSet& set) {
+    return FacesOnDevice{set.data(), set.count(), set.stored_size()};
+  };
   while (true) {
     try {
       step_work_ = std::make_unique<TrainingStep>(
-          *model_, dtype_, std::array<FacesOnDevice, 2>{a, b}, *state_, plan());
+          *model_, dtype_, std::array{on_device(*faces_[0]), on_device(*faces_[1])}, *state_,
+          step_plan(options_));
       graph_ = std::make_unique<nn::StepGraph>(device_);
       return;
     } catch (const Error& error) {
@@ -206,46 +96,47 @@ void Trainer::build_step() {
   }
 }
 
-// Memory ran out: the next try sends the batch through in twice as many micro-batches. False where one face a part is too much.
+// Doubles the micro-batches after memory ran out. False where they hold one face.
 bool Trainer::use_less_memory(const std::string& why) {
   if (options_.micro_batches >= options_.batch) return false;
-  if (step_work_) collect();  // its losses go with it
+  if (step_work_) collect();  // its losses are lost with it
   options_.micro_batches = std::min(2 * options_.micro_batches, options_.batch);
   graph_.reset();
   step_work_.reset();
   kernels::release_cached(device_);
-  fmt::print(stderr, "{}\ngoing on with each batch of {} faces a side in {} micro-batches\n", why,
+  fmt::print(stderr, "{}\ngoing on with each batch of {} per person in {} micro-batches\n", why,
              options_.batch, options_.micro_batches);
   return true;
 }
 
-float Trainer::learning_rate_at(std::int64_t step) const {
+float Trainer::learning_rate() const {
   if (options_.final_learning_rate <= 0.f || options_.steps <= 0) return options_.learning_rate;
-  const double t = std::min(1.0, static_cast<double>(step) / static_cast<double>(options_.steps));
+  const double t = std::min(1.0, static_cast<double>(step_) / static_cast<double>(options_.steps));
   return static_cast<float>(options_.final_learning_rate +
                             (options_.learning_rate - options_.final_learning_rate) * 0.5 *
                                 (1 + std::cos(std::numbers::pi * t)));
 }
 
 void Trainer::step() {
-  if (options_.final_learning_rate > 0.f) state_->set_learning_rate(learning_rate_at(step_));
+  if (options_.final_learning_rate > 0.f) state_->set_learning_rate(learning_rate());
   while (true) {
     try {
       graph_->run([this] { step_work_->run(); });
       break;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::memory) throw;
-      if (!use_less_memory(error.what()))
+      if (!use_less_memory(error.what())) {
+        const MemoryForecast least =
+            forecast_memory(options_.model, device_, dtype_, {.batch = 1}, forecast_.data_set);
         throw Error(
             ErrorKind::memory,
             fmt::format("{}\nNot even one face at a time fits: model {} needs about {:.1f} GiB "
                         "with --batch 1. Try a smaller model, --precision bf16 on a GPU, or close "
-                        "other programs. What was saved last is in {}",
-                        error.what(), options_.model,
-                        gibibytes(forecast_least_memory(options_.model, device_, dtype_).total() +
-                                  forecast_.data_set),
+                        "other programs. The last save is in {}",
+                        error.what(), options_.model, gibibytes(least.total()),
                         (options_.model_dir / kModelFile).string()));
-      // The step broke off before the optimizer touched a weight: it is begun again, as if for the first time.
+      }
+      // The step broke off before the optimizer touched a weight, so it begins again.
       nn::StepState state = state_->read();
       state.step = static_cast<std::uint64_t>(step_);
       state_->write(state);
@@ -263,17 +154,15 @@ void Trainer::collect() {
     const std::size_t row = 2 * static_cast<std::size_t>(collected_ % TrainingStep::kLossRows);
     history_.push_back({collected_ + 1, rows[row], rows[row + 1]});
   }
-  if (state.skipped_in_a_row >= kNanGuard &&
-      state.loss_scale ==
-          1.f)  // while there is a scale to halve, a gradient that is too large is not the end
+  // While there is a scale to halve, a gradient that is too large is no reason to stop.
+  if (state.skipped_in_a_row >= kNanGuard && state.loss_scale == 1.f)
     throw Error(ErrorKind::not_finite,
                 fmt::format("training stopped at step {}: no finite gradient in {} steps (loss A "
                             "{}, loss B {}). The weights in {} are those from before. "
                             "Resume with a lower --learning-rate (now {}) or with --clip-norm 1",
                             step_, state.skipped_in_a_row, history_.back().a, history_.back().b,
                             (options_.model_dir / kModelFile).string(), state.learning_rate));
-  while (history_.size() >
-         kHistory) {  // keep every second entry: the curve stays, the memory does not grow
+  while (history_.size() > kHistory) {  // every second entry stays, and so does the curve
     for (std::size_t i = 0; 2 * i < history_.size(); ++i) history_[i] = history_[2 * i];
     history_.resize((history_.size() + 1) / 2);
   }
@@ -324,34 +213,33 @@ void Trainer::run() {
 
   Progress progress(fmt::format("training {}", model_->name()), options_.steps, options_.quiet);
   float mean_a = 0, mean_b = 0;
-  clock::time_point looked = begin;
-  const auto look = [&] {
+  clock::time_point shown = begin;
+  const auto show_losses = [&] {
     const std::int64_t before = collected_;
     collect();
-    looked = clock::now();
-    for (auto losses =
-             history_.end() - std::min<std::int64_t>(step_ - before, std::ssize(history_));
-         losses != history_.end(); ++losses) {
+    shown = clock::now();
+    const auto fresh = std::min<std::int64_t>(step_ - before, std::ssize(history_));
+    for (const StepLosses& losses : std::span(history_).last(static_cast<std::size_t>(fresh))) {
       const float keep = mean_a == 0 ? 0.f : 0.95f;
-      mean_a = keep * mean_a + (1 - keep) * losses->a;
-      mean_b = keep * mean_b + (1 - keep) * losses->b;
+      mean_a = keep * mean_a + (1 - keep) * losses.a;
+      mean_b = keep * mean_b + (1 - keep) * losses.b;
     }
     progress.update(step_, fmt::format("loss A {:.4f} B {:.4f}", mean_a, mean_b));
   };
   while (options_.steps == 0 || step_ < options_.steps) {
     step();
-    if (device_ == nn::Device::host || seconds_since(looked) > kCollectSeconds ||
+    if (device_ == nn::Device::host || seconds_since(shown) > kCollectSeconds ||
         step_ - collected_ == TrainingStep::kLossRows)
-      look();
+      show_losses();
     if (stop_signal() != 0) break;
     if (options_.hours > 0 && seconds_since(begin) > options_.hours * 3600) break;
     if (options_.preview_every > 0 && step_ % options_.preview_every == 0) write_preview();
     if (seconds_since(saved) >= options_.save_every_seconds) {
-      look();
+      show_losses();
       checkpoint();
     }
   }
-  look();
+  show_losses();
   progress.finish(fmt::format("loss A {:.4f} B {:.4f}", mean_a, mean_b));
   checkpoint();
   write_preview();

@@ -1,9 +1,9 @@
 #include "faceswap/train/training_step.h"
 
-#include "faceswap/train/face_set.h"
-#include "kernels/core/dispatch.h"
+#include "nn/dispatch.h"
 
 namespace faceswap {
+
 TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<FacesOnDevice, 2>& faces,
                            nn::StepStateBlock& state, const StepPlan& plan)
     : model_(&model),
@@ -21,23 +21,18 @@ TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<Faces
   losses_ = nn::Tensor::zeros({kLossRows, 2}, nn::DType::f32, device);
 }
 
-// Samples [first, first + count) of each side's batch.
+// Draws samples [first, first + count) of each person's batch.
 void TrainingStep::draw(int first, int count) {
-  const kernels::MicroBatch part(plan_.batch, first, count);
-  const auto launch = [&]<class D, class T>() {
-    const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
-    kernels::augment<D, T>(input_.stream(), sources, kModelView, state_->device_pointer(), part,
+  const kernels::MicroBatch micro_batch(plan_.batch, first, count);
+  const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
+  nn::dispatch(input_, "augment", [&]<class D, class T>(kernels::Stream& stream) {
+    kernels::augment<D, T>(stream, sources, kModelView, state_->device_pointer(), micro_batch,
                            model_->size(), input_.data<T>(), target_.data<T>(), mask_.data<T>(),
                            plan_.augment);
-  };
-  kernels::on_device(input_.device(), [&]<class D>() {
-    if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
-    else if (dtype_ == nn::DType::f16) launch.template operator()<D, kernels::f16>();
-    else launch.template operator()<D, float>();
   });
 }
 
-// Each side's loss, as its share of the whole batch's mean.
+// Each person's loss, as the micro-batch's share of the whole batch's mean.
 std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
   draw(first, count);
   const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
@@ -46,10 +41,9 @@ std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
   const nn::Tensor code = model_->encode(input_.rows(0, 2 * count));
   std::array<nn::Tensor, 2> losses;
   for (int k = 0; k < 2; ++k) {
-    const nn::Tensor pred =
-        model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * count, (k + 1) * count));
-    losses[k] = image_loss(pred, target_.rows(k * count, (k + 1) * count),
-                           mask_.rows(k * count, (k + 1) * count), weights);
+    const int begin = k * count, end = begin + count;
+    const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(begin, end));
+    losses[k] = image_loss(pred, target_.rows(begin, end), mask_.rows(begin, end), weights);
   }
   return losses;
 }
@@ -60,14 +54,14 @@ void TrainingStep::run() {
       stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
-  for (int part = 0; part < plan_.micro_batches; ++part) {
-    const int first = plan_.batch * part / plan_.micro_batches,
-              end = plan_.batch * (part + 1) / plan_.micro_batches;
+  for (int i = 0; i < plan_.micro_batches; ++i) {
+    const int first = plan_.batch * i / plan_.micro_batches,
+              end = plan_.batch * (i + 1) / plan_.micro_batches;
     const std::array<nn::Tensor, 2> losses = forward(first, end - first);
-    nn::backward(losses, state_->loss_scale(),
-                 dtype_ != nn::DType::f16);  // only f16 scales its loss
+    const bool scale_is_one = dtype_ != nn::DType::f16;
+    nn::backward(losses, state_->loss_scale(), scale_is_one);
     for (int k = 0; k < 2; ++k)
-      total[k] = part == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
+      total[k] = i == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
   }
   kernels::on_device(stream, [&]<class D>() {
     kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(),

@@ -1,11 +1,13 @@
-// One training step as work on a device: sample, augment, both sides through the shared encoder, their decoders, losses,
-// backward, clipping, Adam. It always works on the same memory; what differs from step to step lives in the StepState on the
-// device. So it can be captured as a CUDA graph, and on the meta device it tells how much memory it takes.
+// One training step as work on a device: sample, augment, both people through the
+// shared encoder, their decoders, losses, backward, clipping, Adam. A step always works
+// on the same memory, and all that differs from step to step lives in the StepState on
+// the device. So a CUDA graph can record it, and on the meta device it shows how much
+// memory it takes.
 #pragma once
 #include <array>
 
+#include "faceswap/faces/view.h"
 #include "faceswap/models/model.h"
-#include "kernels/image/augment.h"
 #include "nn/optimizer.h"
 
 namespace faceswap {
@@ -13,15 +15,15 @@ namespace faceswap {
 using kernels::LossWeights;
 
 struct StepPlan {
-  int batch = 16;         // faces a side
-  int micro_batches = 1;  // in which they go through the network; gradients add up, memory shrinks
+  int batch = 16;         // per person
+  int micro_batches = 1;  // per batch; their gradients add up, and memory shrinks
   float clip_norm = 0.f;  // 0: no clipping
-  LossWeights loss;
-  kernels::AugmentOptions augment;
+  LossWeights loss = {};
+  kernels::AugmentOptions augment = {};
 };
 
 struct FacesOnDevice {
-  const std::uint8_t* data = nullptr;  // [count, stored_size, stored_size, 4]
+  const std::uint8_t* data = nullptr;  // [count,stored_size,stored_size,4]
   int count = 1, stored_size = 0;
   kernels::ImageSource source(Side side) const {
     return {data, count, stored_size, side == Side::a ? 0u : 1u};
@@ -32,11 +34,13 @@ class TrainingStep {
  public:
   static constexpr int kLossRows = 256;
 
-  // The model's arena is allocated; everything lives on its device. Error(memory) where that has too little.
+  // The model's arena is allocated; the step lives on its device. Error(memory) where
+  // that has too little.
   TrainingStep(Model&, nn::DType, const std::array<FacesOnDevice, 2>&, nn::StepStateBlock&,
                const StepPlan&);
   void run();
-  // Mean losses of the latest kLossRows steps: row (step - 1) % kLossRows holds A's and B's. On the device.
+  // Mean losses of the latest kLossRows steps, on the device: row (step - 1) %
+  // kLossRows holds A's and B's.
   const nn::Tensor& losses() const { return losses_; }
 
  private:
@@ -49,9 +53,10 @@ class TrainingStep {
   nn::StepStateBlock* state_;
   StepPlan plan_;
   nn::Adam adam_;
-  nn::Tensor input_, target_,
-      mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: n faces of A, then n of B; n is the largest part's
-  nn::Tensor losses_;  // [kLossRows,2]
+  // n faces of A, then n of B, n being the largest micro-batch's.
+  nn::Tensor input_, target_;  // [2n,S,S,3]
+  nn::Tensor mask_;            // [2n,S,S]
+  nn::Tensor losses_;          // [kLossRows,2]
 };
 
 }  // namespace faceswap

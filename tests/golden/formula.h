@@ -1,5 +1,5 @@
-// Numbers that both sides of a golden test compute: the C++ twin of formula.py, which
-// explains them.
+// Inputs and weights of the golden tests, computed on both sides: the C++ twin of
+// formula.py.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -82,7 +82,7 @@ inline std::vector<float> mask(const std::string& name, int n, int height, int w
   return values;
 }
 
-// What a golden file keeps of a tensor.
+// The part of a tensor that a golden file keeps.
 struct Summary {
   double norm = 0;
   double projections[kProjections] = {};

@@ -1,4 +1,4 @@
-// The program from outside: what it prints where, its exit codes, and that it leaves the user's files alone.
+// The program from outside: output, exit codes, and no harm to the user's files.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ struct Cli : ::testing::Test {
     std::error_code ignored;
     fs::remove_all(dir, ignored);
   }
-  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands before it (ulimit).
+  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands first.
   Result doppel(const std::string& arguments, const std::string& prefix = "") const {
     const fs::path out = dir / ".stdout", err = dir / ".stderr";
     const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " +
@@ -108,7 +108,7 @@ TEST_F(Cli, BenchMeasuresAndCompares) {
             std::string::npos);
 }
 
-// One pass gives no verdict, so the result does not depend on the load of the machine.
+// One run of each process is too little for a verdict, even on a busy machine.
 TEST_F(Cli, BenchAlternatesWithAnotherBuild) {
   const Result result = doppel(
       "bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json "
@@ -121,7 +121,7 @@ TEST_F(Cli, BenchAlternatesWithAnotherBuild) {
   EXPECT_EQ(doppel("bench --compare ab.json").code, 3) << "holds no record to compare with";
 }
 
-// Ctrl-C in the middle: what was seen so far, and 128+2. Once it has children, its handlers are there.
+// Ctrl-C in the middle: the record so far, and 128+2. Handlers precede children.
 TEST_F(Cli, BenchStopsWhenAsked) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
@@ -187,7 +187,7 @@ TEST_F(Cli, UnreadableInputIsThree) {
   EXPECT_EQ(doppel("extract http://127.0.0.1/x.mp4 -o faces").code, 3);
 }
 
-// What needs clips and faces in them. Without a word a build that cannot have them would pass as tested.
+// Tests with faces in clips. A build that has neither must report them as skipped.
 struct CliWithClips : Cli {
   void SetUp() override {
     if (!DOPPEL_FINDS_FACES) GTEST_SKIP() << "this build has no video or no detection";
@@ -322,8 +322,22 @@ TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
   EXPECT_EQ(doppel("train -A faces/a -B nowhere -m model --dry-run").code, 3);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)  // they reserve terabytes of addresses
+TEST_F(CliWithModel, PartsIsStillTakenForMicroBatches) {
+  const Result help = doppel("train --help");
+  EXPECT_NE(help.out.find("--micro-batches"), std::string::npos);
+  EXPECT_EQ(help.out.find("--parts"), std::string::npos);
+  const std::string dry =
+      "train -A faces/a -B faces/b -m model --model tiny --device cpu --dry-run";
+  for (const char* flag : {"--parts 2", "--micro-batches 2"}) {
+    const Result result = doppel(dry + " --json --batch 4 " + flag);
+    ASSERT_EQ(result.code, 0) << result.err;
+    EXPECT_EQ(nlohmann::json::parse(result.out)["micro_batches"], 2) << flag;
+  }
+  EXPECT_EQ(doppel(dry + " --parts 0").code, 2);
+}
+
+// The sanitizers reserve terabytes of addresses.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_F(CliWithModel, MemoryLimitsAreKept) {
   const Result refused =
       doppel("train -A faces/a -B faces/b -m model --model original --batch 1 --device cpu -q",

@@ -1,4 +1,4 @@
-// Putting a face back: masks, colour match, and the paste against an independent one in double.
+// Composing a face: masks, colour match, and the paste against one in double.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace faceswap {
 namespace {
 
-constexpr kernels::Region kWhole{0.5f, 0.5f, 1.f}, kFaceView{0.5f, 0.53f, 0.75f};
+constexpr View kWhole{0.5f, 0.5f, 1.f}, kFaceView{0.5f, 0.53f, 0.75f};
 
 ErrorKind kind_of(const std::function<void()>& action) {
   try {
@@ -47,9 +47,8 @@ FloatImage flat_view(int size, float r, float g, float b) {
   return image;
 }
 
-// The part of the frame that a view shows.
-FloatImage seen(const Image& frame, const Similarity& to_canonical, const kernels::Region& view,
-                int size) {
+// The view of the frame.
+FloatImage seen(const Image& frame, const Similarity& to_canonical, const View& view, int size) {
   const Similarity to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, frame.channels);
   kernels::affine_warp<kernels::Host, std::uint8_t>(
@@ -76,8 +75,8 @@ TEST(View, MapsAreasNotCentres) {
   const int size = 64;
   const Similarity map = view_to_canonical(kFaceView, size);
   const double left = 256 * (0.5 - 0.375), top = 256 * (0.53f - 0.375), side = 256 * 0.75;
-  const Point first = map({-0.5, -0.5}),
-              last = map({size - 0.5, size - 0.5});  // the outer edges of the picture
+  // The outer edges of the picture.
+  const Point first = map({-0.5, -0.5}), last = map({size - 0.5, size - 0.5});
   EXPECT_NEAR(first.x, left - 0.5, 1e-5);
   EXPECT_NEAR(first.y, top - 0.5, 1e-5);
   EXPECT_NEAR(last.x, left + side - 0.5, 1e-5);
@@ -101,7 +100,7 @@ TEST_P(Mask, IsOneInTheMiddleAndZeroAtTheBorder) {
   const auto [kind, size, feather] = GetParam();
   const HeadPicture head = draw_head(head_identity('a'), {}, 320, 240, 0, 1);
   const Similarity align = similarity_from_eyes(head.landmarks[0], head.landmarks[1]);
-  for (const kernels::Region& view : {kWhole, kFaceView}) {
+  for (const View& view : {kWhole, kFaceView}) {
     ComposeOptions options = options_of(kind);
     options.feather = feather;
     const FloatImage mask = blend_mask(size, view, seen(head.rgb, align, view, size), options);
@@ -308,7 +307,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Compose, TheSamePictureGivesBackTheFrame) {
-  // Linear colours come through bilinear sampling unchanged, so only the frame's own rounding is left.
+  // Linear colours pass bilinear sampling unchanged, so only rounding is left.
   Image frame(160, 120);
   for (int y = 0; y < frame.height; ++y) {
     for (int x = 0; x < frame.width; ++x) {
@@ -327,9 +326,8 @@ TEST(Compose, TheSamePictureGivesBackTheFrame) {
         int worst = 0;
         for (std::size_t i = 0; i < frame.pixels.size(); ++i)
           worst = std::max(worst, std::abs(frame.pixels[i] - after.pixels[i]));
-        EXPECT_LE(worst, box.x + box.width > 155
-                             ? 4
-                             : 1);  // past the frame's edge the view saw repeated pixels
+        // Past the frame's edge the view has repeated pixels.
+        EXPECT_LE(worst, box.x + box.width > 155 ? 4 : 1);
       }
     }
   }
@@ -408,7 +406,7 @@ TEST(Color, MatchTakesATintAway) {
 }
 
 TEST(Color, WallAndHairDoNotTintTheFace) {
-  // The same face before two walls: matched to itself, it must keep its colour, whatever the wall in the crop's corners.
+  // The same face before two walls: matched to itself, it must keep its colour.
   const HeadPicture head = draw_head(head_identity('a'), {}, 320, 240, 0, 1),
                     elsewhere = draw_head(head_identity('a'), {}, 320, 240, 0, 9);
   const Similarity face = similarity_from_eyes(head.landmarks[0], head.landmarks[1]);

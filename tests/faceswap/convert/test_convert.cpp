@@ -1,4 +1,4 @@
-// convert from clip to clip, with a model that has learned nothing: what is checked is what must hold for any model.
+// convert from clip to clip with an untrained model.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -72,7 +72,8 @@ TEST_F(Converting, SaysThatItIsSynthetic) {
   EXPECT_NE(text.find(sha256_of_file(options.input)), std::string::npos);
 }
 
-// Lossless output: corners far from the face must be the decoder's own samples; the face must not.
+// Lossless output: corners far from the face must be the decoder's own samples; the
+// face must not.
 TEST_F(Converting, ChangesTheFaceAndNothingElse) {
   options.sink.crf = 0;
   convert(options);

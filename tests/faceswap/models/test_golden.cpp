@@ -1,6 +1,7 @@
-// The models and the ops behind them against PyTorch in float64: tests/golden/make_golden.py writes the answers, formula.h the
-// same inputs and weights. In double our host must agree to rounding of the float32 hyperparameters; in float32 to what
-// float32 can give.
+// The models and the ops behind them against PyTorch in float64.
+// tests/golden/make_golden.py writes the expected values, formula.h the same inputs and
+// weights. In double our host must agree to the rounding of the float32
+// hyperparameters, in float32 to the rounding of float32.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -39,7 +40,7 @@ std::vector<double> golden_values(const std::string& file, const std::string& en
   return values;
 }
 
-// How make_golden.py ran the model: it says so in the file.
+// A setting of make_golden.py's run, stored in the file.
 double run_setting(const std::string& file, const std::string& key) {
   return std::stod(golden_file(file).metadata().at(key));
 }
@@ -58,10 +59,11 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-// --- whole models ---------------------------------------------------------------------------------------------------------
+// --- whole models
 
-// How far a tensor is from its golden summary, as a share of the tensor's norm: the larger of three estimates. The root mean
-// square over the projections estimates the norm of the difference, wherever in the tensor it sits.
+// Distance of a tensor from its golden summary, as a share of the tensor's norm: the
+// largest of three estimates. The root mean square over the projections estimates the
+// norm of the difference, wherever in the tensor it sits.
 double distance(const std::string& file, const std::string& entry,
                 const std::vector<double>& ours) {
   const std::vector<double> golden = golden_values(file, entry);
@@ -85,14 +87,18 @@ struct Tolerance {
   double forward, gradient, losses, moved;
 };
 
-// Float32 against float64 truth. Forward and losses agree to rounding. Adam's first steps go by the sign of the gradient, so where it is
-// nearly zero rounding decides the direction of the move: the loosest bound.
+// Float32 against float64. Forward and losses agree to rounding. Adam's first steps go
+// by the sign of the gradient, so rounding decides the direction of a move where the
+// gradient is nearly zero: the loosest bound.
 //
-// Gradients have another source of distance: a leaky ReLU's input so near to zero that rounding changes its sign takes the other slope.
-// Whether a model has such inputs is chance, and the processor's instructions decide with it: `tiny` is 2e-5 of the norm from the truth with
-// fused multiply-adds and 3.6e-3 without. PyTorch's own float32 misses its own float64 in the same way (make_golden.py --distance): in
-// `lightweight` by 2.4e-3, in `villain` by 7.7e-3, in `dfl_sae` by 2.1e-3. Two of the 4,653,056 inputs of `lightweight` change sign in PyTorch;
-// with those on float64's side, 3.1e-6 is left (kinks.py). So float32 shows that nothing is grossly wrong; the tests in double are the sharp ones.
+// Gradients have another source of distance: rounding flips the sign of a leaky ReLU's
+// input near zero, which then takes the other slope. Such inputs depend on the model
+// and on the processor's instructions: `tiny` is 2e-5 of the norm from float64 with
+// fused multiply-adds and 3.6e-3 without. PyTorch's float32 differs from its float64 in
+// the same way (make_golden.py --distance): in `lightweight` by 2.4e-3, in `villain` by
+// 7.7e-3, in `dfl_sae` by 2.1e-3. Two of the 4,653,056 inputs of `lightweight` change
+// sign in PyTorch; with those on float64's side, 3.1e-6 is left (kinks.py). So float32
+// finds gross errors only, and double the small ones.
 constexpr Tolerance kFloat32{1e-5, 1e-2, 1e-5, 2e-2};
 constexpr Tolerance kResidual{1e-5, 2e-2, 1e-5, 2e-2};
 
@@ -145,7 +151,8 @@ class GoldenRun {
     return distances;
   }
 
-  // One training step as the trainer does it: both sides through the encoder at once, one backward pass, Adam.
+  // One training step as the trainer does it: both people through the encoder at once,
+  // one backward pass, Adam.
   std::vector<double> train(std::uint32_t step, nn::StepStateBlock& state, nn::Adam& adam) {
     const int size = model_->size();
     kernels::Stream& stream = kernels::Stream::of(Device::host);
@@ -213,8 +220,8 @@ void compare_with_golden(const std::string& name, DType dtype, const Tolerance& 
           << p.name;
   }
   EXPECT_EQ(state.read().skipped, 0u);
-  if (steps < all_steps || steps == 1)
-    return;  // what the golden file knows of the weights is where they are after the last of several steps
+  // The golden file holds the weights after the last of several steps.
+  if (steps < all_steps || steps == 1) return;
 
   for (const nn::Parameter& p : arena.parameters()) {
     std::vector<double> moved = widened(p.master);
@@ -244,7 +251,7 @@ TEST(GoldenModel, TinyInDoubleIsPyTorchsToTheLastStep) {
   compare_with_golden("tiny", DType::f64, kFloat64);
 }
 
-// What the bounds in float32 let pass is the kinks' work and not ours: without rounding the same gradients agree.
+// Only kinks need the wide float32 bounds: without rounding the gradients agree.
 void compare_gradients_in_double(const std::string& name) {
   if (kSanitized) GTEST_SKIP() << "double runs through the plain GEMM, too slow under a sanitizer";
   compare_with_golden(name, DType::f64, kFloat64, 1);
@@ -264,7 +271,7 @@ TEST(GoldenModel, NoticesOneWrongBias) {
   EXPECT_LE(distances.at("b_to_b"), kFloat32.forward);
 }
 
-// --- single ops -----------------------------------------------------------------------------------------------------------
+// --- single ops
 
 template <class T> class GoldenOp : public testing::Test {
  protected:
@@ -290,7 +297,7 @@ template <class T> class GoldenOp : public testing::Test {
   // Gradients of sum(y * dy), where dy has the op's name.
   static void backward_from(const std::string& name, const Tensor& y) {
     const Tensor dy = tensor_of(golden::uniform(name + ".dy", y.numel(), 1.0), y.shape(), dtype);
-    // The sum of products as a dense layer of one output: y as its input row, dy as its weight.
+    // The sum of products as a dense layer of one output: y is input, dy weight.
     nn::backward(dense(y.reshape({1, y.numel()}), dy.reshape({1, dy.numel()}), {}).reshape({1}));
   }
 };
@@ -374,7 +381,8 @@ TYPED_TEST(GoldenOp, Losses) {
     Tensor (*loss)(const Tensor&, const Tensor&, const Tensor&);
     double float32;
   };
-  // SSIM subtracts E[x]^2 from E[x^2]: in float32 that loses about three digits where a window varies little.
+  // SSIM subtracts E[x]^2 from E[x^2]: in float32 that loses about three digits in a
+  // window with little variation.
   const Case cases[] = {{"mae_loss", nn::mae_loss, 2e-6},
                         {"mse_loss", nn::mse_loss, 2e-6},
                         {"dssim_loss", nn::dssim_loss, 2e-5}};
@@ -384,8 +392,8 @@ TYPED_TEST(GoldenOp, Losses) {
       const std::string name = std::string(c.name) + (masked ? "_masked" : "");
       const std::int64_t count = std::int64_t{n} * height * width * 3;
       const std::vector<float> target = golden::unit(name + ".target", count);
-      std::vector<float> leaning =
-          golden::unit(name + ".noise", count);  // towards the target, as predictions do
+      // Leaning towards the target, as predictions do.
+      std::vector<float> leaning = golden::unit(name + ".noise", count);
       for (std::size_t i = 0; i < leaning.size(); ++i)
         leaning[i] = 0.5f * target[i] + 0.5f * leaning[i];
       Tensor prediction = tensor_of(leaning, {n, height, width, 3}, this->dtype);

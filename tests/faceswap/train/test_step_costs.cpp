@@ -1,4 +1,5 @@
-// What a training step costs, as the meta device counts it, against the layer table of the published model.
+// Costs of a training step as the meta device counts them, against the layer table of
+// the published model.
 #include <gtest/gtest.h>
 
 #include "faceswap/train/face_set.h"
@@ -34,7 +35,8 @@ Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
   return cost;
 }
 
-// Multiply-adds of one picture through `original`: output pixels x output channels x (taps x input channels).
+// Multiply-adds of one picture through `original`: output pixels x output channels x
+// (taps x input channels).
 constexpr double kFirstConv = 32 * 32 * 128 * (25.0 * 3);
 constexpr double kForward = kFirstConv + 16 * 16 * 256 * (25.0 * 128) + 8 * 8 * 512 * (25.0 * 256) +
                             4 * 4 * 1024 * (25.0 * 512)    // encoder's convs
@@ -45,7 +47,7 @@ constexpr double kForward = kFirstConv + 16 * 16 * 256 * (25.0 * 128) + 8 * 8 * 
                             + 64 * 64 * 3 * (25.0 * 64);  // its output
 
 TEST(StepCost, IsThreeForwardPassesLessTheFirstInputGradient) {
-  // Forward, gradient of the input, gradient of the weights; nobody asks for the gradient of the pictures.
+  // Forward, gradient of the input, gradient of the weights; none for the pictures.
   EXPECT_DOUBLE_EQ(cost_of_a_step("original", nn::DType::f32, 16).flops,
                    2 * 32 * (3 * kForward - kFirstConv));
 }
@@ -61,8 +63,9 @@ TEST(StepCost, ArithmeticGrowsWithTheBatchAndTrafficWithTheType) {
   EXPECT_EQ(large.launches, small.launches);
 }
 
-// 44 convolutions and products; 15 passes that undo an activation and add up its bias; 7 shuffles; both biases of the dense layers; the
-// rest is augmentation, losses, the gradient's norm and Adam. An op that adds a launch to every layer shows here.
+// 44 convolutions and products; 15 backward passes of activation and bias; 7 shuffles;
+// both biases of the dense layers; the rest is augmentation, losses, the gradient's
+// norm and Adam. An op that adds a launch to every layer shows here.
 TEST(StepCost, LaunchesOfOriginal) {
   for (const nn::DType dtype : {nn::DType::f32, nn::DType::bf16})
     EXPECT_EQ(cost_of_a_step("original", dtype, 16).launches, 84);

@@ -6,6 +6,7 @@
 
 #include "faceswap/media/media.h"
 #include "faceswap/train/trainer.h"
+#include "kernels/core/math_mode.h"
 #include "tests/faceswap/scratch.h"
 
 namespace faceswap {
@@ -58,11 +59,11 @@ void expect_same_tensors(const std::filesystem::path& a, const std::filesystem::
 }
 
 TEST_F(Training, ResumedRunEqualsUninterruptedRunBitForBit) {
-  Trainer(into("whole", 6)).run();
+  Trainer(make_plan(into("whole", 6))).run();
   for (const std::int64_t k : {1, 4}) {
     const std::string folder = "split" + std::to_string(k);
-    Trainer(into(folder, k)).run();
-    Trainer second(into(folder, 6));
+    Trainer(make_plan(into(folder, k))).run();
+    Trainer second(make_plan(into(folder, 6)));
     EXPECT_TRUE(second.resumed());
     second.run();
     expect_same_tensors(scratch / "whole" / kModelFile, scratch / folder / kModelFile);
@@ -70,10 +71,10 @@ TEST_F(Training, ResumedRunEqualsUninterruptedRunBitForBit) {
 }
 
 TEST_F(Training, AnotherSeedIsAnotherRun) {
-  Trainer(into("one", 2)).run();
+  Trainer(make_plan(into("one", 2))).run();
   TrainOptions other = into("two", 2);
   other.seed = 2;
-  Trainer(other).run();
+  Trainer(make_plan(other)).run();
   const nn::SafetensorsFile a(scratch / "one" / kModelFile), b(scratch / "two" / kModelFile);
   const nn::TensorRecord *ta = a.find("encoder.conv0.weight"), *tb = b.find("encoder.conv0.weight");
   EXPECT_FALSE(std::equal(ta->data, ta->data + ta->bytes, tb->data));
@@ -81,8 +82,7 @@ TEST_F(Training, AnotherSeedIsAnotherRun) {
 
 #if !defined(__SANITIZE_ADDRESS__)
 TEST_F(Training, LossFallsOnBothSides) {
-  TrainOptions o = into("model", 60);
-  Trainer trainer(o);
+  Trainer trainer(make_plan(into("model", 60)));
   trainer.run();
   const auto mean = [&](std::size_t begin, std::size_t end, float StepLosses::*side) {
     double sum = 0;
@@ -96,7 +96,7 @@ TEST_F(Training, LossFallsOnBothSides) {
 #endif
 
 TEST_F(Training, WritesPreviewAndLosses) {
-  Trainer(into("model", 2)).run();
+  Trainer(make_plan(into("model", 2))).run();
   const Image preview = read_image(scratch / "model" / "preview.png");
   EXPECT_GT(preview.width, 6 * 64);
   EXPECT_LT(preview.width, 7 * 64);
@@ -110,12 +110,13 @@ TEST_F(Training, WritesPreviewAndLosses) {
   EXPECT_TRUE(second.starts_with("2,"));
 }
 
-// A batch in micro_batches is the same batch: the same samples, the same mean loss, gradients that add up to the same step.
-TEST_F(Training, PartsAddUpToTheWholeBatch) {
+// A batch in micro-batches is the same batch: the same samples, the same mean loss,
+// gradients that add up to the same step.
+TEST_F(Training, MicroBatchesAddUpToTheWholeBatch) {
   options.batch = 5;
-  TrainOptions micro_batches = into("micro_batches", 3);
-  micro_batches.micro_batches = 3;  // 1, 2 and 2 faces
-  Trainer whole(into("whole", 3)), divided(micro_batches);
+  Trainer whole(make_plan(into("whole", 3)));
+  options.micro_batches = 3;  // 1, 2 and 2 faces
+  Trainer divided(make_plan(into("divided", 3)));
   whole.run();
   divided.run();
   ASSERT_EQ(whole.history().size(), divided.history().size());
@@ -128,16 +129,17 @@ TEST_F(Training, PartsAddUpToTheWholeBatch) {
   double difference = 0, norm = 0;
   for (std::size_t i = 0; i < a.size(); ++i)
     difference += std::pow(double{a[i]} - b[i], 2), norm += std::pow(double{a[i]}, 2);
-  EXPECT_LT(
-      std::sqrt(difference / norm),
-      1e-2);  // rounding turns a few leaky ReLUs: 1.5e-3 without fused multiply-adds; a wrong share is 0.3 and more
+  // Rounding flips a few leaky ReLUs: 1.5e-3 without fused multiply-adds. A wrong share
+  // is 0.3 and more.
+  EXPECT_LT(std::sqrt(difference / norm), 1e-2);
 }
 
-// Every allocation of a step fails once. Training goes on in more micro_batches, and ends where it would have ended.
+// Every allocation of a step fails once. Training goes on in more micro-batches,
+// to the same end.
 TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
   options.batch = 2;
   const auto train = [&](const std::string& folder, std::size_t fail_at) {
-    Trainer trainer(into(folder, 3));
+    Trainer trainer(make_plan(into(folder, 3)));
     kernels::fail_allocation_after(fail_at);
     trainer.run();
     kernels::fail_allocation_after(0);
@@ -159,12 +161,13 @@ TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
   }
 }
 
-// f16 with a scaled loss: a scale that is far too large is halved, step by step, before a weight has moved, and then training goes
-// on; a resumed run has the scale that the saved one had.
+// f16 with a scaled loss: a scale far too large is halved, step by step, before a
+// weight has moved, and then training goes on. A resumed run has the saved
+// scale.
 TEST_F(Training, HalfPrecisionFindsItsLossScale) {
   options.precision = "f16";
   options.batch = 2;
-  Trainer trainer(into("model", 6));
+  Trainer trainer(make_plan(into("model", 6)));
   trainer.run();
   const nn::StepState state = trainer.state();
   EXPECT_GT(state.loss_scale, 1.f);
@@ -175,23 +178,23 @@ TEST_F(Training, HalfPrecisionFindsItsLossScale) {
   const std::vector<float> weights = trainer.model().arena().master().to_host<float>();
   for (const float w : weights) ASSERT_TRUE(std::isfinite(w));
 
-  Trainer resumed(into("model", 6));
+  Trainer resumed(make_plan(into("model", 6)));
   EXPECT_EQ(resumed.state().loss_scale, state.loss_scale);
   EXPECT_EQ(resumed.state().good_steps, state.good_steps);
 
-  // The same steps in float end near by: the scale is taken out again.
+  // The same steps in float end near by, so the scale is divided out again.
   options.precision = "f32";
   TrainOptions plain = into("plain", 6);
   plain.steps = 6 - static_cast<std::int64_t>(state.skipped);
-  Trainer reference(plain);
+  Trainer reference(make_plan(plain));
   reference.run();
   EXPECT_NEAR(trainer.history()[0].a, reference.history()[0].a, 2e-3);
 }
 
 TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
   options.batch = 1;
-  Trainer(into("model", 1)).run();
-  Trainer trainer(into("model", 3));
+  Trainer(make_plan(into("model", 1))).run();
+  Trainer trainer(make_plan(into("model", 3)));
   kernels::fail_allocation_after(20);
   try {
     trainer.run();
@@ -207,7 +210,7 @@ TEST_F(Training, OneFaceThatDoesNotFitEndsWithANumber) {
       << "what was saved is whole";
 }
 
-// The forecast comes from a step without data; the measurement from the pool that the real step filled.
+// The forecast comes from a step without data, the measurement from a real step.
 TEST_F(Training, ForecastEqualsWhatAStepTakes) {
   struct Case {
     const char* model;
@@ -225,13 +228,13 @@ TEST_F(Training, ForecastEqualsWhatAStepTakes) {
     options.preview_every = 0;
     kernels::release_cached(nn::Device::host);
     const kernels::PoolStats before = kernels::pool_stats(nn::Device::host);
-    Trainer trainer(into(std::string("model_") + c.model + std::to_string(c.batch), 1));
+    Trainer trainer(make_plan(into(std::string("model_") + c.model + std::to_string(c.batch), 1)));
     trainer.run();
     const kernels::PoolStats after = kernels::pool_stats(nn::Device::host);
     const double taken =
         static_cast<double>(after.live_bytes + after.cached_bytes - before.live_bytes);
     EXPECT_NEAR(static_cast<double>(trainer.forecast().total()), taken, 0.1 * taken)
-        << c.model << ", " << c.batch << " faces in " << c.micro_batches << " micro_batches";
+        << c.model << ", " << c.batch << " faces in " << c.micro_batches << " micro-batches";
   }
 }
 
@@ -250,38 +253,98 @@ TEST(MemoryForecast, FollowsModelBatchAndMemory) {
   EXPECT_NEAR(static_cast<double>(bf16.parameters), 6.0 * 82062470, 1e5);
   EXPECT_LT(bf16.activations, f.activations);
 
-  // Twice the batch in two micro_batches takes what the batch in one does, and room for gradients that are added up.
+  // Twice the batch in two micro-batches takes the memory of the batch in one, and room
+  // for gradients that add up.
   plan.batch = 32;
   plan.micro_batches = 2;
   const MemoryForecast two = forecast_memory("original", host, nn::DType::f32, plan, 0);
   EXPECT_GE(two.activations, f.activations);
   EXPECT_LT(two.activations, f.activations + f.gradients);
-
-  plan.micro_batches = 1;
-  const std::size_t enough = 2 * forecast_memory("original", host, nn::DType::f32, plan, 0).total();
-  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, enough).micro_batches, 1);
-  const MemoryForecast tight =
-      forecast_that_fits("original", host, nn::DType::f32, plan, 0, std::size_t{1850} << 20);
-  EXPECT_GT(tight.micro_batches, 1);
-  EXPECT_LT(static_cast<double>(tight.total()), kUsableShare * (1850 << 20));
-  EXPECT_EQ(forecast_that_fits("original", host, nn::DType::f32, plan, 0, 0).micro_batches, 32)
-      << "nothing fits: one face at a time is tried all the same";
-
-  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{1} << 40),
-            kLargestBatch);
-  EXPECT_EQ(largest_batch("original", host, nn::DType::f32, plan, 0, 0), 1);
-  const int batch =
-      largest_batch("original", host, nn::DType::f32, plan, 0, std::size_t{2000} << 20);
-  plan.batch = batch;
-  EXPECT_LE(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()),
-            kUsableShare * 2000 * (1 << 20));
-  plan.batch = batch + 1;
-  EXPECT_GT(static_cast<double>(forecast_memory("original", host, nn::DType::f32, plan, 0).total()),
-            kUsableShare * 2000 * (1 << 20));
-  EXPECT_THROW(forecast_memory("originel", host, nn::DType::f32, plan, 0), Error);
 }
 
-// A model of 128 pixels would like 304 of every crop; these crops have 128.
+TEST(MemoryPlanner, FindsTheFewestMicroBatches) {
+  const auto planner = [](std::size_t available) {
+    return MemoryPlanner{"original", nn::Device::host, nn::DType::f32, {}, 0, available};
+  };
+  EXPECT_EQ(planner(std::size_t{8} << 30).fitting(32, 1).micro_batches, 1);
+  MemoryPlanner tight = planner(std::size_t{1850} << 20);
+  const MemoryForecast f = tight.fitting(32, 1);
+  EXPECT_GT(f.micro_batches, 1);
+  EXPECT_LT(static_cast<double>(f.total()), kUsableShare * (1850 << 20));
+  StepPlan plan;
+  plan.batch = 32;
+  plan.micro_batches = f.micro_batches / 2;
+  const MemoryForecast fewer =
+      forecast_memory("original", nn::Device::host, nn::DType::f32, plan, 0);
+  EXPECT_GT(static_cast<double>(fewer.total()), kUsableShare * (1850 << 20));
+  EXPECT_EQ(planner(0).fitting(32, 1).micro_batches, 32)
+      << "nothing fits: one face at a time is tried all the same";
+  EXPECT_EQ(planner(0).fitting(5, 2).micro_batches, 5);
+  EXPECT_EQ(planner(0).fitting(2, 9).micro_batches, 2);
+}
+
+// The largest batch as trying all of them finds it, for every amount of memory.
+TEST(MemoryPlanner, FindsTheLargestBatchInFewRuns) {
+  const nn::Device host = nn::Device::host;
+  for (const char* model : {"original", "villain"}) {
+    std::vector<double> total;  // of batch 1, 2, ...
+    StepPlan plan;
+    for (plan.batch = 1; plan.batch <= kLargestBatch; ++plan.batch)
+      total.push_back(
+          static_cast<double>(forecast_memory(model, host, nn::DType::f32, plan, 0).total()));
+    std::ptrdiff_t runs = 0;
+    for (const double enough : total) {
+      const double usable = enough + 1e3;
+      const auto last =
+          std::find_if(total.rbegin(), total.rend(), [&](double t) { return t <= usable; });
+      const auto available = static_cast<std::size_t>(usable / kUsableShare);
+      MemoryPlanner planner{model, host, nn::DType::f32, {}, 0, available};
+      EXPECT_EQ(planner.largest_batch(), total.rend() - last) << model;
+      runs += std::ssize(planner.forecasts);
+    }
+    EXPECT_LE(runs, 5 * kLargestBatch) << model << ": bisection takes 7 each";
+    MemoryPlanner little{model, host, nn::DType::f32, {}, 0, 0},
+        plenty{model, host, nn::DType::f32, {}, 0, std::size_t{1} << 40};
+    EXPECT_EQ(little.largest_batch(), 1);
+    EXPECT_EQ(plenty.largest_batch(), kLargestBatch);
+    EXPECT_EQ(plenty.forecasts.size(), 1u);
+  }
+}
+
+TEST(MemoryForecast, UnknownModelIsAUsageError) {
+  const StepPlan plan;
+  EXPECT_THROW(forecast_memory("originel", nn::Device::host, nn::DType::f32, plan, 0), Error);
+}
+
+TEST_F(Training, PlanSettlesBatchAndMicroBatches) {
+  options.batch = 0;
+  options.micro_batches = 3;
+  const TrainingPlan plan = make_plan(into("model", 1));
+  EXPECT_EQ(plan.options.batch, kLargestBatch);
+  EXPECT_EQ(plan.forecast.batch, kLargestBatch);
+  EXPECT_EQ(plan.forecast.micro_batches, 3);
+  EXPECT_EQ(plan.forecast.data_set, 2u * kFaces * 128 * 128 * 4);
+  EXPECT_FALSE(plan.checkpoint.has_value());
+  EXPECT_FALSE(std::filesystem::exists(scratch / "model"));
+}
+
+TEST_F(Training, ResumedPlanHasTheBatchOfItsCheckpoint) {
+  options.batch = 2;
+  options.loss.mae = 0.5f;
+  Trainer(make_plan(into("model", 1))).run();
+  options.batch = 0;
+  options.loss.mae = 0.f;
+  const TrainingPlan plan = make_plan(into("model", 2)), dry = make_plan(into("model", 2), true);
+  EXPECT_EQ(plan.options.batch, 2);
+  EXPECT_EQ(plan.options.loss.mae, 0.5f);
+  EXPECT_TRUE(plan.checkpoint.has_value());
+  EXPECT_EQ(plan.largest_batch, 0) << "not needed, so not searched for";
+  EXPECT_EQ(dry.forecast.batch, kLargestBatch);
+  EXPECT_EQ(dry.largest_batch, kLargestBatch);
+  EXPECT_FALSE(dry.checkpoint.has_value());
+}
+
+// 304 pixels of each crop would suit a model of 128; these crops have 128.
 TEST_F(Training, FacesAreNotStoredLargerThanTheirCrops) {
   EXPECT_EQ(stored_size_for(128), 304);
   EXPECT_EQ(stored_size_for(128, options.faces_a), 128);
@@ -289,11 +352,10 @@ TEST_F(Training, FacesAreNotStoredLargerThanTheirCrops) {
 }
 
 TEST_F(Training, RefusesToResumeAnotherModel) {
-  Trainer(into("model", 1)).run();
-  TrainOptions o = into("model", 2);
-  o.model = "lightweight";
+  Trainer(make_plan(into("model", 1))).run();
+  options.model = "lightweight";
   try {
-    Trainer trainer(o);
+    make_plan(into("model", 2));
     FAIL() << "should refuse";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::usage);
@@ -302,8 +364,8 @@ TEST_F(Training, RefusesToResumeAnotherModel) {
 }
 
 TEST_F(Training, DamagedCheckpointFallsBackToThePreviousOne) {
-  Trainer(into("model", 1)).run();
-  Trainer(into("model", 2)).run();
+  Trainer(make_plan(into("model", 1))).run();
+  Trainer(make_plan(into("model", 2))).run();
   const std::filesystem::path path = scratch / "model" / kModelFile;
   ASSERT_TRUE(std::filesystem::exists(path.string() + ".prev"));
   {
@@ -311,17 +373,18 @@ TEST_F(Training, DamagedCheckpointFallsBackToThePreviousOne) {
     file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) / 2));
     file.put('\x5a').put('\xa5');
   }
-  Trainer trainer(into("model", 2));
+  Trainer trainer(make_plan(into("model", 2)));
   EXPECT_TRUE(trainer.resumed());
   EXPECT_EQ(trainer.state().step, 1u);
 }
 
-// A learning rate that blows the weights up: training must stop by itself, and what is on disk must stay finite.
+// A learning rate too large for the weights: training stops, and the saved file is
+// finite.
 TEST_F(Training, NanGuardStopsAndKeepsTheGoodFile) {
-  Trainer(into("model", 1)).run();
+  Trainer(make_plan(into("model", 1))).run();
   TrainOptions o = into("model", 200);
   o.learning_rate = 1e30f;
-  Trainer trainer(o);
+  Trainer trainer(make_plan(o));
   try {
     trainer.run();
     FAIL() << "weights of 1e30 should not train";
@@ -336,7 +399,7 @@ TEST_F(Training, NanGuardStopsAndKeepsTheGoodFile) {
 TEST_F(Training, MissingFacesAreNamed) {
   options.faces_b = scratch / "nobody";
   try {
-    Trainer trainer(into("model", 1));
+    make_plan(into("model", 1));
     FAIL() << "should refuse";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::input);
@@ -350,6 +413,17 @@ TEST(Models, CountsAreThePublishedOnes) {
   EXPECT_EQ(make_model("villain")->arena().count(), 155115014);
   EXPECT_EQ(make_model("dfl_sae")->arena().count(), 130008718);
   EXPECT_THROW(make_model("originel"), Error);
+}
+
+TEST(Models, PrecisionByNameAndDevice) {
+  const nn::Device host = nn::Device::host;
+  EXPECT_EQ(choose_dtype("auto", host), nn::DType::f32);
+  EXPECT_EQ(choose_dtype("tf32", host), nn::DType::f32);
+  EXPECT_TRUE(kernels::allow_tf32);
+  EXPECT_EQ(choose_dtype("bf16", host), nn::DType::bf16);
+  EXPECT_FALSE(kernels::allow_tf32);
+  EXPECT_EQ(choose_dtype("f16", host), nn::DType::f16);
+  EXPECT_THROW(choose_dtype("f8", host), Error);
 }
 
 TEST(Models, BeginAsTheirAuthorsHaveThem) {

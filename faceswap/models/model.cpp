@@ -1,25 +1,28 @@
-// The models, layer by layer (network.h says what each layer is): one encoder, and two decoders of the same build. Beside each line
-// stands the shape that leaves it. Re-stated from the published shapes of Faceswap's models of these names; `tiny` is ours.
+// The models, layer by layer: one encoder, and two decoders of the same build.
+// network.h describes each layer; beside each line stands the shape of its output. All
+// but `tiny` follow the published shapes of Faceswap's models of these names.
 //
-// What they share: convs of stride 2 shrink the picture; a dense bottleneck, where every number sees the whole face, makes the code
-// a description of the face instead of a small picture of it; upscales grow it again. What they differ in: how many pixels, how
-// wide, and whether residual blocks refine the picture between the upscales.
+// All share one plan: convs of stride 2 shrink the picture, a dense bottleneck makes
+// the code a description of the face instead of a small picture of it, and upscales
+// grow it again. They differ in resolution, width and residual blocks.
+#include "faceswap/models/model.h"
+
 #include <fmt/format.h>
 
-#include "faceswap/models/model.h"
 #include "faceswap/models/network.h"
+#include "kernels/core/device.h"
+#include "kernels/core/math_mode.h"
 
 namespace faceswap {
 namespace {
 
 struct Design {
-  ModelInfo info;
+  const char *name, *summary;
   int size;  // pictures are size x size
   float learning_rate;
-  std::optional<nn::Init>
-      init;  // of all weights but the output's; without it each layer's own default
   void (*encoder)(Network&);
   void (*decoder)(Network&);
+  std::optional<nn::Init> init = {};  // of all weights but the output's; none: each layer's own
 };
 
 // --- original: the classic
@@ -61,7 +64,7 @@ void lightweight_decoder(Network& network) {
       .picture();    //  64x64x3
 }
 
-// --- tiny: a demo on a CPU
+// --- tiny: ours, for demos on a CPU
 
 void tiny_encoder(Network& network) {  //  64x64x3
   network
@@ -109,7 +112,8 @@ void villain_decoder(Network& network) {
       .picture();  // 128x128x3
 }
 
-// --- dfl_sae: DeepFaceLab's SAE, type df, as Faceswap has it: 42 encoder and 21 decoder channels per colour, 512 in between
+// --- dfl_sae: DeepFaceLab's SAE, type df, as Faceswap has it: 42 encoder and 21 decoder
+// channels per colour, 512 in between
 
 void dfl_sae_encoder(Network& network) {  // 128x128x3
   network
@@ -133,51 +137,27 @@ void dfl_sae_decoder(Network& network) {
 
 constexpr nn::Init kVillainInit{nn::Init::normal, 0.02f};
 
-const std::vector<Design>& designs() {
-  static const std::vector<Design> all = {
-      {{"original", "64 px, 82 M parameters: the classic"},
-       64,
-       5e-5f,
-       {},
-       original_encoder,
-       original_decoder},
-      {{"lightweight", "64 px, 51 M parameters: less memory, more arithmetic"},
-       64,
-       5e-5f,
-       {},
-       lightweight_encoder,
-       lightweight_decoder},
-      {{"tiny", "64 px, 2 M parameters: for demos on a CPU"},
-       64,
-       1e-3f,
-       {},
-       tiny_encoder,
-       tiny_decoder},
-      {{"villain", "128 px, 155 M parameters: residual blocks; for a GPU"},
-       128,
-       5e-5f,
-       kVillainInit,
-       villain_encoder,
-       villain_decoder},
-      {{"dfl_sae", "128 px, 130 M parameters: DeepFaceLab's SAE (df); for a GPU"},
-       128,
-       5e-5f,
-       {},
-       dfl_sae_encoder,
-       dfl_sae_decoder},
-  };
-  return all;
-}
+constexpr Design kDesigns[] = {
+    {"original", "64 px, 82 M parameters: the classic", 64, 5e-5f, original_encoder,
+     original_decoder},
+    {"lightweight", "64 px, 51 M parameters: less memory, more arithmetic", 64, 5e-5f,
+     lightweight_encoder, lightweight_decoder},
+    {"tiny", "64 px, 2 M parameters: for demos on a CPU", 64, 1e-3f, tiny_encoder, tiny_decoder},
+    {"villain", "128 px, 155 M parameters: residual blocks; for a GPU", 128, 5e-5f, villain_encoder,
+     villain_decoder, kVillainInit},
+    {"dfl_sae", "128 px, 130 M parameters: DeepFaceLab's SAE (df); for a GPU", 128, 5e-5f,
+     dfl_sae_encoder, dfl_sae_decoder},
+};
 
 class Autoencoder final : public Model {
  public:
   explicit Autoencoder(const Design& design)
-      : Model(design.info.name, design.size, design.learning_rate),
-        encoder_(build(design.encoder, "encoder", design.size, 3, design.init)),
+      : Model(design.name, design.size, design.learning_rate),
+        encoder_(build(design, design.encoder, "encoder", design.size, 3)),
         decoder_a_(
-            build(design.decoder, "decoder_a", encoder_.side(), encoder_.channels(), design.init)),
-        decoder_b_(build(design.decoder, "decoder_b", encoder_.side(), encoder_.channels(),
-                         design.init)) {}
+            build(design, design.decoder, "decoder_a", encoder_.side(), encoder_.channels())),
+        decoder_b_(
+            build(design, design.decoder, "decoder_b", encoder_.side(), encoder_.channels())) {}
 
   nn::Tensor encode(const nn::Tensor& images) const override { return encoder_(images); }
   nn::Tensor decode(Side side, const nn::Tensor& code) const override {
@@ -185,9 +165,9 @@ class Autoencoder final : public Model {
   }
 
  private:
-  Network build(void (*layers)(Network&), const char* name, int side, int channels,
-                const std::optional<nn::Init>& init) {
-    Network network(arena_, name, side, channels, init);
+  Network build(const Design& design, void (*layers)(Network&), const char* name, int side,
+                int channels) {
+    Network network(arena_, name, side, channels, design.init);
     layers(network);
     return network;
   }
@@ -199,7 +179,7 @@ class Autoencoder final : public Model {
 const std::vector<ModelInfo>& model_list() {
   static const std::vector<ModelInfo> list = [] {
     std::vector<ModelInfo> infos;
-    for (const Design& design : designs()) infos.push_back(design.info);
+    for (const Design& design : kDesigns) infos.push_back({design.name, design.summary});
     return infos;
   }();
   return list;
@@ -207,12 +187,25 @@ const std::vector<ModelInfo>& model_list() {
 
 std::unique_ptr<Model> make_model(const std::string& name) {
   std::string known;
-  for (const Design& design : designs()) {
-    if (design.info.name == name) return std::make_unique<Autoencoder>(design);
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", design.info.name);
+  for (const Design& design : kDesigns) {
+    if (design.name == name) return std::make_unique<Autoencoder>(design);
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", design.name);
   }
-  throw kernels::Error(kernels::ErrorKind::usage,
-                       fmt::format("model '{}' is not known: choose one of {}", name, known));
+  throw nn::Error(nn::ErrorKind::usage,
+                  fmt::format("model '{}' is not known: choose one of {}", name, known));
+}
+
+nn::DType choose_dtype(const std::string& precision, nn::Device device) {
+  kernels::allow_tf32 = precision == "tf32";
+  if (precision == "f32" || precision == "tf32") return nn::DType::f32;
+  if (precision == "bf16") return nn::DType::bf16;
+  if (precision == "f16") return nn::DType::f16;
+  if (precision == "auto" && device == nn::Device::host) return nn::DType::f32;
+  if (precision == "auto")
+    return kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f16;
+  throw nn::Error(
+      nn::ErrorKind::usage,
+      fmt::format("precision '{}' is not known: choose auto, f32, tf32, bf16 or f16", precision));
 }
 
 }  // namespace faceswap
