@@ -110,16 +110,16 @@ TEST_F(Cli, BenchMeasuresAndCompares) {
 }
 
 // One run of each process is too little for a verdict, even on a busy machine.
-TEST_F(Cli, BenchTakesTurnsWithAnotherBuild) {
+TEST_F(Cli, BenchComparesWithAnotherBuild) {
   const Result result = doppel(
       "bench -q --device cpu --filter 'host/transfer_stats/.*/cold$' --seconds 0.01 --json "
-      "turns.json --against " DOPPEL_PROGRAM);
+      "pair.json --against " DOPPEL_PROGRAM);
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_NE(result.out.find("0 slower, 0 faster"), std::string::npos) << result.out;
-  const nlohmann::json record = nlohmann::json::parse(std::ifstream(dir / "turns.json"));
+  const nlohmann::json record = nlohmann::json::parse(std::ifstream(dir / "pair.json"));
   EXPECT_EQ(record.at("format"), "doppel-bench-turns-1");
   EXPECT_EQ(record.at("rows").at(0).at("seconds_old_new").size(), 8u);
-  EXPECT_EQ(doppel("bench --compare turns.json").code, 3) << "holds no record to compare with";
+  EXPECT_EQ(doppel("bench --compare pair.json").code, 3) << "holds no record to compare with";
 }
 
 // Ctrl-C in the middle: the record so far, and 128+2. Handlers precede children.
