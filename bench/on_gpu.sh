@@ -21,7 +21,9 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-steps=(machine build tests sanitizers kernels plans steps race profile demo report)
+# Each step with its time limit in seconds, in the order of their run.
+steps=(machine=60 build=1500 tests=900 sanitizers=1200 kernels=420 plans=1200 steps=900 race=2400
+  profile=300 demo=900 report=120)
 only=() resume=no minutes=0 quick=no results='' build=build/on_gpu jobs=$(nproc) cmake_arguments=()
 
 # is_in WORD LIST...
@@ -87,7 +89,7 @@ while [ $# -gt 0 ]; do
     --results) results=${2:?--results needs a folder}; shift ;;
     --build) build=${2:?--build needs a folder}; shift ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
-    --list) printf '%s\n' "${steps[@]}"; exit 0 ;;
+    --list) printf '%s\n' "${steps[@]%=*}"; exit 0 ;;
     --pack) pack; exit ;;
     --help | -h) sed -n '2,/^# Exit/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --) shift; cmake_arguments=("$@"); break ;;
@@ -96,8 +98,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 for name in ${only[@]+"${only[@]}"}; do
-  is_in "$name" "${steps[@]}" && continue
-  echo "on_gpu.sh: no step '$name'; there are: ${steps[*]}" >&2
+  is_in "$name" "${steps[@]%=*}" && continue
+  echo "on_gpu.sh: no step '$name'; there are: ${steps[*]%=*}" >&2
   exit 2
 done
 
@@ -237,10 +239,7 @@ step_sanitizers() {
 
 step_kernels() {
   need "$doppel" || return 0
-  if ! "$doppel" bench --help 2>/dev/null | grep -q -- --json; then
-    echo "no: this build has no doppel bench"
-    return 0
-  fi
+  "$doppel" bench --list >/dev/null || { echo "no: this build has no doppel bench"; return 0; }
   local seconds=180
   [ "$quick" = no ] || seconds=20
   "$doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"
@@ -250,8 +249,7 @@ step_kernels() {
 # for tests/data. The choices of the training runs are in cudnn-plans.txt (step_report).
 step_plans() {
   need_gpu && need "$build/bench/doppel_plans" "needs cuDNN's headers" || return 0
-  local card dtype=bf16 budget=1500
-  card=$(nvidia-smi --query-gpu=name --format=csv,noheader -i 0 | sed 's/^NVIDIA *//')
+  local card=${card#NVIDIA } dtype=bf16 budget=1500
   card=$(tr '[:upper:]' '[:lower:]' <<<"$card" | tr -cs 'a-z0-9\n' '_')
   [ "$capability" -ge 80 ] || dtype=f16
   [ "$quick" = no ] || budget=100
@@ -263,14 +261,15 @@ step_steps() {
   need "$doppel_step" || return 0
   local seconds=4
   [ "$quick" = no ] || seconds=1
-  local measure=("$doppel_step" --device "$device" --seconds "$seconds")
+  measure() {  # OUT OPTION...
+    "$doppel_step" --device "$device" --seconds "$seconds" --out "$results/$1.json" "${@:2}"
+  }
   if [ "$device" = cuda ]; then
-    "${measure[@]}" --model all --batch 16 --dtype bf16,tf32,f32,f16 \
-      --out "$results/steps_b16.json" || return
-    "${measure[@]}" --model all --batch 4,64 --dtype bf16 --out "$results/steps_b4_b64.json"
+    measure steps_b16 --model all --batch 16 --dtype bf16,tf32,f32,f16 || return
+    measure steps_b4_b64 --model all --batch 4,64 --dtype bf16
   else
-    "${measure[@]}" --model tiny --batch 4,16 --out "$results/steps.json" || return
-    "${measure[@]}" --model tiny --batch 4 --dtype bf16,f16 --out "$results/steps_half.json"
+    measure steps --model tiny --batch 4,16 || return
+    measure steps_half --model tiny --batch 4 --dtype bf16,f16
   fi
 }
 
@@ -303,11 +302,9 @@ step_race() {
 
 step_profile() {
   need_gpu && need nsys || return 0
-  local one=("$doppel_step" --row --no-parts --device cuda --model original --batch 16 --dtype bf16)
-  one+=(--warmup 10 --steps 190)
-  "${one[@]}" >"$results/profile_row.json" || return
   nsys profile --cuda-graph-trace=node --trace=cuda --force-overwrite true \
-    -o "$results/logs/profile" "${one[@]}" || return
+    -o "$results/logs/profile" "$doppel_step" --row --no-parts --device cuda --model original \
+    --batch 16 --dtype bf16 --warmup 10 --steps 190 || return
   nsys stats --force-export true --report cuda_gpu_kern_sum --format csv \
     "$results/logs/profile.nsys-rep" >"$results/profile.csv"
 }
@@ -343,9 +340,6 @@ step_report() {
   [ ! -f "$plans" ] || cp "$plans" "$results/"
   files=("$results"/{kernels,plans,steps,race}*.json)
   [ ${#files[@]} -gt 0 ] || { echo "no: no results yet"; return 0; }
-  if [ -s "$results/profile.csv" ]; then
-    more=(--nsys "$results/profile.csv" --nsys-steps 200 --nsys-row "$results/profile_row.json")
-  fi
   case ${card,,} in *h200*) more+=(--predicted bench/predicted_h200.json) ;; esac
   ! python3 -c 'import matplotlib' 2>/dev/null || more+=(--svg "$results/plots")
   python3 bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$results/report.md" \
@@ -353,15 +347,5 @@ step_report() {
 }
 
 echo "on ${card:-the host, there is no GPU}; results in $results"
-step machine 60
-step build 1500
-step tests 900
-step sanitizers 1200
-step kernels 420
-step plans 1200
-step steps 900
-step race 2400
-step profile 300
-step demo 900
-step report 120
+for entry in "${steps[@]}"; do step "${entry%=*}" "${entry#*=}"; done
 exit $failed

@@ -88,12 +88,14 @@ void serve(Suite& suite, std::FILE* in, std::FILE* out) {
 }
 
 ChildBenchmark::ChildBenchmark(const std::vector<std::string>& command) : program_(command.at(0)) {
+  const auto require = [&](bool done, const char* lack) {
+    if (!done)
+      throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more {}", program_, lack));
+  };
   int request[2], answer[2];  // read end, write end; O_CLOEXEC keeps them out of the other child
-  if (pipe2(request, O_CLOEXEC) != 0)
-    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
+  require(pipe2(request, O_CLOEXEC) == 0, "pipes");
   to_.reset(fdopen(request[1], "w"));
-  if (pipe2(answer, O_CLOEXEC) != 0)
-    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more pipes", program_));
+  require(pipe2(answer, O_CLOEXEC) == 0, "pipes");
   from_.reset(fdopen(answer[0], "r"));
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
@@ -108,8 +110,7 @@ ChildBenchmark::ChildBenchmark(const std::vector<std::string>& command) : progra
     _exit(127);
   }
   close(request[0]), close(answer[1]);
-  if (process_.pid < 0)
-    throw Error(ErrorKind::failure, fmt::format("cannot start {}: no more processes", program_));
+  require(process_.pid >= 0, "processes");
   std::string hello;
   char commit[64] = "";
   std::size_t count = 0;
@@ -268,22 +269,19 @@ std::string describe(const AbResult& result, const JudgeOptions& options) {
   std::stable_sort(rows.begin(), rows.end(), [](const AbRow* a, const AbRow* b) {
     return std::fabs(a->judgement.log_ratio) > std::fabs(b->judgement.log_ratio);
   });
-  for (const Verdict verdict : {Verdict::slower, Verdict::faster, Verdict::undecided})
-    for (const AbRow* row : rows) {
-      const Judgement& j = row->judgement;
-      if (j.verdict != verdict) continue;
-      text += fmt::format("{}  {}  time {}  ({} to {}, {} pairs)\n",
-                          verdict == Verdict::slower   ? "SLOWER"
-                          : verdict == Verdict::faster ? "faster"
-                                                       : "open  ",
-                          row->name, percent(j.log_ratio), percent(j.low), percent(j.high),
-                          row->seconds.size());
-    }
+  for (const auto& [verdict, word] :
+       {std::pair{Verdict::slower, "SLOWER"}, std::pair{Verdict::faster, "faster"},
+        std::pair{Verdict::undecided, "open  "}})
+    for (const AbRow* row : rows)
+      if (const Judgement& j = row->judgement; j.verdict == verdict)
+        text +=
+            fmt::format("{}  {}  time {}  ({} to {}, {} pairs)\n", word, row->name,
+                        percent(j.log_ratio), percent(j.low), percent(j.high), row->seconds.size());
+  const auto counted = [&](Verdict verdict) { return count[static_cast<int>(verdict)]; };
   text += fmt::format(
       "{} slower, {} faster, {} equal (not by {:.0f} % or more), {} open (give it more --seconds)",
-      count[static_cast<int>(Verdict::slower)], count[static_cast<int>(Verdict::faster)],
-      count[static_cast<int>(Verdict::equal)], 100 * options.detectable,
-      count[static_cast<int>(Verdict::undecided)]);
+      counted(Verdict::slower), counted(Verdict::faster), counted(Verdict::equal),
+      100 * options.detectable, counted(Verdict::undecided));
   text += failed > 0 ? fmt::format(", {} without a number\n", failed) : "\n";
   if (!result.only_new.empty())
     text += fmt::format("{} rows are new, the first: {}\n", result.only_new.size(),

@@ -145,9 +145,8 @@ ordered_json row(const std::string& model, int batch, const Problem& problem,
   const VariantResult* best = nullptr;
   for (const VariantResult& result : results) {
     row["variants"].push_back(to_json(result));
-    if (!result.engines.empty() && result.engines[0].ms >= 0 &&
-        (!best || result.engines[0].ms < best->engines[0].ms))
-      best = &result;
+    const bool timed = !result.engines.empty() && result.engines[0].ms >= 0;
+    if (timed && (!best || result.engines[0].ms < best->engines[0].ms)) best = &result;
   }
   if (best) row["best"] = name(best->variant);
   fmt::print("{} b{} {} {}\n", model, batch, shape.str(), name(problem.direction));
@@ -166,20 +165,16 @@ int run(int argc, char** argv) {
   Arguments args;
   std::vector<std::string> known;
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
-  app.add_option("--model", args.models, "Models")
-      ->delimiter(',')
-      ->check(CLI::IsMember(known))
-      ->capture_default_str();
-  app.add_option("--batch", args.batches, "Faces per person: the encoder's batch is twice that")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--dtype", args.dtype, "f32, tf32, bf16 or f16")
-      ->check(CLI::IsMember(math_types))
-      ->capture_default_str();
-  app.add_option("--budget", args.budget_ms, "Milliseconds for each variant of each convolution")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  const auto option = [&](const char* name, auto& value, const char* help, const auto& check) {
+    return app.add_option(name, value, help)->check(check)->capture_default_str();
+  };
+  option("--model", args.models, "Models", CLI::IsMember(known))->delimiter(',');
+  option("--batch", args.batches, "Faces per person: the encoder's batch is twice that",
+         CLI::Range(1, 1024))
+      ->delimiter(',');
+  option("--dtype", args.dtype, "f32, tf32, bf16 or f16", CLI::IsMember(math_types));
+  option("--budget", args.budget_ms, "Milliseconds for each variant of each convolution",
+         CLI::PositiveNumber);
   app.add_option("--out", args.out, "Write JSON there, after each convolution");
   CLI::Option* properties = app.add_option("--properties", args.properties,
                                            "Write the card's description there, as cuDNN gives it");

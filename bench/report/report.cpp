@@ -137,17 +137,11 @@ std::string compare(const ordered_json& before, const ordered_json& after) {
     std::string name;
   };
   std::vector<Change> changes;
-  std::map<std::string, double> old_rows = shortest_times(before);
-  std::size_t only_new = 0;
-  for (const auto& [name, seconds] : shortest_times(after)) {
-    const auto old_row = old_rows.find(name);
-    if (old_row == old_rows.end()) {
-      ++only_new;
-      continue;
-    }
-    changes.push_back({seconds / old_row->second, old_row->second, seconds, name});
-    old_rows.erase(old_row);
-  }
+  const std::map<std::string, double> old_rows = shortest_times(before),
+                                      new_rows = shortest_times(after);
+  for (const auto& [name, seconds] : new_rows)
+    if (const auto old_row = old_rows.find(name); old_row != old_rows.end())
+      changes.push_back({seconds / old_row->second, old_row->second, seconds, name});
   std::stable_sort(changes.begin(), changes.end(),
                    [](const Change& a, const Change& b) { return a.ratio > b.ratio; });
   text +=
@@ -156,7 +150,8 @@ std::string compare(const ordered_json& before, const ordered_json& after) {
     text += fmt::format("{:>9.3f}  {:>10}  {:>10}  {}\n", c.ratio, time_text(c.before),
                         time_text(c.after), c.name);
   text += fmt::format("{} rows in both records, {} only in the new, {} only in the old\n",
-                      changes.size(), only_new, old_rows.size());
+                      changes.size(), new_rows.size() - changes.size(),
+                      old_rows.size() - changes.size());
   return text +
          "Two runs of one build differ too. To judge a change, time both builds in alternation: "
          "doppel bench --against PROGRAM\n";

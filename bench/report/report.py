@@ -14,7 +14,6 @@ Exit codes: 0 done, 2 usage, 3 nothing readable, 6 plots without matplotlib.
 """
 
 import argparse
-import csv
 import json
 import math
 import pathlib
@@ -31,7 +30,7 @@ class Results:
     share; or with error in place of figures."""
 
     def __init__(self):
-        self.steps, self.races, self.kernels, self.plans, self.profile = [], [], [], [], []
+        self.steps, self.races, self.kernels, self.plans = [], [], [], []
         self.ceilings, self.machines = {}, []
 
     def add(self, document):
@@ -56,18 +55,6 @@ class Results:
             self.plans += [{**row, "dtype": dtype} for row in document["rows"]]
         else:
             raise ValueError("neither steps, nor a race, nor kernels, nor plans")
-
-    def add_nsys(self, text):
-        """Adds the kernels of nsys's table, after any lines in front of it."""
-        lines = text.splitlines()
-        heads = [i for i, line in enumerate(lines) if "Total Time" in line and "," in line]
-        if not heads:
-            raise ValueError("no table of kernels")
-        for row in csv.DictReader(lines[heads[0] :]):
-            if row.get("Total Time (ns)") and row.get("Name"):
-                seconds = float(row["Total Time (ns)"].replace(",", "")) * 1e-9
-                launches = int(row["Instances"].replace(",", ""))
-                self.profile.append({"name": row["Name"], "seconds": seconds, "launches": launches})
 
 
 def machine(context):
@@ -135,15 +122,16 @@ def label(row):
 
 
 def table(head, rows):
-    """A Markdown table; "" without rows. Short rows are filled with empty cells."""
+    """A Markdown table under `head`, names between " | "; "" without rows. Short rows are filled
+    with empty cells."""
     if not rows:
         return ""
-
-    def line(cells):
-        cells = [str(cell).replace("|", "/") for cell in cells]
-        return "| " + " | ".join(cells + [""] * (len(head) - len(cells))) + " |"
-
-    return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)]) + "\n"
+    columns = head.count(" | ") + 1
+    lines = [f"| {head} |", "|" + "---|" * columns]
+    for row in rows:
+        cells = [str(cell).replace("|", "/") for cell in row] + [""] * (columns - len(row))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def augmented(row):
@@ -155,9 +143,9 @@ def augmented(row):
 
 
 def steps_table(steps):
-    head = ["model", "batch per person", "precision", "step", "median ms", "p95 ms", "faces/s"]
-    head += ["augmented faces/s", "launches", "graph nodes", "idle", "peak MiB", "forecast MiB"]
-    head += ["start s", "floor ms", "floor/step"]
+    head = "model | batch per person | precision | step | median ms | p95 ms | faces/s"
+    head += " | augmented faces/s | launches | graph nodes | idle | peak MiB | forecast MiB"
+    head += " | start s | floor ms | floor/step"
     rows = []
     for row in steps:
         cells = [row["model"], row["batch"], row["dtype"], row.get("mode", "")]
@@ -185,18 +173,15 @@ def predictions_table(steps, predicted):
             factor = row["median_ms"] / wanted["median_ms"]
             cells = [label(row), number(wanted["median_ms"]), number(row["median_ms"])]
             rows.append(cells + [f"{factor:.2f}", "" if 0.7 <= factor <= 1.3 else "find out why"])
-    return table(["step", "predicted ms", "measured ms", "measured/predicted", ""], rows)
+    return table("step | predicted ms | measured ms | measured/predicted | ", rows)
 
 
 def starts_table(steps):
     starts = [(label(row), row["start_seconds"]) for row in steps if "start_seconds" in row]
     phases = list(dict.fromkeys(phase for _, start in starts for phase in start))
-    phases = [phase for phase in phases if phase != "total"]
-    head = ["seconds to the first step", *[phase.replace("_", " ") for phase in phases], "together"]
-    return table(
-        head,
-        [[name, *[maybe(start, key) for key in [*phases, "total"]]] for name, start in starts],
-    )
+    head = ["seconds to the first step", *[phase.replace("_", " ") for phase in phases]]
+    rows = [[name, *[maybe(start, key) for key in phases]] for name, start in starts]
+    return table(" | ".join(head), rows)
 
 
 def phases_table(steps):
@@ -206,12 +191,12 @@ def phases_table(steps):
             cells = [label(row), phase["name"], number(phase["median_ms"])]
             cells += [number(phase["floor_ms"]), count(phase["launches"])]
             rows.append(cells + [number(phase["flops"] / 1e9), number(phase["bytes"] / 1e6)])
-    return table(["step", "phase", "ms", "floor ms", "launches", "GFLOP", "MB at least"], rows)
+    return table("step | phase | ms | floor ms | launches | GFLOP | MB at least", rows)
 
 
 def ratios_table(races):
-    head = ["model", "batch per person", "precision", "doppel ms", "best PyTorch ms", "variant"]
-    head += ["doppel is (by round)", "against Faceswap's step", "losses apart"]
+    head = "model | batch per person | precision | doppel ms | best PyTorch ms | variant"
+    head += " | doppel is (by round) | against Faceswap's step | losses apart"
     rows = []
     for race in races:
         cells = [race["model"], race["batch"], race["dtype"], number(race["rows"][0]["median_ms"])]
@@ -231,8 +216,8 @@ def ratios_table(races):
 
 
 def race_table(race):
-    head = [label(race), "samples", "median ms", "p95 ms", "images/s", "peak MiB", "start s"]
-    head += ["kernels", "idle", "doppel is"]
+    head = f"{label(race)} | samples | median ms | p95 ms | images/s | peak MiB | start s"
+    head += " | kernels | idle | doppel is"
     rows = []
     for row in race["rows"]:
         cells = [row["name"], row["samples"]]
@@ -258,7 +243,7 @@ def kernels_table(kernels):
     rows += [[k["name"], k["device"], k["error"]] for k in kernels if "error" in k]
     under = sum(kernel["share"] is not None and kernel["share"] < 0.85 for kernel in own)
     text = f"{under} of {len(own)} are under 85 % of their ceiling, the first of the table.\n\n"
-    head = ["kernel", "device", "of its ceiling", "us", "GB/s", "GFLOP/s"]
+    head = "kernel | device | of its ceiling | us | GB/s | GFLOP/s"
     return (text if own else "") + table(head, rows)
 
 
@@ -289,103 +274,76 @@ def plans_table(plans):
         speed = number(row["flops"] / min(times) / 1e9) if times else ""
         cells = [cell(row, name) for name in names]
         rows.append([f"{label(row)} {row['shape']}", row["direction"], *cells, speed])
-    return table(["convolution", "direction", *names, "TFLOP/s"], rows)
-
-
-def profile_table(profile, steps, step_ms):
-    if not profile or not steps:
-        return ""
-    total = sum(kernel["seconds"] for kernel in profile)
-    total_ms = total / steps * 1e3
-    rows = []
-    for kernel in sorted(profile, key=lambda kernel: -kernel["seconds"])[:20]:
-        seconds, launches = kernel["seconds"], kernel["launches"]
-        cells = [kernel["name"][:80], number(seconds / steps * 1e3), percent(seconds / total)]
-        rows.append(cells + [number(launches / steps)])
-    text = f"Kernels together: {number(total_ms)} ms per step."
-    if step_ms:
-        idle = percent(max(0, 1 - total_ms / step_ms))
-        text += f" Of a step of {number(step_ms)} ms the GPU is idle for {idle}."
-    head = ["kernel", "ms per step", "share", "launches per step"]
-    return f"{text}\n\n" + table(head, rows)
+    return table(" | ".join(["convolution", "direction", *names, "TFLOP/s"]), rows)
 
 
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def report(results, nsys_steps=0, step_ms=None, predicted=()):
+def report(results, predicted=()):
     steps, races = results.steps, results.races
     step_tables = [steps_table(steps), predictions_table(steps, predicted), starts_table(steps)]
     chapters = {
         "One training step": [*step_tables, phases_table(steps)],
-        "Against PyTorch": [ratios_table(races), *[race_table(race) for race in races]],
+        "Against PyTorch": [ratios_table(races), *map(race_table, races)],
         "Kernels": [kernels_table(results.kernels)],
         "cuDNN's kernels for the convolutions": [plans_table(results.plans)],
-        "GPU time by kernel": [profile_table(results.profile, nsys_steps, step_ms)],
     }
     sections = []
     if results.machines:
         sections.append("Machine: " + "; ".join(dict.fromkeys(results.machines)) + ".\n")
     for title, texts in chapters.items():
         if any(texts):
-            sections.append(f"## {title}\n\n" + "\n".join(text for text in texts if text))
+            sections.append(f"## {title}\n\n" + "\n".join(filter(None, texts)))
     return "\n".join(sections)
 
 
 def fail(code, message):
-    print(f"report.py: {message}", file=sys.stderr)
+    print(f"{pathlib.Path(sys.argv[0]).stem}: {message}", file=sys.stderr)
     sys.exit(code)
 
 
-def read_files(options):
+def read_files(paths):
     results, read = Results(), 0
-    for path in options.files + ([options.nsys] if options.nsys else []):
+    for path in paths:
         try:
-            text = path.read_text()
-            results.add_nsys(text) if path == options.nsys else results.add(json.loads(text))
+            results.add(json.loads(path.read_text()))
             read += 1
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
-            print(f"report.py: {path} left out: {type(why).__name__}: {why}", file=sys.stderr)
+            print(f"report: {path} left out: {type(why).__name__}: {why}", file=sys.stderr)
     if read == 0:
         fail(3, "nothing to report: name JSON files of the benchmarks (see --help)")
     return results
 
 
-def main():
-    summary, _, details = __doc__.partition("\n\n")
+def parser_of(doc):
+    """A parser whose help is the text of a program's head."""
+    summary, _, details = doc.partition("\n\n")
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
+    return argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
+
+
+def main():
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("files", nargs="*", type=pathlib.Path, metavar="FILE.json")
     add("--out", type=pathlib.Path, help="write the tables to this file")
     add("--svg", type=pathlib.Path, metavar="DIR", help="write the plots to this folder")
-    nsys = "kernels of a profile: nsys stats --report cuda_gpu_kern_sum --format csv"
-    add("--nsys", type=pathlib.Path, metavar="FILE.csv", help=nsys)
-    add("--nsys-steps", type=int, default=0, help="number of steps in that profile")
-    row = "output of doppel_step --row for the same steps unprofiled, for the idle share"
-    add("--nsys-row", type=pathlib.Path, metavar="FILE.json", help=row)
-    predicted = "predicted step times, to compare with the measured ones"
-    add("--predicted", type=pathlib.Path, metavar="FILE.json", help=predicted)
+    add("--predicted", type=pathlib.Path, metavar="FILE.json",
+        help="predicted step times, to compare with the measured ones")
     options = parser.parse_args()
     if options.svg:
         try:
             import plots
         except ModuleNotFoundError as missing:
             fail(6, f"--svg needs {missing.name}: tools/install_deps.sh plots installs matplotlib")
-    results, step_ms, predicted = read_files(options), None, ()
-    if options.nsys_row:
-        try:
-            step_ms = json.loads(options.nsys_row.read_text().strip().splitlines()[-1])["median_ms"]
-        except (OSError, ValueError, KeyError, IndexError):
-            print(f"report.py: {options.nsys_row} has no step time", file=sys.stderr)
-    if options.predicted:
-        predicted = json.loads(options.predicted.read_text())["steps"]
-    text = report(results, options.nsys_steps, step_ms, predicted)
+    results = read_files(options.files)
+    predicted = json.loads(options.predicted.read_text())["steps"] if options.predicted else ()
+    text = report(results, predicted)
     options.out.write_text(text) if options.out else print(text)
     if options.svg:
         plots.write(results, options.svg)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -63,39 +63,50 @@ ordered_json measure_in_child(const bench::step::StepOptions& o) {
   return row;
 }
 
-std::string number(const ordered_json& row, const char* key, const char* format,
-                   double factor = 1) {
-  const auto entry = row.find(key);
-  return entry == row.end() || entry->is_null()
-             ? "-"
-             : fmt::format(fmt::runtime(format), entry->get<double>() * factor);
-}
+// A column of the table: a value of the row, scaled.
+struct Column {
+  const char *title, *key, *format;
+  int width;
+  double factor = 1;
+};
+constexpr double kMiB = 1.0 / (1 << 20);
+constexpr Column kColumns[] = {{"ms", "median_ms", "{:.2f}", 10},
+                               {"p95 ms", "p95_ms", "{:.2f}", 10},
+                               {"faces/s", "faces_per_second", "{:.1f}", 9},
+                               {"launches", "launches", "{:.0f}", 8},
+                               {"nodes", "graph_nodes", "{:.0f}", 6},
+                               {"idle", "idle_share", "{:.0f} %", 6, 100},
+                               {"peak MiB", "peak_bytes", "{:.0f}", 9, kMiB},
+                               {"forecast", "forecast_bytes", "{:.0f}", 9, kMiB},
+                               {"start s", "start", "{:.2f}", 8},
+                               {"floor ms", "floor_ms", "{:.2f}", 10},
+                               {"floor", "floor_share", "{:.0f} %", 7, 100}};
 
 void print_head() {
-  fmt::print(
-      "{:<12} {:>5} {:>5} {:>5} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8} {:>10} "
-      "{:>7}\n",
-      "model", "batch", "dtype", "mode", "ms", "p95 ms", "faces/s", "launches", "nodes", "idle",
-      "peak MiB", "forecast", "start s", "floor ms", "floor");
+  fmt::print("{:<12} {:>5} {:>5} {:>5}", "model", "batch", "dtype", "mode");
+  for (const Column& c : kColumns) fmt::print(" {:>{}}", c.title, c.width);
+  fmt::print("\n");
 }
 
-void print_row(const ordered_json& row) {
-  const std::string key = fmt::format("{:<12} {:>5} {:>5} {:>5}", row["model"].get<std::string>(),
-                                      row["batch"].get<int>(), row["dtype"].get<std::string>(),
-                                      row["mode"].get<std::string>());
-  if (row.contains("error")) return fmt::print("{} {}\n", key, row["error"].get<std::string>());
-  constexpr double kMiB = 1.0 / (1 << 20);
-  const std::string floor_share =
-      row.contains("floor_ms") ? fmt::format("{:.0f} %", 100 * row["floor_ms"].get<double>() /
-                                                             row["median_ms"].get<double>())
-                               : "-";
-  fmt::print(
-      "{} {:>10} {:>10} {:>9} {:>8} {:>6} {:>6} {:>9} {:>9} {:>8.2f} {:>10} {:>7}\n", key,
-      number(row, "median_ms", "{:.2f}"), number(row, "p95_ms", "{:.2f}"),
-      number(row, "faces_per_second", "{:.1f}"), number(row, "launches", "{:.0f}"),
-      number(row, "graph_nodes", "{:.0f}"), number(row, "idle_share", "{:.0f} %", 100),
-      number(row, "peak_bytes", "{:.0f}", kMiB), number(row, "forecast_bytes", "{:.0f}", kMiB),
-      row["start_seconds"]["total"].get<double>(), number(row, "floor_ms", "{:.2f}"), floor_share);
+std::string key_of(const ordered_json& row) {
+  return fmt::format("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(),
+                     row["dtype"].get<std::string>());
+}
+
+void print_row(ordered_json row) {
+  fmt::print("{} {:>5}", key_of(row), row["mode"].get<std::string>());
+  if (row.contains("error")) return fmt::print(" {}\n", row["error"].get<std::string>());
+  row["start"] = row["start_seconds"]["total"];
+  if (row.contains("floor_ms"))
+    row["floor_share"] = row["floor_ms"].get<double>() / row["median_ms"].get<double>();
+  for (const Column& c : kColumns) {
+    const ordered_json value = row.value(c.key, ordered_json());
+    fmt::print(
+        " {:>{}}",
+        value.is_null() ? "-" : fmt::format(fmt::runtime(c.format), value.get<double>() * c.factor),
+        c.width);
+  }
+  fmt::print("\n");
   std::fflush(stdout);
 }
 
@@ -105,8 +116,7 @@ void print_phases(const ordered_json& rows) {
       "optimizer\nat the ceilings of the same process:\n");
   for (const ordered_json& row : rows) {
     if (!row.contains("parts")) continue;
-    fmt::print("{:<12} {:>5} {:>5}", row["model"].get<std::string>(), row["batch"].get<int>(),
-               row["dtype"].get<std::string>());
+    fmt::print("{}", key_of(row));
     for (const ordered_json& phase : row["parts"])
       fmt::print("  {} {:.2f} ({:.2f})", phase["name"].get<std::string>(),
                  phase["median_ms"].get<double>(), phase["floor_ms"].get<double>());
@@ -132,38 +142,30 @@ int run(int argc, char** argv) {
   std::string out;
   std::vector<std::string> known{"all"};
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
-  app.add_option("--model", lists.models, "Models, or all")
-      ->delimiter(',')
-      ->check(CLI::IsMember(known))
-      ->capture_default_str();
-  app.add_option("--batch", lists.batches, "Faces per person")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--dtype", lists.dtypes,
-                 "Precisions: f32, bf16, f16 with a scaled loss (slow on the host), tf32 on a GPU")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
-      ->capture_default_str();
-  app.add_option("--device", o.device, "auto, cpu or cuda")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->capture_default_str();
-  app.add_option("--mode", o.mode,
-                 "real: sampled and augmented faces; fixed: the same random pictures in every "
-                 "step, as in the race against PyTorch")
-      ->check(CLI::IsMember({"real", "fixed"}))
-      ->capture_default_str();
-  app.add_option("--seconds", o.seconds, "Seconds of timed steps per row, at least three samples")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--steps", o.steps, "Timed steps, instead of --seconds")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--warmup", o.warmup, "Untimed steps first")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_option("--block", o.block,
-                 "Steps per sample, with one wait for the device (0: 10 on a GPU, 1 on the host)")
-      ->check(CLI::NonNegativeNumber);
+  const auto list = [&](const char* name, auto& values, const char* help, const auto& check) {
+    app.add_option(name, values, help)->delimiter(',')->check(check)->capture_default_str();
+  };
+  const auto option = [&](const char* name, auto& value, const char* help, const auto& check) {
+    app.add_option(name, value, help)->check(check)->capture_default_str();
+  };
+  list("--model", lists.models, "Models, or all", CLI::IsMember(known));
+  list("--batch", lists.batches, "Faces per person", CLI::Range(1, 1024));
+  list("--dtype", lists.dtypes,
+       "Precisions: f32, bf16, f16 with a scaled loss (slow on the host), tf32 on a GPU",
+       CLI::IsMember({"f32", "tf32", "bf16", "f16"}));
+  option("--device", o.device, "auto, cpu or cuda", CLI::IsMember({"auto", "cpu", "cuda"}));
+  option("--mode", o.mode,
+         "real: sampled and augmented faces; fixed: the same random pictures in every step, as in "
+         "the race against PyTorch",
+         CLI::IsMember({"real", "fixed"}));
+  option("--seconds", o.seconds, "Seconds of timed steps per row, at least three samples",
+         CLI::PositiveNumber);
+  option("--steps", o.steps, "Timed steps, instead of --seconds; 0: by --seconds",
+         CLI::NonNegativeNumber);
+  option("--warmup", o.warmup, "Untimed steps first", CLI::NonNegativeNumber);
+  option("--block", o.block,
+         "Steps per sample, with one wait for the device (0: 10 on a GPU, 1 on the host)",
+         CLI::NonNegativeNumber);
   app.add_option("--seed", o.seed, "Seed of weights and pictures")->capture_default_str();
   app.add_option("--dump", o.dump,
                  "With --mode fixed: write the initial weights and the pictures as safetensors; "

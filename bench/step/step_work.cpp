@@ -5,10 +5,10 @@
 
 #include "faceswap/synthetic/head.h"
 #include "faceswap/train/face_set.h"
-#include "kernels/core/dispatch.h"
 #include "kernels/losses.h"
 #include "kernels/random.h"
 #include "nn/checkpoint/checkpoint.h"
+#include "nn/dispatch.h"
 
 namespace bench::step {
 
@@ -76,16 +76,11 @@ PhasedStep::PhasedStep(faceswap::Model& model, nn::DType dtype, int batch,
 }
 
 void PhasedStep::draw() {
-  const auto launch = [&]<class D, class T>() {
+  nn::dispatch(input_, "augment", [&]<class D, class T>(kernels::Stream& stream) {
     const std::array sources{faces_[0].source(Side::a), faces_[1].source(Side::b)};
-    kernels::augment<D, T>(input_.stream(), sources, faceswap::kModelView, state_->device_pointer(),
+    kernels::augment<D, T>(stream, sources, faceswap::kModelView, state_->device_pointer(),
                            static_cast<int>(batch_), model_->size(), input_.data<T>(),
                            target_.data<T>(), mask_.data<T>(), {});
-  };
-  kernels::on_device(input_.device(), [&]<class D>() {
-    if (dtype_ == nn::DType::bf16) launch.template operator()<D, kernels::bf16>();
-    else if (dtype_ == nn::DType::f16) launch.template operator()<D, kernels::f16>();
-    else launch.template operator()<D, float>();
   });
 }
 

@@ -29,9 +29,9 @@ Exit codes: 0 done, 1 losses differ, no variant ran, or --at-least missed, 2 usa
 missing or failing, 6 no PyTorch.
 """
 
-import argparse
 import datetime
 import glob
+import itertools
 import json
 import os
 import pathlib
@@ -46,34 +46,30 @@ import race_statistics
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "report"))
 import report  # noqa: E402
+from report import fail  # noqa: E402
 
 
 def variants_offered(offer, device, blas):
     """The variants of this PyTorch, as (name, variant, library to preload)."""
-    plain = {"layout": "nchw", "tuned": False, "engine": "eager"}
-    tuned = {"layout": "channels_last", "tuned": True, "engine": "eager"}
-    engines = {"": plain}
-    if device == "cuda" or offer["fused_on_cpu"]:
-        engines["channels_last, fused Adam, "] = tuned
-    else:
-        engines["channels_last, "] = {**tuned, "tuned": False}
+    fused = device == "cuda" or offer["fused_on_cpu"]
+    tuned = {"layout": "channels_last", "tuned": fused, "engine": "eager"}
+    tuned_name = "channels_last, fused Adam, " if fused else "channels_last, "
+    engines = {"": {"layout": "nchw", "tuned": False, "engine": "eager"}, tuned_name: tuned}
     if offer["compile"]:
-        engines["compiled, channels_last, fused Adam, "] = {**tuned, "engine": "compile"}
+        engines[f"compiled, {tuned_name}"] = {**tuned, "engine": "compile"}
     if device == "cuda":
-        engines["graph, channels_last, fused Adam, "] = {**tuned, "engine": "graph"}
-    out = []
-    for library in [None, blas] if blas else [None]:
-        for name, variant in engines.items():
-            for calls in ("two", "joined"):
-                title = f"PyTorch {name}{'two calls' if calls == 'two' else calls}"
-                title += ", openblas" if library else ""
-                out.append((title, {**variant, "calls": calls}, library))
-    return out
+        engines[f"graph, {tuned_name}"] = {**tuned, "engine": "graph"}
+    return [
+        (f"PyTorch {name}{calls}{', openblas' if library else ''}", variant, library)
+        for library in ([None, blas] if blas else [None])
+        for name, engine in engines.items()
+        for calls in ("two calls", "joined")
+        for variant in [{**engine, "calls": calls.split()[0]}]
+    ]
 
 
-def fail(code, message):
-    print(f"compare_step: {message}", file=sys.stderr)
-    sys.exit(code)
+def as_faceswap(variant):
+    return variant["calls"] == "two" and variant["engine"] == "eager" and not variant["tuned"]
 
 
 def run_captured(command, **options):
@@ -81,25 +77,13 @@ def run_captured(command, **options):
     return subprocess.run(command, capture_output=True, text=True, **options)
 
 
-def system_openblas():
-    found = glob.glob("/usr/lib/*/openblas-pthread/libblas.so.3")
-    found += glob.glob("/usr/lib/*/openblas-*/libblas.so.3")
-    return min(found, default=None)
+def last_line(done):
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def cpu_name():
-    try:
-        with open("/proc/cpuinfo") as info:
-            return re.search(r"model name\s*:\s*(.+)", info.read()).group(1)
-    except (OSError, AttributeError):
-        return platform.processor() or platform.machine()
-
-
-def last_json_line(text):
-    for line in reversed(text.strip().splitlines()):
-        if line.startswith("{"):
-            return json.loads(line)
-    raise ValueError("no JSON in the output")
+    found = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
+    return found.group(1) if found else platform.machine()
 
 
 def median_ms(result):
@@ -130,7 +114,7 @@ class Race:
         if done.returncode != 0:
             output = done.stderr.strip()[-2000:]
             fail(3, f"doppel_step ended with exit code {done.returncode}:\n{output}")
-        result = last_json_line(done.stdout)
+        result = last_line(done)
         if o.device == "cpu" and "resident_bytes" in result:
             result["peak_bytes"] = result["resident_bytes"]  # of the process, like PyTorch's
         return result
@@ -139,7 +123,6 @@ class Race:
         o = self.options
         task = {key: getattr(o, key) for key in ("device", "threads", "warmup", "steps", "block")}
         task.update(variant=variant, batch=self.batch, dtype=self.dtype, start=start)
-        task["fused_on_cpu"] = self.offer["fused_on_cpu"]
         environment = {**self.environment, "LD_PRELOAD": blas} if blas else self.environment
         command = [sys.executable, HERE / "torch_step.py", json.dumps(task)]
         try:
@@ -150,7 +133,7 @@ class Race:
             lines = done.stderr.strip().splitlines()
             errors = [s for s in lines if re.match(r"\w[\w.]*(Error|Exception|Failed)\b", s)]
             raise VariantFailed((errors or lines or [f"exit code {done.returncode}"])[-1][:300])
-        return last_json_line(done.stdout)
+        return last_line(done)
 
     def round(self, number, variants):
         o = self.options
@@ -196,17 +179,13 @@ class Race:
     def summary(self):
         rows = race_statistics.rows(self.runs, self.batch)
 
-        def fastest(wanted=lambda variant, blas: True):
-            names = [name for name, variant, blas in self.variants if wanted(variant, blas)]
+        def fastest(names):
             return race_statistics.best([row for row in rows[1:] if row["name"] in names]) or {}
 
-        best = fastest()
-        shown = ["doppel"] + ([best["name"]] if best else [])
-        losses = {name: self.runs[name][0] for name in shown}
+        best = fastest(self.runs)
+        losses = {name: self.runs[name][0] for name in ("doppel", best.get("name")) if name}
         return {
-            "model": self.model,
-            "batch": self.batch,
-            "dtype": self.dtype,
+            **{key: getattr(self, key) for key in ("model", "batch", "dtype")},
             "torch": self.offer["torch"],
             "device": self.options.device,
             "threads": self.options.threads,
@@ -216,8 +195,9 @@ class Race:
             "ratio_best": best.get("ratio"),
             "ratio_best_low": best.get("ratio_low"),
             "ratio_best_high": best.get("ratio_high"),
-            "ratio_as_faceswap": fastest(lambda variant, blas: as_faceswap(variant)).get("ratio"),
-            "ratio_as_installed": fastest(lambda variant, blas: not blas).get("ratio"),
+            "ratio_as_faceswap": fastest(
+                [name for name, variant, _ in self.variants if as_faceswap(variant)]
+            ).get("ratio"),
             "losses_apart": race_statistics.losses_apart(self.runs),
             "tolerance": self.options.tolerance or race_statistics.TOLERANCES[self.dtype],
             "losses": {k: {s: run[s] for s in ("loss_a", "loss_b")} for k, run in losses.items()},
@@ -225,13 +205,9 @@ class Race:
         }
 
 
-def as_faceswap(variant):
-    return variant["calls"] == "two" and variant["engine"] == "eager" and not variant["tuned"]
-
-
 def check(race, at_least):
     """Ends the program with exit code 1 for a race that does not count."""
-    title = f"{race['model']}, batch {race['batch']}, {race['dtype']}"
+    title = report.label(race)
     if not race["best_peer"]:
         fail(1, f"{title}: no PyTorch variant ran")
     apart, allowed = race["losses_apart"], race["tolerance"]
@@ -243,40 +219,37 @@ def check(race, at_least):
                 f"below --at-least {at_least:g}")
 
 
-def words(text):
-    return [word for word in text.split(",") if word]
-
-
-def numbers(text):
-    return [int(word) for word in words(text)]
+def listed(kind):
+    return lambda text: [kind(word) for word in text.split(",") if word]
 
 
 def parse_options():
-    raw = argparse.RawDescriptionHelpFormatter
-    summary, _, details = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
+    parser = report.parser_of(__doc__)
     add = parser.add_argument
     program = HERE.parents[1] / "build/release/bench/doppel_step"
     add("--program", type=pathlib.Path, default=program, help="doppel_step (default: %(default)s)")
-    add("--model", type=words, default=["original"], metavar="LIST", help="(default: original)")
-    add("--batch", type=numbers, default=[16], metavar="LIST", help="per person (default: 16)")
-    dtypes = "f32, bf16, f16 with a scaled loss (on the host from PyTorch 2.3), on a GPU also tf32"
-    add("--dtype", type=words, default=["f32"], metavar="LIST", help=f"{dtypes} (default: f32)")
+    add("--model", type=listed(str), default=["original"], metavar="LIST",
+        help="(default: original)")
+    add("--batch", type=listed(int), default=[16], metavar="LIST", help="per person (default: 16)")
+    add("--dtype", type=listed(str), default=["f32"], metavar="LIST",
+        help="f32, bf16, f16 with a scaled loss (on the host from PyTorch 2.3), on a GPU also tf32 "
+             "(default: f32)")
     add("--steps", type=int, help="timed steps per round (default: 5, on a GPU 200)")
     add("--warmup", type=int, help="untimed steps first (default: 2, on a GPU 50)")
     add("--block", type=int, help="steps per sample, with one wait (default: 1, on a GPU 10)")
     add("--rounds", type=int, help="(default: 3, on a GPU 5)")
     add("--all", action="store_true", help="every variant in every round")
-    limit = "seconds of a variant per round at most (default: %(default)s)"
-    add("--limit", type=float, default=600, help=limit)
+    add("--limit", type=float, default=600,
+        help="seconds of a variant per round at most (default: %(default)s)")
     add("--device", choices=["cpu", "cuda"], default="cpu")
-    cores = len(os.sched_getaffinity(0))
-    add("--threads", type=int, default=cores, help="of each contestant (default: all cores)")
-    blas = "BLAS of the openblas variants, for a PyTorch without its own (default: %(default)s)"
-    add("--blas", default=system_openblas(), help=blas)
+    add("--threads", type=int, default=len(os.sched_getaffinity(0)),
+        help="of each contestant (default: all cores)")
+    blas = min(glob.glob("/usr/lib/*/openblas-*/libblas.so.3"), default=None)
+    add("--blas", default=blas,
+        help="BLAS of the openblas variants, for a PyTorch without its own (default: %(default)s)")
     tolerances = ", ".join(f"{k} {value:g}" for k, value in race_statistics.TOLERANCES.items())
-    tolerance = f"relative difference of losses for the same work (default: {tolerances})"
-    add("--tolerance", type=float, help=tolerance)
+    add("--tolerance", type=float,
+        help=f"relative difference of losses for the same work (default: {tolerances})")
     add("--at-least", type=float, metavar="R", help="exit 1 below R times the best PyTorch's speed")
     add("--json", action="store_true", help="print JSON in place of the tables")
     add("--out", type=pathlib.Path, help="write the JSON there, after each race")
@@ -307,7 +280,7 @@ def main():
     if probe.returncode != 0:
         fail(6, f"{sys.executable} has no working PyTorch: run tools/install_deps.sh torch, then "
                 f"/usr/bin/python3 {os.path.relpath(__file__)}")
-    offer = last_json_line(probe.stdout)
+    offer = last_line(probe)
     if not on_gpu and "f16" in options.dtype and not offer["scaler_on_cpu"]:
         parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 "
                      "and newer do): race f16 on a GPU")
@@ -323,20 +296,16 @@ def main():
         "load_average": os.getloadavg()[0],
         **offer,
     }
-    document = {"context": context, "races": []}
-    races = document["races"]
-    if not options.json:
-        blas = ", ".join(offer["blas"]) or "built in"
-        print(f"{report.machine(context)}, PyTorch {offer['torch']}, its BLAS: {blas}\n")
-    for model in options.model:
-        for dtype in options.dtype:
-            for batch in options.batch:
-                races.append(Race(options, offer, model, batch, dtype).run())
-                text = json.dumps(document, indent=1)
-                if options.out:
-                    options.out.write_text(text + "\n")
-                if not options.json:
-                    print(report.race_table(races[-1]), flush=True)
+    races = []
+    show = (lambda text: None) if options.json else (lambda text: print(text, flush=True))
+    blas = ", ".join(offer["blas"]) or "built in"
+    show(f"{report.machine(context)}, PyTorch {offer['torch']}, its BLAS: {blas}\n")
+    for model, dtype, batch in itertools.product(options.model, options.dtype, options.batch):
+        races.append(Race(options, offer, model, batch, dtype).run())
+        text = json.dumps({"context": context, "races": races}, indent=1)
+        if options.out:
+            options.out.write_text(text + "\n")
+        show(report.race_table(races[-1]))
     print(text if options.json else report.ratios_table(races).rstrip())
     for race in races:
         check(race, options.at_least)

@@ -12,7 +12,6 @@ Exit codes: 0 within --tolerance (1e-4), 1 beyond it, 2 usage, 3 a file is missi
 doppel failed, 6 no PyTorch.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -22,10 +21,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def fail(code, message):
-    print(f"load_checkpoint: {message}", file=sys.stderr)
-    sys.exit(code)
-
+sys.path.insert(0, str(HERE.parent / "report"))
+from report import fail, parser_of  # noqa: E402
 
 try:
     import numpy as np
@@ -97,9 +94,7 @@ def write_picture(path, picture):
 
 
 def main():
-    raw = argparse.RawDescriptionHelpFormatter
-    summary, _, details = __doc__.partition("\n\n")
-    parser = argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("model", type=pathlib.Path, help="model folder or its .safetensors file")
     add("--faces", type=pathlib.Path, help="doppel's pictures; without it doppel draws them")

@@ -119,13 +119,11 @@ class PlainStem(nn.Module):
     def __init__(self, size, channels):
         super().__init__()
         widths = (3, *channels)
-        self.convs = nn.ModuleList(DownConv(a, b) for a, b in zip(widths, widths[1:]))
+        self.convs = nn.Sequential(*map(DownConv, widths, widths[1:]))
         self.features = (size >> len(channels)) ** 2 * channels[-1]
 
     def forward(self, x):
-        for conv in self.convs:
-            x = conv(x)
-        return x
+        return self.convs(x)
 
 
 class Encoder(nn.Module):
@@ -190,16 +188,15 @@ def named_parameters(model):
     """(doppel's name, parameter, kind of its layer): "dense", "conv", "shuffled" (a conv in front
     of a pixel shuffle) or "depthwise"."""
     for name, layer in model.named_modules():
-        if not isinstance(layer, (nn.Linear, nn.Conv2d)):
+        if isinstance(layer, nn.Linear):
+            kind = "dense"
+        elif isinstance(layer, nn.Conv2d):
+            shuffled = getattr(layer, "before_shuffle", False)
+            kind = "depthwise" if layer.groups > 1 else "shuffled" if shuffled else "conv"
+        else:
             continue
-        kind = "dense" if isinstance(layer, nn.Linear) else "conv"
-        if getattr(layer, "groups", 1) > 1:
-            kind = "depthwise"
-        elif getattr(layer, "before_shuffle", False):
-            kind = "shuffled"
-        yield doppel_name(name) + ".weight", layer.weight, kind
-        if layer.bias is not None:
-            yield doppel_name(name) + ".bias", layer.bias, kind
+        for own_name, parameter in layer.named_parameters():
+            yield f"{doppel_name(name)}.{own_name}", parameter, kind
 
 
 def to_doppel(tensor, kind):
@@ -245,17 +242,13 @@ def load(path):
     return model, name
 
 
-def gaussian_window(taps=11, sigma=1.5):
-    weights = [math.exp(-0.5 * ((i - taps // 2) / sigma) ** 2) for i in range(taps)]
-    return torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
-
-
 def ssim_map(a, b):
     """SSIM per pixel and channel (Wang et al. 2004; range 1), reflected at the edges.
     a, b: [N,C,H,W]."""
     maps = torch.cat([a, b, a * a, b * b, a * b], 1)
     channels = maps.shape[1]
-    window = gaussian_window().to(maps)
+    window = [math.exp(-0.5 * ((i - 5) / 1.5) ** 2) for i in range(11)]
+    window = torch.tensor([weight / sum(window) for weight in window], dtype=torch.float64).to(maps)
     maps = F.pad(maps, (5, 5, 5, 5), mode="reflect")
     maps = F.conv2d(maps, window.view(1, 1, 1, 11).expand(channels, 1, 1, 11), groups=channels)
     maps = F.conv2d(maps, window.view(1, 1, 11, 1).expand(channels, 1, 11, 1), groups=channels)
@@ -265,21 +258,21 @@ def ssim_map(a, b):
     return above / ((mean_a**2 + mean_b**2 + c1) * (aa - mean_a**2 + bb - mean_b**2 + c2))
 
 
-def masked_mean(values, mask):
-    """Mean over all values, masked ones too. values: [N,C,H,W]; mask: [N,1,H,W] or None."""
+def mean(values, mask):
+    """Over all values, masked ones too. values: [N,C,H,W]; mask: [N,1,H,W] or None."""
     return (values if mask is None else values * mask).mean()
 
 
 def dssim_loss(prediction, target, mask=None):
-    return masked_mean((1 - ssim_map(prediction, target)) / 2, mask)
+    return mean((1 - ssim_map(prediction, target)) / 2, mask)
 
 
 def mse_loss(prediction, target, mask=None):
-    return masked_mean((prediction - target) ** 2, mask)
+    return mean((prediction - target) ** 2, mask)
 
 
 def mae_loss(prediction, target, mask=None):
-    return masked_mean((prediction - target).abs(), mask)
+    return mean((prediction - target).abs(), mask)
 
 
 def training_loss(prediction, target, mask):

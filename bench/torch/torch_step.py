@@ -7,7 +7,7 @@ JSON and reads one JSON line.
 A variant is one form of the step in PyTorch:
     calls     "two": the encoder called once per person, as in Faceswap; "joined": once for both
     layout    "nchw" or "channels_last"
-    tuned     cudnn.benchmark, and the fused Adam if this PyTorch has one
+    tuned     cudnn.benchmark and the fused Adam
     engine    "eager"; "compile": forward and losses through torch.compile(mode="max-autotune");
               "graph": the whole step as a CUDA graph
 bfloat16 and float16 are autocast in every variant, with float32 weights, as in doppel. The loss of
@@ -22,18 +22,13 @@ import resource
 import sys
 import time
 
-PROCESS_BEGAN = time.time()
-
 
 def process_start():
     """The start of this process in time.time(), before that of the interpreter."""
-    try:
-        with open("/proc/self/stat") as stat:
-            ticks = int(stat.read().rpartition(")")[2].split()[19])
-        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK"))
-    except (OSError, ValueError, AttributeError):
-        return PROCESS_BEGAN
+    with open("/proc/self/stat") as stat:
+        ticks = int(stat.read().rpartition(")")[2].split()[19])
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def loaded_blas():
@@ -96,7 +91,7 @@ class Step:
             for name in ("input", "target")
         )
         self.mask = torch.from_numpy(arrays["mask"].copy())[:, None].to(self.device)
-        options = {"fused": True} if tuned and (on_gpu or task["fused_on_cpu"]) else {}
+        options = {"fused": True} if tuned else {}
         if self.engine == "graph":
             options["capturable"] = True
         parameters = self.model.parameters()

@@ -136,14 +136,6 @@ PLANS = {
     ],
 }
 
-NSYS = """Processing [x.sqlite]
-
-Time (%),Total Time (ns),Instances,Avg (ns),Name
-75.0,15000000,40,375000,conv_forward
-25.0,5000000,20,250000,"adam<float, 4>"
-"""
-
-
 def results(*documents):
     collected = report.Results()
     for document in documents:
@@ -208,16 +200,6 @@ class Tables(unittest.TestCase):
         kernel = results({"context": {}, "benchmarks": rows}).kernels
         self.assertAlmostEqual(kernel[0]["bytes"], 2e7)
         self.assertEqual((kernel[0]["share"], kernel[1]["error"]), (0.5, "wrong"))
-
-    def test_profile_gives_time_a_step_and_idle_share(self):
-        collected = report.Results()
-        collected.add_nsys(NSYS)
-        text = report.profile_table(collected.profile, 20, 1.25)
-        self.assertIn("Kernels together: 1.00 ms per step.", text)
-        self.assertIn("Of a step of 1.25 ms the GPU is idle for 20 %.", text)
-        self.assertIn("| conv_forward | 0.750 | 75 % | 2.00 |", text)
-        with self.assertRaises(ValueError):
-            collected.add_nsys("nothing")
 
     def test_what_is_none_of_these_is_refused(self):
         with self.assertRaises(ValueError):
