@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a compiler command (nvcc with -Xptxas -v) and keeps what ptxas reports beside the object, as <object>.ptxas, so that the
-# build prints only what is wrong. tools/kernel_resources.sh reads the reports.
+# Runs a compiler command (nvcc with -Xptxas -v) and keeps ptxas's report beside the object, as
+# <object>.ptxas, so the build prints faults only. tools/kernel_resources.sh reads the reports.
 set -uo pipefail
 object=
 for ((i = 1; i < $#; ++i)); do

@@ -22,7 +22,10 @@ for group in "${@:-build}"; do
     test) wanted+=("${tests[@]}") ;;
     torch) wanted+=("${torch[@]}") ;;
     plots) wanted+=("${plots[@]}") ;;
-    *) echo "install_deps.sh: unknown group '$group': expected build, test, torch or plots" >&2; exit 2 ;;
+    *)
+      echo "install_deps.sh: unknown group '$group': use build, test, torch or plots" >&2
+      exit 2
+      ;;
   esac
 done
 
