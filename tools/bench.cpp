@@ -16,7 +16,6 @@
 #include "bench/report/report.h"
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 #include "faceswap/image.h"
 #include "faceswap/progress.h"
 

@@ -5,7 +5,6 @@
 
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 
 namespace {
 

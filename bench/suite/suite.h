@@ -32,6 +32,8 @@
 
 namespace bench {
 
+std::vector<tests::OpCase> op_table();  // all op cases; table.cpp alone compiles them
+
 struct Row {
   std::string name;  // device/launcher/type/shape/cold|hot[/peer]
   const tests::OpCase* op = nullptr;

@@ -1,4 +1,4 @@
-#include "bench/suite/table.h"
+#include "bench/suite/suite.h"
 
 namespace bench {
 

@@ -7,7 +7,6 @@
 #include "bench/report/report.h"
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 #include "tests/bench/suite/twice.h"
 
 namespace {
