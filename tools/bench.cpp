@@ -16,7 +16,6 @@
 #include "bench/report/report.h"
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 #include "faceswap/image.h"
 #include "faceswap/progress.h"
 
@@ -137,7 +136,7 @@ void run(const Arguments& args, const Context& context) {
   if (!args.compare.empty()) old = bench::read_record(args.compare);
   bench::SuiteOptions options = args.suite;
   options.peers = !args.serve;
-  bench::Suite suite(bench::op_table(), options);
+  bench::Suite suite(bench::cases::op_cases(), options);
   if (args.serve) return bench::serve(suite, stdin, stdout);
   if (args.list) {
     for (const bench::Row& row : suite.rows()) fmt::print("{}\n", row.name);

@@ -16,12 +16,8 @@ double quantile(std::vector<double> values, double q) {
 }
 
 const char* name(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::equal: return "equal";
-    case Verdict::slower: return "slower";
-    case Verdict::faster: return "faster";
-    default: return "undecided";
-  }
+  constexpr const char* names[] = {"equal", "slower", "faster", "undecided"};
+  return names[static_cast<int>(verdict)];
 }
 
 Centre centre(const std::vector<double>& values, double z) {

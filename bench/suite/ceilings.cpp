@@ -19,16 +19,8 @@ namespace bench {
 using kernels::Stream;
 
 const char* name(Bound bound) {
-  switch (bound) {
-    case Bound::copy: return "copy";
-    case Bound::read: return "read";
-    case Bound::write: return "write";
-    case Bound::f32: return "f32";
-    case Bound::tf32: return "tf32";
-    case Bound::bf16: return "bf16";
-    case Bound::f16: return "f16";
-    default: return "launch";
-  }
+  constexpr const char* names[] = {"copy", "read", "write", "f32", "tf32", "bf16", "f16", "launch"};
+  return names[static_cast<int>(bound)];
 }
 
 double time_of(Stream& stream, const std::function<void()>& work) {

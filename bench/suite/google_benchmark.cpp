@@ -5,7 +5,6 @@
 
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 
 namespace {
 
@@ -36,7 +35,7 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   bench::SuiteOptions options;
   options.every_case = true;
-  bench::Suite suite(bench::op_table(), options);
+  bench::Suite suite(bench::cases::op_cases(), options);
 
   const nlohmann::ordered_json machine = bench::describe_machine();
   for (const char* part : {"commit", "date"})

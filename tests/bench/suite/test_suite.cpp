@@ -8,7 +8,6 @@
 #include "bench/report/report.h"
 #include "bench/suite/machine.h"
 #include "bench/suite/suite.h"
-#include "bench/suite/table.h"
 #include "tests/bench/suite/twice.h"
 
 namespace {
@@ -29,7 +28,7 @@ TEST(Suite, EveryCaseHasARow) {
   SuiteOptions options = quick();
   options.every_case = true;
   options.peers = false;
-  const std::vector<cases::OpCase> table = op_table();
+  const std::vector<cases::OpCase> table = cases::op_cases();
   Suite suite(table, options);
   std::set<std::string> rows;
   for (const Row& row : suite.rows())
@@ -49,7 +48,7 @@ TEST(Suite, ARoundThatIsStoppedKeepsWhatItHas) {
 
 // By default `doppel bench` leaves out the tests' small shapes, but no kernel.
 TEST(Suite, EveryLauncherHasARowByDefault) {
-  const std::vector<cases::OpCase> table = op_table();
+  const std::vector<cases::OpCase> table = cases::op_cases();
   Suite suite(table, quick());
   std::set<std::string> measured;
   for (const Row& row : suite.rows()) measured.insert(row.op->launcher);
@@ -58,7 +57,7 @@ TEST(Suite, EveryLauncherHasARowByDefault) {
 }
 
 TEST(Suite, EveryRowHasACost) {
-  Suite suite(op_table(), quick());
+  Suite suite(cases::op_cases(), quick());
   for (const Row& row : suite.rows())
     EXPECT_TRUE(!row.op->bench || row.op->bytes > 0 || row.op->flops > 0) << row.name;
 }
@@ -149,8 +148,8 @@ TEST(Suite, OneElementIsThatOfTheWholeReference) {
 }
 
 TEST(Suite, PeersGiveTheSameAnswer) {
-  Suite suite(op_table(), quick("host/(copy_columns|conv_backward_data|conv_forward)/f32/"
-                                "(65536|original_(up1|out)).*/cold/"));
+  Suite suite(cases::op_cases(), quick("host/(copy_columns|conv_backward_data|conv_forward)/f32/"
+                                       "(65536|original_(up1|out)).*/cold/"));
   EXPECT_GE(suite.rows().size(), 4u);
   for (Row& row : suite.rows()) {
     suite.check(row);
@@ -162,7 +161,7 @@ TEST(Suite, PeersGiveTheSameAnswer) {
 TEST(Suite, AMissingPeerIsReportedAndLeftOut) {
   SuiteOptions options = quick("host/gemm/f32/original_fc1_forward");
   options.openblas = {"libno_such_blas.so.0"};
-  Suite suite(op_table(), options);
+  Suite suite(cases::op_cases(), options);
   for (const Row& row : suite.rows()) EXPECT_TRUE(!row.peer || row.peer->name != "OpenBLAS");
   ASSERT_FALSE(suite.libraries().empty());
   EXPECT_FALSE(suite.libraries()[0].found);
