@@ -13,6 +13,7 @@
 #include "kernels/core/available_memory.h"
 #include "kernels/core/math_mode.h"
 #include "kernels/core/memory.h"
+#include "nn/checkpoint/atomic_file.h"
 
 namespace faceswap {
 namespace {
