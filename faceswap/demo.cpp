@@ -9,6 +9,7 @@
 #include "faceswap/faces/extract.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/trainer.h"
+#include "nn/checkpoint/atomic_file.h"
 
 namespace faceswap {
 namespace {

@@ -1,4 +1,5 @@
-// One line for a precondition: check(cond, "conv2d: weight {} ...", args...). Private to nn (callers do not see fmt).
+// One line for a precondition: check(cond, "conv2d: weight {} ...", args...). Private
+// to nn.
 #pragma once
 #include <fmt/format.h>
 
@@ -6,10 +7,15 @@
 
 namespace nn {
 
-// The message is only formatted where the check fails.
+template <class... Args>
+[[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The message is formatted only if the check fails.
 template <class... Args>
 void check(bool holds, fmt::format_string<Args...> format, Args&&... args) {
-  if (!holds) throw Error(ErrorKind::usage, fmt::format(format, std::forward<Args>(args)...));
+  if (!holds) fail(ErrorKind::usage, format, std::forward<Args>(args)...);
 }
 
 }  // namespace nn

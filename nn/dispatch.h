@@ -1,5 +1,7 @@
-// From a tensor's device and dtype, known at run time, to a launcher's template arguments:
-//   dispatch(x, "add", [&]<class D, class T>(Stream& stream) { kernels::add<D, T>(stream, x.data<T>(), ...); });
+// Calls a launcher with the template arguments for a tensor's device and dtype:
+//   dispatch(x, "add", [&]<class D, class T>(Stream& stream) {
+//     kernels::add<D, T>(stream, x.data<T>(), ...);
+//   });
 // Host: f32, bf16, f16, f64. GPU: f32, bf16, f16.
 #pragma once
 #include "kernels/core/dispatch.h"
@@ -22,15 +24,17 @@ template <class F> void dispatch(const Tensor& x, const char* op, F&& f) {
         break;
       default: break;
     }
-    throw Error(ErrorKind::usage, fmt::format("{}: there is no kernel for {} on {}", op,
-                                              name(x.dtype()), name(x.device())));
+    fail(ErrorKind::usage, "{}: there is no kernel for {} on {}", op, name(x.dtype()),
+         name(x.device()));
   });
 }
 
-// The dtype that sums and losses of T come in: f64 for f64, f32 otherwise.
+// The dtype of sums and losses: f64 for f64, f32 otherwise.
 inline DType compute_dtype(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 
 template <class T> T* data_or_null(const Tensor& x) { return x.defined() ? x.data<T>() : nullptr; }
+
+inline void fill_zero(const Tensor& x) { kernels::fill_zero(x.stream(), x.raw(), x.bytes()); }
 
 inline Tensor empty_like(const Tensor& x) {
   return Tensor::empty(x.shape(), x.dtype(), x.device());

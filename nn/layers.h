@@ -1,4 +1,4 @@
-// Layers: the parameters of one step of a network and the op that uses them. A network is a struct of layers.
+// Layers: parameters and the op that uses them. A network is a struct of layers.
 #pragma once
 #include "nn/ops.h"
 #include "nn/parameters.h"
@@ -17,7 +17,8 @@ class Conv2d {
   Conv2dOptions options_;
 };
 
-// A depthwise filter without bias, then a 1x1 convolution: Keras's SeparableConv2D. Both weights begin as `init` says.
+// A depthwise filter without bias, then a 1x1 convolution: Keras's SeparableConv2D.
+// `init` is for both weights.
 class SeparableConv2d {
  public:
   SeparableConv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels,

@@ -1,5 +1,6 @@
-// The differentiable operations. Each checks its operands, allocates its result, launches kernels and records its backward
-// pass, which stands under the forward pass in ops_*.cpp. f32 everywhere; bf16 storage; f64 on the host.
+// The differentiable operations. Each checks its operands, allocates its result,
+// launches kernels and records its backward pass, which follows the forward pass in
+// ops_*.cpp. f32, bf16 and f16 on every device, f64 on the host.
 #pragma once
 #include "kernels/conv/conv.h"
 #include "kernels/losses.h"
@@ -15,13 +16,15 @@ struct Conv2dOptions {
   int stride = 1;
   Activation activation = Activation::none;  // fused: conv + bias + activation is one node
   float slope = 0.1f;                        // of the leaky ReLU; 0 makes it a plain ReLU
-  int shuffle = 1;  // r: pixel_shuffle(..., r) of the result, in the same node
+  int shuffle = 1;                           // r of a pixel_shuffle in the same node
 };
-// x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O], Keras 'same' padding; with shuffle r
-// [N,r*ceil(H/s),r*ceil(W/s),O/(r*r)]. Shuffled, only the larger picture is kept for the backward pass.
+// x [N,H,W,I], weight [O,K,K,I], bias [O] or undefined -> [N,ceil(H/s),ceil(W/s),O],
+// Keras 'same' padding; with shuffle r [N,r*ceil(H/s),r*ceil(W/s),O/(r*r)]. Only the
+// shuffled result is kept for the backward pass.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& = {});
 
-// x [N,H,W,C], weight [K,K,C] -> [N,ceil(H/s),ceil(W/s),C], Keras 'same' padding: each channel has its own filter.
+// x [N,H,W,C], weight [K,K,C] -> [N,ceil(H/s),ceil(W/s),C], Keras 'same' padding: a
+// filter for each channel.
 Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride);
 
 // x [N,I], weight [O,I], bias [O] or undefined -> [N,O]
@@ -30,16 +33,17 @@ Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor leaky_relu(const Tensor& x, float slope);  // slope 0: a plain ReLU
 Tensor sigmoid(const Tensor& x);
 Tensor add(const Tensor& a, const Tensor& b);  // same shape
-Tensor add_leaky_relu(const Tensor& a, const Tensor& b,
-                      float slope);  // leaky_relu(add(a, b), slope) in one pass
+// leaky_relu(add(a, b), slope) in one pass.
+Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope);
 Tensor scale(const Tensor& x, float factor);
 Tensor cast(const Tensor& x, DType);           // differentiable change of dtype
 Tensor pixel_shuffle(const Tensor& x, int r);  // [N,H,W,r*r*C] -> [N,rH,rW,C], block-major channels
 Tensor concat_channels(const Tensor& a, const Tensor& b);  // [...,Ca], [...,Cb] -> [...,Ca+Cb]
 Tensor sum(const Tensor& x);                               // -> [1] in the compute type
 
-// Losses -> [1] in the compute type. mask [N,H,W] or undefined. See kernels/losses.h for the maps. image_loss is the weighted
-// sum of the three others, in no more passes than one of them takes.
+// Losses -> [1] in the compute type. mask [N,H,W] or undefined. kernels/losses.h
+// defines the maps. image_loss is the weighted sum of the three others, in the passes
+// of one.
 Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
                   const LossWeights& weights);
 Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});

@@ -1,4 +1,4 @@
-// Convolution and dense layers, each with bias and activation as one node.
+// Convolution and dense layers, each one node with its bias and activation.
 #include "kernels/conv/conv.h"
 #include "kernels/conv/gemm.h"
 #include "kernels/depthwise.h"
@@ -45,20 +45,18 @@ EpilogueGradients epilogue_backward(Backward& ctx, const Tensor& y, const Tensor
                                     const kernels::ConvEpilogue& epilogue,
                                     const kernels::EpilogueShape& shape) {
   const Tensor& dy = ctx.grad();
-  EpilogueGradients out;
+  Tensor dz = dy;
   if (shape.r > 1)
-    out.dz = Tensor::empty({shape.n, shape.h, shape.w, shape.columns()}, dy.dtype(), dy.device());
-  else out.dz = epilogue.activation == Activation::none ? dy : ctx.reuse_grad();
-  kernels::PendingSums* later = nullptr;
-  if (bias.requires_grad()) {
-    out.dbias = ctx.target(bias);
-    if (auto* pending = ctx.defer<PendingBiasGradients>(bias, out.dbias)) later = &pending->sums;
-  }
+    dz = Tensor::empty({shape.n, shape.h, shape.w, shape.columns()}, dy.dtype(), dy.device());
+  else if (epilogue.activation != Activation::none) dz = ctx.reuse_grad();
+  const Tensor dbias = ctx.target(bias);
+  auto* pending = ctx.defer<PendingBiasGradients>(bias, dbias);
+  kernels::PendingSums* later = pending != nullptr ? &pending->sums : nullptr;
   dispatch(dy, "conv2d", [&]<class D, class T>(Stream& stream) {
     kernels::epilogue_backward<D, T>(stream, epilogue, shape, data_or_null<T>(y), dy.data<T>(),
-                                     out.dz.data<T>(), data_or_null<T>(out.dbias), later);
+                                     dz.data<T>(), data_or_null<T>(dbias), later);
   });
-  return out;
+  return {dz, dbias};
 }
 
 }  // namespace
@@ -102,7 +100,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
     y = larger;
   });
 
-  // Kept for backward: y for the activation's slope, x only if the weight needs a gradient.
+  // Kept for backward: y for the activation's slope, x if the weight needs a gradient.
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor(),
                kept_y = options.activation == Activation::none ? Tensor() : y.detach();
   const bool wants_dx = x.requires_grad();
@@ -110,9 +108,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
     const auto [dz, dbias] =
         epilogue_backward(ctx, kept_y, bias, {options.activation, options.slope},
                           {shape.n, shape.out_h(), shape.out_w(), shape.out_channels / (r * r), r});
-    Tensor dx, dweight;
-    if (wants_dx) dx = Tensor::empty(xs, dz.dtype(), dz.device());
-    if (weight.requires_grad()) dweight = ctx.target(weight);
+    const Tensor dx = wants_dx ? Tensor::empty(xs, dz.dtype(), dz.device()) : Tensor();
+    const Tensor dweight = ctx.target(weight);
     dispatch(dz, "conv2d", [&, dz = dz]<class D, class T>(Stream& stream) {
       if (dweight.defined())
         kernels::conv_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dz.data<T>(),
@@ -153,9 +150,8 @@ Tensor depthwise_conv2d(const Tensor& x, const Tensor& weight, int stride) {
   const bool wants_dx = x.requires_grad();
   return record(y, "depthwise_conv2d", {x, weight}, [=](Backward& ctx) {
     const Tensor& dy = ctx.grad();
-    Tensor dx, dweight;
-    if (wants_dx) dx = Tensor::empty(xs, dy.dtype(), dy.device());
-    if (weight.requires_grad()) dweight = ctx.target(weight);
+    const Tensor dx = wants_dx ? Tensor::empty(xs, dy.dtype(), dy.device()) : Tensor();
+    const Tensor dweight = ctx.target(weight);
     dispatch(dy, "depthwise_conv2d", [&]<class D, class T>(Stream& stream) {
       if (dweight.defined())
         kernels::depthwise_backward_filter<D, T>(stream, shape, kept_x.data<T>(), dy.data<T>(),
@@ -195,9 +191,8 @@ Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     const Tensor& dy = ctx.grad();
     const Tensor dbias =
         epilogue_backward(ctx, {}, bias, {}, {n, 1, 1, static_cast<int>(out)}).dbias;
-    Tensor dx, dweight;
-    if (wants_dx) dx = Tensor::empty({n, in}, dy.dtype(), dy.device());
-    if (weight.requires_grad()) dweight = ctx.target(weight);
+    const Tensor dx = wants_dx ? Tensor::empty({n, in}, dy.dtype(), dy.device()) : Tensor();
+    const Tensor dweight = ctx.target(weight);
     dispatch(dy, "dense", [&]<class D, class T>(Stream& stream) {
       if (dweight.defined())  // dy' x
         kernels::gemm<D, T>(stream, Transpose::yes, Transpose::no, out, in, n, 1.f, dy.data<T>(),

@@ -31,17 +31,12 @@ Tensor pixel_shuffle(const Tensor& x, int r) {
 Tensor concat_channels(const Tensor& a, const Tensor& b) {
   check(a.defined() && b.defined(), "concat_channels: an operand is undefined");
   const Shape &as = a.shape(), &bs = b.shape();
-  bool alike = as.rank() == bs.rank() && as.rank() >= 1 && a.dtype() == b.dtype() &&
-               a.device() == b.device();
-  for (int i = 0; alike && i + 1 < as.rank(); ++i) alike = as[i] == bs[i];
-  check(alike,
+  check(as.rank() >= 1 && bs.rank() >= 1 && as.with(-1, 0) == bs.with(-1, 0) &&
+            a.dtype() == b.dtype() && a.device() == b.device(),
         "concat_channels: {} of {} on {} and {} of {} on {} may differ in their last extent only",
         as.str(), name(a.dtype()), name(a.device()), bs.str(), name(b.dtype()), name(b.device()));
   const std::int64_t rows = as.rows(), ca = as[-1], cb = bs[-1], c = ca + cb;
-  std::array<std::int64_t, 4> extents{};
-  for (int i = 0; i < as.rank(); ++i) extents[i] = as[i];
-  extents[as.rank() - 1] = c;
-  Tensor y = Tensor::empty(Shape(std::span(extents.data(), as.rank())), a.dtype(), a.device());
+  Tensor y = Tensor::empty(as.with(-1, c), a.dtype(), a.device());
   dispatch(a, "concat_channels", [&]<class D, class T>(Stream& stream) {
     kernels::copy_columns<D, T>(stream, a.data<T>(), ca, y.data<T>(), c, rows, ca);
     kernels::copy_columns<D, T>(stream, b.data<T>(), cb, y.data<T>() + ca, c, rows, cb);

@@ -1,8 +1,7 @@
-// Image losses. The kernels compute value and gradient in one go, so the forward pass keeps the gradient and the backward
-// pass only multiplies it by what arrives.
-#include "kernels/losses.h"
-
+// Image losses. The kernels compute value and gradient together, so the forward pass
+// keeps the gradient and the backward pass only multiplies it by the loss's own.
 #include "kernels/elementwise.h"
+#include "kernels/losses.h"
 #include "nn/dispatch.h"
 #include "nn/ops.h"
 

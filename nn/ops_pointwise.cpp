@@ -5,26 +5,43 @@
 #include "nn/ops.h"
 
 namespace nn {
+namespace {
+
+void check_alike(const char* op, const Tensor& a, const Tensor& b) {
+  check(a.defined() && b.defined(), "{}: an operand is undefined", op);
+  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(),
+        "{}: operands {} of {} on {} and {} of {} on {} must be alike", op, a.shape().str(),
+        name(a.dtype()), name(a.device()), b.shape().str(), name(b.dtype()), name(b.device()));
+}
+
+void check_slope(const char* op, float slope) {
+  check(slope >= 0.f,
+        "{}: slope {} must not be negative: backward reads the input's sign from the output", op,
+        slope);
+}
+
+Tensor leaky_relu_backward(Backward& ctx, const Tensor& y, float slope) {
+  const Tensor& dy = ctx.grad();
+  const Tensor dx = ctx.reuse_grad();
+  dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
+    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel(),
+                                       slope);
+  });
+  return dx;
+}
+
+}  // namespace
 
 Tensor leaky_relu(const Tensor& x, float slope) {
   check(x.defined(), "leaky_relu: input is undefined");
-  check(
-      slope >= 0.f,
-      "leaky_relu: slope {} must not be negative: backward reads the input's sign from the output",
-      slope);
+  check_slope("leaky_relu", slope);
   Tensor y = empty_like(x);
   dispatch(x, "leaky_relu", [&]<class D, class T>(Stream& stream) {
     kernels::bias_leaky_relu_forward<D, T>(stream, x.data<T>(), nullptr, y.data<T>(), 1, x.numel(),
                                            slope);
   });
   return record(y, "leaky_relu", {x}, [y = y.detach(), slope](Backward& ctx) {
-    const Tensor& dy = ctx.grad();
-    const Tensor dx = ctx.reuse_grad();
-    dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
-      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(),
-                                         dy.numel(), slope);
-    });
-    return ctx.gradients(dx);
+    return ctx.gradients(leaky_relu_backward(ctx, y, slope));
   });
 }
 
@@ -44,15 +61,6 @@ Tensor sigmoid(const Tensor& x) {
   });
 }
 
-namespace {
-void check_alike(const char* op, const Tensor& a, const Tensor& b) {
-  check(a.defined() && b.defined(), "{}: an operand is undefined", op);
-  check(a.shape() == b.shape() && a.dtype() == b.dtype() && a.device() == b.device(),
-        "{}: operands {} of {} on {} and {} of {} on {} must be alike", op, a.shape().str(),
-        name(a.dtype()), name(a.device()), b.shape().str(), name(b.dtype()), name(b.device()));
-}
-}  // namespace
-
 Tensor add(const Tensor& a, const Tensor& b) {
   check_alike("add", a, b);
   Tensor y = empty_like(a);
@@ -65,21 +73,13 @@ Tensor add(const Tensor& a, const Tensor& b) {
 
 Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
   check_alike("add_leaky_relu", a, b);
-  check(slope >= 0.f,
-        "add_leaky_relu: slope {} must not be negative: backward reads the sum's sign from the "
-        "output",
-        slope);
+  check_slope("add_leaky_relu", slope);
   Tensor y = empty_like(a);
   dispatch(a, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
     kernels::add_leaky_relu<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel(), slope);
   });
   return record(y, "add_leaky_relu", {a, b}, [y = y.detach(), slope](Backward& ctx) {
-    const Tensor& dy = ctx.grad();
-    const Tensor dx = ctx.reuse_grad();
-    dispatch(dy, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
-      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(),
-                                         dy.numel(), slope);
-    });
+    const Tensor dx = leaky_relu_backward(ctx, y, slope);
     return ctx.gradients(dx, dx);
   });
 }

@@ -45,9 +45,8 @@ void Adam::step(StepStateBlock& block) {
   dispatch(gradients, "adam", [&]<class D, class T>(Stream& stream) {
     using Wide = kernels::compute_t<T>;
     const std::int64_t n = arena_->size();
-    const T* g = gradients.data<T>();  // [size]
-    T* copy =
-        working.raw() == master.raw() ? nullptr : working.data<T>();  // [size] or the master itself
+    const T* g = gradients.data<T>();                                       // [size]
+    T* copy = working.raw() == master.raw() ? nullptr : working.data<T>();  // [size]
     kernels::gradient_norm<D, T>(stream, g, n, max_gradient_norm_, state);
     kernels::adam_step<D, T>(stream, master.data<Wide>(), copy, g, arena_->moment1().data<Wide>(),
                              arena_->moment2().data<Wide>(), n, state, options_);

@@ -25,8 +25,9 @@ class StepStateBlock {
 class Adam {
  public:
   Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm = 0.f);
-  // One step with the gradients in the arena: norm, clip factor, finite check, update. Skips the update where a gradient
-  // is not finite (state.finite = 0, state.skipped counts it).
+  // One step with the gradients in the arena: norm, clip factor, finite check, update.
+  // Skips the update if a gradient is not finite (state.finite = 0, state.skipped
+  // counts it).
   void step(StepStateBlock& state);
 
  private:

@@ -11,16 +11,17 @@
 namespace nn {
 namespace {
 
-constexpr std::int64_t piece_alignment =
-    64;  // elements: 128 bytes of bf16, so that every piece starts on a cache line
+constexpr std::int64_t piece_alignment = 64;  // elements: 128 bytes of bf16, a cache line
 
-// Draws into the piece of the master arena, which is on the host here. Always drawn in f32, so that f64 tests begin with
-// the same weights. Element i of parameter p is number (seed, p, i) of the Philox sequence, whatever the other parameters are.
+// Draws initial values on the host, in f32 even for f64, so tests in f64 begin with the
+// same weights. Element i of parameter p is number (seed, p, i) of the Philox sequence,
+// independent of the other parameters.
 void draw(const Parameter& parameter, std::size_t index, std::uint64_t seed, float* out) {
   const Shape& shape = parameter.shape;
   const std::int64_t n = shape.numel();
-  // Keras: the last extent of OHWI and [O,I] is the input's, the first the output's, and what lies between counts for both.
-  // A depthwise filter [K,K,C] counts as C inputs and one output.
+  // Keras: the last extent of OHWI and [O,I] is the input's, the first the output's,
+  // and those between count for both. A depthwise filter [K,K,C] counts as C inputs and
+  // one output.
   const double inputs = static_cast<double>(shape[-1]),
                outputs = shape.rank() == 3 ? 1 : static_cast<double>(shape[0]);
   const double receptive = shape.rank() < 2 ? 1 : static_cast<double>(n) / (inputs * outputs),
@@ -50,9 +51,8 @@ std::size_t ParameterArena::add(std::string parameter_name, Shape shape, Init in
   check(shape.rank() >= 1 && shape.numel() > 0, "parameters: {} has no elements: {}",
         parameter_name, shape.str());
   check(find(parameter_name) == nullptr, "parameters: {} is declared twice", parameter_name);
-  Parameter parameter{std::move(parameter_name), shape, init, size_, {}, {}, {}, {}, {}};
+  parameters_.push_back({std::move(parameter_name), shape, init, size_, {}, {}, {}, {}, {}});
   size_ += (shape.numel() + piece_alignment - 1) / piece_alignment * piece_alignment;
-  parameters_.push_back(std::move(parameter));
   return parameters_.size() - 1;
 }
 
@@ -62,18 +62,15 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed, 
         "parameters: the working dtype must be f32, bf16, f16 or f64, not {}", name(working));
   device_ = device;
   const DType wide = compute_dtype(working);
-  const Shape whole{size_};
 
-  // Each arena is one buffer; pieces are handles on parts of it.
+  // Each arena is one buffer; pieces are handles on ranges of it.
   const auto allot = [&](DType dtype, Tensor& all, Tensor Parameter::*piece,
                          std::shared_ptr<kernels::Buffer> buffer = nullptr) {
-    if (!buffer)
-      buffer = std::make_shared<kernels::Buffer>(device,
-                                                 static_cast<std::size_t>(size_) * size_of(dtype));
-    all = Tensor::adopt(buffer, 0, whole, dtype);
+    const auto bytes = [&](std::int64_t n) { return static_cast<std::size_t>(n) * size_of(dtype); };
+    if (!buffer) buffer = std::make_shared<kernels::Buffer>(device, bytes(size_));
+    all = Tensor::adopt(buffer, 0, {size_}, dtype);
     for (Parameter& p : parameters_)
-      p.*piece = Tensor::adopt(buffer, static_cast<std::size_t>(p.offset) * size_of(dtype), p.shape,
-                               dtype);
+      p.*piece = Tensor::adopt(buffer, bytes(p.offset), p.shape, dtype);
     return buffer;
   };
   const auto masters = allot(wide, master_, &Parameter::master);
@@ -85,10 +82,9 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed, 
     for (Parameter& p : parameters_) p.value.set_requires_grad(true).set_grad_sink(p.gradient);
   }
 
-  // One parameter at a time: a second copy of all of them would stay in the pool for good.
+  // One parameter at a time: memory for a second copy of all would stay in the pool.
   if (device != Device::meta) {
-    kernels::fill_zero(master_.stream(), master_.raw(),
-                       static_cast<std::size_t>(size_) * size_of(wide));
+    fill_zero(master_);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const Parameter& p = parameters_[i];
       const bool in_place = device == Device::host && wide == DType::f32;
@@ -96,22 +92,18 @@ void ParameterArena::allocate(Device device, DType working, std::uint64_t seed, 
       draw(p, i, seed, drawn.data<float>());
       if (in_place) continue;
       const Tensor widened = drawn.to(wide);
-      kernels::copy(p.master.raw(), device, widened.raw(), Device::host,
-                    static_cast<std::size_t>(p.shape.numel()) * size_of(wide));
+      kernels::copy(p.master.raw(), device, widened.raw(), Device::host, widened.bytes());
     }
     kernels::release_cached(Device::host);
   }
   refresh_working();
   if (use == Use::inference) return;
   zero_gradients();
-  for (const Tensor& moment : {moment1_, moment2_})
-    kernels::fill_zero(moment.stream(), moment.raw(),
-                       static_cast<std::size_t>(size_) * size_of(wide));
+  for (const Tensor& moment : {moment1_, moment2_}) fill_zero(moment);
 }
 
 const Parameter* ParameterArena::find(const std::string& wanted) const {
-  const auto found = std::find_if(parameters_.begin(), parameters_.end(),
-                                  [&](const Parameter& p) { return p.name == wanted; });
+  const auto found = std::ranges::find(parameters_, wanted, &Parameter::name);
   return found == parameters_.end() ? nullptr : &*found;
 }
 
@@ -122,11 +114,12 @@ std::int64_t ParameterArena::count() const {
 }
 
 void ParameterArena::zero_gradients() {
-  kernels::fill_zero(gradients_.stream(), gradients_.raw(),
-                     static_cast<std::size_t>(size_) * size_of(gradients_.dtype()));
-  for (Parameter& p : parameters_)
-    p.value.impl()->history->reached = p.value.impl()->history->stale =
-        false;  // the next gradient is written, not added
+  fill_zero(gradients_);
+  // The next gradient is written, not added.
+  for (Parameter& p : parameters_) {
+    History& history = *p.value.impl()->history;
+    history.reached = history.stale = false;
+  }
 }
 
 void ParameterArena::begin_gradients() {
@@ -140,10 +133,7 @@ void ParameterArena::begin_gradients() {
 void ParameterArena::finish_gradients() {
   for (Parameter& p : parameters_) {
     History& history = *p.value.impl()->history;
-    if (history.stale && !history.reached)
-      kernels::fill_zero(
-          p.gradient.stream(), p.gradient.raw(),
-          static_cast<std::size_t>(p.gradient.numel()) * size_of(p.gradient.dtype()));
+    if (history.stale && !history.reached) fill_zero(p.gradient);
     history.stale = false;
   }
 }

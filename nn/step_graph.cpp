@@ -9,8 +9,8 @@
 namespace nn {
 namespace {
 
-constexpr int eager_runs =
-    2;  // the first chooses plans and fills the pool, the second shows that the pool suffices
+// The first chooses plans and fills the pool, the second shows that the pool suffices.
+constexpr int eager_runs = 2;
 
 }  // namespace
 
@@ -23,8 +23,9 @@ void StepGraph::run(const std::function<void()>& step) {
   if (captured()) return graph_.launch(stream);
   if (runs_++ < eager_runs || !why_not_.empty()) return step();
 
-  // Capturing runs nothing: it records, and the launch below does the work. A step that cannot be captured (it waits for the
-  // device, or asks for memory that the pool does not have) is run eagerly from now on.
+  // Capturing runs nothing; the launch below does the work. A step that cannot be
+  // captured (it waits for the device, or needs memory that the pool lacks) runs
+  // eagerly from now on.
   try {
     memory_ = std::make_unique<kernels::GraphMemory>(device_);
     graph_.begin(stream);

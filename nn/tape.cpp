@@ -41,45 +41,34 @@ void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
 
 void copy_into(const Tensor& destination, const Tensor& source) {
   kernels::copy(destination.raw(), destination.device(), source.raw(), source.device(),
-                static_cast<std::size_t>(source.numel()) * size_of(source.dtype()));
+                source.bytes());
 }
 
 bool all_finite(const Tensor& x) {
-  const Tensor wide = x.dtype() == DType::f64 ? x : x.to(DType::f32);
-  const auto finite = [](auto v) { return std::isfinite(v); };
-  if (wide.dtype() == DType::f64) {
-    const auto v = wide.to_host<double>();
-    return std::all_of(v.begin(), v.end(), finite);
-  }
-  const auto v = wide.to_host<float>();
-  return std::all_of(v.begin(), v.end(), finite);
+  const std::vector<double> values = x.to(Device::host).to(DType::f64).to_host<double>();
+  return std::ranges::all_of(values, [](double v) { return std::isfinite(v); });
 }
 
 void check_gradient(const Node& node, std::size_t i, const Edge& input, const Tensor& gradient,
                     bool trap_nan) {
   if (gradient.shape() != input.shape || gradient.dtype() != input.dtype ||
       gradient.device() != input.device) {
-    throw Error(
-        ErrorKind::failure,
-        fmt::format("backward of {}: gradient of input {} is {} of {}, the input is {} of {}",
-                    node.op, i, gradient.shape().str(), name(gradient.dtype()), input.shape.str(),
-                    name(input.dtype)));
+    fail(ErrorKind::failure,
+         "backward of {}: gradient of input {} is {} of {}, the input is {} of {}", node.op, i,
+         gradient.shape().str(), name(gradient.dtype()), input.shape.str(), name(input.dtype));
   }
-  if (trap_nan && !all_finite(gradient)) {
-    throw Error(
-        ErrorKind::not_finite,
-        fmt::format(
-            "backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)",
-            node.op, i, input.shape.str()));
-  }
+  if (trap_nan && !all_finite(gradient))
+    fail(ErrorKind::not_finite,
+         "backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op,
+         i, input.shape.str());
 }
 
 }  // namespace
 
 // One run of backward().
 struct Backward::Pass {
-  // Gradients that wait for their node's turn, the latest recorded first: whatever used a node's
-  // output was recorded after it, so the gradient is complete by then.
+  // Gradients that wait for their node's turn, the latest recorded first: whatever used
+  // a node's output was recorded after it, so the gradient is complete by then.
   struct Waiting {
     std::shared_ptr<Node> node;
     Tensor gradient;
@@ -119,13 +108,10 @@ struct Backward::Pass {
       return;
     }
     Tensor& sum = slot(to);
-    if (!sum.defined()) {
-      sum = std::move(gradient);
-    } else {
-      Tensor target = sum.unshared() ? sum : empty_like(sum);
-      add_into(target, sum, gradient);
-      sum = std::move(target);
-    }
+    if (!sum.defined()) return void(sum = std::move(gradient));
+    Tensor target = sum.unshared() ? sum : empty_like(sum);
+    add_into(target, sum, gradient);
+    sum = std::move(target);
   }
 };
 
@@ -134,8 +120,9 @@ Node::~Node() {
     std::vector<Edge> inputs;
     BackwardFn backward;
   };
-  // Freeing the inputs may destroy the nodes behind them, whose destructors run inside this one.
-  // They only queue what they held and the outermost call frees it, so the stack stays flat.
+  // Freeing the inputs may destroy the nodes behind them, whose destructors run inside
+  // this one. They only queue what they held and the outermost call frees it, so the
+  // stack stays flat.
   static thread_local std::vector<Remains>* queue = nullptr;
   if (queue != nullptr) {
     queue->push_back({std::move(inputs), std::move(backward)});
@@ -154,9 +141,7 @@ Node::~Node() {
 
 Tensor record(Tensor out, const char* op, std::vector<Tensor> inputs, BackwardFn backward) {
   note_op(op);
-  if (!recording ||
-      std::none_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); }))
-    return out;
+  if (!recording || std::ranges::none_of(inputs, &Tensor::requires_grad)) return out;
   auto node = std::make_shared<Node>();
   node->op = op;
   node->order = next_order++;
@@ -205,11 +190,9 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
     const std::vector<Edge> inputs = std::exchange(node->inputs, {});
     Backward context(pass, gradient);
     std::vector<Tensor> gradients = closure(context);
-    if (gradients.size() != inputs.size()) {
-      throw Error(ErrorKind::failure,
-                  fmt::format("backward of {}: {} gradients returned for {} inputs", node->op,
-                              gradients.size(), inputs.size()));
-    }
+    if (gradients.size() != inputs.size())
+      fail(ErrorKind::failure, "backward of {}: {} gradients returned for {} inputs", node->op,
+           gradients.size(), inputs.size());
     gradient = Tensor();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].to || !gradients[i].defined()) continue;
@@ -220,29 +203,22 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
   pass.finish_deferred();
 }
 
-namespace {
-
-History* history_of(const Tensor& x) {
-  return x.requires_grad() ? x.impl()->history.get() : nullptr;
-}
-
-}  // namespace
-
 bool Backward::grad_is_one() const { return pass_.one.defined() && grad_.raw() == pass_.one.raw(); }
 
 Tensor Backward::reuse_grad() const { return grad_.unshared() ? grad_ : empty_like(grad_); }
 
 Tensor Backward::target(const Tensor& input) {
-  History* history = history_of(input);
-  if (history == nullptr || !history->sink.defined() || history->reached) return empty_like(input);
-  history->reached = true;  // by the closure, which will write it; all that comes later is added
-  return history->sink;
+  if (!input.requires_grad()) return {};
+  History& history = *input.impl()->history;
+  if (!history.sink.defined() || history.reached) return empty_like(input);
+  history.reached = true;  // by the closure, which will write it; all that comes later is added
+  return history.sink;
 }
 
 bool Backward::may_defer(const Tensor& input, const Tensor& target) const {
-  const History* history = history_of(input);
-  return !pass_.trap_nan && history != nullptr && history->sink.defined() &&
-         history->sink.raw() == target.raw();
+  if (pass_.trap_nan || !input.requires_grad()) return false;
+  const Tensor& sink = input.impl()->history->sink;
+  return sink.defined() && sink.raw() == target.raw();
 }
 
 std::unique_ptr<Deferred>& Backward::deferred(std::type_index type) { return pass_.deferred[type]; }
@@ -252,9 +228,7 @@ Tensor Backward::accumulated(const Tensor& input) {
   pass_.added_in_place.push_back(&history);
   if (history.sink.defined()) {
     pass_.finish_deferred();
-    if (!std::exchange(history.reached, true))
-      kernels::fill_zero(history.sink.stream(), history.sink.raw(),
-                         history.sink.numel() * size_of(history.sink.dtype()));
+    if (!std::exchange(history.reached, true)) fill_zero(history.sink);
     return history.sink;
   }
   Tensor& sum = pass_.slot(history);

@@ -29,6 +29,13 @@ std::int64_t Shape::operator[](int i) const {
   return extents_[index];
 }
 
+Shape Shape::with(int i, std::int64_t extent) const {
+  (*this)[i];  // throws outside
+  std::array<std::int64_t, 4> extents = extents_;
+  extents[i < 0 ? i + rank_ : i] = extent;
+  return Shape(std::span(extents.data(), rank_));
+}
+
 std::int64_t Shape::numel() const {
   std::int64_t elements = 1;
   for (int i = 0; i < rank_; ++i) elements *= extents_[i];
@@ -56,7 +63,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
   Tensor t = empty(shape, dtype, device);
-  kernels::fill_zero(t.stream(), t.raw(), t.impl_->storage->bytes());
+  fill_zero(t);
   return t;
 }
 
@@ -82,8 +89,7 @@ Tensor Tensor::adopt(std::shared_ptr<kernels::Buffer> storage, std::size_t offse
 namespace {
 
 const TensorImpl& existing(const TensorImpl* impl, const char* what) {
-  if (impl == nullptr)
-    throw Error(ErrorKind::usage, fmt::format("tensor: {} of an undefined tensor", what));
+  check(impl != nullptr, "tensor: {} of an undefined tensor", what);
   return *impl;
 }
 
@@ -127,8 +133,7 @@ double Tensor::item() const {
 Tensor Tensor::to(Device target) const {
   if (target == device()) return detach();
   Tensor copy = empty(shape(), dtype(), target);
-  kernels::copy(copy.raw(), target, raw(), device(),
-                static_cast<std::size_t>(numel()) * size_of(dtype()));
+  kernels::copy(copy.raw(), target, raw(), device(), bytes());
   return copy;
 }
 
@@ -158,17 +163,13 @@ Tensor Tensor::reshape(Shape target) const {
 Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
   check(shape().rank() >= 1 && 0 <= begin && begin <= end && end <= shape(0),
         "rows: [{}, {}) lies outside {}", begin, end, shape().str());
-  std::array<std::int64_t, 4> extents{};
-  for (int i = 0; i < shape().rank(); ++i) extents[i] = shape(i);
-  extents[0] = end - begin;
-  const Shape part(std::span(extents.data(), shape().rank()));
   const std::int64_t row = shape(0) == 0 ? 0 : numel() / shape(0), first = begin * row;
   Tensor view = adopt(impl_->storage,
                       impl_->offset_bytes + static_cast<std::size_t>(first) * size_of(dtype()),
-                      part, dtype());
+                      shape().with(0, end - begin), dtype());
 
-  // Ranges of one tensor add into one gradient of the whole. Capturing the input costs nothing: the
-  // view shares its storage.
+  // Ranges of one tensor add into one gradient of the whole. Capturing the input costs
+  // nothing: the view shares its storage.
   return record(view, "rows", {*this}, [x = *this, first](Backward& ctx) {
     const Tensor& dy = ctx.grad();
     const Tensor dx = ctx.accumulated(x);

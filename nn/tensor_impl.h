@@ -1,4 +1,4 @@
-// What stands behind a Tensor handle. Only tensor.cpp, tape.cpp and parameters.cpp look inside.
+// The object behind a Tensor handle. Private to tensor, tape and parameters.
 #pragma once
 #include "nn/tensor.h"
 
@@ -6,13 +6,13 @@ namespace nn {
 
 struct Node;
 
-// What differentiation knows of a tensor. Plain data has none.
+// A tensor's place in differentiation. Plain data has none.
 struct History {
   bool requires_grad = false;
-  std::shared_ptr<Node> node;  // what recorded it; null for a leaf
-  Tensor grad;                 // of a leaf without a sink: collected so far
-  Tensor sink;                 // of a leaf with one: the memory its gradient lands in
-  bool reached = false;        // the sink holds a gradient, so that the next one is added
+  std::shared_ptr<Node> node;  // of the op that recorded it; null for a leaf
+  Tensor grad;                 // of a leaf without a sink: the sum so far
+  Tensor sink;                 // of a leaf: memory for its gradient
+  bool reached = false;        // the sink holds a gradient, so the next one is added
   bool stale = false;          // the sink holds the gradient of an earlier step
 };
 

@@ -9,6 +9,7 @@
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
 #include "kernels/core/memory.h"
+#include "nn/checkpoint/atomic_file.h"
 
 namespace faceswap {
 namespace {

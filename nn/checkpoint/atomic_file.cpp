@@ -1,8 +1,8 @@
-// Replacing a file so that a crash at any moment, of the program or of the machine, leaves the old or the new content:
-//   1. write a temporary file beside it and fsync it: the new content is on the disk under another name;
-//   2. hard-link the old file to <path>.prev, so that both names hold it;
-//   3. rename the temporary over <path>, which the file system does at once or not at all;
-//   4. fsync the folder: now the new name is on the disk too.
+// A crash of program or machine at any moment leaves the old or the new content:
+//   1. write a temporary file beside it and fsync it: the new content is on the disk;
+//   2. hard-link the old file to <path>.prev, so both names hold it;
+//   3. rename the temporary over <path>, which is done at once or not at all;
+//   4. fsync the folder: the new name is on the disk too.
 #include "nn/checkpoint/atomic_file.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <cstring>
 #include <utility>
 
-#include "nn/checkpoint/checkpoint.h"
+#include "kernels/core/error.h"
 
 namespace nn {
 
@@ -40,14 +40,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Calls until it is not interrupted by a signal.
+// Repeats a call that a signal interrupted.
 template <class F> auto uninterrupted(F&& call) {
   auto result = call();
   while (result == -1 && errno == EINTR) result = call();
   return result;
 }
 
-// Removes what killed programs left behind: <path>.tmp-<thread id> where no such thread lives.
+// Removes the files of killed programs: <path>.tmp-<thread id> if no such thread lives.
 void remove_stale_temporaries(const fs::path& folder, const std::string& prefix) {
   std::error_code ignored;
   for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
@@ -81,9 +81,9 @@ class AtomicWrite {
 
   void create() {
     std::error_code ignored;
-    if (fs::is_directory(
-            path_,
-            ignored)) {  // a file system that cannot link folders must not look like one without hard links
+    // Linking a folder fails as on a file system without hard links, so it is refused
+    // here.
+    if (fs::is_directory(path_, ignored)) {
       errno = EISDIR;
       fail("cannot be replaced");
     }
@@ -93,8 +93,8 @@ class AtomicWrite {
       return uninterrupted([&] { return calls_.open(temporary_.c_str(), flags, 0666); });
     };
     fd_ = open();
-    if (fd_ < 0 &&
-        errno == EEXIST) {  // left by a dead program whose thread had the id that this one has now
+    // Left by a dead program whose thread had the id of this one.
+    if (fd_ < 0 && errno == EEXIST) {
       calls_.unlink(temporary_.c_str());
       fd_ = open();
     }
@@ -129,10 +129,11 @@ class AtomicWrite {
     const std::string previous = path_ + ".prev";
     if (calls_.unlink(previous.c_str()) != 0 && errno != ENOENT)
       fail("cannot replace the file that keeps the previous version, .prev,");
-    if (calls_.link(path_.c_str(), previous.c_str()) == 0 || errno == ENOENT)
-      return;  // ENOENT: nothing to keep yet
-    // Some file systems (FAT, some network shares) have no hard links. A rename keeps the old file too; a crash before the
-    // next rename leaves it under .prev alone, where load_newest looks.
+    // ENOENT: nothing to keep yet.
+    if (calls_.link(path_.c_str(), previous.c_str()) == 0 || errno == ENOENT) return;
+    // Some file systems (FAT, some network shares) have no hard links. A rename keeps
+    // the old file too; a crash before the next rename leaves it as .prev alone, where
+    // load_newest finds it.
     const bool no_links = errno == EPERM || errno == ENOTSUP || errno == ENOSYS || errno == EMLINK;
     if (!no_links || (calls_.rename(path_.c_str(), previous.c_str()) != 0 && errno != ENOENT))
       fail("cannot be kept as .prev");
@@ -147,8 +148,8 @@ class AtomicWrite {
     const int result = uninterrupted([&] { return calls_.fsync(folder); });
     const int error = errno;
     calls_.close(folder);
-    if (result != 0 && error != EINVAL &&
-        error != ENOTSUP) {  // some file systems cannot sync a folder
+    // EINVAL, ENOTSUP: some file systems cannot sync a folder.
+    if (result != 0 && error != EINVAL && error != ENOTSUP) {
       errno = error;
       fail(
           "is in place, but a power cut may still undo that: its folder cannot be written to the "
@@ -163,10 +164,11 @@ class AtomicWrite {
     if (::statvfs(folder_.c_str(), &disk) == 0 && disk.f_blocks > 0)
       free =
           fmt::format(", {} are free", static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize);
-    throw Error(ErrorKind::disk, fmt::format("{} {}: {}. It needs {} bytes{}. The previous version "
-                                             "is still loadable; make room or name another folder, "
-                                             "then save again",
-                                             path_, what, std::strerror(error), bytes_, free));
+    throw kernels::Error(
+        kernels::ErrorKind::disk,
+        fmt::format("{} {}: {}. It needs {} bytes{}. The previous version is still loadable; make "
+                    "room or name another folder, then save again",
+                    path_, what, std::strerror(error), bytes_, free));
   }
 
   std::string path_;

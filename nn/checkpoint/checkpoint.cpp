@@ -1,6 +1,6 @@
-// Writing and reading safetensors: u64 length of the header (little-endian), the header's JSON, the tensors' bytes without gaps.
+// A safetensors file: u64 length of the header (little-endian), the header's JSON, the
+// tensors' bytes without gaps.
 #include "nn/checkpoint/checkpoint.h"
-#include "nn/checkpoint/crc32c.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,8 +11,11 @@
 #include <cstring>
 #include <new>
 #include <numeric>
+#include <set>
 
 #include "nn/check.h"
+#include "nn/checkpoint/atomic_file.h"
+#include "nn/checkpoint/crc32c.h"
 #include "nn/checkpoint/safetensors.h"
 
 namespace nn {
@@ -55,31 +58,26 @@ void read_exactly(int fd, void* destination, std::uint64_t bytes, const fs::path
     const ssize_t got = ::read(fd, at, std::min<std::uint64_t>(bytes, 1u << 30));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0)
-      throw Error(ErrorKind::input,
-                  fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
-    if (got == 0)
-      throw Error(ErrorKind::damaged,
-                  fmt::format("{}: became shorter while it was read", path.string()));
+      fail(ErrorKind::input, "{}: cannot be read: {}", path.string(), std::strerror(errno));
+    if (got == 0) fail(ErrorKind::damaged, "{}: became shorter while it was read", path.string());
     at += got;
     bytes -= static_cast<std::uint64_t>(got);
   }
 }
 
 [[noreturn]] void damaged(const fs::path& path, const std::string& what) {
-  throw Error(ErrorKind::damaged,
-              fmt::format("{}: not an intact checkpoint: {}", path.string(), what));
+  fail(ErrorKind::damaged, "{}: not an intact checkpoint: {}", path.string(), what);
 }
 
 }  // namespace
 
 void save_safetensors(const fs::path& path, const std::map<std::string, std::string>& metadata,
                       std::span<const TensorRecord> tensors) {
-  // Wide numbers first: then every tensor begins on a multiple of its element size, as the data section does.
+  // Wide numbers first, so every tensor begins on a multiple of its element size.
   std::vector<const TensorRecord*> order(tensors.size());
   std::iota(order.begin(), order.end(), tensors.data());
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return size_of(a->dtype) > size_of(b->dtype);
-  });
+  std::ranges::stable_sort(order, std::greater{},
+                           [](const auto* tensor) { return size_of(tensor->dtype); });
 
   SafetensorsHeader header{metadata, {}};
   std::uint64_t offset = 0;
@@ -88,7 +86,7 @@ void save_safetensors(const fs::path& path, const std::map<std::string, std::str
           path.string(), key);
   check(tensors.size() < max_tensors, "save {}: {} tensors are too many", path.string(),
         tensors.size());
-  std::vector<std::string_view> names;
+  std::set<std::string_view> names;
   for (const TensorRecord* tensor : order) {
     std::uint64_t bytes = size_of(tensor->dtype);
     for (const std::int64_t extent : tensor->shape) bytes *= static_cast<std::uint64_t>(extent);
@@ -99,12 +97,10 @@ void save_safetensors(const fs::path& path, const std::map<std::string, std::str
         valid_utf8(tensor->name) && tensor->name != checksum_name && tensor->name != "__metadata__",
         "save {}: a tensor cannot be named \"{}\"", path.string(), tensor->name);
     header.tensors.push_back({tensor->name, tensor->dtype, tensor->shape, offset, offset + bytes});
-    names.push_back(tensor->name);
+    check(names.insert(tensor->name).second, "save {}: two tensors are named \"{}\"", path.string(),
+          tensor->name);
     offset += bytes;
   }
-  std::sort(names.begin(), names.end());
-  check(std::adjacent_find(names.begin(), names.end()) == names.end(),
-        "save {}: two tensors have the same name", path.string());
   header.tensors.push_back({checksum_name, DType::u8, {4}, offset, offset + 4});
 
   const std::string json = format_safetensors_header(header);
@@ -122,16 +118,12 @@ void save_safetensors(const fs::path& path, const std::map<std::string, std::str
 }
 
 SafetensorsFile::SafetensorsFile(const fs::path& path, bool require_checksum) {
-  const Descriptor file(
-      ::open(path.c_str(),
-             O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // non-blocking: opening a pipe must not hang
+  // Non-blocking: opening a pipe must not hang.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
-    throw Error(ErrorKind::input,
-                fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
-  }
-  if (!S_ISREG(status.st_mode))
-    throw Error(ErrorKind::input, fmt::format("{}: is not a file", path.string()));
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0)
+    fail(ErrorKind::input, "{}: cannot be opened: {}", path.string(), std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) fail(ErrorKind::input, "{}: is not a file", path.string());
   const auto size = static_cast<std::uint64_t>(status.st_size);
 
   std::array<std::byte, 8> length;
@@ -150,12 +142,11 @@ SafetensorsFile::SafetensorsFile(const fs::path& path, bool require_checksum) {
     header = parse_safetensors_header(json, data_bytes);
   } catch (const std::runtime_error& error) { damaged(path, error.what()); }
 
-  // Only now that the header fits the file's size is memory taken for the data.
+  // Memory for the data is taken only now that the header fits the file's size.
   try {
     bytes_ = std::make_unique_for_overwrite<std::byte[]>(data_bytes);
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorKind::memory,
-                fmt::format("{}: no memory for its {} bytes", path.string(), data_bytes));
+    fail(ErrorKind::memory, "{}: no memory for its {} bytes", path.string(), data_bytes);
   }
   read_exactly(file.get(), bytes_.get(), data_bytes, path);
 
@@ -182,8 +173,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path, bool require_checksum) {
 }
 
 const TensorRecord* SafetensorsFile::find(const std::string& wanted) const {
-  const auto found = std::find_if(tensors_.begin(), tensors_.end(),
-                                  [&](const TensorRecord& t) { return t.name == wanted; });
+  const auto found = std::ranges::find(tensors_, wanted, &TensorRecord::name);
   return found == tensors_.end() ? nullptr : &*found;
 }
 
@@ -200,7 +190,7 @@ SafetensorsFile load_newest(const fs::path& path, fs::path* used) {
       if (used != nullptr) *used = previous;
       return file;
     } catch (const Error&) {}
-    throw;  // what the newest had to say
+    throw;  // the error of path
   }
 }
 

@@ -1,7 +1,7 @@
-// One safetensors file holds everything a training run is: weights, moments, step, and string metadata. Its last tensor,
-// __crc32c__ (U8[4]), is the CRC-32C of every byte before it, so that damage is found and other readers still understand
-// the file. Saved so that no crash loses the previous one: written beside it, synced, the old one kept as .prev, renamed,
-// the folder synced.
+// A training run in one safetensors file: weights, moments, step and string metadata.
+// The last tensor, __crc32c__ (U8[4]), is the CRC-32C of every byte before it: damage
+// is found, and other readers still understand the file. No crash loses the previous
+// one (atomic_file.h).
 #pragma once
 #include <filesystem>
 #include <map>
@@ -21,15 +21,17 @@ struct TensorRecord {
   std::size_t bytes;
 };
 
-// Throws Error(disk) naming the bytes needed where it cannot be written; the previous file is then still in place.
+// Throws Error(disk), naming the bytes needed, if it cannot be written. The previous
+// file is then still in place.
 void save_safetensors(const std::filesystem::path& path,
                       const std::map<std::string, std::string>& metadata,
                       std::span<const TensorRecord> tensors);
 
 class SafetensorsFile {
  public:
-  // Reads and checks the whole file. Throws Error(input) if it cannot be opened, Error(damaged) if it is not a well-formed
-  // safetensors file, or its checksum is absent (unless require_checksum is false) or wrong.
+  // Reads and checks the whole file. Throws Error(input) if it cannot be opened and
+  // Error(damaged) if it is not a well-formed safetensors file or its checksum is wrong
+  // or, if required, absent.
   explicit SafetensorsFile(const std::filesystem::path& path, bool require_checksum = true);
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::vector<TensorRecord>& tensors() const { return tensors_; }
@@ -43,12 +45,9 @@ class SafetensorsFile {
   bool has_checksum_ = false;
 };
 
-// path, or path.prev where path is damaged or missing; *used says which. Throws what path threw where neither loads.
+// path, or path.prev if path is damaged or missing; *used becomes the one. Throws the
+// error of path if neither loads.
 SafetensorsFile load_newest(const std::filesystem::path& path,
                             std::filesystem::path* used = nullptr);
-
-// Writes the pieces, one after the other, to path by the protocol above. Throws Error(disk). keep_previous hard-links the old file to path.prev first.
-void write_file_atomically(const std::filesystem::path& path,
-                           std::span<const std::span<const std::byte>> pieces, bool keep_previous);
 
 }  // namespace nn

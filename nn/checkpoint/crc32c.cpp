@@ -1,5 +1,6 @@
-// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78): by the SSE4.2 instruction where the processor has it, else eight
-// bytes at a time from tables ("slicing by 8", Kounavis and Berry 2005).
+// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78): by the SSE4.2 instruction if
+// the processor has it, else eight bytes at a time from tables ("slicing by 8",
+// Kounavis and Berry 2005).
 #include "nn/checkpoint/crc32c.h"
 
 #include <array>

@@ -1,5 +1,5 @@
-// The JSON header of a safetensors file, read strictly: the only values are the ones the format knows, so the parser follows
-// the format instead of building a tree, and nesting cannot go deeper than the format does.
+// The JSON header of a safetensors file, read strictly: only the values of the format
+// are accepted, so no tree is built and nesting cannot go deeper than the format does.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -23,14 +23,15 @@ struct SafetensorsHeader {
   std::vector<SafetensorsEntry> tensors;  // in order of their data
 };
 
-constexpr std::uint64_t max_header_bytes = 100'000'000;  // as the reference reader has it
+constexpr std::uint64_t max_header_bytes = 100'000'000;  // the limit of the reference reader too
 constexpr std::size_t max_tensors = 100'000, max_rank = 32;
 
-// Throws std::runtime_error saying what is wrong and where. The tensors must cover the data section exactly: no holes, no overlaps.
+// Throws std::runtime_error that says what is wrong and where. The tensors must cover
+// the data section exactly: no holes, no overlaps.
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t data_bytes);
 
-std::string format_safetensors_header(
-    const SafetensorsHeader&);  // padded with spaces to a multiple of 8
+// Padded with spaces to a multiple of 8 bytes.
+std::string format_safetensors_header(const SafetensorsHeader&);
 
 bool valid_utf8(std::string_view text);
 

@@ -131,9 +131,10 @@ TEST(OpErrors, Pointwise) {
               add_leaky_relu(zeros({2, 3}), zeros({3, 2}), 0.2f);
             }),
             "add_leaky_relu: operands [2,3] of f32 on host and [3,2] of f32 on host must be alike");
-  EXPECT_EQ(message_of([] { add_leaky_relu(zeros({2}), zeros({2}), -1.f); }),
-            "add_leaky_relu: slope -1 must not be negative: backward reads the sum's sign from the "
-            "output");
+  EXPECT_EQ(
+      message_of([] { add_leaky_relu(zeros({2}), zeros({2}), -1.f); }),
+      "add_leaky_relu: slope -1 must not be negative: backward reads the input's sign from the "
+      "output");
   EXPECT_EQ(message_of([] { sigmoid({}); }), "sigmoid: input is undefined");
   EXPECT_EQ(message_of([] { scale({}, 2); }), "scale: input is undefined");
   EXPECT_EQ(message_of([] { sum({}); }), "sum: input is undefined");
