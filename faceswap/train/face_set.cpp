@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "faceswap/progress.h"
-#include "kernels/core/available_memory.h"
+#include "kernels/core/memory.h"
 #include "kernels/image/resample.h"
 #include "nn/checkpoint/checkpoint.h"
 #include "nn/checkpoint/crc32c.h"

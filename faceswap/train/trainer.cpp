@@ -10,8 +10,7 @@
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/preview.h"
-#include "kernels/core/available_memory.h"
-#include "kernels/core/math_mode.h"
+#include "kernels/core/device.h"
 #include "kernels/core/memory.h"
 
 namespace faceswap {
