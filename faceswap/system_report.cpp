@@ -6,7 +6,6 @@
 #include <fstream>
 #include <thread>
 
-#include "kernels/core/available_memory.h"
 #include "kernels/core/memory.h"
 
 namespace faceswap {

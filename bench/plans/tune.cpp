@@ -72,8 +72,8 @@ std::vector<VariantResult> plan_for_description(const Problem& wanted, int compu
     result.variant = variant;
     result.why_not = "no engine is offered";
     for (const bool fallback : {false, true}) {
-      for (const Engine& engine : engines_for_described_device(graph, device_json, fallback)) {
-        PlanReport report = plan_for_described_device(graph, device_json, engine);
+      for (const Engine& engine : Planner(graph, device_json).engines(fallback)) {
+        PlanReport report = Planner(graph, device_json).plan(engine).report;
         if (report.found) result.engines.push_back({std::move(report), -1});
         else result.why_not = report.why_not;
         if (result.engines.size() == most_engines(variant)) break;

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv/cudnn/described.h"
+#include "kernels/conv/cudnn/planner.h"
 
 namespace bench::plans {
 

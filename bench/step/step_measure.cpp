@@ -17,7 +17,7 @@
 #include "bench/suite/machine.h"
 #include "faceswap/train/face_set.h"
 #include "faceswap/train/plan_memory.h"
-#include "kernels/core/math_mode.h"
+#include "kernels/core/device.h"
 #include "kernels/simt/config.h"
 #include "nn/step_graph.h"
 

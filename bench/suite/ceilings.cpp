@@ -10,8 +10,8 @@
 #include "bench/suite/machine.h"
 #include "kernels/conv/gemm.h"
 #include "kernels/conv/host/parallel_tasks.h"
+#include "kernels/core/device.h"
 #include "kernels/core/dispatch.h"
-#include "kernels/core/math_mode.h"
 #include "kernels/simt/config.h"
 
 namespace bench {

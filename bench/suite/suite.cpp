@@ -8,8 +8,8 @@
 #include "bench/cases/op_runner.h"
 #include "bench/suite/gpu_side.h"
 #include "bench/suite/machine.h"
+#include "kernels/core/device.h"
 #include "kernels/core/graph.h"
-#include "kernels/core/math_mode.h"
 
 namespace bench {
 

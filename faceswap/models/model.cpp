@@ -11,7 +11,6 @@
 
 #include "faceswap/models/network.h"
 #include "kernels/core/device.h"
-#include "kernels/core/math_mode.h"
 
 namespace faceswap {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "faceswap/faces/view.h"
 #include "faceswap/progress.h"
-#include "kernels/core/available_memory.h"
+#include "kernels/core/memory.h"
 #include "kernels/image/resample.h"
 #include "nn/checkpoint/checkpoint.h"
 #include "nn/checkpoint/crc32c.h"

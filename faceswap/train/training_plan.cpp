@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "faceswap/train/face_set.h"
-#include "kernels/core/available_memory.h"
+#include "kernels/core/memory.h"
 
 namespace faceswap {
 namespace {

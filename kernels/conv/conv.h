@@ -3,6 +3,8 @@
 //   y[n,oy,ox,o] = f(bias[o] + sum_{ky,kx,i} w[o,ky,kx,i] *
 //                                            x[n, oy*s - pad + ky, ox*s - pad + kx, i])
 #pragma once
+#include <cmath>
+
 #include "kernels/conv/shape.h"
 #include "kernels/core/stream.h"
 
@@ -13,6 +15,14 @@ struct ConvEpilogue {
   Activation activation = Activation::none;
   float slope = 0.1f;  // of leaky_relu
 };
+template <class C> C activate(C v, const ConvEpilogue& epilogue) {
+  switch (epilogue.activation) {
+    case Activation::leaky_relu: return v > C(0) ? v : C(epilogue.slope) * v;
+    case Activation::sigmoid: return C(1) / (C(1) + std::exp(-v));
+    case Activation::none: break;
+  }
+  return v;
+}
 
 template <class D, class T>
 void conv_forward(Stream&, const ConvShape&,

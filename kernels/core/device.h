@@ -1,5 +1,6 @@
 // The devices work can run on, and the choice of one.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -27,5 +28,10 @@ CudaReport probe_cuda();
 // "auto" is the GPU if one is available, else the host. "cuda" without one throws
 // Error(device) with the probe's reason.
 Device choose_device(const std::string& name);  // "auto", "cpu" or "cuda"
+
+// true: float operands of conv and GEMM may be rounded to TF32 (10 bits of mantissa) on
+// the GPU's tensor cores, which is faster. false: strict float. Read when a plan is
+// looked up.
+inline std::atomic<bool> allow_tf32{false};
 
 }  // namespace kernels

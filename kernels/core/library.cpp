@@ -32,13 +32,13 @@ Library::Library(const char* what, const std::vector<std::string>& names) : what
                                              what, names.front(), names.front(), reason));
 }
 
-void* Library::symbol(const char* name) const {
+Library::Symbol Library::symbol(const char* name) const {
   void* const found = dlsym(handle_, name);
   if (!found)
     throw Error(ErrorKind::device,
                 fmt::format("{} at {} has no function {}: it is too old, install a newer release",
                             what_, path_, name));
-  return found;
+  return {found};
 }
 
 }  // namespace kernels

@@ -11,14 +11,18 @@ class Library {
   // Opens the first of `names` in the loader's search path, else in lib64 or lib of
   // CUDA_HOME, CUDA_PATH, /usr/local/cuda. Throws Error(device), with `what` as name.
   Library(const char* what, const std::vector<std::string>& names);
-  template <class Function> void load(Function*& function, const char* name) const {
-    function = reinterpret_cast<Function*>(symbol(name));
-  }
+  // The function of that name, as any pointer type. Throws Error(device) if it is missing.
+  struct Symbol {
+    void* address;
+    template <class Function> operator Function*() const {
+      return reinterpret_cast<Function*>(address);
+    }
+  };
+  Symbol symbol(const char* name) const;
   const std::string& path() const { return path_; }
 
  private:
-  void* symbol(const char* name) const;  // throws Error(device) if it is missing
-  void* handle_ = nullptr;               // never closed: CUDA libraries keep threads and memory
+  void* handle_ = nullptr;  // never closed: CUDA libraries keep threads and memory
   std::string what_, path_;
 };
 

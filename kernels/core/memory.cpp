@@ -7,12 +7,17 @@
 #include "kernels/core/memory.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <limits>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -65,7 +70,7 @@ class Pool {
         fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
       ++stats_.misses;
     }
-    if (open_) reserved_[block] = open_;
+    if (open_) reserved_[block] = {open_};
     stats_.live_bytes += size;
     stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     if (device_ == Device::host) {
@@ -81,13 +86,10 @@ class Pool {
     stats_.live_bytes -= size;
     if (device_ == Device::host) POISON(block, size);
     const auto reserved = reserved_.find(block);
+    if (reserved != reserved_.end() && reserved->second.owner != open_)
+      return hold(reserved->second, size);
     try {
-      if (reserved != reserved_.end() && reserved->second != open_) {
-        idle_.push_back({block, size});
-        stats_.reserved_bytes += size;
-      } else {
-        circulate(block, size);
-      }
+      circulate(block, size);
     } catch (...) {  // no memory for the list: the block itself goes back to the system
       reserved_.erase(block);
       give_back(block, size);
@@ -110,10 +112,9 @@ class Pool {
     for (auto& [size, blocks] : free_) {
       std::erase_if(blocks, [&, bytes = size](void* block) {
         const auto reserved = reserved_.find(block);
-        if (reserved == reserved_.end() || reserved->second != owner) return false;
-        idle_.push_back({block, bytes});
+        if (reserved == reserved_.end() || reserved->second.owner != owner) return false;
         stats_.cached_bytes -= bytes;
-        stats_.reserved_bytes += bytes;
+        hold(reserved->second, bytes);
         return true;
       });
     }
@@ -121,13 +122,13 @@ class Pool {
   void forget(const GraphMemory* owner) {
     close(owner);
     const std::lock_guard lock(mutex_);
-    std::erase_if(idle_, [&](const Idle& idle) {
-      if (reserved_.at(idle.block) != owner) return false;
-      circulate(idle.block, idle.size);
-      stats_.reserved_bytes -= idle.size;
+    std::erase_if(reserved_, [&](const auto& entry) {
+      const auto& [block, reserved] = entry;
+      if (reserved.owner != owner) return false;
+      if (reserved.idle_bytes > 0) circulate(block, reserved.idle_bytes);
+      stats_.reserved_bytes -= reserved.idle_bytes;
       return true;
     });
-    std::erase_if(reserved_, [&](const auto& entry) { return entry.second == owner; });
   }
 
   PoolStats stats() {
@@ -140,11 +141,15 @@ class Pool {
   }
 
  private:
-  struct Idle {
-    void* block;
-    std::size_t size;
+  // A block of a captured graph, which does not circulate.
+  struct Reserved {
+    const GraphMemory* owner;
+    std::size_t idle_bytes = 0;  // its size class while it is free
   };
-
+  void hold(Reserved& reserved, std::size_t size) {
+    reserved.idle_bytes = size;
+    stats_.reserved_bytes += size;
+  }
   void circulate(void* block, std::size_t size) {
     free_[size].push_back(block);
     stats_.cached_bytes += size;
@@ -192,9 +197,7 @@ class Pool {
   PoolStats stats_{};
   std::uintptr_t next_meta_ = 0;
   const GraphMemory* open_ = nullptr;  // the graph being captured
-  // Blocks of captured graphs, live or free, which do not circulate; the free ones.
-  std::unordered_map<const void*, const GraphMemory*> reserved_;
-  std::vector<Idle> idle_;
+  std::unordered_map<void*, Reserved> reserved_;
 };
 
 // Never destroyed: a Buffer with static lifetime may be released after everything else.
@@ -203,6 +206,36 @@ Pool& pool(Device device) {
   static Pool* const cuda = new Pool(Device::cuda);
   static Pool* const meta = new Pool(Device::meta);
   return device == Device::host ? *host : device == Device::cuda ? *cuda : *meta;
+}
+
+constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+
+std::size_t left(std::size_t limit, std::size_t used) { return limit > used ? limit - used : 0; }
+
+std::size_t system_leaves() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("MemAvailable:")) return std::stoull(line.substr(13)) * 1024;
+  return no_limit;
+}
+
+// "max" or a missing file is no limit. Page cache counts as used in a group, so the
+// result may be too small, never too large.
+std::size_t group_leaves() {
+  std::size_t limit = 0, used = 0;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) ||
+      !(std::ifstream("/sys/fs/cgroup/memory.current") >> used))
+    return no_limit;
+  return left(limit, used);
+}
+
+std::size_t address_space_leaves() {
+  rlimit limit{};
+  std::size_t pages = 0;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      !(std::ifstream("/proc/self/statm") >> pages))
+    return no_limit;
+  return left(limit.rlim_cur, pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
 
 }  // namespace
@@ -217,20 +250,30 @@ void release(Device device, void* block, std::size_t bytes) noexcept {
 
 PoolStats pool_stats(Device device) { return pool(device).stats(); }
 void release_cached(Device device) { pool(device).release_cached(); }
+
+std::size_t available_memory(Device device) {
+  const std::size_t cached = pool_stats(device).cached_bytes;  // ours already
+  switch (device) {
+    case Device::host:
+      return std::min({system_leaves(), group_leaves(), address_space_leaves()}) + cached;
+    case Device::cuda: return cuda::free_memory() + cached;
+    case Device::meta: break;
+  }
+  return no_limit;
+}
+
 GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
 GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
 void fail_allocation_after(std::size_t n) { requests_to_failure = static_cast<std::int64_t>(n); }
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes)
-    : data_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
-  if (bytes && !data_)
+    : block_(bytes ? cuda::allocate_pinned(bytes) : nullptr) {
+  if (bytes && !block_)
     throw Error(ErrorKind::memory,
                 fmt::format("host memory: cannot pin {} bytes; use fewer faces", bytes));
 }
-PinnedBuffer::~PinnedBuffer() {
-  if (data_) cuda::free_pinned(data_);
-}
+void PinnedBuffer::Unpin::operator()(void* block) const noexcept { cuda::free_pinned(block); }
 
 void copy(void* destination, Device destination_device, const void* source, Device source_device,
           std::size_t bytes) {

@@ -2,7 +2,7 @@
 // hits from the second on, and addresses repeat, as a captured graph needs.
 #pragma once
 #include <cstddef>
-#include <utility>
+#include <memory>
 
 #include "kernels/core/stream.h"
 
@@ -18,6 +18,9 @@ struct PoolStats {
 };
 PoolStats pool_stats(Device device);
 void release_cached(Device device);  // gives free blocks back to the system
+// The bytes this process may still take, the pool's free blocks included. On the host:
+// the smallest of what the system, the control group and the address-space limit leave.
+std::size_t available_memory(Device device);
 
 // The blocks of a captured graph. Until close(), a request that misses the pool throws
 // (a capture cannot allocate), and every block handed out is noted. From then on these
@@ -48,47 +51,34 @@ void fill_zero(Stream& stream, void* block, std::size_t bytes);
 class PinnedBuffer {
  public:
   PinnedBuffer() = default;
-  explicit PinnedBuffer(std::size_t bytes);  // throws Error(device) without a GPU, Error(memory)
-  ~PinnedBuffer();
-  PinnedBuffer(PinnedBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
-  PinnedBuffer& operator=(PinnedBuffer&& other) noexcept {
-    std::swap(data_, other.data_);
-    return *this;
-  }
-  void* data() const { return data_; }  // the same address on both devices
+  explicit PinnedBuffer(std::size_t bytes);    // throws Error(device) without a GPU, Error(memory)
+  void* data() const { return block_.get(); }  // the same address on both devices
 
  private:
-  void* data_ = nullptr;
+  struct Unpin {
+    void operator()(void* block) const noexcept;
+  };
+  std::unique_ptr<void, Unpin> block_;
 };
 
 // Owns one block.
+struct Release {
+  Device device = Device::host;
+  std::size_t bytes = 0;
+  void operator()(void* block) const noexcept { release(device, block, bytes); }
+};
 class Buffer {
  public:
   Buffer() = default;
   Buffer(Device device, std::size_t bytes)
-      : data_(allocate(device, bytes)), bytes_(bytes), device_(device) {}
-  ~Buffer() { release(device_, data_, bytes_); }
-  Buffer(Buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        bytes_(std::exchange(other.bytes_, 0)),
-        device_(other.device_) {}
-  Buffer& operator=(Buffer&& other) noexcept {
-    if (this == &other) return *this;
-    release(device_, data_, bytes_);
-    data_ = std::exchange(other.data_, nullptr);
-    bytes_ = std::exchange(other.bytes_, 0);
-    device_ = other.device_;
-    return *this;
-  }
-  template <class T> T* as() const { return static_cast<T*>(data_); }
-  void* data() const { return data_; }
-  std::size_t bytes() const { return bytes_; }
-  Device device() const { return device_; }
+      : block_(allocate(device, bytes), Release{device, bytes}) {}
+  template <class T> T* as() const { return static_cast<T*>(data()); }
+  void* data() const { return block_.get(); }
+  std::size_t bytes() const { return data() ? block_.get_deleter().bytes : 0; }
+  Device device() const { return block_.get_deleter().device; }
 
  private:
-  void* data_ = nullptr;
-  std::size_t bytes_ = 0;
-  Device device_ = Device::host;
+  std::unique_ptr<void, Release> block_;
 };
 
 }  // namespace kernels

@@ -5,27 +5,11 @@
 #include <array>
 
 #include "kernels/core/device.h"
-#include "kernels/core/library.h"
 
 namespace kernels::cudnn {
 
 const Api& Api::open() {
-  static const Api api = [] {
-    const Library library("cuDNN 9", {"libcudnn.so.9"});
-    Api a;
-    library.load(a.get_version, "cudnnGetVersion");
-    library.load(a.get_error_string, "cudnnGetErrorString");
-    library.load(a.get_last_error_string, "cudnnGetLastErrorString");
-    library.load(a.create, "cudnnCreate");
-    library.load(a.set_stream, "cudnnSetStream");
-    library.load(a.create_descriptor, "cudnnBackendCreateDescriptor");
-    library.load(a.destroy_descriptor, "cudnnBackendDestroyDescriptor");
-    library.load(a.set_attribute, "cudnnBackendSetAttribute");
-    library.load(a.get_attribute, "cudnnBackendGetAttribute");
-    library.load(a.finalize, "cudnnBackendFinalize");
-    library.load(a.execute, "cudnnBackendExecute");
-    return a;
-  }();
+  static const Api api;
   return api;
 }
 

@@ -6,22 +6,28 @@
 #include <string>
 #include <utility>
 
+#include "kernels/core/library.h"
+
 namespace kernels::cudnn {
 
 // The entry points of libcudnn.so.9. open() throws Error(device) without that library.
 struct Api {
   static const Api& open();
-  decltype(cudnnGetVersion)* get_version;
-  decltype(cudnnGetErrorString)* get_error_string;
-  decltype(cudnnGetLastErrorString)* get_last_error_string;
-  decltype(cudnnCreate)* create;
-  decltype(cudnnSetStream)* set_stream;
-  decltype(cudnnBackendCreateDescriptor)* create_descriptor;
-  decltype(cudnnBackendDestroyDescriptor)* destroy_descriptor;
-  decltype(cudnnBackendSetAttribute)* set_attribute;
-  decltype(cudnnBackendGetAttribute)* get_attribute;
-  decltype(cudnnBackendFinalize)* finalize;
-  decltype(cudnnBackendExecute)* execute;
+  Library library{"cuDNN 9", {"libcudnn.so.9"}};
+  decltype(cudnnGetVersion)* get_version = library.symbol("cudnnGetVersion");
+  decltype(cudnnGetErrorString)* get_error_string = library.symbol("cudnnGetErrorString");
+  decltype(cudnnGetLastErrorString)* get_last_error_string =
+      library.symbol("cudnnGetLastErrorString");
+  decltype(cudnnCreate)* create = library.symbol("cudnnCreate");
+  decltype(cudnnSetStream)* set_stream = library.symbol("cudnnSetStream");
+  decltype(cudnnBackendCreateDescriptor)* create_descriptor =
+      library.symbol("cudnnBackendCreateDescriptor");
+  decltype(cudnnBackendDestroyDescriptor)* destroy_descriptor =
+      library.symbol("cudnnBackendDestroyDescriptor");
+  decltype(cudnnBackendSetAttribute)* set_attribute = library.symbol("cudnnBackendSetAttribute");
+  decltype(cudnnBackendGetAttribute)* get_attribute = library.symbol("cudnnBackendGetAttribute");
+  decltype(cudnnBackendFinalize)* finalize = library.symbol("cudnnBackendFinalize");
+  decltype(cudnnBackendExecute)* execute = library.symbol("cudnnBackendExecute");
 };
 
 void check(cudnnStatus_t status, const std::string& what);

@@ -16,7 +16,7 @@
 
 #include "kernels/conv/cudnn/autotuner.h"
 #include "kernels/conv/plans/plan_cache.h"
-#include "kernels/core/math_mode.h"
+#include "kernels/core/device.h"
 
 namespace kernels {
 namespace {

@@ -8,8 +8,8 @@
 #include <mutex>
 
 #include "kernels/conv/gemm.h"
+#include "kernels/core/device.h"
 #include "kernels/core/library.h"
-#include "kernels/core/math_mode.h"
 #include "kernels/core/memory.h"
 
 namespace kernels {
@@ -39,20 +39,9 @@ class CuBlas {
 
  private:
   CuBlas() {
-    const CudaReport gpu = probe_cuda();  // before cuBLAS's 600 MB are loaded
-    if (!gpu.available) throw Error(ErrorKind::device, "no GPU to run cuBLAS on: " + gpu.reason);
-    const Library library("cuBLAS", {"libcublas.so.13", "libcublas.so.12"});
-    decltype(cublasCreate_v2)* create;
-    decltype(cublasSetMathMode)* set_math_mode;
-    library.load(create, "cublasCreate_v2");
-    library.load(set_math_mode, "cublasSetMathMode");
-    library.load(set_stream_, "cublasSetStream_v2");
-    library.load(set_workspace_, "cublasSetWorkspace_v2");
-    library.load(status_string_, "cublasGetStatusString");
-    library.load(gemm_, "cublasGemmEx_64");
-    check(create(&handle_), "cublasCreate");
+    check(create_(&handle_), "cublasCreate");
     constexpr int mode = CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
-    check(set_math_mode(handle_, static_cast<cublasMath_t>(mode)), "cublasSetMathMode");
+    check(set_math_mode_(handle_, static_cast<cublasMath_t>(mode)), "cublasSetMathMode");
     // cuBLAS would allocate its own inside a graph capture. Hopper needs 32 MB.
     workspace_ = Buffer(Device::cuda, 32 << 20);
   }
@@ -62,13 +51,22 @@ class CuBlas {
                 fmt::format("{} failed: {}", what, status_string_(status)));
   }
 
+  static Library open() {
+    const CudaReport gpu = probe_cuda();  // before cuBLAS's 600 MB are loaded
+    if (!gpu.available) throw Error(ErrorKind::device, "no GPU to run cuBLAS on: " + gpu.reason);
+    return Library("cuBLAS", {"libcublas.so.13", "libcublas.so.12"});
+  }
+
+  const Library library_ = open();
+  decltype(cublasCreate_v2)* create_ = library_.symbol("cublasCreate_v2");
+  decltype(cublasSetMathMode)* set_math_mode_ = library_.symbol("cublasSetMathMode");
+  decltype(cublasSetStream_v2)* set_stream_ = library_.symbol("cublasSetStream_v2");
+  decltype(cublasSetWorkspace_v2)* set_workspace_ = library_.symbol("cublasSetWorkspace_v2");
+  decltype(cublasGetStatusString)* status_string_ = library_.symbol("cublasGetStatusString");
+  decltype(cublasGemmEx_64)* gemm_ = library_.symbol("cublasGemmEx_64");
   cublasHandle_t handle_ = nullptr;
   std::mutex mutex_;
   Buffer workspace_;
-  decltype(cublasSetStream_v2)* set_stream_ = nullptr;
-  decltype(cublasSetWorkspace_v2)* set_workspace_ = nullptr;
-  decltype(cublasGetStatusString)* status_string_ = nullptr;
-  decltype(cublasGemmEx_64)* gemm_ = nullptr;
 };
 
 template <class T> constexpr cudaDataType data_type = CUDA_R_32F;

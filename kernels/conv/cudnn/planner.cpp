@@ -1,9 +1,12 @@
 #include "kernels/conv/cudnn/planner.h"
 
+#include <cuda_runtime.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
+
+#include "kernels/core/cuda/check.h"
 
 namespace kernels::cudnn {
 namespace {
@@ -96,15 +99,15 @@ Engine engine_of(const Descriptor& configuration, cudnnBackendDescriptor_t engin
 
 }  // namespace
 
-Planner::Planner(const Problem& problem, cudnnHandle_t handle, const std::string& device_json)
-    : problem_(problem), handle_(handle) {
-  if (!handle) {
-    device_ = Descriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-    device_.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, device_json.data(),
-                std::ssize(device_json));
-    device_.finalize("describing a device to cuDNN");
-  }
-  graph_ = make_graph(problem, handle);
+Planner::Planner(const Problem& problem, cudnnHandle_t handle)
+    : problem_(problem), handle_(handle), graph_(make_graph(problem, handle)) {}
+
+Planner::Planner(const Problem& problem, const std::string& device_json)
+    : problem_(problem), device_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+  device_.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, device_json.data(),
+              std::ssize(device_json));
+  device_.finalize("describing a device to cuDNN");
+  graph_ = make_graph(problem, nullptr);
 }
 
 std::vector<Engine> Planner::engines(bool fallback) {
@@ -221,6 +224,31 @@ Plan Planner::first() {
         fmt::format("{} engines offered, {} of them not deterministic or not exact enough{}",
                     offered_, refused_, last);
   return none;
+}
+
+PlanCache::Machine this_machine() {
+  process_handle();
+  const CudaReport gpu = probe_cuda();
+  int multiprocessors = 0;
+  cuda::check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0),
+              "cudaDeviceGetAttribute");
+  return {gpu.reason, gpu.compute_capability, multiprocessors, Api::open().get_version(),
+          gpu.driver};
+}
+
+std::string describe_this_device() {
+  Descriptor device(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  device.set(CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, process_handle());
+  device.finalize("describing the GPU by cuDNN");
+  std::string text(1 << 16, '\0');
+  std::int64_t count = 0;
+  check(Api::open().get_attribute(device.raw(), CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION,
+                                  CUDNN_TYPE_CHAR, static_cast<std::int64_t>(text.size()), &count,
+                                  text.data()),
+        "reading the GPU's description");
+  text.resize(std::min(text.size(), static_cast<std::size_t>(std::max<std::int64_t>(count, 0))));
+  text.resize(std::min(text.size(), text.find('\0')));
+  return text;
 }
 
 }  // namespace kernels::cudnn

@@ -12,7 +12,6 @@
 
 #include <vector>
 
-#include "kernels/conv/host/activate.h"
 #include "kernels/conv/host/blocked_gemm.h"
 
 namespace kernels::im2col_gemm {

@@ -15,7 +15,6 @@
 
 #include <cstring>
 
-#include "kernels/conv/host/activate.h"
 #include "kernels/conv/host/parallel_tasks.h"
 #include "kernels/core/memory.h"
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <bit>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
@@ -43,25 +42,22 @@ class PrimitiveCache {
   // make() returns the Primitive for a key not met before.
   template <class Make> const Primitive& find(const Key& key, const Make& make) {
     const std::lock_guard lock(mutex_);
-    std::unique_ptr<Primitive>& slot = primitives_[key];
-    if (!slot) {
-      auto made = std::make_unique<Primitive>();
-      try {
-        *made = make();
-        made->usable = true;
-      } catch (const dnnl::error& e) {
-        if (e.status != dnnl_unimplemented)
-          throw Error(ErrorKind::failure,
-                      std::string("oneDNN: cannot make a primitive: ") + e.what());
-      }
-      slot = std::move(made);
+    if (const auto found = primitives_.find(key); found != primitives_.end()) return found->second;
+    Primitive made;
+    try {
+      made = make();
+      made.usable = true;
+    } catch (const dnnl::error& e) {
+      if (e.status != dnnl_unimplemented)
+        throw Error(ErrorKind::failure,
+                    std::string("oneDNN: cannot make a primitive: ") + e.what());
     }
-    return *slot;
+    return primitives_.emplace(key, std::move(made)).first->second;  // its address stays
   }
 
  private:
   std::mutex mutex_;
-  std::map<Key, std::unique_ptr<Primitive>> primitives_;
+  std::map<Key, Primitive> primitives_;
 };
 
 inline std::int32_t bits(float value) { return std::bit_cast<std::int32_t>(value); }  // of a key

@@ -7,10 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <locale>
+#include <regex>
+#include <sstream>
 #include <string_view>
 #include <thread>
 
@@ -21,39 +22,19 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFormat = "doppel cudnn plans 1";
 constexpr std::uintmax_t kLargestFile = 4 << 20;  // ten thousand plans; a model has a hundred
-constexpr std::size_t kMostKnobs = 64;
 
-// Removes the first word of the text and returns it.
-std::string_view word(std::string_view& text) {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  const std::string_view found = text.substr(0, text.find(' '));
-  text.remove_prefix(found.size());
-  return found;
-}
-
-template <class T> bool number(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
-}
-
-std::optional<CachedPlan> parse(std::string_view text) {
+// The text behind the tab of a line, in the words of line().
+std::optional<CachedPlan> parse(const std::string& text) {
+  static const std::regex form(
+      R"([01] [01] \d{1,18} \d{1,15}(\.\d{1,15})?( -?\d{1,18}:-?\d{1,18}){0,64})");
+  if (!std::regex_match(text, form)) return std::nullopt;
   CachedPlan plan;
-  int padded = 0, fused = 0;
-  if (!number(word(text), padded) || !number(word(text), fused) ||
-      !number(word(text), plan.engine.index) || !number(word(text), plan.ms))
-    return std::nullopt;
-  if ((padded | fused) >> 1 || plan.engine.index < 0 || !std::isfinite(plan.ms))
-    return std::nullopt;
-  plan.variant = {padded == 1, fused == 1};
-  for (std::string_view knob = word(text); !knob.empty(); knob = word(text)) {
-    const std::size_t colon = knob.find(':');
-    std::int64_t type = 0, value = 0;
-    if (colon == knob.npos || !number(knob.substr(0, colon), type) ||
-        !number(knob.substr(colon + 1), value))
-      return std::nullopt;
+  std::istringstream in(text);
+  in.imbue(std::locale::classic());
+  in >> plan.variant.padded >> plan.variant.fused >> plan.engine.index >> plan.ms;
+  char colon = ':';
+  for (std::int64_t type, value; in >> type >> colon >> value;)
     plan.engine.knobs.emplace_back(type, value);
-  }
-  if (plan.engine.knobs.size() > kMostKnobs) return std::nullopt;
   return plan;
 }
 
@@ -137,8 +118,7 @@ PlanCache::Plans PlanCache::read(const Notice& notice) const {
   std::size_t bad = 0;
   while (std::getline(in, text)) {
     const std::size_t tab = text.find('\t');
-    const auto plan =
-        tab == text.npos ? std::nullopt : parse(std::string_view(text).substr(tab + 1));
+    const auto plan = tab == text.npos ? std::nullopt : parse(text.substr(tab + 1));
     if (plan && !in.eof()) plans[text.substr(0, tab)] = *plan;  // eof: the line was cut off
     else ++bad;
   }

@@ -107,16 +107,19 @@ void destroy_graph(void* graph) noexcept {
 
 // --- memory and copies
 
+namespace {
+// False if memory is out: the caller frees cached blocks and tries again, or reports it.
+bool allocated(cudaError_t error, const char* what) {
+  if (error != cudaErrorMemoryAllocation) check(error, what);
+  else cudaGetLastError();  // clears it
+  return error == cudaSuccess;
+}
+}  // namespace
+
 void* allocate(std::size_t bytes) {
   Stream::of(Device::cuda);  // throws with the reason where there is no GPU
   void* block = nullptr;
-  const cudaError_t error = cudaMalloc(&block, bytes);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the caller frees cached blocks and tries again
-    return nullptr;
-  }
-  check(error, "cudaMalloc");
-  return block;
+  return allocated(cudaMalloc(&block, bytes), "cudaMalloc") ? block : nullptr;
 }
 
 // Errors are ignored: at exit the runtime may be gone already, and the memory with it.
@@ -132,14 +135,8 @@ std::size_t free_memory() {
 void* allocate_pinned(std::size_t bytes) {
   Stream::of(Device::cuda);
   void* block = nullptr;
-  const cudaError_t error =
-      cudaHostAlloc(&block, bytes, cudaHostAllocMapped | cudaHostAllocPortable);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  check(error, "cudaHostAlloc");
-  return block;
+  const unsigned flags = cudaHostAllocMapped | cudaHostAllocPortable;
+  return allocated(cudaHostAlloc(&block, bytes, flags), "cudaHostAlloc") ? block : nullptr;
 }
 void free_pinned(void* block) noexcept { cudaFreeHost(block); }
 
@@ -147,9 +144,9 @@ void copy(void* destination, const void* source, std::size_t bytes, CopyKind kin
   Stream& stream = Stream::of(Device::cuda);
   static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
                                              cudaMemcpyDeviceToDevice};
-  check(
-      cudaMemcpyAsync(destination, source, bytes, kinds[static_cast<int>(kind)], raw(stream.raw())),
-      "cudaMemcpyAsync");
+  const cudaMemcpyKind direction = kinds[static_cast<int>(kind)];
+  check(cudaMemcpyAsync(destination, source, bytes, direction, raw(stream.raw())),
+        "cudaMemcpyAsync");
   if (kind == CopyKind::to_host) stream.synchronize();
 }
 

@@ -2,18 +2,13 @@
 #include "kernels/core/cuda/backend.h"
 
 namespace kernels::cuda {
-
 namespace {
 constexpr const char* reason =
     "this build of doppel has no GPU code (it was compiled without nvcc)";
 [[noreturn]] void refuse() { throw Error(ErrorKind::device, reason); }
 }  // namespace
 
-CudaReport probe() {
-  CudaReport report;
-  report.reason = reason;
-  return report;
-}
+CudaReport probe() { return {.reason = reason}; }
 void* create_stream() { refuse(); }
 void synchronize(void*) { refuse(); }
 bool capturing(void*) { refuse(); }

@@ -6,7 +6,7 @@
 
 #include "faceswap/media/media.h"
 #include "faceswap/train/trainer.h"
-#include "kernels/core/math_mode.h"
+#include "kernels/core/device.h"
 #include "tests/faceswap/scratch.h"
 
 namespace faceswap {

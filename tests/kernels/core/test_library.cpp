@@ -11,8 +11,7 @@ namespace {
 
 TEST(LibraryTest, OpensAndFindsFunctions) {
   const kernels::Library math("the maths library", {"libnot_there.so.1", "libm.so.6"});
-  double (*cosine)(double) = nullptr;
-  math.load(cosine, "cos");
+  double (*const cosine)(double) = math.symbol("cos");
   EXPECT_EQ(cosine(0.0), 1.0);
   EXPECT_EQ(math.path(), "libm.so.6");
 }
@@ -32,9 +31,8 @@ TEST(LibraryTest, MissingLibraryIsADeviceErrorThatSaysWhatToDo) {
 
 TEST(LibraryTest, MissingFunctionIsNamed) {
   const kernels::Library math("the maths library", {"libm.so.6"});
-  void (*function)() = nullptr;
   try {
-    math.load(function, "cosine_of_the_future");
+    math.symbol("cosine_of_the_future");
     FAIL() << "found a function that does not exist";
   } catch (const kernels::Error& e) {
     EXPECT_EQ(e.kind(), kernels::ErrorKind::device);

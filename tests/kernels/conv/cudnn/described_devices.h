@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv/cudnn/described.h"
+#include "kernels/conv/cudnn/planner.h"
 #include "kernels/core/error.h"
 
 namespace plans {
@@ -54,9 +54,8 @@ struct WithCudnn : testing::Test {
     static void* const driver = dlopen(DOPPEL_DRIVER_STAND_IN, RTLD_NOW | RTLD_GLOBAL);
     ASSERT_NE(driver, nullptr) << dlerror();
     try {
-      kernels::cudnn::plan_for_described_device(
-          {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::f32},
-          description("h200"));
+      const Problem problem{same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::f32};
+      kernels::cudnn::Planner(problem, description("h200")).first();
     } catch (const kernels::Error& e) {
       if (e.kind() != kernels::ErrorKind::device) throw;  // not a missing library: a failure
       GTEST_SKIP() << e.what();

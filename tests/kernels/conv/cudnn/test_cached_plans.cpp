@@ -46,7 +46,7 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
                     description(card.name),
                     PlanCache::make_key(wanted, machine),
                     {}};
-          made.report = kernels::cudnn::plan_for_described_device(made.problem, made.json);
+          made.report = kernels::cudnn::Planner(made.problem, made.json).first().report;
           ASSERT_TRUE(made.report.found)
               << card.name << " " << made.problem.str() << ": " << made.report.why_not;
           cache.store(made.key, {variant, made.report.engine, 1.0});
@@ -60,7 +60,7 @@ TEST_F(CachedPlans, SameEngineAndSettingsAfterTheFile) {
     const auto cached = cache.find(made.key);
     ASSERT_TRUE(cached) << made.key;
     const PlanReport again =
-        kernels::cudnn::plan_for_described_device(made.problem, made.json, cached->engine);
+        kernels::cudnn::Planner(made.problem, made.json).plan(cached->engine).report;
     EXPECT_TRUE(again.found) << made.key << ": " << again.why_not;
     EXPECT_EQ(again.engine, made.report.engine) << made.key;
     EXPECT_EQ(again.workspace, made.report.workspace) << made.key;
@@ -77,10 +77,12 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   const std::string json = description("h200");
   const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
   const auto rounded =
-      kernels::cudnn::plan_for_described_device({shape, Direction::forward, MathType::tf32}, json);
+      kernels::cudnn::Planner({shape, Direction::forward, MathType::tf32}, json).first().report;
   ASSERT_TRUE(rounded.found && rounded.tensor_cores);
-  const PlanReport strict = kernels::cudnn::plan_for_described_device(
-      {shape, Direction::forward, MathType::f32}, json, rounded.engine);
+  const PlanReport strict =
+      kernels::cudnn::Planner({shape, Direction::forward, MathType::f32}, json)
+          .plan(rounded.engine)
+          .report;
   EXPECT_FALSE(strict.found) << "an engine that rounds, for strict float";
   EXPECT_NE(strict.why_not.find("not exact enough"), std::string::npos) << strict.why_not;
 
@@ -88,7 +90,7 @@ TEST_F(CachedPlans, EnginesThatDoNotFitAreRefused) {
   for (const Engine& engine :
        {Engine{99999, {}}, Engine{-1, {}}, Engine{rounded.engine.index, {{9999, 1}}},
         Engine{rounded.engine.index, {{-5, 1}}}, Engine{rounded.engine.index, {{40, 1ll << 60}}}}) {
-    const PlanReport report = kernels::cudnn::plan_for_described_device(problem, json, engine);
+    const PlanReport report = kernels::cudnn::Planner(problem, json).plan(engine).report;
     EXPECT_FALSE(report.found) << engine.index;
     EXPECT_FALSE(report.why_not.empty());
   }
@@ -105,10 +107,10 @@ TEST_F(CachedPlans, FusedForwardOnEveryCard) {
               true,
               Activation::leaky_relu,
               0.1f};
-    const PlanReport upscale = kernels::cudnn::plan_for_described_device(p, json);
+    const PlanReport upscale = kernels::cudnn::Planner(p, json).first().report;
     EXPECT_TRUE(upscale.found) << card.name << " " << p.str() << ": " << upscale.why_not;
     EXPECT_TRUE(upscale.runtime_compiled);
-    const PlanReport again = kernels::cudnn::plan_for_described_device(p, json, upscale.engine);
+    const PlanReport again = kernels::cudnn::Planner(p, json).plan(upscale.engine).report;
     EXPECT_TRUE(again.found) << card.name << ": " << again.why_not;
   }
 }

@@ -57,9 +57,8 @@ std::string search(const Problem& problem, int compute_capability, const std::st
     for (const Variant variant : variants(problem, compute_capability)) {
       const Problem graph = graph_of(problem, variant);
       std::size_t built = 0;
-      for (const auto& engine :
-           kernels::cudnn::engines_for_described_device(graph, json, fallback)) {
-        const PlanReport report = kernels::cudnn::plan_for_described_device(graph, json, engine);
+      for (const auto& engine : kernels::cudnn::Planner(graph, json).engines(fallback)) {
+        const PlanReport report = kernels::cudnn::Planner(graph, json).plan(engine).report;
         if (!report.found) continue;
         if (report.tensor_cores || !on_tensor_cores) return "";
         met += fmt::format(" {}{} without tensor cores;", report.engine.index,
@@ -122,9 +121,9 @@ TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
     for (const Direction direction : directions) {
       const ConvShape shape = same_padding(32, 32, 32, 128, 256, 5, 2);
       const auto strict =
-          kernels::cudnn::plan_for_described_device({shape, direction, MathType::f32}, json);
+          kernels::cudnn::Planner({shape, direction, MathType::f32}, json).first().report;
       const auto rounded =
-          kernels::cudnn::plan_for_described_device({shape, direction, MathType::tf32}, json);
+          kernels::cudnn::Planner({shape, direction, MathType::tf32}, json).first().report;
       EXPECT_TRUE(strict.found && rounded.found);
       EXPECT_FALSE(strict.tensor_cores);
       EXPECT_TRUE(rounded.tensor_cores);
@@ -134,10 +133,8 @@ TEST_F(ConvPlans, StrictFloatAvoidsTheTensorCores) {
 }
 
 TEST_F(ConvPlans, DescriptionThatCannotBeReadIsAnError) {
-  EXPECT_THROW(kernels::cudnn::plan_for_described_device(
-                   {same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::bf16},
-                   "{\"deviceVer\":"),
-               kernels::Error);
+  const Problem problem{same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::bf16};
+  EXPECT_THROW(kernels::cudnn::Planner(problem, "{\"deviceVer\":").first(), kernels::Error);
 }
 
 }  // namespace
