@@ -78,7 +78,6 @@ std::int64_t extract_faces(const DemoOptions& options, const char* clip, const c
   extraction.quiet = options.quiet;
   return extract(extraction).faces;
 }
-
 }  // namespace
 
 SwapScores score_swap(const std::filesystem::path& swapped, const std::filesystem::path& source,
@@ -202,5 +201,4 @@ DemoReport run_demo(const DemoOptions& options) {
   nn::write_file_atomically(report.report, std::span(&piece, 1), false);
   return report;
 }
-
 }  // namespace faceswap

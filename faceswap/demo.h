@@ -40,5 +40,4 @@ struct SwapScores {
 };
 SwapScores score_swap(const std::filesystem::path& swapped, const std::filesystem::path& source,
                       const ClipOptions& clip, const std::filesystem::path& other_faces);
-
 }  // namespace faceswap

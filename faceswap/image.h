@@ -49,5 +49,4 @@ struct Box {
 struct Point {
   double x = 0, y = 0;
 };
-
 }  // namespace faceswap

@@ -91,7 +91,6 @@ Json inspect_media(const std::filesystem::path& path) {
   if (info.kind == SourceInfo::video) json["marked_synthetic"] = has_synthetic_mark(path);
   return json;
 }
-
 }  // namespace
 
 std::string inspect_json(const std::filesystem::path& path) {
@@ -129,5 +128,4 @@ void dump_swap_samples(const std::filesystem::path& model_dir, const std::filesy
   }
   nn::save_safetensors(out, {{"model", loaded.model->name()}}, records);
 }
-
 }  // namespace faceswap

@@ -16,5 +16,4 @@ std::string inspect_json(const std::filesystem::path& path);
 void dump_swap_samples(const std::filesystem::path& model_dir, const std::filesystem::path& faces_a,
                        const std::filesystem::path& faces_b, int count,
                        const std::filesystem::path& out);
-
 }  // namespace faceswap

@@ -58,7 +58,6 @@ std::string cut(const std::string& text, int columns) {
   }
   return text;
 }
-
 }  // namespace
 
 Progress::Progress(std::string what, std::int64_t total, bool quiet)
@@ -149,5 +148,4 @@ void install_stop_handlers() {
 }
 
 int stop_signal() { return g_stop; }
-
 }  // namespace faceswap

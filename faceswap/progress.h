@@ -37,5 +37,4 @@ std::string progress_line(const ProgressState&);
 // stop_signal(); a second one ends the program at once.
 void install_stop_handlers();
 int stop_signal();  // 0, or the signal received; poll between pieces of work
-
 }  // namespace faceswap

@@ -135,7 +135,6 @@ std::string xml_escaped(const std::string& text) {
   }
   return out;
 }
-
 }  // namespace
 
 std::string xmp_packet(const std::string& tool) {
@@ -224,5 +223,4 @@ void write_manifest(const std::filesystem::path& out, const std::string& command
   const std::span<const std::byte> piece = std::as_bytes(std::span(text));
   nn::write_file_atomically(file, std::span(&piece, 1), false);
 }
-
 }  // namespace faceswap

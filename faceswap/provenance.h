@@ -19,5 +19,4 @@ std::string sha256_of_file(const std::filesystem::path&);  // hex; Error(input)
 void write_manifest(const std::filesystem::path& out, const std::string& command,
                     const std::map<std::string, std::filesystem::path>& inputs,
                     const std::map<std::string, std::string>& facts);
-
 }  // namespace faceswap

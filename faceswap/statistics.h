@@ -12,5 +12,4 @@ template <class T> T median(std::vector<T> values) {
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
 }
-
 }  // namespace faceswap

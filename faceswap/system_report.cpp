@@ -29,7 +29,6 @@ std::string instruction_sets() {
   return "baseline";
 #endif
 }
-
 }  // namespace
 
 std::vector<Finding> examine_system() {
@@ -78,5 +77,4 @@ std::vector<Finding> examine_system() {
                           : "install the package opencv-data, or use --detector yunet=FILE"});
   return findings;
 }
-
 }  // namespace faceswap

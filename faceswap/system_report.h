@@ -11,5 +11,4 @@ struct Finding {
   std::string advice;  // what to do if not ok
 };
 std::vector<Finding> examine_system();
-
 }  // namespace faceswap

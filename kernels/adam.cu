@@ -78,7 +78,6 @@ __global__ void record_losses_kernel(const StepState* state, const float* loss_a
   row[0] = *loss_a;
   row[1] = *loss_b;
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -112,5 +111,4 @@ SIMT_INSTANTIATE(adam_step)
 SIMT_INSTANTIATE_FOR(advance_step)
 SIMT_INSTANTIATE_FOR(finish_step)
 SIMT_INSTANTIATE_FOR(record_losses)
-
 }  // namespace kernels

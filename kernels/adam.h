@@ -27,5 +27,4 @@ template <class D> void finish_step(Stream&, StepState* state);
 template <class D>
 void record_losses(Stream&, const StepState* state, const float* loss_a /*[1]*/,
                    const float* loss_b /*[1]*/, float* log /*[rows,2]*/, int rows);
-
 }  // namespace kernels

@@ -108,7 +108,6 @@ __global__ void depthwise_filter_total_kernel(const compute_t<T>* partials, T* d
     store(dw, i, sum);
   });
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -141,5 +140,4 @@ void depthwise_backward_filter(Stream& stream, const PatchShape& s, const T* x, 
 SIMT_INSTANTIATE(depthwise_forward)
 SIMT_INSTANTIATE(depthwise_backward_data)
 SIMT_INSTANTIATE(depthwise_backward_filter)
-
 }  // namespace kernels

@@ -18,5 +18,4 @@ template <class D, class T>
 void depthwise_backward_data(Stream&, const PatchShape&, const T* dy, const T* w, T* dx);
 template <class D, class T>
 void depthwise_backward_filter(Stream&, const PatchShape&, const T* x, const T* dy, T* dw);
-
 }  // namespace kernels

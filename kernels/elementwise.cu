@@ -96,7 +96,6 @@ template <class From, class To> __global__ void cast_kernel(const From* x, To* y
   for_elements(
       n, [=](std::int64_t i) SIMT_LAMBDA { store(y, i, static_cast<compute_t<To>>(load(x, i))); });
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -185,5 +184,4 @@ SIMT_INSTANTIATE_FOR(cast, bf16, double)
 SIMT_INSTANTIATE_FOR(cast, f16, double)
 SIMT_INSTANTIATE_FOR(cast, double, double)
 #endif
-
 }  // namespace kernels

@@ -50,5 +50,4 @@ template <class D, class T> void fill(Stream&, T* y, float value, std::int64_t n
 
 // f32, bf16, f16 and (host) f64, any pair.
 template <class D, class From, class To> void cast(Stream&, const From* x, To* y, std::int64_t n);
-
 }  // namespace kernels

@@ -207,7 +207,6 @@ void sweep(Stream& stream, float slope, const EpilogueShape& shape, const T* y, 
                            pending.back().partials.template as<C>()});
   if (later == nullptr) finish_of_type<T>(stream, now);
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -252,5 +251,4 @@ template <class D> void finish_column_sums(Stream& stream, PendingSums& pending)
 
 SIMT_INSTANTIATE(epilogue_backward)
 template void finish_column_sums<simt::ThisDevice>(Stream&, PendingSums&);
-
 }  // namespace kernels

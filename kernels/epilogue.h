@@ -43,5 +43,4 @@ void epilogue_backward(Stream&, const ConvEpilogue&, const EpilogueShape&,
 // The second stage of many bias gradients in one launch, on the stream of their first.
 // Empties the list.
 template <class D> void finish_column_sums(Stream&, PendingSums& pending);
-
 }  // namespace kernels

@@ -121,7 +121,6 @@ void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_
   simt::launch_range<pixel_shuffle_kernel<T, kShuffle>>(stream, count * runs.length, source,
                                                         destination, runs, count);
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -165,5 +164,4 @@ SIMT_INSTANTIATE(copy_columns)
 SIMT_INSTANTIATE(pad_columns)
 SIMT_INSTANTIATE(im2col)
 SIMT_INSTANTIATE(col2im)
-
 }  // namespace kernels

@@ -37,5 +37,4 @@ void im2col(Stream&, const PatchShape&, const T* x /*[N,H,W,C]*/,
             T* columns /*[N*OH*OW, KH*KW*C]*/);
 // Sums overlapping patches; x is assigned.
 template <class D, class T> void col2im(Stream&, const PatchShape&, const T* columns, T* x);
-
 }  // namespace kernels

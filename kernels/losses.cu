@@ -51,7 +51,6 @@ template <class T, bool kMask> struct LossPieces {
     store(dpred, i, m * scale * error.slope(d));
   }
 };
-
 }  // namespace
 
 template <class D, class T>
@@ -80,5 +79,4 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
 }
 
 SIMT_INSTANTIATE(image_loss)
-
 }  // namespace kernels

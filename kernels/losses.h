@@ -21,5 +21,4 @@ struct LossWeights {
 template <class D, class T>
 void image_loss(Stream&, const ImageShape&, const LossWeights&, const T* pred, const T* target,
                 const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
-
 }  // namespace kernels

@@ -50,6 +50,5 @@ template <class C> struct StoreTotal {
   C factor;
   SIMT_DEVICE void operator()(C sum) const { *out = sum * factor; }
 };
-
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

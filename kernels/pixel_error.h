@@ -16,6 +16,5 @@ template <class C> struct PixelError {
     return mse * (C(2) * d) + mae * (d == C(0) ? C(0) : std::copysign(C(1), d));
   }
 };
-
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

@@ -59,7 +59,6 @@ __global__ void normal_kernel(T* y, std::int64_t n, float mean, float deviation,
     }
   }
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -78,5 +77,4 @@ void normal(Stream& stream, T* y, std::int64_t n, float mean, float deviation, s
 
 SIMT_INSTANTIATE(uniform)
 SIMT_INSTANTIATE(normal)
-
 }  // namespace kernels

@@ -39,5 +39,4 @@ void uniform(Stream&, T* y, std::int64_t n, float low, float high, std::uint64_t
 template <class D, class T>
 void normal(Stream&, T* y, std::int64_t n, float mean, float deviation, std::uint64_t seed,
             std::uint64_t stream_id);
-
 }  // namespace kernels

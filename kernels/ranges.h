@@ -79,6 +79,5 @@ template <class T> SIMT_DEVICE compute_t<T> load(const T* x, std::int64_t i) {
 template <class T> SIMT_DEVICE void store(T* x, std::int64_t i, compute_t<T> value) {
   x[i] = static_cast<T>(value);
 }
-
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

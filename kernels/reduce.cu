@@ -67,7 +67,6 @@ void sum_array(Stream& stream, const T* x, std::int64_t n, const Finish& finish)
                        SumPieces<T, kSquares>{x, partials.as<C>(), pieces});
   sum_partials(stream, partials.as<C>(), pieces.count, finish);
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -83,5 +82,4 @@ void gradient_norm(Stream& stream, const T* gradients, std::int64_t n, float max
 
 SIMT_INSTANTIATE(sum)
 SIMT_INSTANTIATE(gradient_norm)
-
 }  // namespace kernels

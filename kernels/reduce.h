@@ -15,5 +15,4 @@ void sum(Stream&, const T* x, compute_t<T>* out /*[1]*/, std::int64_t n);
 // = 0 if any gradient is not finite.
 template <class D, class T>
 void gradient_norm(Stream&, const T* gradients, std::int64_t n, float max_norm, StepState* state);
-
 }  // namespace kernels

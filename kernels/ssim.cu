@@ -347,7 +347,6 @@ void check(const char* what, const ImageShape& s) {
                                       std::to_string(s.n) + "," + std::to_string(s.h) + "," +
                                       std::to_string(s.w) + "," + std::to_string(s.c) + "]");
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -383,5 +382,4 @@ void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T
 
 SIMT_INSTANTIATE(loss_with_ssim)
 SIMT_INSTANTIATE(ssim_map)
-
 }  // namespace kernels

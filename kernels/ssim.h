@@ -16,5 +16,4 @@ void ssim_map(Stream&, const ImageShape&, const T* a, const T* b, T* ssim /*[N,H
 template <class D, class T>
 void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target,
                     const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
-
 }  // namespace kernels

@@ -17,5 +17,4 @@ template <class... Args>
 void check(bool holds, fmt::format_string<Args...> format, Args&&... args) {
   if (!holds) fail(ErrorKind::usage, format, std::forward<Args>(args)...);
 }
-
 }  // namespace nn

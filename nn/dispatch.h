@@ -39,5 +39,4 @@ inline void fill_zero(const Tensor& x) { kernels::fill_zero(x.stream(), x.raw(),
 inline Tensor empty_like(const Tensor& x) {
   return Tensor::empty(x.shape(), x.dtype(), x.device());
 }
-
 }  // namespace nn

@@ -37,5 +37,4 @@ Dense::Dense(ParameterArena& arena, const std::string& name, std::int64_t in_fea
 Tensor Dense::operator()(const Tensor& x) const {
   return dense(x, arena_->value(weight_), arena_->value(bias_));
 }
-
 }  // namespace nn

@@ -42,5 +42,4 @@ class Dense {
   const ParameterArena* arena_;
   std::size_t weight_, bias_;
 };
-
 }  // namespace nn

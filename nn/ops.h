@@ -49,5 +49,4 @@ Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
 Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
 Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask = {});
-
 }  // namespace nn

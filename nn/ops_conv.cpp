@@ -58,7 +58,6 @@ EpilogueGradients epilogue_backward(Backward& ctx, const Tensor& y, const Tensor
   });
   return {dz, dbias};
 }
-
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
@@ -204,5 +203,4 @@ Tensor dense(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     return ctx.gradients(dx, dweight, dbias);
   });
 }
-
 }  // namespace nn

@@ -57,5 +57,4 @@ Tensor concat_channels(const Tensor& a, const Tensor& b) {
     return ctx.gradients(da, db);
   });
 }
-
 }  // namespace nn

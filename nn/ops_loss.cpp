@@ -55,7 +55,6 @@ Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, c
     return ctx.gradients(dpred);
   });
 }
-
 }  // namespace
 
 Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
@@ -71,5 +70,4 @@ Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
 Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
   return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f});
 }
-
 }  // namespace nn

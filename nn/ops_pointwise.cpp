@@ -29,7 +29,6 @@ Tensor leaky_relu_backward(Backward& ctx, const Tensor& y, float slope) {
   });
   return dx;
 }
-
 }  // namespace
 
 Tensor leaky_relu(const Tensor& x, float slope) {
@@ -124,5 +123,4 @@ Tensor sum(const Tensor& x) {
     return ctx.gradients(dx);
   });
 }
-
 }  // namespace nn

@@ -53,5 +53,4 @@ void Adam::step(StepStateBlock& block) {
     kernels::finish_step<D>(stream, state);
   });
 }
-
 }  // namespace nn

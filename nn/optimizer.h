@@ -35,5 +35,4 @@ class Adam {
   AdamOptions options_;
   float max_gradient_norm_;
 };
-
 }  // namespace nn

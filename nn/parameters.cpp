@@ -43,7 +43,6 @@ void draw(const Parameter& parameter, std::size_t index, std::uint64_t seed, flo
       return;
   }
 }
-
 }  // namespace
 
 std::size_t ParameterArena::add(std::string parameter_name, Shape shape, Init init) {
@@ -145,5 +144,4 @@ void ParameterArena::refresh_working() {
       kernels::cast<D, float, T>(stream, master_.data<float>(), working_.data<T>(), size_);
   });
 }
-
 }  // namespace nn

@@ -62,5 +62,4 @@ class ParameterArena {
   Device device_ = Device::host;
   Tensor master_, working_, gradients_, moment1_, moment2_;
 };
-
 }  // namespace nn

@@ -11,7 +11,6 @@ namespace {
 
 // The first chooses plans and fills the pool, the second shows that the pool suffices.
 constexpr int eager_runs = 2;
-
 }  // namespace
 
 void StepGraph::run(const std::function<void()>& step) {
@@ -40,5 +39,4 @@ void StepGraph::run(const std::function<void()>& step) {
   }
   graph_.launch(stream);
 }
-
 }  // namespace nn

@@ -28,5 +28,4 @@ class StepGraph {
   int runs_ = 0;
   std::string why_not_;
 };
-
 }  // namespace nn

@@ -62,7 +62,6 @@ void check_gradient(const Node& node, std::size_t i, const Edge& input, const Te
          "backward of {}: the gradient of its input {} {} is not finite (DOPPEL_TRAP_NAN)", node.op,
          i, input.shape.str());
 }
-
 }  // namespace
 
 // One run of backward().
@@ -250,5 +249,4 @@ std::vector<std::string> recorded_ops() {
   const std::lock_guard lock(ops_mutex);
   return {ops_seen.begin(), ops_seen.end()};
 }
-
 }  // namespace nn

@@ -109,5 +109,4 @@ class NoGrad {  // no recording in this scope
 
 // Names of all ops recorded since the program began, for a test of its op cases.
 std::vector<std::string> recorded_ops();
-
 }  // namespace nn

@@ -92,7 +92,6 @@ const TensorImpl& existing(const TensorImpl* impl, const char* what) {
   check(impl != nullptr, "tensor: {} of an undefined tensor", what);
   return *impl;
 }
-
 }  // namespace
 
 const Shape& Tensor::shape() const { return existing(impl(), "shape").shape; }
@@ -240,5 +239,4 @@ INSTANTIATE(double)
 INSTANTIATE(std::int32_t)
 INSTANTIATE(std::uint8_t)
 #undef INSTANTIATE
-
 }  // namespace nn

@@ -23,5 +23,4 @@ struct TensorImpl {
   DType dtype;
   std::shared_ptr<History> history;
 };
-
 }  // namespace nn

@@ -157,7 +157,6 @@ void run(const Arguments& args, const Context& context) {
       throw Error(ErrorKind::failure, fmt::format("{}: {}", row.at("name").get<std::string>(),
                                                   row.at("error").get<std::string>()));
 }
-
 }  // namespace
 
 void add_bench(CLI::App& app, Context& context) {

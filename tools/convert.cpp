@@ -24,7 +24,6 @@ void convert(const faceswap::ConvertOptions& options, bool json) {
   if (report.damaged_frames > 0)
     fmt::print(stderr, "{} frames of the input are damaged\n", report.damaged_frames);
 }
-
 }  // namespace
 
 void add_convert(CLI::App& app, Context& context) {

@@ -31,7 +31,6 @@ void demo(const faceswap::DemoOptions& options, bool json) {
   fmt::print("  took             {:.0f} s, of which training {:.0f} s\n", r.seconds,
              r.train_seconds);
 }
-
 }  // namespace
 
 void add_demo(CLI::App& app, Context& context) {

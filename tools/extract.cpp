@@ -33,7 +33,6 @@ void extract(const faceswap::ExtractOptions& options, bool json) {
   if (report.damaged_frames > 0)
     fmt::print(stderr, "{} damaged frames were skipped\n", report.damaged_frames);
 }
-
 }  // namespace
 
 void add_extract(CLI::App& app, Context& context) {

@@ -26,7 +26,6 @@ void print_plain(const nlohmann::ordered_json& json, int indent) {
     }
   }
 }
-
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {

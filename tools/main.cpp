@@ -92,7 +92,6 @@ int run(int argc, char** argv) {
   }
   return faceswap::stop_signal() != 0 ? 128 + faceswap::stop_signal() : 0;
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

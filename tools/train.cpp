@@ -84,7 +84,6 @@ void train(const faceswap::TrainOptions& options, const Context& context) {
   if (faceswap::stop_signal() != 0)
     fmt::print(stderr, "stopped; go on with: {}\n", context.command_line);
 }
-
 }  // namespace
 
 void add_train(CLI::App& app, Context& context) {

@@ -56,7 +56,6 @@ void settle_threads() {
   ::setenv("OMP_PROC_BIND", "true", keep);
 }
 constexpr std::chrono::milliseconds kUntilThreadsSleep{2};
-
 }  // namespace
 
 void serve(Suite& suite, std::FILE* in, std::FILE* out) {
@@ -203,7 +202,6 @@ Judgement judge_row(const AbRow& row, std::size_t rows, const AbOptions& options
   return judge(log_ratios, static_cast<int>(row.seconds.size()) / options.pairs, rows,
                options.judge);
 }
-
 }  // namespace
 
 AbResult run_ab(const std::vector<std::string>& old_command,
@@ -319,5 +317,4 @@ nlohmann::ordered_json to_json(const AbResult& result) {
   }
   return json;
 }
-
 }  // namespace bench

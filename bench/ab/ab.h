@@ -87,5 +87,4 @@ AbResult run_ab(const std::vector<std::string>& old_command,
 
 std::string describe(const AbResult& result, const JudgeOptions& options);
 nlohmann::ordered_json to_json(const AbResult& result);
-
 }  // namespace bench

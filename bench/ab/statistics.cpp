@@ -58,5 +58,4 @@ Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_
   if (processes >= options.fewest_processes && wide.high < -smallest) j.verdict = Verdict::faster;
   return j;
 }
-
 }  // namespace bench

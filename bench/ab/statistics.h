@@ -41,5 +41,4 @@ struct Judgement {
 // the correction of alpha.
 Judgement judge(const std::vector<double>& log_ratios, int processes, std::size_t rows,
                 const JudgeOptions& options = {});
-
 }  // namespace bench

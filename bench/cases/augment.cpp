@@ -76,7 +76,6 @@ template <class T> void add_augment(std::vector<OpCase>& rows) {
     rows.push_back(c);
   }
 }
-
 }  // namespace
 
 std::vector<OpCase> augment_cases() {
@@ -84,5 +83,4 @@ std::vector<OpCase> augment_cases() {
   for_types([&]<class T>() { add_augment<T>(rows); });
   return rows;
 }
-
 }  // namespace bench::cases

@@ -129,7 +129,6 @@ template <class From, class To> void cast_case(std::vector<OpCase>& rows, Index 
   set_bench(c, n >= cache_length, n);
   rows.push_back(c);
 }
-
 }  // namespace
 
 std::vector<OpCase> elementwise_cases() {
@@ -154,5 +153,4 @@ std::vector<OpCase> elementwise_cases() {
   }
   return rows;
 }
-
 }  // namespace bench::cases

@@ -121,7 +121,6 @@ template <class T> void epilogue_cases_of(std::vector<OpCase>& rows) {
 
   for (const int matrices : {1, 15, 40}) add_second_stages<T>(rows, matrices);
 }
-
 }  // namespace
 
 std::vector<OpCase> epilogue_cases() {
@@ -129,5 +128,4 @@ std::vector<OpCase> epilogue_cases() {
   for_types([&]<class T>() { epilogue_cases_of<T>(rows); });
   return rows;
 }
-
 }  // namespace bench::cases

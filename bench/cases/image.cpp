@@ -207,7 +207,6 @@ template <class Source> void resample_cases(std::vector<OpCase>& rows) {
         },
         [=](const reference::Image& source) { return reference::resize(source, s.h, s.w); });
 }
-
 }  // namespace
 
 std::vector<OpCase> image_cases() {
@@ -218,5 +217,4 @@ std::vector<OpCase> image_cases() {
   resample_cases<float>(rows);
   return rows;
 }
-
 }  // namespace bench::cases

@@ -194,7 +194,6 @@ template <class T> void depthwise_cases(std::vector<OpCase>& rows) {
     append(c, std::sqrt(s.n * s.out_h * s.out_w + 1.0) / 3);  // positions, of terms around 1/3
   }
 }
-
 }  // namespace
 
 std::vector<OpCase> layout_cases() {
@@ -207,5 +206,4 @@ std::vector<OpCase> layout_cases() {
   });
   return rows;
 }
-
 }  // namespace bench::cases

@@ -59,5 +59,4 @@ std::vector<OpCase> op_cases() {
     for (OpCase& row : family()) all.push_back(std::move(row));
   return all;
 }
-
 }  // namespace bench::cases

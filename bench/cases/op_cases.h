@@ -269,5 +269,4 @@ std::vector<OpCase> image_cases();
 std::vector<OpCase> augment_cases();
 std::vector<OpCase> seam_cases();
 std::vector<OpCase> op_cases();  // all of them
-
 }  // namespace bench::cases

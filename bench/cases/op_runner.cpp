@@ -54,7 +54,6 @@ std::string outside(const OpCase& c, const Operand& o, std::size_t i, double got
   return fmt::format("{}: '{}'[{}] is {:.9g}, should be {:.9g}: {:.2f} times the tolerance", c.name,
                      o.name, i, got, want, times);
 }
-
 }  // namespace
 
 Bytes encode(const Values& v, const Operand& o) {
@@ -217,5 +216,4 @@ WithConfig::~WithConfig() {
   simt::config() = saved_;
   simt::block_on_fibers = fibers_;
 }
-
 }  // namespace bench::cases

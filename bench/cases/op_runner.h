@@ -66,5 +66,4 @@ class WithConfig {
   simt::Config saved_;
   bool fibers_;
 };
-
 }  // namespace bench::cases

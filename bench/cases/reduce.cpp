@@ -61,7 +61,6 @@ template <class T> void gradient_norm_cases(std::vector<OpCase>& rows, Index n) 
     rows.push_back(c);
   }
 }
-
 }  // namespace
 
 std::vector<OpCase> reduce_cases() {
@@ -75,5 +74,4 @@ std::vector<OpCase> reduce_cases() {
   });
   return rows;
 }
-
 }  // namespace bench::cases

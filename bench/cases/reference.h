@@ -164,5 +164,4 @@ inline Values ssim_map(const Values& a, const Values& b, Index n, Index h, Index
                  [&](Index pixel, double ssim) { out[in * h * w + pixel] += ssim / double(c); });
   return out;
 }
-
 }  // namespace bench::cases::reference

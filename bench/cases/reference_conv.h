@@ -155,5 +155,4 @@ inline double gemm_at(Transpose ta, Transpose tb, Index m, Index n, Index k, dou
            b[tb == Transpose::yes ? j * k + e : e * n + j];
   return alpha * sum;
 }
-
 }  // namespace bench::cases::reference

@@ -328,5 +328,4 @@ inline std::array<Values, 3> augment(const Values& faces, const AugmentSettings&
   }
   return {std::move(input), std::move(target), std::move(mask)};
 }
-
 }  // namespace bench::cases::reference

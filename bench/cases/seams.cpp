@@ -170,7 +170,6 @@ void gemm_cases(std::vector<OpCase>& rows) {
   }
   for (const Index side : {256, 512, 1024, 2048}) add_both(N, N, side, side, side, "", Use::sweep);
 }
-
 }  // namespace
 
 std::vector<OpCase> seam_cases() {
@@ -179,5 +178,4 @@ std::vector<OpCase> seam_cases() {
   gemm_cases(rows);
   return rows;
 }
-
 }  // namespace bench::cases

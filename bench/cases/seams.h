@@ -17,5 +17,4 @@ void add_conv(std::vector<OpCase>& rows, const kernels::ConvShape&, const std::s
 template <class T>
 void add_gemm(std::vector<OpCase>& rows, kernels::Transpose ta, kernels::Transpose tb, Index m,
               Index n, Index k, float alpha, float beta, const std::string& note, Use);
-
 }  // namespace bench::cases

@@ -252,7 +252,6 @@ template <class T> void random_cases(std::vector<OpCase>& rows) {
       rows.push_back(c);
     }
 }
-
 }  // namespace
 
 std::vector<OpCase> training_cases() {
@@ -263,5 +262,4 @@ std::vector<OpCase> training_cases() {
   for_types([&]<class T>() { random_cases<T>(rows); });
   return rows;
 }
-
 }  // namespace bench::cases

@@ -207,7 +207,6 @@ int run(int argc, char** argv) {
         }
   return 0;
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

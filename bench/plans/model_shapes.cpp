@@ -37,7 +37,6 @@ void collect(const nn::Tensor& from, std::vector<ConvShape>& shapes) {
     if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) shapes.push_back(shape);
   }
 }
-
 }  // namespace
 
 std::vector<ConvShape> conv_shapes(const std::string& name, int batch) {
@@ -54,5 +53,4 @@ std::vector<ConvShape> conv_shapes(const std::string& name, int batch) {
       shapes);
   return shapes;
 }
-
 }  // namespace plans

@@ -10,5 +10,4 @@ namespace plans {
 // Every distinct convolution for `batch` faces per person: the encoder's batch holds
 // both persons, a decoder's one.
 std::vector<kernels::ConvShape> conv_shapes(const std::string& model, int batch);
-
 }  // namespace plans

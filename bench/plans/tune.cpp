@@ -40,7 +40,6 @@ VariantResult time_variant(Stream& stream, const Problem& wanted, Variant varian
       [](const Timed& a, const Timed& b) { return a.ms >= 0 && (b.ms < 0 || a.ms < b.ms); });
   return result;
 }
-
 }  // namespace
 
 std::vector<VariantResult> time_on_this_card(const Problem& wanted, double budget_ms) {
@@ -85,5 +84,4 @@ std::vector<VariantResult> plan_for_description(const Problem& wanted, int compu
   }
   return results;
 }
-
 }  // namespace bench::plans

@@ -28,5 +28,4 @@ std::vector<VariantResult> time_on_this_card(const kernels::cudnn::Problem& want
 std::vector<VariantResult> plan_for_description(const kernels::cudnn::Problem& wanted,
                                                 int compute_capability,
                                                 const std::string& device_json);
-
 }  // namespace bench::plans

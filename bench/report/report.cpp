@@ -28,7 +28,6 @@ std::string own_name(const ordered_json& row) {
   const std::string name = row.at("name"), peer = row.at("peer");
   return peer.empty() ? name : name.substr(0, name.size() - peer.size() - 1);
 }
-
 }  // namespace
 
 std::string table(const ordered_json& record) {
@@ -156,5 +155,4 @@ std::string compare(const ordered_json& before, const ordered_json& after) {
          "Two runs of one build differ too. To judge a change, time both builds in alternation: "
          "doppel bench --against PROGRAM\n";
 }
-
 }  // namespace bench

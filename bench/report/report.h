@@ -14,5 +14,4 @@ nlohmann::ordered_json read_record(const std::string& path);
 // Ratios of the shortest times of our rows, the largest first. No verdict: on a shared
 // machine equal builds differ by several per cent from run to run.
 std::string compare(const nlohmann::ordered_json& before, const nlohmann::ordered_json& after);
-
 }  // namespace bench

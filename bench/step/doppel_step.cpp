@@ -213,7 +213,6 @@ int run(int argc, char** argv) {
   else print_phases(document["rows"]);
   return any ? 0 : 1;
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

@@ -143,7 +143,6 @@ ordered_json time_phases(faceswap::Model& model, nn::DType dtype, const StepOpti
                       {"floor_ms", costs[i].floor_seconds * 1e3}});
   return phases;
 }
-
 }  // namespace
 
 ordered_json context(const std::string& device_name) {
@@ -293,5 +292,4 @@ ordered_json measure_step(const StepOptions& o) {
   row["flops"] = flops;
   return row;
 }
-
 }  // namespace bench::step

@@ -24,5 +24,4 @@ struct StepOptions {
 // unavailable figures.
 nlohmann::ordered_json context(const std::string& device);
 nlohmann::ordered_json measure_step(const StepOptions&);
-
 }  // namespace bench::step

@@ -54,7 +54,6 @@ Tensor random_pictures(nn::Shape shape, nn::Device device, nn::DType dtype, std:
                                          seed, stream);
   return host.to(dtype).to(device);
 }
-
 }  // namespace
 
 PhasedStep::PhasedStep(faceswap::Model& model, nn::DType dtype, int batch,
@@ -174,5 +173,4 @@ std::array<PhaseCost, PhasedStep::kPhases> count_costs(const std::string& model_
   optimizer.floor_seconds = optimizer.bytes / bytes_per_second;
   return costs;
 }
-
 }  // namespace bench::step

@@ -62,5 +62,4 @@ std::array<PhaseCost, PhasedStep::kPhases> count_costs(const std::string& model,
                                                        int batch, bool augments,
                                                        double flops_per_second,
                                                        double bytes_per_second);
-
 }  // namespace bench::step

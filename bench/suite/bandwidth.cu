@@ -56,7 +56,6 @@ __global__ void read_kernel(const Word* x, float* out, std::int64_t n) {
 __global__ void nothing_kernel(float* out, std::int64_t n) {
   kernels::for_elements(n, [=](std::int64_t) SIMT_LAMBDA { *out = 1.f; });
 }
-
 }  // namespace
 
 template <class D> void stream_copy(Stream& stream, const void* x, void* out, std::int64_t words) {
@@ -80,5 +79,4 @@ template void stream_copy<simt::ThisDevice>(Stream&, const void*, void*, std::in
 template void stream_read<simt::ThisDevice>(Stream&, const void*, float*, std::int64_t);
 template void stream_write<simt::ThisDevice>(Stream&, void*, float, std::int64_t);
 template void launch_nothing<simt::ThisDevice>(Stream&, float*);
-
 }  // namespace bench

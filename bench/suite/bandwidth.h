@@ -20,5 +20,4 @@ template <class D>
 void stream_write(Stream&, void* out /*[words]*/, float value, std::int64_t words);
 // One launch that writes one value.
 template <class D> void launch_nothing(Stream&, float* out /*[1]*/);
-
 }  // namespace bench

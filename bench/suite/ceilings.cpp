@@ -138,7 +138,6 @@ double launch_seconds(Device device) {
   });
   return seconds / count;
 }
-
 }  // namespace
 
 Ceilings measure_ceilings(Device device, const OpenBlas& openblas) {
@@ -199,5 +198,4 @@ Ceilings best_of(const Ceilings& a, const Ceilings& b) {
   }
   return best;
 }
-
 }  // namespace bench

@@ -32,5 +32,4 @@ double time_of(kernels::Stream& stream, const std::function<void()>& work);
 
 // Memory shared by a device's measurements. It grows as needed and is never given back.
 kernels::Buffer& arena(Device device, std::size_t bytes);
-
 }  // namespace bench

@@ -27,7 +27,6 @@ void run_row(benchmark::State& state, bench::Suite& suite, bench::Row& row) {
   if (row.op->flops > 0) state.counters["TFLOP/s"] = row.op->flops / mean / 1e12;
   state.SetLabel(fmt::format("bound by {}", bench::name(bound)));
 }
-
 }  // namespace
 
 int main(int argc, char** argv) {

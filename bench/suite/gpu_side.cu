@@ -43,7 +43,6 @@ struct Gate {
     check(cudaEventCreate(&end), "cudaEventCreate");
   }
 };
-
 }  // namespace
 
 double time_behind_gate(kernels::Stream& stream, const std::function<void()>& work) {
@@ -139,5 +138,4 @@ void cub_sum(kernels::Stream& stream, const float* x, float* out, std::int64_t n
   check(cub::DeviceReduce::Sum(scratch.data(), bytes, x, out, n, raw(stream)),
         "cub::DeviceReduce::Sum");
 }
-
 }  // namespace bench::gpu

@@ -30,5 +30,4 @@ void copy_rows(kernels::Stream& stream, const void* from, std::size_t from_pitch
                std::size_t to_pitch, std::size_t bytes, std::size_t rows);
 // cub::DeviceReduce::Sum
 void cub_sum(kernels::Stream& stream, const float* x, float* out, std::int64_t n);
-
 }  // namespace bench::gpu

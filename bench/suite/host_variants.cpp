@@ -39,7 +39,6 @@ void own_conv(Direction direction, const ConvShape& s, const T* a, const T* b, c
     default: return kernels::im2col_gemm::conv_backward_filter<T>(s, a, b, out);
   }
 }
-
 }  // namespace
 
 template <class T>
@@ -109,5 +108,4 @@ void OpenBlas::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int
         columns, depth, 1.f, a, transpose_a ? rows : depth, b, transpose_b ? depth : columns, 0.f,
         c, columns);
 }
-
 }  // namespace bench

@@ -38,5 +38,4 @@ struct OpenBlas {
                          float* c, int ldc);
   Sgemm sgemm = nullptr;
 };
-
 }  // namespace bench

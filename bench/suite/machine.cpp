@@ -76,7 +76,6 @@ class Nvml {
   void* library_ = nullptr;
   void* device_ = nullptr;
 };
-
 }  // namespace
 
 double load_average() {
@@ -167,5 +166,4 @@ ordered_json machine_state() {
                   {"throttle_reasons", nvml->throttling()}};
   return s;
 }
-
 }  // namespace bench

@@ -13,5 +13,4 @@ nlohmann::ordered_json describe_machine();
 nlohmann::ordered_json machine_state();
 std::size_t cache_bytes(kernels::Device device);  // of the last cache; on a card the L2
 double load_average();                            // of the last minute; -1 if unknown
-
 }  // namespace bench

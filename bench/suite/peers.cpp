@@ -137,7 +137,6 @@ void add_library(std::vector<Peer>& peers, const OpCase& c, HostLibrary library)
                                   epilogue);
                    }});
 }
-
 }  // namespace
 
 Peers::Peers(const std::vector<std::string>& openblas_names) : openblas_(openblas_names) {
@@ -183,5 +182,4 @@ std::vector<Peer> Peers::of(const OpCase& c, kernels::Device device) const {
 #endif
   return peers;
 }
-
 }  // namespace bench

@@ -36,5 +36,4 @@ class Peers {
   OpenBlas openblas_;
   std::vector<PeerLibrary> libraries_;
 };
-
 }  // namespace bench

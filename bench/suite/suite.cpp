@@ -28,7 +28,6 @@ std::size_t cold_caches(Device device) { return device == Device::cuda ? 4 : 3; 
 bool is_product(const OpCase& op) {
   return op.launcher == "gemm" || op.launcher.starts_with("conv_");
 }
-
 }  // namespace
 
 // Whole operands of every case would take gigabytes; a piece has values of the right
@@ -405,5 +404,4 @@ nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& befor
   }
   return json;
 }
-
 }  // namespace bench

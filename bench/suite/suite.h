@@ -109,5 +109,4 @@ class Suite {
 // machine.
 nlohmann::ordered_json to_json(Suite& suite, const nlohmann::ordered_json& before,
                                const nlohmann::ordered_json& after);
-
 }  // namespace bench

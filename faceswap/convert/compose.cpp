@@ -175,7 +175,6 @@ void check(const Image& frame, const Similarity& s, const FloatImage& decoded,
                             s.a, s.b, s.tx, s.ty));
   }
 }
-
 }  // namespace
 
 MaskKind mask_kind(const std::string& text) {
@@ -240,5 +239,4 @@ Box compose(Image& frame, const Similarity& to_canonical, const View& view,
                        behind.pixels.data(), mask_here.pixels.data(), blended.pixels.data());
   return write_box(frame, box, blended, mask_here);
 }
-
 }  // namespace faceswap

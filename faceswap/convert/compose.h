@@ -29,5 +29,4 @@ Box compose(Image& frame, const Similarity& to_canonical, const View& view,
 // skin mask reads `original`.
 FloatImage blend_mask(int size, const View& view, const FloatImage& original,
                       const ComposeOptions&);
-
 }  // namespace faceswap

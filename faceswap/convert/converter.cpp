@@ -88,7 +88,6 @@ void swap_and_write(const ConvertOptions& options, const Model& model,
   }
   pending.clear();
 }
-
 }  // namespace
 
 FaceChoice face_choice(const std::string& text) {
@@ -198,5 +197,4 @@ ConvertReport convert(const ConvertOptions& options) {
                     {"faces", fmt::format("{}", report.faces)}});
   return report;
 }
-
 }  // namespace faceswap

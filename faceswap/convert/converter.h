@@ -44,5 +44,4 @@ std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatIm
 // The view of this face in the frame, [size,size,3].
 FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view,
                      int size);
-
 }  // namespace faceswap

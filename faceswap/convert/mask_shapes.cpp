@@ -73,7 +73,6 @@ void keep_component(FloatImage& mask, int x, int y) {
   }
   for (std::size_t i = 0; i < kept.size(); ++i) mask.pixels[i] = kept[i] ? 1.f : 0.f;
 }
-
 }  // namespace
 
 FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
@@ -164,5 +163,4 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view) {
   keep_component(mask, at(middle.x), at(middle.y));
   return mask;
 }
-
 }  // namespace faceswap

@@ -20,5 +20,4 @@ void erode(FloatImage& mask, double radius);  // pixels; a negative radius grows
 // The picture resampled; to_source: from its new coordinates to its old ones.
 FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
                 int supersample);
-
 }  // namespace faceswap

@@ -65,5 +65,4 @@ class FaceDetector {
   // the cascades' most expensive step.
   virtual std::optional<Detection> follow(const Detection& expected, bool with_eyes) = 0;
 };
-
 }  // namespace faceswap

@@ -201,9 +201,7 @@ class Extraction {
   std::int64_t frames_searched_ = 0;
   int next_track_ = 0;
 };
-
 }  // namespace
 
 ExtractReport extract(const ExtractOptions& options) { return Extraction(options).run(); }
-
 }  // namespace faceswap

@@ -33,5 +33,4 @@ struct ExtractReport {
 // Throws Error(usage) if OUT holds faces already (without force) or is an input,
 // Error(input), Error(disk), and Error(nothing_found) without a face in any input.
 ExtractReport extract(const ExtractOptions&);
-
 }  // namespace faceswap

@@ -59,5 +59,4 @@ FloatImage egg_mask(int size, double growth) {
     }
   return mask;
 }
-
 }  // namespace faceswap

@@ -38,5 +38,4 @@ Image crop_face(const Image& frame, const Similarity& to_canonical, int size);
 // down round (128,128), narrowing to the chin, grown by `growth`. 1 inside, 0 outside,
 // one pixel of smooth edge.
 FloatImage egg_mask(int size, double growth);
-
 }  // namespace faceswap

@@ -67,7 +67,6 @@ const json& array_of(const json& value, const std::string& field, std::size_t co
     refuse(field, fmt::format("must be a list of {} entries, got {}", count, value.type_name()));
   return value;
 }
-
 }  // namespace
 
 std::string to_json(const Face& face) {
@@ -210,5 +209,4 @@ std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folde
   std::sort(faces.begin(), faces.end());
   return faces;
 }
-
 }  // namespace faceswap

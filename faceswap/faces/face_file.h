@@ -25,5 +25,4 @@ FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(dama
 
 // The PNGs, sorted, without the contact sheet. Error(input), Error(nothing_found).
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder);
-
 }  // namespace faceswap

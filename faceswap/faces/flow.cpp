@@ -163,7 +163,6 @@ std::vector<std::optional<Point>> follow_all(const std::vector<Plane>& first,
 double squared_distance(Point a, Point b) {
   return (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y);
 }
-
 }  // namespace
 
 std::vector<Point> find_corners(const Image& gray, const Ellipse& where, int most) {
@@ -275,5 +274,4 @@ std::optional<Similarity> estimate_motion(const Image& first, const Image& secon
   }
   return robust_similarity(from, to);
 }
-
 }  // namespace faceswap

@@ -29,5 +29,4 @@ std::optional<Similarity> robust_similarity(const std::vector<Point>& from,
 // when followed there and back.
 std::optional<Similarity> estimate_motion(const Image& first, const Image& second,
                                           const Ellipse& where);
-
 }  // namespace faceswap

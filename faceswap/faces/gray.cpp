@@ -109,5 +109,4 @@ double laplacian_variance(const Image& gray) {
   const double n = std::max(1.0, static_cast<double>(gray.width - 2) * (gray.height - 2));
   return std::max(0.0, sum2 / n - (sum / n) * (sum / n));
 }
-
 }  // namespace faceswap

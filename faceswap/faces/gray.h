@@ -14,5 +14,4 @@ Image shrink_to(const Image& gray, int width, int height);
 // source averages several positions per pixel.
 Image gray_patch(const Image& gray, const Similarity& to_patch, int width, int height);
 double laplacian_variance(const Image& gray);  // a measure of sharpness
-
 }  // namespace faceswap

@@ -52,7 +52,6 @@ Image thumbnail(const Image& crop) {
     }
   return thumb;
 }
-
 }  // namespace
 
 void ContactSheet::add(int track, const Image& crop) {
@@ -96,5 +95,4 @@ Image ContactSheet::picture() const {
   }
   return picture;
 }
-
 }  // namespace faceswap

@@ -23,5 +23,4 @@ class ContactSheet {
   };
   std::map<int, Row> rows_;
 };
-
 }  // namespace faceswap

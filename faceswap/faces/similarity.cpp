@@ -63,5 +63,4 @@ Similarity fit_similarity(const std::vector<Point>& from, const std::vector<Poin
   return {a, b, mean_to.x - a * mean_from.x + b * mean_from.y,
           mean_to.y - b * mean_from.x - a * mean_from.y};
 }
-
 }  // namespace faceswap

@@ -30,5 +30,4 @@ Similarity pixel_scaling(double scale);
 
 // Least-squares similarity from -> to; at least two points.
 Similarity fit_similarity(const std::vector<Point>& from, const std::vector<Point>& to);
-
 }  // namespace faceswap

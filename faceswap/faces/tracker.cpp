@@ -357,7 +357,6 @@ class DetectingTracker final : public FaceTracker {
   std::vector<Track> tracks_;  // of this shot
   std::vector<Face> finished_;
 };
-
 }  // namespace
 
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
@@ -384,5 +383,4 @@ std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
               "find faces");
 #endif
 }
-
 }  // namespace faceswap

@@ -25,5 +25,4 @@ class FaceTracker {
 
 // Error(input) for a bad model file, Error(usage) for bad options.
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions&, const SourceInfo& source);
-
 }  // namespace faceswap

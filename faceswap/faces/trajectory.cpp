@@ -54,7 +54,6 @@ std::vector<Point> solve_once(const std::vector<TrajectoryNode>& nodes,
   }
   return path;
 }
-
 }  // namespace
 
 std::vector<Point> solve_trajectory(const std::vector<TrajectoryNode>& nodes,
@@ -75,5 +74,4 @@ std::vector<Point> solve_trajectory(const std::vector<TrajectoryNode>& nodes,
   }
   return path;
 }
-
 }  // namespace faceswap

@@ -23,5 +23,4 @@ struct TrajectoryLink {
 std::vector<Point> solve_trajectory(const std::vector<TrajectoryNode>& nodes,
                                     const std::vector<TrajectoryLink>& links,
                                     int robust_rounds = 0);
-
 }  // namespace faceswap

@@ -20,5 +20,4 @@ inline Similarity view_to_canonical(const View& view, int size) {
   return {pixel, 0, offset + view.center_x * kCanonicalSize,
           offset + view.center_y * kCanonicalSize};
 }
-
 }  // namespace faceswap

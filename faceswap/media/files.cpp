@@ -41,7 +41,6 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
-
 }  // namespace
 
 PendingFile::PendingFile(const std::filesystem::path& final_path, bool force) : final_(final_path) {
@@ -180,5 +179,4 @@ bool natural_less(const std::string& a, const std::string& b) {
   if ((i < a.size()) != (j < b.size())) return j < b.size();
   return a < b;  // "01" and "1" are ordered as text, so the order is total
 }
-
 }  // namespace faceswap

@@ -48,5 +48,4 @@ void append_to_file(const std::filesystem::path&, std::span<const std::byte>);
 bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);
 std::string lower_suffix(const std::filesystem::path&);         // ".mp4"
 bool natural_less(const std::string& a, const std::string& b);  // "frame9" before "frame10"
-
 }  // namespace faceswap

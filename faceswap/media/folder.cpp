@@ -176,7 +176,6 @@ class PictureSink : public FrameSink {
   SinkOptions options_;
   bool to_folder_ = true;
 };
-
 }  // namespace
 
 std::unique_ptr<FrameSource> open_pictures(const std::filesystem::path& path) {
@@ -187,5 +186,4 @@ std::unique_ptr<FrameSink> open_picture_sink(const std::filesystem::path& out,
                                              const SourceInfo& source, const SinkOptions& options) {
   return std::make_unique<PictureSink>(out, source, options);
 }
-
 }  // namespace faceswap

@@ -21,7 +21,6 @@ thread_local std::size_t g_stb_limit = 0;
 void* stb_allocate(std::size_t bytes) {
   return bytes <= g_stb_limit ? std::malloc(bytes) : nullptr;
 }
-
 }  // namespace
 
 #define STBI_MALLOC(bytes) stb_allocate(bytes)
@@ -125,7 +124,6 @@ std::optional<int> check_jpeg(Bytes file) {
               fmt::format("{}: cannot be read as a picture: {}. Give a PNG or JPEG file",
                           path.string(), why));
 }
-
 }  // namespace
 
 bool is_image_file(const std::filesystem::path& path) {
@@ -182,5 +180,4 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
                                                 image.width, image.height, image.channels));
   return out;
 }
-
 }  // namespace faceswap

@@ -17,5 +17,4 @@ inline constexpr std::int64_t kMaxImagePixels = 64'000'000;
 bool is_image_file(const std::filesystem::path&);  // by suffix: .png, .jpg, .jpeg
 Image read_image(const std::filesystem::path&);    // RGB, EXIF orientation applied; Error(input)
 std::vector<std::byte> encode_jpeg(const Image&, int quality);  // Error(failure)
-
 }  // namespace faceswap

@@ -90,5 +90,4 @@ std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int wid
                                        Rational frame_rate, const SinkOptions& options) {
   return libav::make_video(out, width, height, frame_rate, options);
 }
-
 }  // namespace faceswap

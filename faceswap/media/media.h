@@ -94,5 +94,4 @@ class VideoMaker {
 };
 std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int width, int height,
                                        Rational frame_rate, const SinkOptions&);
-
 }  // namespace faceswap

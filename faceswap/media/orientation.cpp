@@ -12,7 +12,6 @@ Point origin(const Orientation& o, int width, int height) {
   return {static_cast<double>((o.a < 0 ? width - 1 : 0) + (o.c < 0 ? height - 1 : 0)),
           static_cast<double>((o.b < 0 ? width - 1 : 0) + (o.d < 0 ? height - 1 : 0))};
 }
-
 }  // namespace
 
 Orientation orientation_of_exif(int value) {
@@ -98,5 +97,4 @@ Box stored_box(const Box& box, const Orientation& o, int width, int height) {
   const int y0 = static_cast<int>(std::min(p.y, q.y)), y1 = static_cast<int>(std::max(p.y, q.y));
   return {x0, y0, x1 - x0 + 1, y1 - y0 + 1};
 }
-
 }  // namespace faceswap

@@ -31,5 +31,4 @@ void to_stored(const Image& upright, const Orientation&, int width, int height, 
                std::ptrdiff_t stride);
 // An upright box in stored coordinates.
 Box stored_box(const Box& upright, const Orientation&, int width, int height);
-
 }  // namespace faceswap

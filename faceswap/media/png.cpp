@@ -181,7 +181,6 @@ bool write_picture(const WriteStruct& to, const Image& image, std::span<const pn
   png_write_end(to.png, nullptr);
   return true;
 }
-
 }  // namespace
 
 bool has_png_signature(std::span<const std::byte> file) {
@@ -269,5 +268,4 @@ std::optional<std::string> read_png_text(const std::filesystem::path& path,
   read(path, nullptr, &texts);
   return find_text(texts, keyword);
 }
-
 }  // namespace faceswap

@@ -38,5 +38,4 @@ struct PngFile {
 // Error(input): unreadable; Error(damaged): not a whole PNG.
 PngFile read_png(const std::filesystem::path&);
 std::optional<std::string> read_png_text(const std::filesystem::path&, const std::string& keyword);
-
 }  // namespace faceswap

@@ -172,7 +172,6 @@ class Autoencoder final : public Model {
   }
   Network encoder_, decoder_a_, decoder_b_;
 };
-
 }  // namespace
 
 const std::vector<ModelInfo>& model_list() {
@@ -206,5 +205,4 @@ nn::DType choose_dtype(const std::string& precision, nn::Device device) {
       nn::ErrorKind::usage,
       fmt::format("precision '{}' is not known: choose auto, f32, tf32, bf16 or f16", precision));
 }
-
 }  // namespace faceswap

@@ -48,5 +48,4 @@ std::unique_ptr<Model> make_model(const std::string& name);
 // f32 on the host, bf16 on a GPU from compute capability 8.0 on, and f16 on an older
 // one. Also sets kernels::allow_tf32, for tf32 alone. Error(usage) for another name.
 nn::DType choose_dtype(const std::string& precision, nn::Device device);
-
 }  // namespace faceswap

@@ -39,7 +39,6 @@ void fill(const nn::SafetensorsFile& file, const std::filesystem::path& path,
             nn::name(record->dtype), shape.str(), nn::name(into.dtype()), into.shape().str());
   kernels::copy(into.raw(), into.device(), record->data, nn::Device::host, record->bytes);
 }
-
 }  // namespace
 
 void save_model(const std::filesystem::path& path, const Model& model, const nn::StepState& state,
@@ -121,5 +120,4 @@ LoadedModel load_model(const std::filesystem::path& path, nn::Device device, nn:
                        bool with_optimizer) {
   return load_model(open_checkpoint(path), device, working, with_optimizer);
 }
-
 }  // namespace faceswap

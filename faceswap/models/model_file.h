@@ -40,5 +40,4 @@ struct LoadedModel {
 LoadedModel load_model(const Checkpoint&, nn::Device, nn::DType working, bool with_optimizer);
 LoadedModel load_model(const std::filesystem::path& path, nn::Device, nn::DType working,
                        bool with_optimizer);
-
 }  // namespace faceswap

@@ -17,7 +17,6 @@ constexpr Init kResidualInit{Init::fan_in_uniform, 0.2f};
 nn::Conv2dOptions leaky(int stride, float slope, int shuffle = 1) {
   return {stride, slope == kLinear ? Activation::none : Activation::leaky_relu, slope, shuffle};
 }
-
 }  // namespace
 
 Network::Network(nn::ParameterArena& arena, std::string name, int side, int channels,
@@ -112,5 +111,4 @@ Tensor Network::operator()(Tensor x) const {
   for (const Layer& layer : layers_) x = layer(x);
   return x;
 }
-
 }  // namespace faceswap

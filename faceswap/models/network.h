@@ -53,5 +53,4 @@ class Network {
   std::map<std::string, int> counts_;  // layers of each kind so far
   std::vector<Layer> layers_;
 };
-
 }  // namespace faceswap

@@ -86,7 +86,6 @@ void write_truth(const std::filesystem::path& path, const std::string& lines) {
                 fmt::format("{}: the truth cannot be written; check the folder and the free space",
                             path.string()));
 }
-
 }  // namespace
 
 void render_clip(const ClipOptions& options, const std::filesystem::path& out,
@@ -126,5 +125,4 @@ void render_clip(const ClipOptions& options, const std::filesystem::path& out,
   if (!truth.empty()) write_truth(truth, truth_lines);
   progress.finish();
 }
-
 }  // namespace faceswap

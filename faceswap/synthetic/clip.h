@@ -21,5 +21,4 @@ struct ClipOptions {
 // unless it is empty.
 void render_clip(const ClipOptions&, const std::filesystem::path& out,
                  const std::filesystem::path& truth = {});
-
 }  // namespace faceswap

@@ -266,7 +266,6 @@ void check(const HeadPose& pose, int width, int height, int background) {
     throw Error(ErrorKind::usage,
                 fmt::format("synthetic head: scale {}, expected more than 0", pose.scale));
 }
-
 }  // namespace
 }  // namespace head
 
@@ -306,5 +305,4 @@ HeadPicture draw_head(const HeadIdentity& person, const HeadPose& pose, int widt
   }
   return picture;
 }
-
 }  // namespace faceswap

@@ -18,5 +18,4 @@ struct HeadPicture {
 // background: 0 plain wall, 1 blotchy wall, 2 shelves, varied by background_seed.
 HeadPicture draw_head(const HeadIdentity&, const HeadPose&, int width, int height, int background,
                       std::uint32_t background_seed);
-
 }  // namespace faceswap

@@ -41,7 +41,6 @@ constexpr HeadIdentity kPersonB{
     .hair_side = 1.083f,
     .moustache = 0.9f,
 };
-
 }  // namespace
 
 const HeadIdentity& head_identity(char person) {
@@ -50,5 +49,4 @@ const HeadIdentity& head_identity(char person) {
   throw kernels::Error(kernels::ErrorKind::usage,
                        fmt::format("synthetic head: no person '{}'; use a or b", person));
 }
-
 }  // namespace faceswap

@@ -23,5 +23,4 @@ struct HeadIdentity {
 };
 
 const HeadIdentity& head_identity(char person);  // 'a' or 'b'; Error(usage) otherwise
-
 }  // namespace faceswap

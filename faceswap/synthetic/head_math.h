@@ -67,5 +67,4 @@ inline float value_noise(float x, float y, std::uint32_t seed) {
   return (top_left + (top_right - top_left) * tx) * (1 - ty) +
          (low_left + (low_right - low_left) * tx) * ty;
 }
-
 }  // namespace faceswap::head

@@ -136,7 +136,6 @@ void paint_mouth(const HeadIdentity& person, const HeadPose& pose, float x, floa
   // The dark line between the lips.
   color = color * (1 - 0.65f * bell(from_edge / 0.010f) * smooth_step(1.05f, 0.95f, distance));
 }
-
 }  // namespace
 
 Paint paint_at(const HeadIdentity& person, const HeadPose& pose, float longitude, float x,
@@ -153,5 +152,4 @@ Paint paint_at(const HeadIdentity& person, const HeadPose& pose, float longitude
   paint_mouth(person, pose, x, y, paint);
   return paint;
 }
-
 }  // namespace faceswap::head

@@ -11,5 +11,4 @@ struct Paint {
   bool face = true;  // skin, eyes or mouth; not hair
 };
 Paint paint_at(const HeadIdentity&, const HeadPose&, float longitude, float face_x, float face_y);
-
 }  // namespace faceswap::head

@@ -39,5 +39,4 @@ HeadPose talking_pose(double seconds, std::uint32_t seed) {
                    : 0.f;
   return pose;
 }
-
 }  // namespace faceswap

@@ -13,5 +13,4 @@ struct HeadPose {
 
 // Smooth motion with blinks and speech; each seed is another motion.
 HeadPose talking_pose(double seconds, std::uint32_t seed);
-
 }  // namespace faceswap

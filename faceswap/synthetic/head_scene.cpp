@@ -15,7 +15,6 @@ Color shelves(std::uint32_t seed, float x, float y) {
   if (in_x < 0.12f) return box * (0.35f * 0.8f);  // the gap between two boxes
   return box * (0.8f * (0.7f + 0.3f * value_noise(x * 50, y * 50, seed)));
 }
-
 }  // namespace
 
 Color background_color(int kind, std::uint32_t seed, float x, float y) {
@@ -55,5 +54,4 @@ bool body_color(const HeadIdentity& person, Vec3 neck_base, float light_x, float
   color = person.skin * (round * chin_shadow);
   return true;
 }
-
 }  // namespace faceswap::head

@@ -47,7 +47,6 @@ float relief(const HeadIdentity& person, const HeadPose& pose, float x, float y)
   height += 0.03f * bell(x, y - 0.62f, 0.4f, 0.2f);                       // forehead
   return height;
 }
-
 }  // namespace
 
 float mouth_half_width(const HeadIdentity& person, const HeadPose& pose) {
@@ -91,5 +90,4 @@ SurfacePoint surface_at_face(const HeadIdentity& person, const HeadPose& pose, f
   const float longitude = std::asin(std::clamp(face_x / half_width_here, -1.f, 1.f));
   return surface_point(person, pose, longitude, latitude);
 }
-
 }  // namespace faceswap::head

@@ -24,5 +24,4 @@ SurfacePoint surface_at_face(const HeadIdentity&, const HeadPose&, float face_x,
 
 // In the face plane: a smile widens the mouth, opening narrows it.
 float mouth_half_width(const HeadIdentity&, const HeadPose&);
-
 }  // namespace faceswap::head

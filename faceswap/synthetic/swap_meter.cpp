@@ -37,7 +37,6 @@ void check(const Image& swapped, const Image& truth, const Image& mask) {
                             truth.height, truth.channels, mask.width, mask.height, mask.channels));
   }
 }
-
 }  // namespace
 
 void SwapMeter::add(const Image& swapped, const Image& truth, const Image& mask) {
@@ -69,5 +68,4 @@ SwapQuality SwapMeter::result() const {
                     frames_));
   return {ssim_sum_ / weight_, delta_e_sum_ / weight_, frames_};
 }
-
 }  // namespace faceswap

@@ -23,5 +23,4 @@ class SwapMeter {
   double ssim_sum_ = 0, delta_e_sum_ = 0, weight_ = 0;
   std::int64_t frames_ = 0;
 };
-
 }  // namespace faceswap

@@ -39,7 +39,6 @@ void store_face(const FaceFile& file, const FloatImage& mask, int size,
         (kBackgroundWeight + (1.f - kBackgroundWeight) * mask.pixels[i]) * 255.f + 0.5f);
   }
 }
-
 }  // namespace
 
 int stored_size_for(int model_size) {
@@ -108,5 +107,4 @@ FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::
     kernels::copy(faces_.data(), device, host.data(), kernels::Device::host, host.bytes());
   }
 }
-
 }  // namespace faceswap

@@ -41,5 +41,4 @@ int stored_size_for(int model_size, const std::filesystem::path& folder);
 // Bytes that a set of `bytes` takes of the device's memory, `available` bytes being
 // free there: none where a GPU reads it in place from the computer's memory.
 std::size_t resident_bytes(std::size_t bytes, kernels::Device device, std::size_t available);
-
 }  // namespace faceswap

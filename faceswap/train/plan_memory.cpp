@@ -30,7 +30,6 @@ std::size_t library_workspace(nn::Device device, const nn::ParameterArena& arena
     if (p.shape.rank() == 4) largest = std::max(largest, p.shape.numel());
   return static_cast<std::size_t>(largest) * sizeof(float) + simt::worker_count() * kWorkerScratch;
 }
-
 }  // namespace
 
 MemoryForecast forecast_memory(const std::string& model_name, nn::Device device, nn::DType dtype,
@@ -107,5 +106,4 @@ const MemoryForecast& MemoryPlanner::fitting(int batch, int least) {
   return forecast(batch, *std::partition_point(first, counts.end() - 1,
                                                [&](int k) { return left(batch, k) < 0; }));
 }
-
 }  // namespace faceswap

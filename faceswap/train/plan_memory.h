@@ -53,5 +53,4 @@ struct MemoryPlanner {
   const MemoryForecast& forecast(int batch, int micro_batches);
   double left(int batch, int micro_batches);  // bytes of the usable share; negative: too much
 };
-
 }  // namespace faceswap

@@ -52,7 +52,6 @@ Image tensor_picture(const nn::Tensor& images, std::int64_t index) {
         static_cast<std::uint8_t>(std::lround(std::clamp(values[i], 0.f, 1.f) * 255.f));
   return picture;
 }
-
 }  // namespace
 
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count) {
@@ -85,5 +84,4 @@ Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int r
     }
   return sheet;
 }
-
 }  // namespace faceswap

@@ -13,5 +13,4 @@ struct SwapSamples {
   nn::Tensor input[2], same[2], swapped[2];  // of A and of B
 };
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count);
-
 }  // namespace faceswap

@@ -23,7 +23,6 @@ constexpr float kFirstLossScale = 65536.f;
 constexpr std::size_t kHistory = 4000;
 // Between two reads of a GPU's losses, each of which waits for the steps queued so far.
 constexpr double kCollectSeconds = 0.25;
-
 }  // namespace
 
 Trainer::Trainer(TrainingPlan plan)
@@ -245,5 +244,4 @@ void Trainer::run() {
   checkpoint();
   write_preview();
 }
-
 }  // namespace faceswap

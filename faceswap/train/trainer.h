@@ -53,5 +53,4 @@ class Trainer {
   std::vector<StepLosses> history_;        // thinned to some thousands of entries
   std::int64_t step_ = 0, collected_ = 0;  // queued so far; of these, in the history
 };
-
 }  // namespace faceswap

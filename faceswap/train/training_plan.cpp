@@ -68,7 +68,6 @@ void refuse_too_little_memory(const TrainingPlan& plan) {
                   "available. Choose a smaller --model or close other programs",
                   model, gibibytes(least), kernels::name(plan.device), gibibytes(plan.available)));
 }
-
 }  // namespace
 
 StepPlan step_plan(const TrainOptions& options) {
@@ -101,5 +100,4 @@ TrainingPlan make_plan(const TrainOptions& given, bool dry_run) {
   if (!dry_run) refuse_too_little_memory(plan);
   return plan;
 }
-
 }  // namespace faceswap

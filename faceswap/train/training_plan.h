@@ -52,5 +52,4 @@ TrainingPlan make_plan(const TrainOptions&, bool dry_run = false);
 
 // The step of a training with these options.
 StepPlan step_plan(const TrainOptions&);
-
 }  // namespace faceswap

@@ -69,5 +69,4 @@ void TrainingStep::run() {
   });
   adam_.step(*state_);
 }
-
 }  // namespace faceswap

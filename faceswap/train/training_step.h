@@ -58,5 +58,4 @@ class TrainingStep {
   nn::Tensor mask_;            // [2n,S,S]
   nn::Tensor losses_;          // [kLossRows,2]
 };
-
 }  // namespace faceswap

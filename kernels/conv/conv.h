@@ -41,5 +41,4 @@ void conv_backward_filter(Stream&, const ConvShape&,
                           const T* x,   // [N,H,W,I]
                           const T* dy,  // [N,OH,OW,O]
                           T* dw);       // [O,K,K,I], assigned
-
 }  // namespace kernels

@@ -17,5 +17,4 @@ void gemm(Stream&, Transpose transpose_a, Transpose transpose_b,  //
           const T* b,  // [k,n], or [n,k] if transposed
           float beta,
           T* c);  // [m,n]
-
 }  // namespace kernels

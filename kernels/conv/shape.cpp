@@ -36,5 +36,4 @@ const char* name(Direction direction) {
   static constexpr const char* names[] = {"forward", "backward data", "backward filter"};
   return names[static_cast<int>(direction)];
 }
-
 }  // namespace kernels

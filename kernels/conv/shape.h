@@ -29,5 +29,4 @@ ConvShape same_padding(std::int64_t n, int h, int w, int in_channels,  //
 // The passes of a convolution: y from x and w, the gradient of x, the gradient of w.
 enum class Direction : std::uint8_t { forward, data, filter };
 const char* name(Direction);
-
 }  // namespace kernels

@@ -25,5 +25,4 @@ Device choose_device(const std::string& name) {
       fmt::format("no GPU to run on: {}. Use --device cpu, or auto for a GPU if there is one",
                   report.reason));
 }
-
 }  // namespace kernels

@@ -33,5 +33,4 @@ Device choose_device(const std::string& name);  // "auto", "cpu" or "cuda"
 // the GPU's tensor cores, which is faster. false: strict float. Read when a plan is
 // looked up.
 inline std::atomic<bool> allow_tf32{false};
-
 }  // namespace kernels

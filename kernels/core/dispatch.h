@@ -19,5 +19,4 @@ template <class F> decltype(auto) on_device(Device device, F&& f) {
 template <class F> decltype(auto) on_device(const Stream& stream, F&& f) {
   return on_device(stream.device(), std::forward<F>(f));
 }
-
 }  // namespace kernels

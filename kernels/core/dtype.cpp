@@ -27,5 +27,4 @@ const char* name(DType dtype) {
   }
   return "?";
 }
-
 }  // namespace kernels

@@ -24,5 +24,4 @@ template <class T> constexpr DType dtype_of() {
     return DType::u8;
   }
 }
-
 }  // namespace kernels

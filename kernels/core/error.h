@@ -26,5 +26,4 @@ class Error : public std::runtime_error {
  private:
   ErrorKind kind_;
 };
-
 }  // namespace kernels

@@ -31,5 +31,4 @@ void Graph::launch(Stream& stream) {
                 "graph launch: nothing is captured yet; call begin() and end() first");
   cuda::launch_graph(exec_, stream.raw());
 }
-
 }  // namespace kernels

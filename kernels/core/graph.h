@@ -23,5 +23,4 @@ class Graph {
   void* exec_ = nullptr;
   std::size_t nodes_ = 0;
 };
-
 }  // namespace kernels

@@ -40,5 +40,4 @@ Library::Symbol Library::symbol(const char* name) const {
                             what_, path_, name));
   return {found};
 }
-
 }  // namespace kernels

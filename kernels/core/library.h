@@ -25,5 +25,4 @@ class Library {
   void* handle_ = nullptr;  // never closed: CUDA libraries keep threads and memory
   std::string what_, path_;
 };
-
 }  // namespace kernels

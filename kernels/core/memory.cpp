@@ -237,7 +237,6 @@ std::size_t address_space_leaves() {
     return no_limit;
   return left(limit.rlim_cur, pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
 }
-
 }  // namespace
 
 void* allocate(Device device, std::size_t bytes) {
@@ -296,5 +295,4 @@ void fill_zero(Stream& stream, void* block, std::size_t bytes) {
   if (stream.device() == Device::cuda) cuda::fill_zero(stream.raw(), block, bytes);
   if (!stream.dry_run("fill_zero") && stream.device() == Device::host) std::memset(block, 0, bytes);
 }
-
 }  // namespace kernels

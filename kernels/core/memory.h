@@ -80,5 +80,4 @@ class Buffer {
  private:
   std::unique_ptr<void, Release> block_;
 };
-
 }  // namespace kernels

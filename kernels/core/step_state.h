@@ -21,5 +21,4 @@ struct StepState {
   std::uint32_t reserved = 0;
 };
 static_assert(sizeof(StepState) == 56);
-
 }  // namespace kernels

@@ -18,5 +18,4 @@ void Stream::synchronize() {
 }
 
 bool Stream::capturing() const { return device_ == Device::cuda && cuda::capturing(raw_); }
-
 }  // namespace kernels

@@ -43,5 +43,4 @@ class Stream {
   void* raw_;
   std::vector<CountedLaunch> counted_;
 };
-
 }  // namespace kernels

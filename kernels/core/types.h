@@ -65,5 +65,4 @@ struct f16 {
 template <class T> struct Compute { using type = float; };
 template <> struct Compute<double> { using type = double; };
 template <class T> using compute_t = typename Compute<T>::type;
-
 }  // namespace kernels

@@ -248,7 +248,6 @@ __global__ void augment_kernel(const Recipe* recipes, Request r, T* input, T* ta
   };
   for_runs(static_cast<std::int64_t>(r.samples) * r.size, r.size, run);
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -279,5 +278,4 @@ void augment(Stream& stream, std::span<const ImageSource> sources, const Region&
 }
 
 SIMT_INSTANTIATE(augment)
-
 }  // namespace kernels

@@ -52,5 +52,4 @@ void augment(Stream&, std::span<const ImageSource> sources, const Region&, const
              T* target,  // [samples,size,size,3]
              T* mask,    // [samples,size,size]
              const AugmentOptions&);
-
 }  // namespace kernels

@@ -151,7 +151,6 @@ __global__ void blend_kernel(const float* foreground, const float* background, c
 dim3 row_tiles(std::int64_t length, int rows) {
   return dim3(static_cast<unsigned>((length + kTile - 1) / kTile), static_cast<unsigned>(rows));
 }
-
 }  // namespace
 
 template <class D>
@@ -199,5 +198,4 @@ void blend(Stream& stream, Picture<const float> foreground, const float* backgro
 SIMT_INSTANTIATE_FOR(gaussian_blur)
 SIMT_INSTANTIATE_FOR(erode)
 SIMT_INSTANTIATE_FOR(blend)
-
 }  // namespace kernels

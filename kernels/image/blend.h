@@ -19,5 +19,4 @@ void blend(Stream&, Picture<const float> foreground,
            const float* background,  // [h,w,c]
            const float* mask,        // [h,w]
            float* out);              // [h,w,c]
-
 }  // namespace kernels

@@ -108,7 +108,6 @@ __global__ void transfer_stats_kernel(const float* image, float* out, std::int64
     out[3 * i + 2] = image[3 * i + 2] * g2 + s2;
   });
 }
-
 }  // namespace
 
 template <class D> void rgb_to_lab(Stream& stream, const float* rgb, float* lab, std::int64_t n) {
@@ -149,5 +148,4 @@ SIMT_INSTANTIATE_FOR(rgb_to_lab)
 SIMT_INSTANTIATE_FOR(lab_to_rgb)
 SIMT_INSTANTIATE_FOR(channel_stats)
 SIMT_INSTANTIATE_FOR(transfer_stats)
-
 }  // namespace kernels

@@ -24,5 +24,4 @@ template <class D>
 void transfer_stats(Stream&, const float* image /*[n,3]*/, float* out, std::int64_t n,
                     const float* from /*[7]*/, const float* to /*[7]*/, bool match_deviation,
                     float max_gain);
-
 }  // namespace kernels

@@ -77,6 +77,5 @@ SIMT_DEVICE Rgb lab_to_rgb(Lab c) {
   return {clamp_unit(linear_to_srgb(r)), clamp_unit(linear_to_srgb(g)),
           clamp_unit(linear_to_srgb(b))};
 }
-
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

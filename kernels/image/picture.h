@@ -25,5 +25,4 @@ template <class F> void for_channels(const char* launcher, int channels, F&& f) 
                                         std::to_string(channels));
   }
 }
-
 }  // namespace kernels

@@ -108,7 +108,6 @@ void check(const char* launcher, Picture<const Src> source, Picture<float> out) 
                                       "channels, got " + std::to_string(source.c) + " and " +
                                       std::to_string(out.c));
 }
-
 }  // namespace
 
 template <class D, class Src>
@@ -139,5 +138,4 @@ SIMT_INSTANTIATE_FOR(affine_warp, std::uint8_t)
 SIMT_INSTANTIATE_FOR(affine_warp, float)
 SIMT_INSTANTIATE_FOR(resize, std::uint8_t)
 SIMT_INSTANTIATE_FOR(resize, float)
-
 }  // namespace kernels

@@ -20,5 +20,4 @@ void affine_warp(Stream&, Picture<const Src> source, Picture<float> out, const A
 
 // Area-averaging shrink or bilinear enlargement to an exact size.
 template <class D, class Src> void resize(Stream&, Picture<const Src> source, Picture<float> out);
-
 }  // namespace kernels

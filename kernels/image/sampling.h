@@ -55,6 +55,5 @@ struct GridCell {
     return top + fy * (bottom - top);
   }
 };
-
 }  // namespace SIMT_BACKEND
 }  // namespace kernels

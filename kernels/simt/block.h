@@ -218,6 +218,5 @@ template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K
 #endif
   launch_with_barriers<&block_kernel<K>>(stream, grid, dim3(K::kx * K::ky), kernel);
 }
-
 }  // namespace SIMT_BACKEND
 }  // namespace simt

@@ -33,5 +33,4 @@ InstructionSet instruction_set() noexcept;  // config().instructions, likewise
 // Runs block kernels as the GPU does, one fiber per thread, instead of as loops. For
 // tests.
 inline constinit bool block_on_fibers = false;
-
 }  // namespace simt

@@ -66,6 +66,5 @@ SIMT_DEVICE GridRange grid_range(std::int64_t n) {
   return {static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x, n,
           static_cast<std::int64_t>(gridDim.x) * blockDim.x};
 }
-
 }  // namespace SIMT_BACKEND
 }  // namespace simt

@@ -123,5 +123,4 @@ void* new_thread_context(uint3 block, uint3 thread) {
 void* new_grid_context() { return nullptr; }
 void* new_thread_context(uint3, uint3) { return nullptr; }
 #endif
-
 }  // namespace simt::runtime

@@ -105,5 +105,4 @@ inline void tsan_release(void*) {}
 void* new_grid_context();
 // Named "block(1,0,0) thread(5,0,0)" in reports.
 void* new_thread_context(uint3 block, uint3 thread);
-
 }  // namespace simt::runtime

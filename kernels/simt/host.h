@@ -163,7 +163,6 @@ SIMT_DEVICE GridRange grid_range(std::int64_t n) {
   const std::int64_t first = thread * piece < n ? thread * piece : n;
   return {first, first + piece < n ? first + piece : n};
 }
-
 }  // namespace SIMT_BACKEND
 }  // namespace simt
 

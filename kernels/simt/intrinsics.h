@@ -113,5 +113,4 @@ template <class T> T atomicMax(T* p, T value) {
 // ---- arithmetic
 template <class T> SIMT_DEVICE constexpr T min(T a, T b) { return b < a ? b : a; }
 template <class T> SIMT_DEVICE constexpr T max(T a, T b) { return a < b ? b : a; }
-
 }  // namespace simt

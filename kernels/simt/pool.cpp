@@ -188,7 +188,6 @@ void check(const Job& job) {
     throw kernels::Error(kernels::ErrorKind::failure,
                          fmt::format("cannot launch {}: {}", describe(job), problem));
 }
-
 }  // namespace
 
 void run_grid(const Job& launched) {
@@ -212,6 +211,5 @@ void run_grid(const Job& launched) {
   }
   blocks.rethrow();
 }
-
 }  // namespace runtime
 }  // namespace simt

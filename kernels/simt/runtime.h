@@ -89,6 +89,5 @@ void warp_collective(unsigned mask, LaneExchange, Combine, const char* name, Sit
 // The block's storage for one SIMT_SHARED variable, the same for all its threads.
 void* shared_slot(const void* key, std::size_t bytes, std::size_t alignment);
 inline thread_local constinit std::byte* dynamic_shared = nullptr;
-
 }  // namespace runtime
 }  // namespace simt

@@ -488,7 +488,6 @@ void Executor::end_launch() {
   tsan_acquire(&end_sync_);  // orders the threads' writes before the launcher's reads
   destroy_context(grid_context_);
 }
-
 }  // namespace
 
 void begin_fibers() {
@@ -523,5 +522,4 @@ void warp_collective(unsigned mask, LaneExchange exchange, Combine combine, cons
 void* shared_slot(const void* key, std::size_t bytes, std::size_t alignment) {
   return running(needs_fibers, "shared memory", {"", 0}).arena.find_or_take(key, bytes, alignment);
 }
-
 }  // namespace simt::runtime

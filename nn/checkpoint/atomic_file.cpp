@@ -180,7 +180,6 @@ class AtomicWrite {
   bool created_ = false;  // the temporary file is there
   bool moved_ = false;    // the old file is under .prev only
 };
-
 }  // namespace
 
 void write_file_atomically(const fs::path& path, std::span<const std::span<const std::byte>> pieces,
@@ -192,5 +191,4 @@ void write_file_atomically(const fs::path& path, std::span<const std::span<const
   for (const auto& piece : pieces) file.write(piece);
   file.finish(keep_previous);
 }
-
 }  // namespace nn

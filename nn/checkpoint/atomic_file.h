@@ -25,5 +25,4 @@ struct FileCalls {
 };
 FileCalls& file_calls();  // those of the system unless a test has replaced them
 FileCalls system_file_calls();
-
 }  // namespace nn

@@ -68,7 +68,6 @@ void read_exactly(int fd, void* destination, std::uint64_t bytes, const fs::path
 [[noreturn]] void damaged(const fs::path& path, const std::string& what) {
   fail(ErrorKind::damaged, "{}: not an intact checkpoint: {}", path.string(), what);
 }
-
 }  // namespace
 
 void save_safetensors(const fs::path& path, const std::map<std::string, std::string>& metadata,
@@ -193,5 +192,4 @@ SafetensorsFile load_newest(const fs::path& path, fs::path* used) {
     throw;  // the error of path
   }
 }
-
 }  // namespace nn

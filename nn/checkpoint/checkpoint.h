@@ -49,5 +49,4 @@ class SafetensorsFile {
 // error of path if neither loads.
 SafetensorsFile load_newest(const std::filesystem::path& path,
                             std::filesystem::path* used = nullptr);
-
 }  // namespace nn

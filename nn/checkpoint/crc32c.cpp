@@ -51,7 +51,6 @@ __attribute__((target("sse4.2"))) std::uint32_t by_instruction(const std::byte* 
   return r;
 }
 #endif
-
 }  // namespace
 
 std::uint32_t crc32c_portable(std::span<const std::byte> data, std::uint32_t crc) {
@@ -65,5 +64,4 @@ std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t crc) {
 #endif
   return crc32c_portable(data, crc);
 }
-
 }  // namespace nn

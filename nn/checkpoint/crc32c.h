@@ -10,5 +10,4 @@ namespace nn {
 std::uint32_t crc32c(std::span<const std::byte> data, std::uint32_t crc = 0);
 // The same bits without special instructions.
 std::uint32_t crc32c_portable(std::span<const std::byte> data, std::uint32_t crc = 0);
-
 }  // namespace nn

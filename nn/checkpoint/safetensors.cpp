@@ -149,7 +149,6 @@ void append_string(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-
 }  // namespace
 
 bool valid_utf8(std::string_view text) {
@@ -205,5 +204,4 @@ std::string format_safetensors_header(const SafetensorsHeader& header) {
   out.resize((out.size() + 7) / 8 * 8, ' ');
   return out;
 }
-
 }  // namespace nn

@@ -34,5 +34,4 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
 std::string format_safetensors_header(const SafetensorsHeader&);
 
 bool valid_utf8(std::string_view text);
-
 }  // namespace nn

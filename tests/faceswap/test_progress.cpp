@@ -50,7 +50,6 @@ std::size_t visible(const std::string& line) {
   }
   return count;
 }
-
 }  // namespace
 
 TEST(Progress, LinesSayHowFarAndHowLong) {

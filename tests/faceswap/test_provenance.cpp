@@ -19,7 +19,6 @@ std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
-
 }  // namespace
 
 TEST(Provenance, Sha256MatchesTheStandardsVectors) {

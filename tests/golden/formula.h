@@ -110,5 +110,4 @@ template <class T> Summary summarize(const std::string& name, std::span<const T>
         static_cast<double>(values[(k + 1) * std::uint64_t{2654435761} % values.size()]);
   return summary;
 }
-
 }  // namespace golden

@@ -18,5 +18,4 @@ inline std::vector<double> uniform_vector(std::size_t n, double low, double high
   }
   return v;
 }
-
 }  // namespace tests

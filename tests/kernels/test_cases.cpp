@@ -176,5 +176,4 @@ TEST(OpRunner, CatchesChangedInputs) {
   c.run = [](Stream&, const Pointers& p) { p.get<float>(0)[50] += 1; };
   EXPECT_THROW(run_case(c, make_inputs(c), kernels::Device::host), std::runtime_error);
 }
-
 }  // namespace

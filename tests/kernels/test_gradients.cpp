@@ -181,5 +181,4 @@ TEST(Layout, UnshuffleUndoesShuffle) {
   EXPECT_NE(x, y);
   EXPECT_EQ(x, back);
 }
-
 }  // namespace

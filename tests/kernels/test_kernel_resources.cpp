@@ -91,5 +91,4 @@ TEST_F(KernelResources, NothingToCompareIsNoSuccess) {
   EXPECT_EQ(run("--check " + (folder / "absent.csv").string()), 1) << output;
   EXPECT_EQ(run("--nonsense"), 2) << output;
 }
-
 }  // namespace

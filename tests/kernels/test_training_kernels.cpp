@@ -167,5 +167,4 @@ TEST(Random, CountersNotState) {
     correlation += double{shorter[i]} * double{other_stream[i]} / 1001;
   EXPECT_NEAR(correlation, 0, 0.15);
 }
-
 }  // namespace

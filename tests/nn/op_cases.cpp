@@ -225,7 +225,6 @@ std::vector<OpCase> make_cases() {
   }
   return cases;
 }
-
 }  // namespace
 
 const std::vector<OpCase>& op_cases() {
@@ -261,5 +260,4 @@ Tensor random_projection(const Tensor& y, unsigned seed) {
                   return ctx.gradients(tensor_of(scaled, shape, to, ctx.grad().device()));
                 });
 }
-
 }  // namespace nn_test

@@ -44,5 +44,4 @@ nn::Tensor random_projection(const nn::Tensor& y, unsigned seed);
 
 // Uniform in [low, high], on a grid that bf16 holds exactly, so that every dtype starts from the same numbers.
 std::vector<double> random_values(std::int64_t n, unsigned seed, double low = -1, double high = 1);
-
 }  // namespace nn_test

@@ -199,6 +199,5 @@ TEST(OpErrors, Parameters) {
   EXPECT_EQ(message_of([&] { arena.allocate(Device::host, DType::f32, 1); }),
             "parameters: allocate() is called twice");
 }
-
 }  // namespace
 }  // namespace nn_test

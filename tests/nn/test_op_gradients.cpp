@@ -197,6 +197,5 @@ TEST(OpCases, EveryOpHasACase) {
     EXPECT_NE(std::find(recorded.begin(), recorded.end(), op), recorded.end())
         << op << " is never recorded";
 }
-
 }  // namespace
 }  // namespace nn_test

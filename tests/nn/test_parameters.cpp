@@ -358,6 +358,5 @@ TEST_P(WaitingSums, AreCompleteBeforeTheyAreReadOrAddedTo) {
 
 INSTANTIATE_TEST_SUITE_P(Nn, WaitingSums, testing::Bool(),
                          [](const auto& trapped) { return trapped.param ? "Trapped" : "Plain"; });
-
 }  // namespace
 }  // namespace nn_test

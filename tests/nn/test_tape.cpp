@@ -425,6 +425,5 @@ TEST_F(TrapNan, NamesTheFirstOpThatReturnsOne) {
   const Tensor fine = leaf({1, 2});
   EXPECT_NO_THROW(backward(sum(scale(fine, 2))));
 }
-
 }  // namespace
 }  // namespace nn_test

@@ -134,6 +134,5 @@ TEST(Tensor, AFailedAllocationIsAnErrorOfItsOwnKind) {
   message_of([] { Tensor::zeros({1 << 20}, DType::f32, Device::host); }, ErrorKind::memory);
   EXPECT_NO_THROW(Tensor::zeros({16}, DType::f32, Device::host));
 }
-
 }  // namespace
 }  // namespace nn_test

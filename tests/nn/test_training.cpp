@@ -177,6 +177,5 @@ TEST(Training, F32FollowsF64) {
   EXPECT_LT(std::sqrt(error / norm),
             1e-4);  // a few signs of |pred - target| and of LeakyReLU may fall the other way
 }
-
 }  // namespace
 }  // namespace nn_test

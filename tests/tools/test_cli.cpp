@@ -379,5 +379,4 @@ TEST_F(CliWithModel, InterruptSaves) {
   EXPECT_EQ(more.code, 0) << more.err;
   EXPECT_EQ(nlohmann::json::parse(more.out)["step"].get<int>(), step + 1);
 }
-
 }  // namespace

@@ -264,11 +264,9 @@ class CascadeDetector final : public FaceDetector {
   const Image* gray_ = nullptr;
   cv::CascadeClassifier face_, tree_, splits_[2];
 };
-
 }  // namespace
 
 std::unique_ptr<FaceDetector> make_cascade_detector(const DetectorOptions& options) {
   return std::make_unique<CascadeDetector>(options);
 }
-
 }  // namespace faceswap

@@ -8,5 +8,4 @@ namespace faceswap {
 
 // Error(input): a cascade file is missing.
 std::unique_ptr<FaceDetector> make_cascade_detector(const DetectorOptions&);
-
 }  // namespace faceswap

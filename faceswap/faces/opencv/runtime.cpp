@@ -11,5 +11,4 @@ cv::Mat as_mat(const Image& picture) {
   return cv::Mat(picture.height, picture.width, picture.channels == 1 ? CV_8UC1 : CV_8UC3,
                  const_cast<std::uint8_t*>(picture.pixels.data()));
 }
-
 }  // namespace faceswap

@@ -11,5 +11,4 @@ void configure_opencv(int threads);
 
 // A view of the picture's pixels: grey or RGB. The picture must outlive it.
 cv::Mat as_mat(const Image& picture);
-
 }  // namespace faceswap

@@ -210,12 +210,10 @@ class YunetDetector final : public FaceDetector {
   std::vector<cv::String> outputs_;
   std::vector<Detection> faces_;
 };
-
 }  // namespace
 
 std::unique_ptr<FaceDetector> make_yunet_detector(const DetectorOptions& options,
                                                   const std::filesystem::path& model) {
   return std::make_unique<YunetDetector>(options, model);
 }
-
 }  // namespace faceswap

@@ -10,5 +10,4 @@ namespace faceswap {
 // Error(input): the model is missing or is not YuNet.
 std::unique_ptr<FaceDetector> make_yunet_detector(const DetectorOptions&,
                                                   const std::filesystem::path& model);
-
 }  // namespace faceswap

@@ -42,7 +42,6 @@ void keep_log(void* context, int level, const char* format, va_list arguments) {
   const std::lock_guard lock(log_mutex);
   last_logged = text;
 }
-
 }  // namespace
 
 FramePtr new_frame() {
@@ -324,5 +323,4 @@ void Converter::convert(const AVFrame* from, const Colour& from_colour, AVFrame*
                 to->linesize) <= 0)
     throw Error(ErrorKind::failure, "video: a picture could not be converted");
 }
-
 }  // namespace faceswap::libav

@@ -109,6 +109,5 @@ class Converter {
   ScalerPtr scaler_;
   std::array<int, 10> made_for_{};
 };
-
 }  // namespace libav
 }  // namespace faceswap

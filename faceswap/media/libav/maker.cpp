@@ -141,7 +141,6 @@ class Maker : public VideoMaker {
   std::int64_t frames_ = 0;
   std::vector<Waiting> waiting_;
 };
-
 }  // namespace
 
 std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int width, int height,
@@ -157,5 +156,4 @@ std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int wid
                             out.string(), rate.num, rate.den));
   return std::make_unique<Maker>(out, width, height, rate, options);
 }
-
 }  // namespace faceswap::libav

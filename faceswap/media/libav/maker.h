@@ -9,5 +9,4 @@ namespace faceswap::libav {
 
 std::unique_ptr<VideoMaker> make_video(const std::filesystem::path& out, int width, int height,
                                        Rational frame_rate, const SinkOptions&);
-
 }  // namespace faceswap::libav

@@ -38,7 +38,6 @@ std::int64_t common_time_scale(const AVFormatContext* context) {
   }
   return scale;
 }
-
 }  // namespace
 
 Output::Output(const std::filesystem::path& out, const SinkOptions& options)
@@ -205,5 +204,4 @@ void Output::finish() {
   if (const int closed = avio_closep(&context->pb); closed < 0) fail_writing(closed);
   pending_.commit(true);
 }
-
 }  // namespace faceswap::libav

@@ -61,5 +61,4 @@ class Output {
   PacketPtr packet_;
   std::map<std::int64_t, std::int64_t> durations_;  // of frames inside the encoder, by time stamp
 };
-
 }  // namespace faceswap::libav

@@ -349,12 +349,10 @@ class VideoSink : public FrameSink {
   std::int64_t last_pts_ = AV_NOPTS_VALUE, last_ticks_ = 1;
   std::string notes_;
 };
-
 }  // namespace
 
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
                                      const SinkOptions& options) {
   return std::make_unique<VideoSink>(out, source, options);
 }
-
 }  // namespace faceswap::libav

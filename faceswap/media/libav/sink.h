@@ -11,5 +11,4 @@ namespace faceswap::libav {
 
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
                                      const SinkOptions&);
-
 }  // namespace faceswap::libav

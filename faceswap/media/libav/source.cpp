@@ -246,11 +246,9 @@ class VideoSource : public FrameSource {
   Colour colour_;
   std::int64_t delivered_ = 0, last_pts_ = AV_NOPTS_VALUE, last_ticks_ = 1;
 };
-
 }  // namespace
 
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
   return std::make_unique<VideoSource>(path);
 }
-
 }  // namespace faceswap::libav

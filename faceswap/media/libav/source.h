@@ -8,5 +8,4 @@
 namespace faceswap::libav {
 
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
-
 }  // namespace faceswap::libav

@@ -32,5 +32,4 @@ cudnnHandle_t process_handle() {
   }();
   return made;
 }
-
 }  // namespace kernels::cudnn

@@ -84,5 +84,4 @@ class Descriptor {
  private:
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
-
 }  // namespace kernels::cudnn

@@ -117,5 +117,4 @@ void Autotuner::compute(std::size_t i, const Problem& wanted, const ConvOperands
   const Candidate& c = candidates_[i];
   run_variant(handle_, stream_, wanted, planners_[c.planner].variant, c.plan, operands);
 }
-
 }  // namespace kernels::cudnn

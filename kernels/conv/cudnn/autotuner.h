@@ -61,5 +61,4 @@ class Autotuner final : Candidates {
   std::array<CUevent_st*, 2> events_{};
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
-
 }  // namespace kernels::cudnn

@@ -103,7 +103,6 @@ void run(Stream& stream, Direction direction, const ConvShape& s, const ConvOper
   p.alignment = static_cast<int>(bits & (~bits + 1));
   Plans::get().run(stream, p, o);
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -131,5 +130,4 @@ INSTANTIATE(float)
 INSTANTIATE(bf16)
 INSTANTIATE(f16)
 #undef INSTANTIATE
-
 }  // namespace kernels

@@ -72,7 +72,6 @@ class CuBlas {
 template <class T> constexpr cudaDataType data_type = CUDA_R_32F;
 template <> constexpr cudaDataType data_type<bf16> = CUDA_R_16BF;
 template <> constexpr cudaDataType data_type<f16> = CUDA_R_16F;
-
 }  // namespace
 
 template <class D, class T>
@@ -86,5 +85,4 @@ void gemm(Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int
 template decltype(gemm<Cuda, float>) gemm<Cuda, float>;
 template decltype(gemm<Cuda, bf16>) gemm<Cuda, bf16>;
 template decltype(gemm<Cuda, f16>) gemm<Cuda, f16>;
-
 }  // namespace kernels

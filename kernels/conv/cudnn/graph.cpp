@@ -132,7 +132,6 @@ Operations operations(const Problem& p, std::vector<Descriptor>& owned) {
   }
   return ops;
 }
-
 }  // namespace
 
 Graph make_graph(const Problem& p, cudnnHandle_t handle) {
@@ -145,5 +144,4 @@ Graph make_graph(const Problem& p, cudnnHandle_t handle) {
   made.status = made.graph.try_finalize();
   return made;
 }
-
 }  // namespace kernels::cudnn

@@ -19,5 +19,4 @@ struct Graph {
   cudnnStatus_t status = CUDNN_STATUS_SUCCESS;  // success if cuDNN accepts the graph
 };
 Graph make_graph(const Problem&, cudnnHandle_t handle);  // null handle: for a described device
-
 }  // namespace kernels::cudnn

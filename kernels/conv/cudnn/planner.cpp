@@ -96,7 +96,6 @@ Engine engine_of(const Descriptor& configuration, cudnnBackendDescriptor_t engin
   }
   return result;
 }
-
 }  // namespace
 
 Planner::Planner(const Problem& problem, cudnnHandle_t handle)
@@ -250,5 +249,4 @@ std::string describe_this_device() {
   text.resize(std::min(text.size(), text.find('\0')));
   return text;
 }
-
 }  // namespace kernels::cudnn

@@ -52,5 +52,4 @@ class Planner {
 // This machine's GPU; both throw Error(device) without one.
 PlanCache::Machine this_machine();
 std::string describe_this_device();  // as JSON
-
 }  // namespace kernels::cudnn

@@ -44,7 +44,6 @@ template <class T> void run_epilogue(Stream& stream, const Problem& wanted, cons
     bias_leaky_relu_forward<Cuda, T>(stream, y, bias, y, rows, s.out_channels,
                                      leaky ? wanted.slope : 1.f);
 }
-
 }  // namespace
 
 void run_variant(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Variant variant,
@@ -57,5 +56,4 @@ void run_variant(cudnnHandle_t handle, Stream& stream, const Problem& wanted, Va
       run_epilogue<T>(stream, wanted, o);
   });
 }
-
 }  // namespace kernels::cudnn

@@ -27,5 +27,4 @@ struct VariantPlan {
 // If the plan has no bias and activation inside, ours follow on y in place.
 void run_variant(cudnnHandle_t, Stream&, const Problem& wanted, Variant, const Plan&,
                  const ConvOperands&);
-
 }  // namespace kernels::cudnn

@@ -88,7 +88,6 @@ template <class T, class C> void copy_values(const T* source, int n, C* dst) {
   }
   for (int i = 0; i < n; ++i) dst[i] = C(source[i]);
 }
-
 }  // namespace
 
 template <class T, class C>
@@ -161,5 +160,4 @@ INSTANTIATE(double)
 #undef INSTANTIATE
 template decltype(micro_kernel<float>) micro_kernel<float>;
 template decltype(micro_kernel<double>) micro_kernel<double>;
-
 }  // namespace kernels::blocked

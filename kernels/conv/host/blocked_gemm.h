@@ -123,5 +123,4 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const A& a, const 
       store(i0 + r, j0, sums + static_cast<std::int64_t>(r) * tile.n, columns);
   });
 }
-
 }  // namespace kernels::blocked

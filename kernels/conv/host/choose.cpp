@@ -49,7 +49,6 @@ template <class T> bool dry_run(Stream& stream, const char* launch, const ConvSh
   const std::int64_t values = s.x_size() + s.w_size() + s.y_size();
   return stream.dry_run(launch, s.flops(), sizeof(T) * static_cast<double>(values));
 }
-
 }  // namespace
 
 template <class D, class T>
@@ -150,5 +149,4 @@ INSTANTIATE(bf16)
 INSTANTIATE(f16)
 INSTANTIATE(double)
 #undef INSTANTIATE
-
 }  // namespace kernels

@@ -111,7 +111,6 @@ std::vector<Tap> forward_taps(const ConvShape& s) {
   }
   return taps;
 }
-
 }  // namespace
 
 template <class T>
@@ -189,5 +188,4 @@ INSTANTIATE(bf16)
 INSTANTIATE(f16)
 INSTANTIATE(double)
 #undef INSTANTIATE
-
 }  // namespace kernels::im2col_gemm

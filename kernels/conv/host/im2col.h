@@ -13,5 +13,4 @@ void conv_forward(const ConvShape&,
                   const ConvEpilogue&);
 template <class T> void conv_backward_data(const ConvShape&, const T* dy, const T* w, T* dx);
 template <class T> void conv_backward_filter(const ConvShape&, const T* x, const T* dy, T* dw);
-
 }  // namespace kernels::im2col_gemm

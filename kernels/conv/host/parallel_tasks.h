@@ -19,5 +19,4 @@ template <class F> void parallel_tasks(std::int64_t count, const F& f) {
   job.kernel = "parallel_tasks";
   simt::runtime::run_grid(job);
 }
-
 }  // namespace kernels

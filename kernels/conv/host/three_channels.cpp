@@ -155,7 +155,6 @@ const Loops& loops() {
 #endif
   return baseline;
 }
-
 }  // namespace
 
 bool offers(const ConvShape& s) {
@@ -188,5 +187,4 @@ void conv_backward_filter(const ConvShape& s, const float* x, const float* dy, f
     for (std::int64_t i = 0; i < size; ++i) dw[i] += partial.as<float>()[n * size + i];
   }
 }
-
 }  // namespace kernels::three_channels

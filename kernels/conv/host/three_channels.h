@@ -12,5 +12,4 @@ void conv_forward(const ConvShape&,
                   float* y,           // [N,OH,OW,3]
                   const ConvEpilogue&);
 void conv_backward_filter(const ConvShape&, const float* x, const float* dy, float* dw);
-
 }  // namespace kernels::three_channels

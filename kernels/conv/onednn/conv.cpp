@@ -116,7 +116,6 @@ dnnl::memory ordered_weights(const Primitive& p, const void* w) {
   execute_reorder(p, plain, ordered);
   return ordered;
 }
-
 }  // namespace
 
 bool native_bf16() {
@@ -166,5 +165,4 @@ template <class T> bool conv_backward_filter(const ConvShape& s, const T* x, con
 INSTANTIATE(float)
 INSTANTIATE(bf16)
 #undef INSTANTIATE
-
 }  // namespace kernels::onednn

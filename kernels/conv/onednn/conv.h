@@ -16,5 +16,4 @@ bool conv_forward(const ConvShape&,
                   const ConvEpilogue&);
 template <class T> bool conv_backward_data(const ConvShape&, const T* dy, const T* w, T* dx);
 template <class T> bool conv_backward_filter(const ConvShape&, const T* x, const T* dy, T* dw);
-
 }  // namespace kernels::onednn

@@ -31,7 +31,6 @@ Primitive matmul(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_
   p.scratchpad = desc.scratchpad_desc();
   return p;
 }
-
 }  // namespace
 
 template <class T>
@@ -55,5 +54,4 @@ bool gemm(Transpose transpose_a, Transpose transpose_b, std::int64_t m, std::int
 }
 template decltype(gemm<float>) gemm<float>;
 template decltype(gemm<bf16>) gemm<bf16>;
-
 }  // namespace kernels::onednn

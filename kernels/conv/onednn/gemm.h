@@ -9,5 +9,4 @@ template <class T>
 bool gemm(Transpose transpose_a, Transpose transpose_b,    //
           std::int64_t m, std::int64_t n, std::int64_t k,  //
           float alpha, const T* a, const T* b, float beta, T* c);
-
 }  // namespace kernels::onednn

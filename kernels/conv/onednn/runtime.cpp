@@ -37,5 +37,4 @@ void execute_reorder(const Primitive& p, dnnl::memory from, dnnl::memory to) {
   p.reorder.execute(stream(), from, to);
   stream().wait();
 }
-
 }  // namespace kernels::onednn

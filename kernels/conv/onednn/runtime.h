@@ -67,5 +67,4 @@ using Arguments = std::unordered_map<int, dnnl::memory>;
 // Each run has scratch memory of its own, so a primitive may run on several threads.
 void execute(const Primitive&, Arguments);
 void execute_reorder(const Primitive&, dnnl::memory from, dnnl::memory to);
-
 }  // namespace kernels::onednn

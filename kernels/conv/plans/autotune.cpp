@@ -17,7 +17,6 @@ double measure(Candidates& candidates, std::size_t i, double best, const Autotun
   }
   return median(std::move(ms));
 }
-
 }  // namespace
 
 double median(std::vector<double> values) {
@@ -62,5 +61,4 @@ AutotuneResult autotune(Candidates& candidates, const AutotuneLimits& limits) {
   }
   return result;
 }
-
 }  // namespace kernels

@@ -36,5 +36,4 @@ double median(std::vector<double> values);
 
 // The fastest candidate whose runs repeat bit for bit.
 AutotuneResult autotune(Candidates&, const AutotuneLimits& = {});
-
 }  // namespace kernels

@@ -56,5 +56,4 @@ void conv_through_padded(Direction direction, Stream& stream, const ConvShape& s
   if (direction == Direction::data && pads_in) cut(wide_x, wide_in, x, x_rows, in);
   if (direction == Direction::filter) cut(wide_w, wide_in, w, w_rows, in);
 }
-
 }  // namespace kernels

@@ -67,7 +67,6 @@ class WriteLock {
   int fd_;
   bool held_ = false;
 };
-
 }  // namespace
 
 PlanCache::PlanCache(fs::path file, Notice notice)
@@ -165,5 +164,4 @@ void PlanCache::store(const std::string& key, const CachedPlan& plan) {
                     file_.string(), e.code().message()));
   }
 }
-
 }  // namespace kernels

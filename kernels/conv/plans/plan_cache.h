@@ -57,5 +57,4 @@ class PlanCache {
   Plans plans_;
   bool write_failed_ = false;
 };
-
 }  // namespace kernels

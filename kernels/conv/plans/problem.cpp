@@ -9,7 +9,6 @@ namespace kernels::cudnn {
 namespace {
 
 int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 }  // namespace
 
 const char* name(MathType math_type) {
@@ -89,5 +88,4 @@ Problem graph_of(const Problem& wanted, Variant variant) {
   if (variant.padded) p.shape = padded_channels(wanted.shape, wanted.math_type);
   return p;
 }
-
 }  // namespace kernels::cudnn

@@ -60,5 +60,4 @@ struct Engine {
   std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // type and value
   bool operator==(const Engine&) const = default;
 };
-
 }  // namespace kernels::cudnn

@@ -50,7 +50,6 @@ CudaReport query() {
   }
   return report;
 }
-
 }  // namespace
 
 CudaReport probe() {
@@ -153,7 +152,6 @@ void copy(void* destination, const void* source, std::size_t bytes, CopyKind kin
 void fill_zero(void* stream, void* block, std::size_t bytes) {
   check(cudaMemsetAsync(block, 0, bytes, raw(stream)), "cudaMemsetAsync");
 }
-
 }  // namespace kernels::cuda
 
 namespace simt::runtime {
@@ -166,5 +164,4 @@ void check_launch(const char* kernel, dim3 grid, dim3 block) {
       fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x,
                   grid.y, grid.z, block.x, block.y, block.z, cudaGetErrorString(error)));
 }
-
 }  // namespace simt::runtime

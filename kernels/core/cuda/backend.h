@@ -28,5 +28,4 @@ enum class CopyKind { to_device, to_host, on_device };
 // On the compute stream; a copy to the host waits.
 void copy(void* destination, const void* source, std::size_t bytes, CopyKind);
 void fill_zero(void* stream, void* block, std::size_t bytes);
-
 }  // namespace kernels::cuda

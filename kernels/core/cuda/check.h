@@ -15,5 +15,4 @@ inline void check(cudaError_t error, const char* what) {
   throw Error(kind, std::string(what) + " failed: " + cudaGetErrorString(error) + " (" +
                         cudaGetErrorName(error) + ")");
 }
-
 }  // namespace kernels::cuda

@@ -24,5 +24,4 @@ void* allocate_pinned(std::size_t) { refuse(); }
 void free_pinned(void*) noexcept {}
 void copy(void*, const void*, std::size_t, CopyKind) { refuse(); }
 void fill_zero(void*, void*, std::size_t) { refuse(); }
-
 }  // namespace kernels::cuda

@@ -150,5 +150,4 @@ TEST(Ab, TheChildChecksAndTimes) {
   EXPECT_GT(std::atof(answers[5].c_str()), 0);
   EXPECT_EQ(answers[6].find("error not a request"), 0u);
 }
-
 }  // namespace

@@ -177,5 +177,4 @@ TEST(Judge, OneProcessIsNotEnough) {
   EXPECT_EQ(judge(shorter, 4, 1).verdict, Verdict::faster);
   EXPECT_EQ(judge({}, 0, 1).verdict, Verdict::undecided);
 }
-
 }  // namespace

@@ -49,5 +49,4 @@ TEST(Report, ComparesShortestTimesAndPointsToAgainst) {
   EXPECT_NE(compare(record("two", {}), after).find("another cpu: 'two' before, 'one' now"),
             std::string::npos);
 }
-
 }  // namespace

@@ -205,5 +205,4 @@ TEST(Suite, ARecordNamesItsMachine) {
   EXPECT_GT(row.at("share_of_ceiling").get<double>(), 0);
   EXPECT_EQ(row.at("seconds").size(), 1u);
 }
-
 }  // namespace

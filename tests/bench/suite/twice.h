@@ -19,5 +19,4 @@ inline cases::OpCase twice(const std::string& name, bool wrong) {
   c.bench = true;
   return c;
 }
-
 }  // namespace bench

@@ -446,6 +446,5 @@ TEST(Color, ContrastIsRaisedOnlySoFar) {
       << "1.25 in LAB, and a little more in sRGB levels";
   EXPECT_LT(contrast(matched), 0.5 * contrast(head.rgb));
 }
-
 }  // namespace
 }  // namespace faceswap

@@ -184,6 +184,5 @@ TEST(TakeView, CentreOfTheViewIsWhereTheSimilaritySays) {
     EXPECT_NEAR(view.at(static_cast<int>(p.x), static_cast<int>(p.y))[1] * 255, q.y, 0.6);
   }
 }
-
 }  // namespace
 }  // namespace faceswap

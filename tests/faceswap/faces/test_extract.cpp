@@ -205,6 +205,5 @@ TEST(ExtractDeathTest, AStopSignalKeepsWhatIsDone) {
   EXPECT_EXIT(act(), ::testing::ExitedWithCode(42), "");
 }
 #endif
-
 }  // namespace
 #endif

@@ -84,5 +84,4 @@ TEST(EggMask, HasItsMeasuresAndASmoothEdge) {
   EXPECT_NEAR(grown / all, 1.21, 0.01);
   EXPECT_NEAR(small * 16 / all, 1, 0.01);
 }
-
 }  // namespace

@@ -168,5 +168,4 @@ TEST(ListFaces, SortedAndWithoutTheSheet) {
   EXPECT_EQ(faces[0].filename(), "a_000002_0.png");
   EXPECT_EQ(faces[2].filename(), "b_000001_0.png");
 }
-
 }  // namespace

@@ -141,5 +141,4 @@ TEST(RobustSimilarity, NeedsEnoughPointsThatAgree) {
   for (std::size_t i = 0; i < to.size(); ++i) to[i] = {place(random), place(random)};
   EXPECT_FALSE(robust_similarity(from, to));
 }
-
 }  // namespace

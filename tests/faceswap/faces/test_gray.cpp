@@ -36,5 +36,4 @@ TEST(Gray, PatchesAndSharpness) {
               blurred = gray_patch(shrink_gray(sharp, 2), {2, 0, 0.5, 0.5}, 160, 120);
   EXPECT_GT(laplacian_variance(sharp), 3 * laplacian_variance(blurred));
 }
-
 }  // namespace

@@ -99,5 +99,4 @@ TEST(FitSimilarity, NoOtherSimilarityFitsNoisyPointsBetter) {
   EXPECT_THROW(fit_similarity({{1, 2}}, {{1, 2}}), Error);
   EXPECT_THROW(fit_similarity({{1, 2}, {3, 4}}, {{1, 2}}), Error);
 }
-
 }  // namespace

@@ -325,6 +325,5 @@ TEST(RealClips, YunetAndCascadesAgreeOnTheEyes) {
   expect_close(track(t.pictures, 1, "yunet=" + model.string()), t, 1, 0.1);
 }
 #endif
-
 }  // namespace
 #endif

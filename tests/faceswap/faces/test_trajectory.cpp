@@ -97,5 +97,4 @@ TEST(Trajectory, ExactFlowCarriesTheTruthThroughGapsAndPastOutliers) {
   EXPECT_GT(plain_error, 1.0);
   EXPECT_LT(robust_error, 0.6);
 }
-
 }  // namespace

@@ -93,7 +93,6 @@ CodecPtr open_encoder(const ClipOptions& o, int width, int height, bool global_h
   check(opened, "open encoder");
   return encoder;
 }
-
 }  // namespace
 
 void make_clip(const std::filesystem::path& out, const ClipOptions& o) {

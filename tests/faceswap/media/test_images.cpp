@@ -116,7 +116,6 @@ std::vector<std::byte> with_orientation(const std::vector<std::byte>& jpeg, int 
   out.insert(out.begin() + 2, bytes, bytes + segment.size());
   return out;
 }
-
 }  // namespace
 
 TEST(Png, RoundTripsExactly) {

@@ -155,7 +155,6 @@ std::vector<Conversion> conversion_cases() {
 }
 
 class KeptByConversion : public ::testing::TestWithParam<Conversion> {};
-
 }  // namespace
 
 TEST_P(KeptByConversion, TimesSoundAndTags) {

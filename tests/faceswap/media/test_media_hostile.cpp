@@ -49,7 +49,6 @@ void expect_refused(const std::filesystem::path& path, const std::string& word) 
   EXPECT_NE(r.message.find(word), std::string::npos) << r.message;
   EXPECT_NE(r.message.find(path.filename().string()), std::string::npos) << r.message;
 }
-
 }  // namespace
 
 TEST(MediaHostile, WhatIsNotMediaAtAll) {

@@ -440,5 +440,4 @@ TYPED_TEST(GoldenOp, AdamAndAdamW) {
     this->expect_golden(name + "/moment2", moment2);
   }
 }
-
 }  // namespace

@@ -92,6 +92,5 @@ TEST(RenderClip, RefusesNonsense) {
   refused([](ClipOptions& o) { o.width = 161; });
   refused([](ClipOptions& o) { o.background = 9; });
 }
-
 }  // namespace
 }  // namespace faceswap

@@ -228,6 +228,5 @@ TEST(TalkingPose, TalksBlinksAndMovesSmoothly) {
   EXPECT_NE(talking_pose(1, 5).yaw, talking_pose(1, 6).yaw);
   EXPECT_EQ(talking_pose(1, 5).yaw, talking_pose(1, 5).yaw);
 }
-
 }  // namespace
 }  // namespace faceswap

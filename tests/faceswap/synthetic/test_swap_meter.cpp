@@ -156,6 +156,5 @@ TEST(SwapMeter, RefusesWhatCannotBeCompared) {
   meter.add(Image(20, 20), Image(20, 20), Image(20, 20, 1));  // an empty mask: still nothing
   EXPECT_EQ(kind_of([&] { meter.result(); }), ErrorKind::nothing_found);
 }
-
 }  // namespace
 }  // namespace faceswap

@@ -70,5 +70,4 @@ TEST(StepCost, LaunchesOfOriginal) {
   for (const nn::DType dtype : {nn::DType::f32, nn::DType::bf16})
     EXPECT_EQ(cost_of_a_step("original", dtype, 16).launches, 84);
 }
-
 }  // namespace

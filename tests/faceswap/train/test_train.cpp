@@ -471,6 +471,5 @@ TEST(Models, FileDoesNotFitAnotherModel) {
     FAIL() << "should refuse";
   } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::damaged); }
 }
-
 }  // namespace
 }  // namespace faceswap

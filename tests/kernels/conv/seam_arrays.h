@@ -100,5 +100,4 @@ void expect_close(const Array<D, T>& got, const reference::Sums& expected,
                         << static_cast<double>(static_cast<kernels::compute_t<T>>(values[where]))
                         << ", expected " << expected.value[where];
 }
-
 }  // namespace seam

@@ -268,5 +268,4 @@ TEST(ConvHost, OursGiveTheSameBitsForAnyNumberOfThreads) {
   EXPECT_EQ(one, two);
   EXPECT_EQ(one, seven);
 }
-
 }  // namespace

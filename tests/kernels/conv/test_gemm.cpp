@@ -124,5 +124,4 @@ TYPED_TEST(Gemm, SameBitsFromRunToRun) {
     EXPECT_EQ(std::memcmp(first.data(), again.data(), first.size() * sizeof(T)), 0);
   }
 }
-
 }  // namespace

@@ -32,5 +32,4 @@ TEST(ConvShapeTest, Text) {
   EXPECT_EQ(same_padding(16, 8, 8, 512, 1024, 5, 2).str(),
             "conv 5x5 stride 2 pad 1,2: [16,8,8,512] -> [16,4,4,1024]");
 }
-
 }  // namespace

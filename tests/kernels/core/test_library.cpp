@@ -39,5 +39,4 @@ TEST(LibraryTest, MissingFunctionIsNamed) {
     EXPECT_NE(std::string(e.what()).find("cosine_of_the_future"), std::string::npos) << e.what();
   }
 }
-
 }  // namespace

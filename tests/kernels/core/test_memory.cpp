@@ -206,5 +206,4 @@ TEST_F(Memory, AsanSeesThePoolsEdges) {
       "use-after-poison");  // in the cache
 }
 #endif
-
 }  // namespace

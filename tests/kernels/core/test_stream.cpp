@@ -68,5 +68,4 @@ TEST(Dispatch, CallsTheDeviceOfTheStream) {
   EXPECT_THROW(on_device(Device::cuda, []<class D>() { return 0; }), Error);
 #endif
 }
-
 }  // namespace

@@ -54,5 +54,4 @@ TEST(F16, RoundsToNearestEven) {
   EXPECT_EQ(f16(1e30f).bits, 0x7c00u);
   EXPECT_EQ(f16(std::numeric_limits<float>::denorm_min()).bits, 0u);
 }
-
 }  // namespace

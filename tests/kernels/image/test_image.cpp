@@ -376,5 +376,4 @@ TEST(Augment, RefusesAnEmptyImageSet) {
                                      1, 1, unused, unused, unused, {})),
                Error);
 }
-
 }  // namespace

@@ -128,7 +128,6 @@ struct Blur5 {  // five taps, both directions, clamped edges
     });
   }
 };
-
 }  // namespace
 
 template <class D>

@@ -595,5 +595,4 @@ TEST(SimtOnGpu, SamplesEqualTheHostAndAGraphReplaysThem) {
   EXPECT_TRUE(gpu == eager);
 }
 #endif
-
 }  // namespace

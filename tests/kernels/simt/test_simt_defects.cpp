@@ -409,5 +409,4 @@ TEST_F(SimtDefectsDeathTest, UnwrittenSharedMemoryReachesTheResultAsNaN) {
       EXPECT_EQ(std::isnan(result[i]), i >= 32) << "form " << form << " index " << i;
   }
 }
-
 }  // namespace

@@ -85,5 +85,4 @@ template <class F> std::string error_of(F&& f, nn::ErrorKind expected) {
   ADD_FAILURE() << "nothing was thrown";
   return "";
 }
-
 }  // namespace nn_test

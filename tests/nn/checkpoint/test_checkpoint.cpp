@@ -433,6 +433,5 @@ TEST_F(Header, WhatIsNotAFile) {
   write_file(path, {});
   error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged);
 }
-
 }  // namespace
 }  // namespace nn_test

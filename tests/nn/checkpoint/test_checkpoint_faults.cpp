@@ -522,6 +522,5 @@ TEST(CheckpointFaults, APowerCutAtAnyCallLosesNothing) {
     if (o.kind != Operation::sync_folder) no_folder_sync.push_back(o);
   EXPECT_GT(cut_power_everywhere(no_folder_sync).lost, 0) << "an unsynced folder went unnoticed";
 }
-
 }  // namespace
 }  // namespace nn_test

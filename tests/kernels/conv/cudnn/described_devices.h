@@ -62,5 +62,4 @@ struct WithCudnn : testing::Test {
     }
   }
 };
-
 }  // namespace plans

@@ -114,5 +114,4 @@ TEST_F(CachedPlans, FusedForwardOnEveryCard) {
     EXPECT_TRUE(again.found) << card.name << ": " << again.why_not;
   }
 }
-
 }  // namespace

@@ -136,5 +136,4 @@ TEST_F(ConvPlans, DescriptionThatCannotBeReadIsAnError) {
   const Problem problem{same_padding(1, 8, 8, 8, 8, 3, 1), Direction::forward, MathType::bf16};
   EXPECT_THROW(kernels::cudnn::Planner(problem, "{\"deviceVer\":").first(), kernels::Error);
 }
-
 }  // namespace

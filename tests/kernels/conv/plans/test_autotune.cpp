@@ -118,5 +118,4 @@ TEST(Autotune, BudgetWaitsForOneThatWorks) {
   EXPECT_EQ(result.winner, 2u);
   EXPECT_EQ(result.not_begun, 1);
 }
-
 }  // namespace

@@ -91,5 +91,4 @@ TYPED_TEST(ConvPadded, SameBitsAsWithoutPadding) {
     EXPECT_EQ(wide(got), wide(expected)) << s.str() << " filter";
   }
 }
-
 }  // namespace

@@ -229,5 +229,4 @@ TEST_F(PlanCacheTest, DefaultFolders) {
   EXPECT_EQ(with("", "/cache", "/home"), "");
   with(nullptr, nullptr, home.c_str());
 }
-
 }  // namespace

@@ -86,5 +86,4 @@ TEST(PlanProblem, TensorCores) {
   EXPECT_TRUE(has_tensor_cores(MathType::tf32, 120));
   EXPECT_FALSE(has_tensor_cores(MathType::f32, 120));
 }
-
 }  // namespace
