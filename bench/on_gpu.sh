@@ -303,7 +303,7 @@ step_race() {
 step_profile() {
   need_gpu && need nsys || return 0
   nsys profile --cuda-graph-trace=node --trace=cuda --force-overwrite true \
-    -o "$results/logs/profile" "$doppel_step" --row --no-parts --device cuda --model original \
+    -o "$results/logs/profile" "$doppel_step" --row --no-phases --device cuda --model original \
     --batch 16 --dtype bf16 --warmup 10 --steps 190 || return
   nsys stats --force-export true --report cuda_gpu_kern_sum --format csv \
     "$results/logs/profile.nsys-rep" >"$results/profile.csv"

@@ -16,7 +16,7 @@
 
 #include "faceswap/media/files.h"
 #include "faceswap/media/png.h"
-#include "nn/checkpoint/checkpoint.h"
+#include "nn/checkpoint/atomic_file.h"
 
 namespace faceswap {
 namespace {

@@ -99,7 +99,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
     y = larger;
   });
 
-  // Kept for backward: y for the activation's slope, x if the weight needs a gradient.
+  // Saved for backward: y for the activation's slope, x if the weight needs a gradient.
   const Tensor kept_x = weight.requires_grad() ? x.detach() : Tensor(),
                kept_y = options.activation == Activation::none ? Tensor() : y.detach();
   const bool wants_dx = x.requires_grad();

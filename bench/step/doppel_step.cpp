@@ -38,7 +38,7 @@ ordered_json measure_in_child(const bench::step::StepOptions& o) {
       "{} --row --model {} --batch {} --dtype {} --device {} --mode {} --warmup {} --steps {} "
       "--seconds {} --block {} --seed {}{} 2>&1",
       quoted(self), quoted(o.model), o.batch, quoted(o.dtype), quoted(o.device), quoted(o.mode),
-      o.warmup, o.steps, o.seconds, o.block, o.seed, o.parts ? "" : " --no-parts");
+      o.warmup, o.steps, o.seconds, o.block, o.seed, o.phases ? "" : " --no-phases");
   ordered_json row{{"model", o.model}, {"batch", o.batch}, {"dtype", o.dtype}, {"mode", o.mode}};
   std::FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return row.update({{"error", "could not start a process"}}), row;
@@ -138,7 +138,7 @@ int run(int argc, char** argv) {
       "  doppel_step --model original,villain --batch 4,16 --dtype f32,bf16 --out steps.json"};
   Lists lists;
   bench::step::StepOptions o;
-  bool json = false, single = false, no_parts = false;
+  bool json = false, single = false, no_phases = false;
   std::string out;
   std::vector<std::string> known{"all"};
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
@@ -172,11 +172,11 @@ int run(int argc, char** argv) {
                  "--steps 0 ends after that");
   app.add_option("--out", out, "Write the rows as JSON, after each row");
   app.add_flag("--json", json, "Print JSON in place of the table");
-  app.add_flag("--no-parts", no_parts,
+  app.add_flag("--no-phases", no_phases,
                "Without the phases of a step, the ceilings and the memory forecast");
   app.add_flag("--row", single, "Measure one row in this process and print it as one line of JSON");
   CLI11_PARSE(app, argc, argv);
-  o.parts = !no_parts;
+  o.phases = !no_phases;
   if (!o.dump.empty() && o.mode != "fixed")
     throw kernels::Error(kernels::ErrorKind::usage,
                          "--dump needs --mode fixed: a real step has no fixed pictures");

@@ -265,7 +265,7 @@ ordered_json measure_step(const StepOptions& o) {
   row["start_seconds"] = start.report();
   row["ready_seconds"] = ready;
 
-  if (!o.parts) return row;
+  if (!o.phases) return row;
   graph.reset();
   training.reset();
   fixed.reset();

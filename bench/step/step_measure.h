@@ -16,7 +16,7 @@ struct StepOptions {
   double seconds = 10;  // of the timed steps
   int block = 0;        // steps per sample, with one wait; 0: 10 on a GPU, 1 on the host
   std::uint64_t seed = 1;
-  bool parts = true;  // time the phases of a step too
+  bool phases = true;  // time the phases of a step too
   std::string dump;   // fixed: file for the initial weights and the pictures
 };
 

@@ -108,7 +108,7 @@ class Race:
 
     def doppel(self, *more):
         o = self.options
-        command = [o.program, "--row", "--no-parts", "--mode", "fixed", "--model", self.model]
+        command = [o.program, "--row", "--no-phases", "--mode", "fixed", "--model", self.model]
         command += ["--batch", self.batch, "--device", o.device, "--dtype", self.dtype, *more]
         done = run_captured(command, env=self.environment)
         if done.returncode != 0:

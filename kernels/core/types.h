@@ -1,4 +1,4 @@
-// Number types and tags of kernels and their callers. Needs no CUDA header.
+// Storage types and tags of kernels and their callers. Needs no CUDA header.
 #pragma once
 #include <bit>
 #include <cstdint>
