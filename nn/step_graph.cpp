@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "kernels/core/memory.h"
-
 namespace nn {
 namespace {
 

@@ -66,7 +66,7 @@ void check_gradient(const Node& node, std::size_t i, const Edge& input, const Te
 
 // One run of backward().
 struct Backward::Pass {
-  // Gradients that wait for their node's turn, the latest recorded first: whatever used
+  // Gradients that wait for their node, the latest recorded first: whatever used
   // a node's output was recorded after it, so the gradient is complete by then.
   struct Waiting {
     std::shared_ptr<Node> node;

@@ -68,7 +68,7 @@ class Backward {
   // undefined if the input needs no gradient.
   Tensor target(const Tensor& input);
   // The gradient that an input has collected so far, zeros at first: add to it in place
-  // and return it. For ops whose output is a part of the input.
+  // and return it. For ops that return a view of the input.
   Tensor accumulated(const Tensor& input);
   // Defers the writing of `target`, from target(input), to the end of the pass: add it
   // to the pass's one Work, which is a Deferred. Null if target may be read earlier:

@@ -17,7 +17,7 @@ struct StepOptions {
   int block = 0;        // steps per sample, with one wait; 0: 10 on a GPU, 1 on the host
   std::uint64_t seed = 1;
   bool phases = true;  // time the phases of a step too
-  std::string dump;   // fixed: file for the initial weights and the pictures
+  std::string dump;    // fixed: file for the initial weights and the pictures
 };
 
 // Both throw kernels::Error. Times in milliseconds, memory in bytes, null for

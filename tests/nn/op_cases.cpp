@@ -44,7 +44,8 @@ OpInput constant_input(Shape shape, unsigned seed, double low = 0, double high =
   return {shape, random_values(shape.numel(), seed, low, high), false};
 }
 
-// Images that differ by at least 0.05 everywhere: the kink of |pred - target| stays out of the difference quotient's reach.
+// Images that differ by at least 0.05 everywhere: the difference quotient stays clear
+// of the kink of |pred - target|.
 OpInput image_beside(const OpInput& image, unsigned seed) {
   OpInput other = constant_input(image.shape, seed, 0.05, 0.3);
   for (std::size_t i = 0; i < other.values.size(); ++i) {
@@ -88,7 +89,8 @@ std::vector<OpCase> make_cases() {
                        return conv2d(in[0], in[1], in.size() > 2 ? in[2] : Tensor(), options);
                      }});
   }
-  // only some operands want a gradient: the first layer, a frozen weight, a frozen bias
+  // Only some operands need a gradient: the first layer, a frozen weight, a frozen
+  // bias.
   for (int wanted = 0; wanted < 3; ++wanted) {
     std::vector<OpInput> inputs{random_input({2, 5, 5, 3}, 4),
                                 random_input({4, 3, 3, 3}, 5, -0.3, 0.3), random_input({4}, 6)};
@@ -99,7 +101,7 @@ std::vector<OpCase> make_cases() {
                      }});
   }
 
-  // Relu: slope 0. Its kink and its dead half are as sharp as they get.
+  // ReLU: slope 0, with the sharpest kink and a dead half.
   cases.push_back({"conv2d",
                    "plain relu",
                    {random_input({2, 5, 5, 3}, 7), random_input({4, 3, 3, 3}, 8, -0.3, 0.3),
@@ -160,7 +162,7 @@ std::vector<OpCase> make_cases() {
                    }});
   cases.push_back(
       {"sum", "", {random_input({3, 4, 5}, 1)}, [](const Inputs& in) { return sum(in[0]); }});
-  // The values and the step are multiples of 1/64, so that rounding to the other dtype changes nothing.
+  // Values and step are multiples of 1/64, so rounding to the other dtype is exact.
   std::vector<double> grid(24);
   for (std::size_t i = 0; i < grid.size(); ++i)
     grid[i] = static_cast<double>(static_cast<int>(i * 7 % 24) - 12) / 64;

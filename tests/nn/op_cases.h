@@ -1,6 +1,6 @@
-// One table of op cases: what each op is fed, in which of its shapes. The gradient check, the comparison of dtypes, the
-// rerun in other thread orders and (where there is a GPU) host against GPU all walk it. A new op needs a row, or
-// OpGradients.EveryOpHasACase fails.
+// One table of op cases: inputs and shapes of each op. It drives the gradient check,
+// the comparison of dtypes, the rerun in other thread orders and, with a GPU, host
+// against GPU. A new op needs a row, or OpCases.EveryOpHasACase fails.
 #pragma once
 #include <cmath>
 #include <functional>
@@ -39,9 +39,11 @@ std::vector<nn::Tensor> make_inputs(const OpCase&, nn::DType, nn::Device = nn::D
 // Values as doubles, whatever the dtype.
 std::vector<double> values_of(const nn::Tensor&);
 
-// sum_i r_i y_i in the compute type, r fixed by the seed: turns any output into one number. Recorded as "test_dot".
+// sum_i r_i y_i in the compute type, r fixed by the seed: any output as one number.
+// Recorded as "test_dot".
 nn::Tensor random_projection(const nn::Tensor& y, unsigned seed);
 
-// Uniform in [low, high], on a grid that bf16 holds exactly, so that every dtype starts from the same numbers.
+// Uniform in [low, high], on a grid that bf16 holds exactly, so every dtype starts from
+// the same numbers.
 std::vector<double> random_values(std::int64_t n, unsigned seed, double low = -1, double high = 1);
 }  // namespace nn_test

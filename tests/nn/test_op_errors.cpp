@@ -1,4 +1,5 @@
-// What the ops say to operands that do not fit: the operation, the operand, what was expected and what came.
+// Error messages of the ops: the operation, the operand, what was expected and what
+// came.
 #include <gtest/gtest.h>
 
 #include "nn/layers.h"

@@ -1,4 +1,5 @@
-// Every op's gradient against central differences in double precision, and f32 and bf16 against f64.
+// Every op's gradient against central differences in double precision, and f32, bf16
+// and f16 against f64.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,7 +18,8 @@ namespace {
 
 using namespace nn;
 
-// Fresh memory is NaN, so an output or gradient that is not assigned shows; the tensors are too small to share among threads.
+// Fresh memory is NaN, so an unassigned output or gradient shows. One thread: the
+// tensors are too small to share.
 struct Surroundings {
   Surroundings() { simt::config().poison = true, simt::config().workers = 1; }
   ~Surroundings() { simt::config().poison = false, simt::config().workers = 0; }
@@ -73,7 +75,7 @@ TEST_P(OpGradients, MatchCentralDifferencesInDouble) {
       return (projected(op_case, forth) - projected(op_case, back)) / (2 * h);
     };
 
-    // along one random direction of ones and minus ones ...
+    // Along one random direction of ones and minus ones ...
     std::mt19937 random(7);
     std::vector<double> direction(gradient.size());
     double expected = 0, sizes = 0;
@@ -176,7 +178,7 @@ TEST(OpCases, EveryOpHasACase) {
     covered.insert(op_case.op);
     op_case.forward(make_inputs(op_case, DType::f64));
   }
-  // what the sources declare and record ...
+  // All that the sources declare and record ...
   const std::filesystem::path folder = std::filesystem::path(DOPPEL_SOURCE_DIR) / "nn";
   std::set<std::string> written = found_in(folder / "ops.h", std::regex(R"(\nTensor (\w+)\()"));
   ASSERT_GE(written.size(), 13u) << "the pattern no longer finds the ops of ops.h";
@@ -187,7 +189,7 @@ TEST(OpCases, EveryOpHasACase) {
   EXPECT_TRUE(written.contains("rows")) << "the pattern no longer finds calls of record()";
   for (const std::string& op : written)
     EXPECT_TRUE(covered.contains(op)) << "op " << op << " has no row in tests/nn/op_cases.cpp";
-  // ... and what running them recorded
+  // ... and all that running them recorded.
   for (const std::string& op : recorded_ops()) {
     EXPECT_TRUE(covered.contains(op) || op.starts_with("test_"))
         << "op " << op << " is recorded, but has no row in tests/nn/op_cases.cpp";

@@ -1,4 +1,4 @@
-// The flat arenas, how parameters begin, and the optimizer on top of them.
+// The flat arenas, initial values, and the optimizer on top of them.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -311,8 +311,9 @@ TEST(Parameters, ForInferenceThereAreWeightsOnly) {
   EXPECT_EQ(bytes_of(ParameterArena::Use::inference, DType::bf16), 6u << 20);
 }
 
-// Bias gradients wait for one launch at the end of backward(). Whoever adds to one, or looks at it, must find it complete: a bias of two
-// convolutions, two passes in a row, a part of the bias taken by rows().
+// Bias gradients wait for one launch at the end of backward(), but are complete before
+// anything is added to them: a bias of two convolutions, two passes in a row, rows() of
+// a bias.
 struct WaitingSums : testing::TestWithParam<bool> {
   void SetUp() override {
     if (GetParam()) ::setenv("DOPPEL_TRAP_NAN", "1", 1);
@@ -329,7 +330,8 @@ TEST_P(WaitingSums, AreCompleteBeforeTheyAreReadOrAddedTo) {
   const Tensor x = Tensor::from<double>(std::vector<double>(2 * 5 * 5 * 3, 0.5), {2, 5, 5, 3});
   const auto loss = [&](const Tensor& w, const Tensor& b, const Tensor& c) {
     const Conv2dOptions leaky{1, Activation::leaky_relu, 0.1f, 2}, sigmoid{1, Activation::sigmoid};
-    // The backward pass meets them from right to left: what waits is added to, and then looked into.
+    // The backward pass goes from right to left: a waiting gradient is added to, then
+    // read.
     const Tensor part = sum(b.rows(2, 5)), once = sum(conv2d(x, w, b, leaky)),
                  twice = sum(conv2d(x, w, b, sigmoid));
     const Tensor part_of_other = sum(c.rows(0, 3)), apart = sum(conv2d(x, w, c, leaky));

@@ -1,4 +1,5 @@
-// Differentiation itself: accumulation, order, release, sinks, misuse. What each op's gradient is stands in test_op_gradients.cpp.
+// Differentiation itself: accumulation, order, release, sinks, misuse. For the
+// gradients of each op see test_op_gradients.cpp.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -53,7 +54,8 @@ TEST(Tape, AnOperandUsedTwiceInOneOpCountsTwice) {
   EXPECT_EQ(grad(y), (Floats{4, 4}));
 }
 
-// add hands the same gradient tensor to both operands; ops behind it may work in place only where nobody else looks.
+// add passes the same gradient tensor to both operands; ops behind it may work in place
+// only if no other branch holds it.
 TEST(Tape, WorkingInPlaceNeverDisturbsAnotherBranch) {
   const Tensor a = leaf({1, -1}), b = leaf({-1, 1}), c = leaf({5, 5});
   const Tensor p = leaky_relu(a, 0.5f), q = scale(b, 3), r = add(p, q);
@@ -169,7 +171,7 @@ TEST(Tape, RefusesWrongGradients) {
   EXPECT_EQ(message_of([&] { backward(with([](Backward&) -> Tensors { return {}; })); },
                        ErrorKind::failure),
             "backward of test_op: 0 gradients returned for 1 inputs");
-  // Targets and accumulated gradients exist inside a closure only: nothing else makes a Backward.
+  // Only backward() makes a Backward, so nothing outside a closure can take a target.
   static_assert(!std::is_default_constructible_v<Backward> &&
                 !std::is_copy_constructible_v<Backward>);
 }
@@ -217,7 +219,7 @@ TEST(Tape, ThreadsHaveGraphsOfTheirOwn) {
     EXPECT_EQ(results[static_cast<std::size_t>(t)], Floats(2, 100.f * static_cast<float>(t)));
 }
 
-// --- parts of a tensor
+// --- rows of a tensor
 
 TEST(Rows, PartsAddIntoOneGradientOfTheWhole) {
   const Tensor x = leaf({1, 2, 3, 4, 5, 6}, {3, 2});
@@ -246,7 +248,8 @@ TEST(Rows, OfALeafWithASink) {
   EXPECT_EQ(sink.to_host<float>(), (Floats{0, 4}));
 }
 
-// The gradient so far may be a tensor that another branch holds too: it must be copied before parts are added to it.
+// Another branch may hold the gradient so far: it must be copied before rows are added
+// to it.
 TEST(Rows, AddToAGradientThatIsShared) {
   const Tensor a = leaf({1, 2}, {2, 1}), b = leaf({1, 2}, {2, 1}), x = scale(a, 1), z = scale(b, 1);
   const Tensor part =
@@ -356,7 +359,7 @@ struct DeferredWork : Sinks {
     other.set_grad_sink(other_sink);
     LateCopies::finished = 0;
   }
-  // The identity, whose gradient is written late if it may.
+  // The identity; its gradient is written late if allowed.
   Tensor late(const Tensor& of) {
     return record(of.detach(), "test_late", {of}, [this, of](Backward& ctx) {
       const Tensor target = ctx.target(of);

@@ -1,4 +1,4 @@
-// Shapes, storage sharing, conversions, and what a wrong use is told.
+// Shapes, storage sharing, conversions, and the errors of wrong use.
 #include <gtest/gtest.h>
 
 #include <cstring>

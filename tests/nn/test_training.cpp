@@ -1,4 +1,4 @@
-// Small networks end to end: they learn, they give the same bits again, and f32 follows f64.
+// Small networks end to end: they learn, repeat the same bits, and f32 follows f64.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,13 +14,15 @@ namespace {
 using namespace nn;
 using Floats = std::vector<float>;
 
-// The tensors here are too small to share among threads: on a busy machine waiting for them costs more than the arithmetic.
+// The tensors here are too small to share among threads: waiting for them costs more
+// than the arithmetic on a busy machine.
 struct OneThread {
   OneThread() { simt::config().workers = 1; }
   ~OneThread() { simt::config().workers = 0; }
 };
 
-// A face-swap network in miniature: one encoder, two decoders, everything but the size as in `original`.
+// A small face-swap network: one encoder, two decoders, all but the size as in
+// `original`.
 struct TinySwap {
   ParameterArena arena;
   Conv2d down1{arena, "encoder.conv0", 3, 12, 5, {2, Activation::leaky_relu, 0.1f}};
@@ -43,7 +45,7 @@ struct TinySwap {
     const Tensor h = down2(down1(x));
     return widen(squeeze(h.reshape({h.shape(0), 4 * 4 * 24}))).reshape({h.shape(0), 4, 4, 24});
   }
-  // both identities through one encoder pass, [2n,16,16,3] -> two losses
+  // Both identities through one encoder pass, [2n,16,16,3] -> two losses.
   std::pair<Tensor, Tensor> losses(const Tensor& faces) const {
     const std::int64_t n = faces.shape(0) / 2;
     const Tensor code = encode(faces);
@@ -104,7 +106,7 @@ TEST(Training, Bf16LearnsToo) {
   EXPECT_LT(last, first / 2) << "from " << first << " to " << last;
 }
 
-// Loss of `steps` steps and all weights after them.
+// All weights after `steps` steps.
 Floats weights_after(int steps, simt::Order order) {
   simt::config().order = order;
   TinySwap model;
@@ -124,7 +126,8 @@ TEST(Training, GivesTheSameBitsAgainAndInReverseThreadOrder) {
   EXPECT_EQ(weights_after(3, simt::Order::reverse), reference);
 }
 
-// Everything but the convolution, whose filter gradient the library sums in an order that follows the number of threads.
+// All but the convolution: the library sums its filter gradient in an order that
+// depends on the number of threads.
 TEST(Training, GivesTheSameBitsForAnyNumberOfThreads) {
   const auto run = [](unsigned workers) {
     simt::config().workers = workers;

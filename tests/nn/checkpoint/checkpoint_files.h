@@ -44,14 +44,14 @@ inline Bytes read_file(const fs::path& path) {
 }
 
 inline void write_file(const fs::path& path, std::span<const std::byte> bytes) {
-  fs::remove(
-      path);  // some file systems wait for the disk when a file is truncated and rewritten, not when it is new
+  // Some file systems wait for the disk when a file is truncated, not when it is new.
+  fs::remove(path);
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
 }
 
-// A checkpoint that says which step it is of, in its metadata and in every one of its numbers.
+// A checkpoint with its step in the metadata and in every number.
 inline void save_step(const fs::path& path, int step, std::size_t numbers) {
   const std::vector<float> values(numbers, static_cast<float>(step));
   const nn::TensorRecord record{"weights",
@@ -62,7 +62,7 @@ inline void save_step(const fs::path& path, int step, std::size_t numbers) {
   nn::save_safetensors(path, {{"step", std::to_string(step)}}, std::span(&record, 1));
 }
 
-// The step of a loaded checkpoint; -1 where its numbers and its metadata do not tell the same story.
+// The step of a loaded checkpoint; -1 if its numbers and its metadata disagree.
 inline int step_of(const nn::SafetensorsFile& file) {
   const int step = std::stoi(file.metadata().at("step"));
   const nn::TensorRecord* weights = file.find("weights");

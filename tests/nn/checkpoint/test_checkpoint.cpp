@@ -1,4 +1,4 @@
-// The safetensors file: what is written comes back, and nothing else is believed.
+// The safetensors file: all that is written comes back, and damage is refused.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -214,13 +214,13 @@ TEST(Checkpoint, EveryFlippedBitAndEveryTruncationIsRejected) {
   RecordProperty("truncations", static_cast<int>(bytes.size()));
 }
 
-// --- headers that lie. Without a checksum to hide behind: the structure alone must refuse them.
+// --- wrong headers, without a checksum: the structure alone must refuse them
 
 struct Header : testing::Test {
   Folder folder;
   fs::path path = folder.path / "m";
 
-  // "" where the file loads, else what was said
+  // "" if the file loads, else the error.
   std::string load(const std::string& json, std::size_t data_bytes,
                    std::optional<std::uint64_t> claimed = {}) {
     const std::uint64_t length = claimed.value_or(json.size());
@@ -254,11 +254,10 @@ TEST_F(Header, PlainFilesOfOthersLoadWithoutChecksumOnlyIfAskedFor) {
            9),
       "");
   EXPECT_EQ(load("{}", 0), "");
-  EXPECT_EQ(
-      load(
-          R"({"__metadata__":{},"\u0041\uD83D\uDE00":{"data_offsets":[0,0],"shape":[0,7],"dtype":"BF16"}})",
-          0),
-      "");
+  EXPECT_EQ(load(R"({"__metadata__":{},"\u0041\uD83D\uDE00":)"
+                 R"({"data_offsets":[0,0],"shape":[0,7],"dtype":"BF16"}})",
+                 0),
+            "");
   EXPECT_NE(error_of([&] { SafetensorsFile{path}; }, ErrorKind::damaged)
                 .find("does not end with the tensor __crc32c__"),
             std::string::npos);
@@ -273,7 +272,8 @@ TEST_F(Header, LyingLengths) {
         ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
     EXPECT_NE(load(json, 4, claimed), "") << claimed;
   }
-  // a header longer than allowed in a file that is long enough (sparse, so it takes no room): refused before it is read
+  // A header longer than allowed in a file that is long enough (sparse, so it takes no
+  // room) is refused before it is read.
   ASSERT_EQ(::truncate(path.c_str(), 700'000'000), 0);
   const std::uint64_t claimed = 600'000'000;
   std::fstream(path, std::ios::binary | std::ios::in | std::ios::out)

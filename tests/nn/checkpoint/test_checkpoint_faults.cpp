@@ -1,5 +1,6 @@
-// Saving while everything goes wrong: kill -9, power cuts, full disks, failing system calls. The rule each time: what loads
-// afterwards is the last checkpoint whose save returned, or a newer one; and an error is reported as one.
+// Saving under kill -9, power cuts, full disks and failing system calls. The file that
+// loads afterwards is the last checkpoint whose save returned, or a newer one; and an
+// error is reported as one.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -25,7 +26,7 @@ TEST(CheckpointFaults, KilledAtFiftyRandomMomentsLosesNothing) {
   const Folder folder;
   const fs::path path = folder.path / "model.safetensors";
   constexpr std::size_t numbers = 1 << 20;  // 4 MiB
-  // What the child has been told is saved, in memory that outlives it.
+  // The last step that the child saved, in memory that outlives it.
   auto* acknowledged = static_cast<std::atomic<int>*>(
       ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(acknowledged, MAP_FAILED);
@@ -42,7 +43,7 @@ TEST(CheckpointFaults, KilledAtFiftyRandomMomentsLosesNothing) {
         acknowledged->store(step);
       }
     }
-    // The first checkpoint is awaited, so that each of the 50 moments lies within the saving and not within the start.
+    // Wait for the first checkpoint, so each of the 50 moments lies within the saving.
     while (acknowledged->load() == start)
       std::this_thread::sleep_for(std::chrono::microseconds(200));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 40000));
@@ -102,7 +103,7 @@ TEST(CheckpointFaults, LeftoversAreClearedAndLinksAreNotFollowed) {
   const fs::path path = folder.path / "m", precious = folder.path / "precious";
   save_step(precious, 7, 10);
   const Bytes before = read_file(precious);
-  // a temporary file by the very name that this thread will use, pointing at someone else's data
+  // A temporary file by the name that this thread will use, pointing at other data.
   fs::create_symlink(precious, folder.path / fmt::format("m.tmp-{}", ::gettid()));
   const pid_t gone = ::fork();
   if (gone == 0) ::_exit(0);
@@ -146,7 +147,8 @@ void expect_old_file_intact(const Folder& folder, const fs::path& path, int step
     EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " was left behind";
 }
 
-// In a child, whose limits and signal handling may be spoiled. Returns what the child said.
+// Runs f in a child, whose limits and signal handling it may change. Returns its
+// result.
 std::string in_child(const std::function<std::string()>& f) {
   int ends[2];
   if (::pipe(ends) != 0) return "no pipe";
@@ -190,7 +192,7 @@ TEST(CheckpointFaults, AFileSizeLimitLeavesTheOldFile) {
 
 TEST(CheckpointFaults, AFullDiskLeavesTheOldFile) {
   const Folder folder;
-  // a small disk of our own; only possible where the kernel lets us have a mount namespace
+  // A small disk of our own; possible only if the kernel allows a mount namespace.
   const std::string said = in_child([&]() -> std::string {
     const auto sh = [](const std::string& command) { return std::system(command.c_str()) == 0; };
     const std::string mount =
@@ -341,7 +343,7 @@ TEST(CheckpointFaults, AFileSystemWithoutHardLinksKeepsThePreviousFileByRenaming
   save_step(path, 2, 100);
   EXPECT_EQ(step_of(SafetensorsFile(path)), 2);
   EXPECT_EQ(step_of(SafetensorsFile(folder.path / "m.prev")), 1);
-  // and where the last rename then fails, the old file comes back to its name
+  // If the last rename then fails, the old file comes back to its name.
   const FileCalls real = system_file_calls();
   file_calls().rename = [&](const char* from, const char* to) {
     if (std::string(from).find(".tmp-") == std::string::npos) return real.rename(from, to);
@@ -352,9 +354,10 @@ TEST(CheckpointFaults, AFileSystemWithoutHardLinksKeepsThePreviousFileByRenaming
   expect_old_file_intact(folder, path, 2);
 }
 
-// --- power cuts. The calls of three saves are recorded; then the power fails after each of them. Of the folder's changes since
-// its last fsync any beginning may have reached the disk; of a file's data since its last fsync nothing, half, or all, or only
-// its length (zeros).
+// --- power cuts. The calls of three saves are recorded; then the power fails after
+// each of them. Any beginning of the folder's changes since its last fsync may have
+// reached the disk; of a file's data since its last fsync nothing, half, or all, or
+// only its length (zeros).
 
 using Disk = std::map<std::string, std::shared_ptr<Bytes>>;  // name -> the file's content
 
@@ -430,7 +433,8 @@ Verdict cut_power_everywhere(const std::vector<Operation>& log) {
   const Folder folder;
   Verdict verdict;
   for (std::size_t crash = 0; crash <= log.size(); ++crash) {
-    // What happened before the cut: folder changes in order, the durable ones counted, and each file's content.
+    // Before the cut: folder changes in order, the durable ones counted, and each
+    // file's content.
     std::vector<Operation> changes;
     std::map<std::string, std::shared_ptr<File>> now;
     std::vector<std::shared_ptr<File>> created;  // one per create, in order
