@@ -10,8 +10,7 @@
 //   GPU               events behind a gate (gpu_side.h); launches under 20 us as a CUDA
 //                     graph
 //   a round           one sample per row, the shortest of a few timings; the rows
-//                     alternate, so a busy moment of the machine costs many rows one
-//                     sample
+//                     alternate, so a busy moment costs many rows one sample each
 //   ceilings          measured before the first row and after every round; the best
 //                     counts
 //   share of ceiling  the largest of bytes / time / bandwidth, FLOPs / time / speed of

@@ -18,7 +18,7 @@ namespace {
 constexpr double kEggGrowth = 1.1;  // of the mask: the plain egg is too small for most faces
 constexpr double kBoxInset = 0.03;  // share of the side
 constexpr double kColorEgg = 0.8;   // growth of the egg whose colours are compared
-constexpr float kMaxGain = 1.25f;   // of the LAB deviations: a moustache must not become contrast
+constexpr float kMaxGain = 1.25f;   // of the LAB deviations, so a moustache adds no contrast
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
@@ -36,7 +36,7 @@ void fade_border(FloatImage& mask, double width) {
 }
 
 // Colours are compared under the mask and only in the middle of the face. Further out a
-// turned head shows wall and hair, and those would tint the skin.
+// turned head shows wall and hair, whose colours would tint the skin.
 FloatImage color_weight(const FloatImage& mask, const View& view) {
   FloatImage weight = egg_in_view(mask.width, view, kColorEgg);
   for (std::size_t i = 0; i < weight.pixels.size(); ++i) weight.pixels[i] *= mask.pixels[i];

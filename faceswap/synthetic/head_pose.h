@@ -11,6 +11,6 @@ struct HeadPose {
   float mouth_open = 0, smile = 0, blink = 0, gaze_x = 0, gaze_y = 0, brow_up = 0;
 };
 
-// Smooth motion with blinks and speech; each seed is another motion.
+// Smooth motion with blinks and speech; the seed decides the motion.
 HeadPose talking_pose(double seconds, std::uint32_t seed);
 }  // namespace faceswap
