@@ -239,7 +239,10 @@ step_sanitizers() {
 
 step_kernels() {
   need "$doppel" || return 0
-  "$doppel" bench --list >/dev/null || { echo "no: this build has no doppel bench"; return 0; }
+  if ! "$doppel" bench --help 2>/dev/null | grep -q -- --json; then
+    echo "no: this build has no doppel bench"
+    return 0
+  fi
   local seconds=180
   [ "$quick" = no ] || seconds=20
   "$doppel" bench --device "$device" --seconds "$seconds" --force --json "$results/kernels.json"

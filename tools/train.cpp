@@ -113,7 +113,8 @@ void add_train(CLI::App& app, Context& context) {
   add("--batch", args->batch,
       fmt::format("Batch per person; auto: the largest that fits into memory, at most {}",
                   faceswap::kLargestBatch))
-      ->check(Range(1, 1024) | CLI::IsMember({"auto"}));
+      ->check(
+          CLI::Validator(Range(1, 1024) | CLI::IsMember({"auto"})).description("1..1024 or auto"));
   add("--micro-batches", o.micro_batches,
       "Micro-batches per batch, one after the other: less memory, the same gradients")
       ->check(Range(1, 1024));

@@ -1,5 +1,6 @@
 #include "bench/step/step_measure.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -53,7 +54,11 @@ double process_age() {
 }
 
 nn::DType dtype_of(const std::string& name) {
-  return name == "bf16" ? nn::DType::bf16 : name == "f16" ? nn::DType::f16 : nn::DType::f32;
+  if (name == "f32" || name == "tf32") return nn::DType::f32;
+  if (name == "bf16") return nn::DType::bf16;
+  if (name == "f16") return nn::DType::f16;
+  throw nn::Error(nn::ErrorKind::usage,
+                  fmt::format("unknown precision '{}': choose f32, tf32, bf16 or f16", name));
 }
 
 // FLOP/s and bytes/s at most, for products in this precision.
