@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <vector>
@@ -111,11 +112,13 @@ void print_row(ordered_json row) {
 }
 
 void print_phases(const ordered_json& rows) {
+  const auto measured = [](const ordered_json& row) { return row.contains("parts"); };
+  if (std::none_of(rows.begin(), rows.end(), measured)) return;
   fmt::print(
       "\nPhases of a step in ms, with the floor in brackets: convolutions, matrix products and the "
       "optimizer\nat the ceilings of the same process:\n");
   for (const ordered_json& row : rows) {
-    if (!row.contains("parts")) continue;
+    if (!measured(row)) continue;
     fmt::print("{}", key_of(row));
     for (const ordered_json& phase : row["parts"])
       fmt::print("  {} {:.2f} ({:.2f})", phase["name"].get<std::string>(),
