@@ -52,14 +52,6 @@ double process_age() {
          std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-nn::DType dtype_of(const std::string& name) {
-  if (name == "f32" || name == "tf32") return nn::DType::f32;
-  if (name == "bf16") return nn::DType::bf16;
-  if (name == "f16") return nn::DType::f16;
-  throw nn::Error(nn::ErrorKind::usage,
-                  fmt::format("unknown precision '{}': choose f32, tf32, bf16 or f16", name));
-}
-
 // FLOP/s and bytes/s at most, for products in this precision.
 struct Roofline {
   double flops_per_second = 0, bytes_per_second = 0;

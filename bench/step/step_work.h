@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <string>
+#include <vector>
 
 #include "faceswap/train/training_step.h"
 
@@ -25,6 +26,18 @@ constexpr std::size_t kPhases = 5;  // augmentation, forward, losses, backward, 
 void set_random_pictures(faceswap::TrainingStep&, std::uint64_t seed);
 // Writes the weights and the step's pictures as float32 safetensors, for a peer.
 void dump(const std::string& path, const faceswap::Model&, faceswap::TrainingStep&);
+
+nn::DType dtype_of(const std::string& precision);  // Error(usage) for an unknown one
+
+// The launches of a step, by phase, as the meta device counts them.
+struct CountedPhase {
+  std::string name;
+  std::vector<kernels::CountedLaunch> launches;
+};
+std::vector<CountedPhase> count_step(const std::string& model, nn::DType, const faceswap::StepPlan&,
+                                     bool augments);
+// Convolutions, products and Adam: work that no other kernel could take along.
+bool counts_for_floor(const kernels::CountedLaunch&);
 
 // The minimal cost of a phase, counted on the meta device: convolutions, matrix
 // products and the optimizer. Operations that could be fused into them count as
