@@ -137,17 +137,18 @@ void write_json(const std::string& path, const ordered_json& document) {
 }
 
 // The steps of the lists, or those with a goal where nothing was asked for.
-ordered_json predict_steps(const std::string& card, const Lists& lists, bool asked) {
+ordered_json predict_steps(const std::string& card_name, const Lists& lists, bool asked) {
+  using bench::step::cards;
+  std::vector<bench::step::WantedStep> wanted;
+  if (!asked) wanted = bench::step::goals();
+  else
+    for (const std::string& model : lists.models)
+      for (const std::string& dtype : lists.dtypes)
+        for (const int batch : lists.batches) wanted.push_back({model, dtype, batch});
+  const auto card = std::find_if(cards().begin(), cards().end(),
+                                 [&](const auto& c) { return card_name == c.name; });
   ordered_json steps = ordered_json::array();
-  if (!asked) {
-    for (const bench::step::Goal& goal : bench::step::goals())
-      steps.push_back(bench::step::predict_step(card, goal.model, goal.batch, goal.dtype));
-    return steps;
-  }
-  for (const std::string& model : lists.models)
-    for (const std::string& dtype : lists.dtypes)
-      for (const int batch : lists.batches)
-        steps.push_back(bench::step::predict_step(card, model, batch, dtype));
+  for (const auto& step : wanted) steps.push_back(bench::step::predict_step(*card, step));
   return steps;
 }
 

@@ -65,10 +65,6 @@ double fill_of(const kernels::Product& p, bool splits, const Card& card) {
     }
   return best;
 }
-
-double product_flops(const Card& card, const std::string& dtype) {
-  return dtype == "f32" ? card.fp32 : dtype == "tf32" ? card.tf32 : card.half;
-}
 }  // namespace
 
 const std::vector<Card>& cards() {
@@ -84,11 +80,11 @@ const std::vector<Card>& cards() {
   return all;
 }
 
-const std::vector<Goal>& goals() {
-  static const std::vector<Goal> all{{"original", "bf16", 16, 1.6},
-                                     {"original", "bf16", 64, 3.6},
-                                     {"villain", "bf16", 16, 19},
-                                     {"dfl_sae", "bf16", 16, 17}};
+const std::vector<WantedStep>& goals() {
+  static const std::vector<WantedStep> all{{"original", "bf16", 16, 1.6},
+                                           {"original", "bf16", 64, 3.6},
+                                           {"villain", "bf16", 16, 19},
+                                           {"dfl_sae", "bf16", 16, 17}};
   return all;
 }
 
@@ -125,82 +121,68 @@ std::string bare_name(const std::string& launch) {
   return scope == std::string::npos ? name : name.substr(scope + 2);
 }
 
-ordered_json predict_step(const std::string& card_name, const std::string& model, int batch,
-                          const std::string& dtype) {
-  const auto found = std::find_if(cards().begin(), cards().end(),
-                                  [&](const Card& card) { return card_name == card.name; });
-  if (found == cards().end())
-    throw kernels::Error(kernels::ErrorKind::usage,
-                         fmt::format("--predict {}: the card is unknown; see --help", card_name));
-  const Card& card = *found;
-  faceswap::StepPlan plan;
-  plan.batch = batch;
-
+ordered_json predict_step(const Card& card, const WantedStep& wanted) {
   struct Kernel {
     std::string name;
-    int launches = 0;
-    double bytes = 0, flops = 0, ms = 0, floor_ms = 0;
-    LaunchTime longest{};
+    int launches;
+    double bytes, flops, seconds, floor;
+    LaunchTime longest;
   };
-  std::vector<Kernel> kernels;
+  const double speed = wanted.dtype == "f32"    ? card.fp32
+                       : wanted.dtype == "tf32" ? card.tf32
+                                                : card.half;
+  faceswap::StepPlan plan;
+  plan.batch = wanted.batch;
+  std::vector<Kernel> kernels{{"gaps between nodes", 0, 0, 0, 0, 0, {0, 0, 1, 1, "latency"}}};
   ordered_json phases = ordered_json::array();
-  int nodes = 0;
-  double total = 0, floor = 0;
-  for (const CountedPhase& phase : count_step(model, dtype_of(dtype), plan, true)) {
-    double ms = 0, floor_ms = 0;
-    int phase_nodes = 0;
+  for (const CountedPhase& phase : count_step(wanted.model, dtype_of(wanted.dtype), plan, true)) {
+    double seconds = 0, floor = 0;
     for (const kernels::CountedLaunch& launch : phase.launches) {
-      const LaunchTime time = predict(launch, card, product_flops(card, dtype));
+      const LaunchTime time = predict(launch, card, speed);
       const std::string name = bare_name(launch.name);
       auto kernel = std::find_if(kernels.begin(), kernels.end(),
                                  [&](const Kernel& k) { return k.name == name; });
-      if (kernel == kernels.end()) kernel = kernels.insert(kernel, Kernel{name});
+      if (kernel == kernels.end()) kernel = kernels.insert(kernel, {name, 0, 0, 0, 0, 0, {}});
       ++kernel->launches;
       kernel->bytes += launch.bytes;
       kernel->flops += launch.flops;
-      kernel->ms += time.seconds * 1e3;
-      kernel->floor_ms += time.floor * 1e3;
+      kernel->seconds += time.seconds;
+      kernel->floor += time.floor;
       if (time.seconds > kernel->longest.seconds) kernel->longest = time;
-      ms += time.seconds * 1e3;
-      floor_ms += time.floor * 1e3;
-      phase_nodes += 1 + launch.product.copies;
+      const int nodes = 1 + launch.product.copies;
+      kernels[0].launches += nodes;
+      kernels[0].seconds += nodes * kGap;
+      seconds += time.seconds + nodes * kGap;
+      floor += time.floor;
     }
-    ms += phase_nodes * kGap * 1e3;
     phases.push_back(
-        {{"name", phase.name}, {"median_ms", ms}, {"floor_ms", floor_ms}, {"nodes", phase_nodes}});
-    nodes += phase_nodes;
-    total += ms;
-    floor += floor_ms;
+        {{"name", phase.name}, {"median_ms", seconds * 1e3}, {"floor_ms", floor * 1e3}});
   }
-  kernels.push_back(
-      {"gaps between nodes", nodes, 0, 0, nodes * kGap * 1e3, 0, {kGap, 0, 1, 1, "latency"}});
-  std::stable_sort(kernels.begin(), kernels.end(),
-                   [](const Kernel& a, const Kernel& b) { return a.ms > b.ms; });
-
-  ordered_json rows = ordered_json::array();
-  for (const Kernel& k : kernels)
-    rows.push_back({{"name", k.name},
-                    {"launches", k.launches},
-                    {"bytes", k.bytes},
-                    {"flops", k.flops},
-                    {"efficiency", k.longest.efficiency},
-                    {"fill", k.longest.fill},
-                    {"median_ms", k.ms},
-                    {"floor_ms", k.floor_ms},
-                    {"bound", k.longest.bound},
-                    {"fits_l2", k.bytes / k.launches < card.l2 / 2}});
-  ordered_json step{{"card", card.name}, {"model", model},     {"batch", batch},
-                    {"dtype", dtype},    {"median_ms", total}, {"floor_ms", floor}};
-  for (const Goal& goal : goals())
-    if (model == goal.model && batch == goal.batch && dtype == goal.dtype)
-      step["goal_ms"] = goal.ms;
+  ordered_json step{{"card", card.name},
+                    {"model", wanted.model},
+                    {"batch", wanted.batch},
+                    {"dtype", wanted.dtype},
+                    {"nodes", kernels[0].launches}};
+  if (wanted.goal_ms > 0) step["goal_ms"] = wanted.goal_ms;
   std::stable_sort(kernels.begin(), kernels.end(), [](const Kernel& a, const Kernel& b) {
-    return a.ms - a.floor_ms > b.ms - b.floor_ms;
+    return a.seconds - a.floor > b.seconds - b.floor;
   });
-  for (std::size_t i = 0; i < std::min<std::size_t>(5, kernels.size()); ++i)
-    step["gaps"].push_back(
-        {{"name", kernels[i].name}, {"ms", kernels[i].ms - kernels[i].floor_ms}});
-  step.update({{"nodes", nodes}, {"parts", phases}, {"kernels", rows}});
+  double seconds = 0, floor = 0;
+  for (const Kernel& k : kernels) {
+    seconds += k.seconds;
+    floor += k.floor;
+    step["kernels"].push_back({{"name", k.name},
+                               {"launches", k.launches},
+                               {"bytes", k.bytes},
+                               {"flops", k.flops},
+                               {"efficiency", k.longest.efficiency},
+                               {"fill", k.longest.fill},
+                               {"median_ms", k.seconds * 1e3},
+                               {"floor_ms", k.floor * 1e3},
+                               {"bound", k.longest.bound},
+                               {"fits_l2", k.bytes / k.launches < card.l2 / 2}});
+  }
+  step.update({{"median_ms", seconds * 1e3}, {"floor_ms", floor * 1e3}, {"parts", phases}});
   return step;
 }
 
@@ -211,27 +193,22 @@ std::string prediction_table(const ordered_json& step) {
   const auto text = [](const ordered_json& row, const char* key) {
     return row[key].get<std::string>();
   };
-  std::string out =
-      fmt::format("{} b{} {} on {}: {:.2f} ms, floor {:.2f}, {} nodes", text(step, "model"),
-                  step["batch"].get<int>(), text(step, "dtype"), text(step, "card"),
-                  value(step, "median_ms"), value(step, "floor_ms"), step["nodes"].get<int>());
-  if (step.contains("goal_ms")) out += fmt::format(", goal {:.1f}", value(step, "goal_ms"));
-  out += fmt::format("\n{:<86} {:>8} {:>9} {:>9} {:>5} {:>5} {:>8} {:>8}  bound\n", "kernel",
-                     "launches", "MB", "GFLOP", "eff", "fill", "ms", "floor");
-  for (const ordered_json& row : step["kernels"])
-    out += fmt::format(
-        "{:<86} {:>8} {:>9.1f} {:>9.2f} {:>3.0f} % {:>3.0f} % {:>8.3f} {:>8.3f}  {}{}\n",
-        text(row, "name"), row["launches"].get<int>(), value(row, "bytes") * 1e-6,
-        value(row, "flops") * 1e-9, 100 * value(row, "efficiency"), 100 * value(row, "fill"),
-        value(row, "median_ms"), value(row, "floor_ms"), text(row, "bound"),
-        row["fits_l2"].get<bool>() ? ", fits L2" : "");
-  out += "phases:";
+  std::string out = fmt::format("{} b{} {} on {}: {:.2f} ms, floor {:.2f}", text(step, "model"),
+                                step["batch"].get<int>(), text(step, "dtype"), text(step, "card"),
+                                value(step, "median_ms"), value(step, "floor_ms"));
+  if (step.contains("goal_ms")) out += fmt::format(", goal on h200 {:.1f}", value(step, "goal_ms"));
   for (const ordered_json& phase : step["parts"])
-    out += fmt::format("  {} {:.2f} ({:.2f})", text(phase, "name"), value(phase, "median_ms"),
-                       value(phase, "floor_ms"));
-  out += "\nfurthest from their floor:";
-  for (const ordered_json& gap : step["gaps"])
-    out += fmt::format("\n  {:.3f} ms  {}", value(gap, "ms"), text(gap, "name"));
-  return out + "\n";
+    out += fmt::format("{}{} {:.2f} ({:.2f})", &phase == &step["parts"][0] ? "\n" : ", ",
+                       text(phase, "name"), value(phase, "median_ms"), value(phase, "floor_ms"));
+  out += fmt::format("\n{:<84} launches       MB   GFLOP  eff fill      ms   floor  bound\n",
+                     "kernel, the furthest from its floor first");
+  for (const ordered_json& row : step["kernels"])
+    out +=
+        fmt::format("{:<84} {:>8} {:>8.1f} {:>7.2f} {:>3.0f}% {:>3.0f}% {:>7.3f} {:>7.3f}  {}{}\n",
+                    text(row, "name"), row["launches"].get<int>(), value(row, "bytes") * 1e-6,
+                    value(row, "flops") * 1e-9, 100 * value(row, "efficiency"),
+                    100 * value(row, "fill"), value(row, "median_ms"), value(row, "floor_ms"),
+                    text(row, "bound"), row["fits_l2"].get<bool>() ? ", fits L2" : "");
+  return out;
 }
 }  // namespace bench::step

@@ -33,17 +33,15 @@ LaunchTime predict(const kernels::CountedLaunch&, const Card&, double product_fl
 // kernel. Names of convolutions and products stay.
 std::string bare_name(const std::string& launch);
 
-// Steps with a goal on an H200.
-struct Goal {
-  const char *model, *dtype;
+// A step to predict; those with a goal in ms have it for an H200.
+struct WantedStep {
+  std::string model, dtype;
   int batch;
-  double ms;
+  double goal_ms = 0;
 };
-const std::vector<Goal>& goals();
+const std::vector<WantedStep>& goals();
 
-// A step's ms, of phases and kernels too, and the five largest distances to the floor.
-// Throws Error(usage) for an unknown card.
-nlohmann::ordered_json predict_step(const std::string& card, const std::string& model, int batch,
-                                    const std::string& dtype);
+// A step's ms, of its phases and kernels too: the kernel furthest from its floor first.
+nlohmann::ordered_json predict_step(const Card&, const WantedStep&);
 std::string prediction_table(const nlohmann::ordered_json& step);
 }  // namespace bench::step

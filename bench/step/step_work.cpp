@@ -99,23 +99,4 @@ bool counts_for_floor(const kernels::CountedLaunch& launch) {
   return launch.product.m > 0 || launch.name.find("adam") != std::string::npos;
 }
 
-std::array<PhaseCost, kPhases> count_costs(const std::string& model, nn::DType dtype,
-                                           const faceswap::StepPlan& plan, bool augments,
-                                           double flops_per_second, double bytes_per_second) {
-  std::array<PhaseCost, kPhases> costs;
-  std::size_t i = 0;
-  for (const CountedPhase& phase : count_step(model, dtype, plan, augments)) {
-    PhaseCost& cost = costs.at(i++);
-    cost.name = phase.name;
-    for (const kernels::CountedLaunch& launch : phase.launches) {
-      ++cost.launches;
-      if (!counts_for_floor(launch)) continue;
-      cost.flops += launch.flops;
-      cost.bytes += launch.bytes;
-      cost.floor_seconds +=
-          std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
-    }
-  }
-  return costs;
-}
 }  // namespace bench::step

@@ -36,19 +36,7 @@ struct CountedPhase {
 };
 std::vector<CountedPhase> count_step(const std::string& model, nn::DType, const faceswap::StepPlan&,
                                      bool augments);
-// Convolutions, products and Adam: work that no other kernel could take along.
+// Convolutions, products and Adam: work that could ride along with nothing else. A step's
+// floor is theirs alone.
 bool counts_for_floor(const kernels::CountedLaunch&);
-
-// The minimal cost of a phase, counted on the meta device: convolutions, matrix
-// products and the optimizer. Operations that could be fused into them count as
-// nothing.
-struct PhaseCost {
-  std::string name;
-  int launches = 0;
-  double flops = 0, bytes = 0;
-  double floor_seconds = 0;  // per launch the longer of its arithmetic and its traffic
-};
-std::array<PhaseCost, kPhases> count_costs(const std::string& model, nn::DType,
-                                           const faceswap::StepPlan&, bool augments,
-                                           double flops_per_second, double bytes_per_second);
 }  // namespace bench::step
