@@ -145,16 +145,17 @@ SIMT_DEVICE void for_vectors(const VectorRange<N>& range, F&& f) {
   for_elements(range.n, [&](std::int64_t i) SIMT_LAMBDA { f(Turn<1, 1>{i}); });
 }
 
-// A turn in a row-major matrix. The bias of a layer is such a row.
+// A turn in a row-major matrix.
 template <int N, int V> struct RowTurn : Turn<N, V> {
-  std::int64_t column[V];  // of the first element of each vector
+  std::int64_t row[V], column[V];  // of the first element of each vector
 
-  // The values of `row` in the columns of this turn's elements.
-  template <class T> SIMT_DEVICE Values<compute_t<T>, N * V> load_row(const T* row) const {
+  // One row's values in the columns of this turn's elements: a layer's bias.
+  template <class T>
+  SIMT_DEVICE Values<compute_t<T>, N * V> load_row(const T* values_of_row) const {
     Values<compute_t<T>, N * V> values;
     SIMT_UNROLL
     for (int v = 0; v < V; ++v) {
-      const Vector<T, N> raw = load_vector<N>(row + column[v]);
+      const Vector<T, N> raw = load_vector<N>(values_of_row + column[v]);
       SIMT_UNROLL
       for (int k = 0; k < N; ++k) values[v * N + k] = static_cast<compute_t<T>>(raw.at[k]);
     }
@@ -176,17 +177,18 @@ template <int V = kVectorsInFlight, int N, class F>
 SIMT_DEVICE void for_row_vectors(const VectorRange<N>& range, const Divisor& columns, F&& f) {
   if (in_gpu_threads())
     return for_vectors_of_thread<V>(range, [&](auto at) SIMT_LAMBDA {
-      RowTurn<at.kLanes, at.kVectors> turn{at, {}};
+      RowTurn<at.kLanes, at.kVectors> turn{at, {}, {}};
       SIMT_UNROLL
       for (int v = 0; v < at.kVectors; ++v) {
-        const std::uint32_t i = static_cast<std::uint32_t>(at.element(v));
-        turn.column[v] = i - columns.divide(i) * columns.value;
+        const std::uint32_t i = static_cast<std::uint32_t>(at.element(v)), row = columns.divide(i);
+        turn.row[v] = row;
+        turn.column[v] = i - row * columns.value;
       }
       f(turn);
     });
   for_rows(range.n / columns.value, columns.value,
            [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA {
-             f(RowTurn<1, 1>{{row * columns.value + column}, {column}});
+             f(RowTurn<1, 1>{{row * columns.value + column}, {row}, {column}});
            });
 }
 
