@@ -84,9 +84,7 @@ void PhasedStep::draw() {
 }
 
 void PhasedStep::run(const AfterPhase& after) {
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   if (augments_) draw();
   after("augmentation");

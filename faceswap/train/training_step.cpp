@@ -49,9 +49,7 @@ std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
 }
 
 void TrainingStep::run() {
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
   for (int i = 0; i < plan_.micro_batches; ++i) {

@@ -68,7 +68,8 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
   // build looks for, with and without vectors; more would take too long.
   const std::vector<Execution> executions{
       {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true},
-      {"2 workers, fibers, shuffled, vectors", 2, Order::shuffle, InstructionSet::best, true, true}};
+      {"2 workers, fibers, shuffled, vectors", 2, Order::shuffle, InstructionSet::best, true,
+       true}};
 #else
   const std::vector<Execution> executions{
       {"again", 1, Order::forward, InstructionSet::best, false},
