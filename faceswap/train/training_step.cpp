@@ -56,8 +56,7 @@ std::array<nn::Tensor, 2> TrainingStep::forward(int count, const AfterPhase& aft
 
 void TrainingStep::run(const AfterPhase& after) {
   kernels::Stream& stream = losses_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
   for (int i = 0; i < plan_.micro_batches; ++i) {

@@ -61,12 +61,15 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     Order order;
     InstructionSet instructions;
     bool fibers;
+    bool round = false;  // addresses: the GPU's vectors of 16 bytes, if on fibers
   };
 #ifdef SIMT_ALWAYS_FIBERS
-  // One run with a fiber per CUDA thread shows the wrong accesses and races that a checking
-  // build looks for; more would take too long.
+  // A run with a fiber per CUDA thread shows the wrong accesses and races that a checking
+  // build looks for, with and without vectors; more would take too long.
   const std::vector<Execution> executions{
-      {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
+      {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true},
+      {"2 workers, fibers, shuffled, vectors", 2, Order::shuffle, InstructionSet::best, true,
+       true}};
 #else
   const std::vector<Execution> executions{
       {"again", 1, Order::forward, InstructionSet::best, false},
@@ -75,11 +78,13 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
       {"reverse", 1, Order::reverse, InstructionSet::best, false},
       {"baseline instructions", 1, Order::forward, InstructionSet::baseline, false},
       {"fibers", 2, Order::forward, InstructionSet::best, true},
-      {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
+      {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true},
+      {"vectors", 2, Order::forward, InstructionSet::best, true, true},
+      {"vectors, reverse", 1, Order::reverse, InstructionSet::best, true, true}};
 #endif
   for (const Execution& e : executions) {
     const WithConfig config(e.workers, e.order, e.instructions, e.fibers);
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first)
+    EXPECT_EQ(run_case(c, inputs, kernels::Device::host, e.round), first)
         << c.name << ": other bits with " << e.name;
   }
 }
@@ -100,11 +105,13 @@ TEST(KernelsOnGpu, EqualReferenceAndThemselves) {
   for (const std::size_t i : small_rows()) {
     const OpCase& c = table()[i];
     if (c.host_only) continue;
-    const std::vector<Bytes> inputs = make_inputs(c),
-                             first = run_case(c, inputs, kernels::Device::cuda);
-    EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::cuda), first)
-        << c.name << ": other bits in a second run";
+    const std::vector<Bytes> inputs = make_inputs(c);
+    for (const bool round_addresses : {false, true}) {
+      const auto run = [&] { return run_case(c, inputs, kernels::Device::cuda, round_addresses); };
+      const std::vector<Bytes> first = run();
+      EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
+      EXPECT_EQ(run(), first) << c.name << ": other bits in a second run";
+    }
   }
 }
 
