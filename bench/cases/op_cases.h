@@ -94,6 +94,7 @@ struct OpCase {
   // of the terms of a sum.
   double scale = 1e-3;
   double loosen = 1;
+  bool reordered = false;  // the GPU's vectors add in another order, so give other bits
   bool host_only = false;  // double
   bool bench = false;      // of a model's size: for the benchmark, too slow for every test
   bool sweep = false;      // for the benchmark: one of a series of sizes

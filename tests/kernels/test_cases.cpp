@@ -45,7 +45,7 @@ class KernelCase : public testing::TestWithParam<std::size_t> {
 };
 
 // Equal to the reference, inputs and guard bands untouched, no poison left; and the same bits
-// for every order, number of workers and instruction set.
+// for every order, number of workers and instruction set, and in the GPU's 16-byte vectors.
 TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
   const OpCase& c = row();
   const std::vector<Bytes> inputs = make_inputs(c);
@@ -54,7 +54,8 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     const WithConfig config(1);
     first = run_case(c, inputs, kernels::Device::host);
   }
-  EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
+  const std::vector<Values> want = expected(c, inputs);
+  EXPECT_EQ(compare(c, first, want), "");
   struct Execution {
     const char* name;
     unsigned workers;
@@ -82,9 +83,16 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
       {"vectors", 2, Order::forward, InstructionSet::best, true, true},
       {"vectors, reverse", 1, Order::reverse, InstructionSet::best, true, true}};
 #endif
+  std::vector<Bytes> first_of_vectors;  // of a row that the GPU's vectors reorder
   for (const Execution& e : executions) {
     const WithConfig config(e.workers, e.order, e.instructions, e.fibers);
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::host, e.round), first)
+    const std::vector<Bytes> got = run_case(c, inputs, kernels::Device::host, e.round);
+    const bool reordered = e.round && c.reordered;
+    if (reordered && first_of_vectors.empty()) {
+      EXPECT_EQ(compare(c, got, want), "") << e.name;
+      first_of_vectors = got;
+    }
+    EXPECT_EQ(got, reordered ? first_of_vectors : first)
         << c.name << ": other bits with " << e.name;
   }
 }
