@@ -5,6 +5,7 @@
 
 #include "kernels/core/cuda/backend.h"
 #include "kernels/core/cuda/check.h"
+#include "kernels/core/environment.h"
 
 namespace kernels::cuda {
 namespace {
@@ -51,6 +52,43 @@ CudaReport query() {
   return report;
 }
 }  // namespace
+
+bool is_sticky(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidPc:
+    case cudaErrorHardwareStackError:
+    case cudaErrorAssert:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout: return true;
+    default: return false;
+  }
+}
+
+void fail(cudaError_t error, const std::string& what) {
+  const ErrorKind kind =
+      error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
+  std::string text =
+      fmt::format("{}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
+  if (is_sticky(error) && !sync_launches())
+    text += ". A kernel launched earlier may be at fault: run again with DOPPEL_SYNC_LAUNCHES=1 "
+            "in the environment, which waits for each launch and names it";
+  throw Error(kind, text);
+}
+
+bool sync_launches() {
+  static const bool on = switched_on("DOPPEL_SYNC_LAUNCHES");
+  return on;
+}
+
+void finish_launch(void* stream, const char* what) {
+  if (!sync_launches() || capturing(stream)) return;
+  if (const cudaError_t error = cudaStreamSynchronize(raw(stream)); error != cudaSuccess)
+    fail(error, fmt::format("{} failed on the GPU", what));
+}
 
 CudaReport probe() {
   static const CudaReport report = query();
@@ -156,12 +194,11 @@ void fill_zero(void* stream, void* block, std::size_t bytes) {
 
 namespace simt::runtime {
 
-void check_launch(const char* kernel, dim3 grid, dim3 block) {
-  const cudaError_t error = cudaGetLastError();
-  if (error == cudaSuccess) return;
-  throw kernels::Error(
-      kernels::ErrorKind::failure,
-      fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x,
-                  grid.y, grid.z, block.x, block.y, block.z, cudaGetErrorString(error)));
+void check_launch(cudaError_t error, const char* kernel, dim3 grid, dim3 block, void* stream) {
+  if (error != cudaSuccess)
+    kernels::cuda::fail(error, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {})",
+                                           kernel, grid.x, grid.y, grid.z, block.x, block.y,
+                                           block.z));
+  kernels::cuda::finish_launch(stream, kernel);
 }
 }  // namespace simt::runtime
