@@ -57,5 +57,7 @@ class TrainingStep {
   nn::Tensor input_, target_;  // [2n,S,S,3]
   nn::Tensor mask_;            // [2n,S,S]
   nn::Tensor losses_;          // [kLossRows,2]
+  // Sum of 16-bit gradients over the micro-batches, [arena's size] in f32; else undefined.
+  nn::Tensor gradient_sum_;
 };
 }  // namespace faceswap

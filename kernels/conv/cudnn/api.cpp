@@ -9,8 +9,24 @@
 
 namespace kernels::cudnn {
 
+namespace {
+
+// cuDNN opens NVRTC by its name alone. Where the loader's path does not lead to it, one
+// that is open already is found.
+void preload_nvrtc() {
+  try {
+    open_nvrtc();
+  } catch (const Error&) {
+    // Engines that are compiled are missing then; `doppel doctor` says so.
+  }
+}
+}  // namespace
+
 const Api& Api::open() {
-  static const Api api;
+  static const Api api = [] {
+    preload_nvrtc();
+    return Api();
+  }();
   return api;
 }
 

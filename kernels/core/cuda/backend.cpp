@@ -3,6 +3,8 @@
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "kernels/core/cuda/backend.h"
 #include "kernels/core/cuda/check.h"
 #include "kernels/core/environment.h"
@@ -36,7 +38,9 @@ CudaReport query() {
         fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this program needs {}",
                     report.driver, report.runtime);
   } else if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0)) {
-    report.reason = "a driver is installed, but it shows no GPU (CUDA_VISIBLE_DEVICES may hide it)";
+    report.reason =
+        "a driver is installed, but it shows no GPU (--gpu or CUDA_VISIBLE_DEVICES may name one "
+        "that is not there)";
   } else if (error != cudaSuccess) {
     report.reason = fmt::format("the CUDA driver reports: {}", cudaGetErrorString(error));
   } else {
@@ -98,6 +102,12 @@ CudaReport probe() {
 void* create_stream() {
   const CudaReport report = probe();
   if (!report.available) throw Error(ErrorKind::device, "no GPU to run on: " + report.reason);
+  // NVIDIA's libraries read it when they are opened, and would round strict float too.
+  if (switched_on("NVIDIA_TF32_OVERRIDE")) {
+    fmt::print(stderr,
+               "doppel: NVIDIA_TF32_OVERRIDE is ignored; --precision tf32 asks for TF32\n");
+    unsetenv("NVIDIA_TF32_OVERRIDE");
+  }
   cudaStream_t stream;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
   return stream;
