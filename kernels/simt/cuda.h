@@ -19,8 +19,9 @@ namespace simt {
 using ThisDevice = kernels::Cuda;
 
 namespace runtime {
-// Throws Error with the kernel's name and the launch's shape if CUDA refused it.
-void check_launch(const char* kernel, dim3 grid, dim3 block);
+// Throws Error with the kernel's name and the launch's shape if CUDA refused it. `error`
+// is the launch's own: cudaGetLastError() may hold what another library left behind.
+void check_launch(cudaError_t error, const char* kernel, dim3 grid, dim3 block, void* stream);
 // Blocks of a kernel that the whole card runs at the same time.
 int resident_blocks(const void* kernel, int threads);
 }  // namespace runtime
@@ -33,8 +34,13 @@ template <auto K> const char* kernel_name() { return __PRETTY_FUNCTION__; }
 template <auto K, class... A>
 void launch_with_shared(kernels::Stream& stream, dim3 grid, dim3 block,
                         std::size_t dynamic_shared_bytes, A... arguments) {
-  K<<<grid, block, dynamic_shared_bytes, static_cast<cudaStream_t>(stream.raw())>>>(arguments...);
-  runtime::check_launch(kernel_name<K>(), grid, block);
+  cudaLaunchConfig_t launch{};
+  launch.gridDim = grid;
+  launch.blockDim = block;
+  launch.dynamicSmemBytes = dynamic_shared_bytes;
+  launch.stream = static_cast<cudaStream_t>(stream.raw());
+  runtime::check_launch(cudaLaunchKernelEx(&launch, K, arguments...), kernel_name<K>(), grid, block,
+                        stream.raw());
 }
 template <auto K, class... A>
 void launch(kernels::Stream& stream, dim3 grid, dim3 block, A... arguments) {

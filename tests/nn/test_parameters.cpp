@@ -260,13 +260,83 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
   }
 }
 
+// 256 takes no ones in bf16: the sum of 16 micro-batches lacks them unless it is wider.
+TEST(Parameters, SmallGradientsOfMicroBatchesAddUp) {
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    ParameterArena arena;
+    arena.add("p", {100}, {Init::zeros});
+    const std::size_t unused = arena.add("unused", {5}, {Init::zeros});
+    arena.allocate(Device::host, dtype, 3);
+    const Tensor sum = Tensor::empty({arena.size()}, DType::f32, Device::host);
+    const auto pass = [&](float value, bool first) {
+      arena.begin_gradients();
+      const Tensor p = arena.value(0);
+      Tensor scaled = scale(p, value);
+      backward(nn::sum(scaled));
+      arena.add_gradients_to(sum, first);
+    };
+    for (int step = 0; step < 2; ++step) {
+      const float large = dtype == DType::bf16 ? 256.f : 2048.f;
+      pass(large, true);
+      for (int i = 0; i < 16; ++i) pass(1.f, false);
+      arena.take_gradients_from(sum);
+      const Floats gradients = arena.gradients().to(DType::f32).to_host<float>();
+      for (std::size_t i = 0; i < 100; ++i) ASSERT_EQ(gradients[i], large + 16) << i;
+      EXPECT_EQ(arena.parameters()[unused].gradient.to(DType::f32).to_host<float>(), Floats(5, 0));
+    }
+  }
+}
+
 TEST(StepGraph, RunsEagerlyOnTheHost) {
   StepGraph graph(Device::host);
   int runs = 0;
   for (int i = 0; i < 5; ++i) graph.run([&] { ++runs; });
   EXPECT_EQ(runs, 5);
   EXPECT_FALSE(graph.captured());
+  EXPECT_FALSE(graph.settling());
   EXPECT_EQ(graph.why_not(), "on the host there is nothing to capture");
+}
+
+using Run = CaptureSchedule::Run;
+
+TEST(CaptureSchedule, CapturesOnceTheRunsAreAlike) {
+  CaptureSchedule schedule;
+  EXPECT_EQ(schedule.next(false), Run::eager) << "plans are met";
+  EXPECT_EQ(schedule.next(true), Run::eager) << "the pool is filled";
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.captured();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(schedule.next(i == 0), Run::replay);
+}
+
+TEST(CaptureSchedule, WaitsForTheLastPlan) {
+  CaptureSchedule schedule;
+  for (const bool tuned : {false, true, false, false, true})
+    EXPECT_EQ(schedule.next(tuned), Run::eager);
+  EXPECT_EQ(schedule.next(true), Run::capture);
+}
+
+TEST(CaptureSchedule, TriesThreeTimesAndSaysWhy) {
+  CaptureSchedule schedule;
+  schedule.next(false), schedule.next(true);
+  for (int i = 1; i <= CaptureSchedule::kAttempts; ++i) {
+    EXPECT_FALSE(schedule.gave_up());
+    EXPECT_EQ(schedule.next(true), Run::capture) << i;
+    schedule.failed("reason " + std::to_string(i));
+  }
+  EXPECT_TRUE(schedule.gave_up());
+  EXPECT_EQ(schedule.why_not(), "reason 3");
+  EXPECT_EQ(schedule.next(true), Run::eager);
+}
+
+TEST(CaptureSchedule, ASecondTryMaySucceed) {
+  CaptureSchedule schedule;
+  schedule.next(false), schedule.next(true);
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.failed("a block was missing");
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.captured();
+  EXPECT_FALSE(schedule.gave_up());
+  EXPECT_EQ(schedule.next(true), Run::replay);
 }
 
 TEST(StepGraph, ReplaysOnTheGpu) {
