@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Packs doppel for a visit to a GPU: programs built here, on a machine that needs nvcc and
 # no GPU, which run on any x86-64 Linux with a glibc of at least the floor in MANIFEST.txt.
-#   bench/gpu_pack.sh                 builds and writes build/doppel-gpu.tar.gz
+#   bench/gpu_pack.sh                 builds and writes build/doppel-gpu.tar.xz
 #   --faces DIR     folders a/ and b/ of extracted faces; without it, synthetic ones, made
 #                   by a doppel with video and detection in build/*/tools
 #   --plans FILE    cuDNN plans that an earlier visit brought home
@@ -39,10 +39,10 @@ done
 # try ROOT: the programs start there, say that there is no GPU, and pass their host tests
 try() {
   local mounted=() folder code=0
-  [ -f "$pack.tar.gz" ] || fail "no $pack.tar.gz: run bench/gpu_pack.sh first"
+  [ -f "$pack.tar.xz" ] || fail "no $pack.tar.xz: run bench/gpu_pack.sh first"
   [ -x "$1/bin/bash" ] || fail "$1 is no root folder: make one with debootstrap"
   rm -rf "$1/visit" && mkdir "$1/visit"
-  tar -C "$1/visit" -xzf "$pack.tar.gz"
+  tar -C "$1/visit" -xJf "$pack.tar.xz"
   for folder in proc dev; do
     mount --bind "/$folder" "$1/$folder" && mounted+=("$1/$folder")
   done
@@ -115,15 +115,15 @@ cp docs/gpu-visit.md "$pack/docs/"
 
 {
   echo "doppel for a visit to a GPU: commit $(git describe --always --dirty), $(date -u +%F)"
-  echo "needs: x86-64 Linux with glibc $newest or newer, bash, tar, gzip; on the card's machine a"
+  echo "needs: x86-64 Linux with glibc $newest or newer, bash, tar, gzip, xz or Python; on the card's machine a"
   echo "  driver for CUDA 13, cuDNN 9 and cuBLAS 13 (a toolkit's or PyTorch's)"
-  echo 'use: tar xzf doppel-gpu.tar.gz && doppel-gpu/bench/on_gpu.sh --short   (docs/gpu-visit.md)'
+  echo 'use: tar xJf doppel-gpu.tar.xz && doppel-gpu/bench/on_gpu.sh --short   (docs/gpu-visit.md)'
   echo 'check: sha256sum -c --ignore-missing MANIFEST.txt'
   (cd "$pack" && find . -type f -printf '# %s bytes  %P\n' | sort -k 4)
   (cd "$pack" && find . -type f ! -name MANIFEST.txt -printf '%P\0' | sort -z | xargs -0 sha256sum)
 } >"$pack/MANIFEST.txt.new"
 mv "$pack/MANIFEST.txt.new" "$pack/MANIFEST.txt"
-tar -C build --owner=0 --group=0 --sort=name -cf - doppel-gpu | gzip -9 >"$pack.tar.gz"
-size=$(stat -c %s "$pack.tar.gz")
-echo "$pack.tar.gz: $((size >> 20)) MiB, glibc $newest, $(grep -c '^# ' "$pack/MANIFEST.txt") files"
+tar -C build --owner=0 --group=0 --sort=name -cf - doppel-gpu | xz -9 >"$pack.tar.xz"
+size=$(stat -c %s "$pack.tar.xz")
+echo "$pack.tar.xz: $((size >> 20)) MiB, glibc $newest, $(grep -c '^# ' "$pack/MANIFEST.txt") files"
 [ "$size" -le "$most" ] || fail "it is over $((most >> 20)) MiB"

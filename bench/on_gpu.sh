@@ -80,24 +80,28 @@ began=${EPOCHREALTIME/[.,]/} failed=0 child='' ticker=''
 now() { echo $(((${EPOCHREALTIME/[.,]/} - began) * speed / 1000000)); }
 real() { printf '%d.%03d' $(($1 / speed)) $(($1 % speed * 1000 / speed)); }   # by the wall clock
 
-# put NAME FOLDER: one file of the results, whole at any moment
+# put KIND PARENT FOLDER: one file of the results, whole at any moment
 put() {
-  local part=$results/$1.$BASHPID.part
-  tar -C "$work" -czf "$part" "$2" 2>/dev/null   # a file may grow meanwhile
-  if [ "$(stat -c %s "$part")" -le $((16 << 20)) ]; then mv -f "$part" "$results/$1"
-  else rm -f "$part"; echo "$1 is over 16 MiB: $work/$2 has what is new" >>"$status"; fi
+  local name=visit_$visit.$1.tar.gz part=$results/$1.$BASHPID.part
+  tar -C "$2" -czf "$part" "$3" 2>/dev/null   # a file may grow meanwhile
+  if [ "$(stat -c %s "$part")" -le $((16 << 20)) ]; then mv -f "$part" "$results/$name"
+  else
+    rm -f "$part"
+    grep -q "^$1	too large" "$status" \
+      || printf '%s\ttoo large\t0\t%s\n' "$1" "over 16 MiB, so look into $2/$3" >>"$status"
+  fi
 }
 pack() {
-  local log tails=$work/tails.$BASHPID/logs
-  mkdir -p "$tails" "$data/cache"
-  for log in "$logs"/*; do tail -c 300000 "$log" >"$tails/${log##*/}"; done
+  local log tails=$work/tails.$BASHPID
+  mkdir -p "$tails/logs" "$data/cache"
+  for log in "$logs"/*; do tail -c 300000 "$log" >"$tails/logs/${log##*/}"; done
   cp build/visit/cache/* "$data/cache/" 2>/dev/null
-  put "visit_$visit.logs.tar.gz" "${tails#"$work/"}"
-  put "visit_$visit.json.tar.gz" json
-  put "visit_$visit.data.tar.gz" data
+  put logs "$tails" logs
+  put json "$work" json
+  put data "$work" data
   cp "$status" "$results/status.$BASHPID.part" \
     && mv -f "$results/status.$BASHPID.part" "$results/visit_$visit.status.tsv"
-  rm -rf "$work/tails.$BASHPID"
+  rm -rf "$tails"
 }
 
 # note NAME WORD SECONDS REMARK
@@ -122,7 +126,7 @@ step() {
   timeout --kill-after="$(real 5)" "$(real "$limit")" bash "$self" --run "${@:3}" \
     >"$log" 2>&1 </dev/null &
   child=$!
-  wait $child || code=$?
+  wait $child 2>/dev/null || code=$?   # without bash's word on a killed job
   child=''
   why=$(tail -n 1 "$log" | sed -n 's/^no: //p')
   case "$code$why" in
@@ -145,7 +149,13 @@ stop() {
 }
 trap 'stop 143' TERM
 trap 'stop 130' INT HUP
-trap 'kill $ticker 2>/dev/null; wait $ticker 2>/dev/null; pack' EXIT
+# finish: the ticker may have died over a file
+finish() {
+  kill "$ticker" && wait "$ticker"
+  rm -f "$results"/*.part
+  pack
+} 2>/dev/null
+trap finish EXIT
 
 echo "on ${card:-a machine without a GPU}; results in $results"
 : >"$status"

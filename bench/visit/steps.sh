@@ -104,11 +104,9 @@ correct() {
   need_gpu && need test_kernels || return 0
   export DOPPEL_MEASURE_PLANS=0   # the first plan that works: timing them takes minutes
   local result=0 jobs=() suites suite job
-  suites=$(test_kernels --gtest_list_tests)
-  for suite in '*OnGpu*' \
-      $(sed -n 's/^\([^ ]*\.\)  # TypeParam = .*kernels::Cuda.*/\1*/p' <<<"$suites"); do
-    tests test_kernels "$suite" & jobs+=($!)
-  done
+  mapfile -t suites < <(test_kernels --gtest_list_tests \
+    | sed -n 's/^\([^ ]*\.\)  # TypeParam = .*kernels::Cuda.*/\1*/p')
+  for suite in '*OnGpu*' "${suites[@]}"; do tests test_kernels "$suite" & jobs+=($!); done
   tests test_nn '*Gpu*' & jobs+=($!)
   tests test_faceswap '*Gpu*' & jobs+=($!)
   if losses card cuda f32 >"$logs/card.txt" && losses again cuda f32 >"$logs/again.txt" \
@@ -210,8 +208,8 @@ train() {
 
 report() {
   need "$python" || return 0
-  local more=()
+  local more=() files=("$json"/{kernels,ceilings,plans,steps,race}*.json)
+  [ ${#files[@]} -gt 0 ] || { echo 'no: nothing was measured'; return 0; }
   case ${card,,} in *h200*) more=(--predicted bench/predicted_h200.json) ;; esac
-  "$python" bench/report/report.py "$json"/{kernels,ceilings,plans,steps,race}*.json \
-    ${more[@]+"${more[@]}"} --out "$json/report.md"
+  "$python" bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$json/report.md"
 }
