@@ -47,7 +47,7 @@ try() {
     mount --bind "/$folder" "$1/$folder" && mounted+=("$1/$folder")
   done
   trap 'umount "${mounted[@]}"' RETURN
-  local run=(env -i PATH=/usr/bin:/bin chroot "$1" /visit/doppel-gpu/bench/on_gpu.sh --short)
+  local run=(chroot "$1" env -i PATH=/usr/bin:/bin /visit/doppel-gpu/bench/on_gpu.sh --short)
   chroot "$1" ldd --version | head -n 1
   # With a card visible in /dev these would run on it, and that is no fault.
   "${run[@]}" --results /visit/card --only device,correct | tee "$1/visit/card.txt" || code=1
@@ -86,7 +86,7 @@ make_faces() {
     done
     return
   done
-  fail 'no doppel with video and detection in build/*/tools to make faces: build one, or --faces DIR'
+  fail 'no doppel with video and detection in build/*/tools: build one, or name faces with --faces'
 }
 
 if [ "$root" ]; then try "$root"; exit; fi
@@ -110,13 +110,13 @@ done
 if [ "$faces" ]; then cp -r "$faces"/{a,b} "$pack/faces/"; else make_faces; fi
 [ -z "$plans" ] || cp "$plans" "$pack/build/visit/cache/cudnn-plans.txt"
 cp -r bench/{on_gpu.sh,visit,torch,report,predicted_h200.json} "$pack/bench/"
-cp -r tests/golden "$pack/tests/"
+cp -r tests/{golden,data} "$pack/tests/"
 cp docs/gpu-visit.md "$pack/docs/"
 
 {
   echo "doppel for a visit to a GPU: commit $(git describe --always --dirty), $(date -u +%F)"
-  echo "needs: x86-64 Linux with glibc $newest or newer, bash, tar, gzip, xz or Python; on the card's machine a"
-  echo "  driver for CUDA 13, cuDNN 9 and cuBLAS 13 (a toolkit's or PyTorch's)"
+  echo "needs: x86-64 Linux with glibc $newest or newer, bash, tar, gzip, and xz or Python;"
+  echo "  for the card: a driver for CUDA 13, cuDNN 9 and cuBLAS 13 (a toolkit's or PyTorch's)"
   echo 'use: tar xJf doppel-gpu.tar.xz && doppel-gpu/bench/on_gpu.sh --short   (docs/gpu-visit.md)'
   echo 'check: sha256sum -c --ignore-missing MANIFEST.txt'
   (cd "$pack" && find . -type f -printf '# %s bytes  %P\n' | sort -k 4)

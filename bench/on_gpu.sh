@@ -160,8 +160,9 @@ trap finish EXIT
 echo "on ${card:-a machine without a GPU}; results in $results"
 : >"$status"
 (
-  trap - EXIT TERM INT HUP
-  while sleep "$(real 15)" && kill -0 $$; do pack; done
+  trap - EXIT INT HUP
+  trap 'kill $nap; exit' TERM
+  while sleep "$(real 15)" & nap=$!; wait $nap && kill -0 $$; do pack; done
 ) >/dev/null 2>&1 &
 ticker=$!
 "visit_$visit"

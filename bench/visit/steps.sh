@@ -38,6 +38,7 @@ visit_host() {
   step doctor 20 doctor
   step host_kernels 300 tests test_kernels '*'
   step host_nn 300 tests test_nn '*'
+  step host_faceswap 900 tests test_faceswap '*'
 }
 visit_all() {
   local model tool dtype
@@ -83,7 +84,8 @@ device() {
 tests() {
   need "$1" || return 0
   local name=$1_${2//[^A-Za-z0-9]/} code=0
-  "$1" --gtest_filter="$2" --gtest_output="json:$json/$name.json" >"$logs/$name.log" 2>&1 || code=$?
+  "$(command -v "$1")" --gtest_filter="$2" --gtest_output="json:$json/$name.json" \
+    >"$logs/$name.log" 2>&1 || code=$?   # by its path: death tests start it again
   echo "$name: $(grep -c '^\[       OK' "$logs/$name.log") passed," \
     "$(grep -c '^\[  FAILED  .* ms)' "$logs/$name.log") failed, exit code $code"
   return "$code"
@@ -106,7 +108,7 @@ correct() {
   local result=0 jobs=() suites suite job
   mapfile -t suites < <(test_kernels --gtest_list_tests \
     | sed -n 's/^\([^ ]*\.\)  # TypeParam = .*kernels::Cuda.*/\1*/p')
-  for suite in '*OnGpu*' "${suites[@]}"; do tests test_kernels "$suite" & jobs+=($!); done
+  for suite in '*Gpu*' "${suites[@]}"; do tests test_kernels "$suite" & jobs+=($!); done
   tests test_nn '*Gpu*' & jobs+=($!)
   tests test_faceswap '*Gpu*' & jobs+=($!)
   if losses card cuda f32 >"$logs/card.txt" && losses again cuda f32 >"$logs/again.txt" \

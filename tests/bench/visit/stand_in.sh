@@ -14,7 +14,7 @@ after() {
   while [ $# -gt 1 ]; do shift; [ "$1" != "$option" ] || { echo "${2:-}"; return; }; done
 }
 # takes SECONDS of the rehearsal's clock
-takes() { sleep "$(awk -v s="$1" -v p="${PACE:-1}" -v n="${speed:-1}" 'BEGIN { print s * p / n }')"; }
+takes() { sleep "$(awk -v s="$1" -v p="${PACE:-1}" -v n="${speed:-1}" 'BEGIN {print s * p / n}')"; }
 
 fault=''
 for entry in ${FAULTS:-}; do
@@ -61,7 +61,7 @@ case "$name" in
         echo '{"model":"tiny","loss_a":[1.0,0.5],"loss_b":[2.0,1.5],"graph":true}' ;;
       *)
         echo "{$context, \"rows\": [$step_row]}" >"$out"   # after each row, so before the next
-        [ "$fault" != eager ] || sed -i 's/"graph": true/"graph": false, "graph_why_not": "x"/' "$out"
+        [ "$fault" != eager ] || sed -i 's/"graph": true/"graph_why_not": "made to"/' "$out"
         [ "$fault" != late ] || takes 100000
         takes 3 ;;
     esac ;;

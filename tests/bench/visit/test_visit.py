@@ -95,7 +95,7 @@ class Visit(unittest.TestCase):
         self.assertEqual(len(files), 8, files)
         self.assertLessEqual(max(file.stat().st_size for file in files), MOST)
         self.assertLessEqual(
-            {"doctor.json", "ceilings.json", "test_kernels_OnGpu.json", "losses_card.json",
+            {"doctor.json", "ceilings.json", "test_kernels_Gpu.json", "losses_card.json",
              "test_kernels_Conv9.json", "test_nn_Gpu.json", "steps_original_b16_bf16.json",
              "steps_villain_b16_bf16.json", "race_original_b16.json", "race_compiled.json",
              "plans_original.json", "kernels.json", "report.md"}, self.packed("json"))
