@@ -92,7 +92,7 @@ make_faces() {
 if [ "$root" ]; then try "$root"; exit; fi
 
 rm -rf "$pack"
-mkdir -p "$pack"/{faces,bench,tests,docs,build/visit/cache}
+mkdir -p "$pack"/{faces,bench,tools,tests,docs,build/visit/cache}
 newest=0
 for set in "${sets[@]}"; do
   build=build/pack-${set%%:*}
@@ -110,6 +110,7 @@ done
 if [ "$faces" ]; then cp -r "$faces"/{a,b} "$pack/faces/"; else make_faces; fi
 [ -z "$plans" ] || cp "$plans" "$pack/build/visit/cache/cudnn-plans.txt"
 cp -r bench/{on_gpu.sh,visit,torch,report,predicted_h200.json} "$pack/bench/"
+cp -r tools/torch "$pack/tools/"
 cp -r tests/{golden,data} "$pack/tests/"
 cp docs/gpu-visit.md "$pack/docs/"
 

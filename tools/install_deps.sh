@@ -3,7 +3,7 @@
 # through sudo. With nothing missing, neither root nor a network is needed.
 #   tools/install_deps.sh build              the program's libraries and tools
 #   tools/install_deps.sh build test         and those of its tests and benchmarks
-#   tools/install_deps.sh build test torch   and PyTorch, for new golden files and bench/torch
+#   tools/install_deps.sh build test torch   and PyTorch: golden files, bench/torch, tools/torch
 #   tools/install_deps.sh plots              matplotlib, for bench/report/report.py --svg
 set -euo pipefail
 

@@ -27,7 +27,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using nlohmann::ordered_json;
-using nn::Tensor;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -117,15 +116,23 @@ Timing time_steps(kernels::Stream& stream, const StepOptions& o, int block,
   return timing;
 }
 
+// A's and B's losses of the last of `done` steps, as many as the step keeps.
+std::array<std::vector<float>, 2> latest_losses(const faceswap::TrainingStep& step, int done) {
+  const std::vector<float> rows = step.losses().to_host<float>();
+  std::array<std::vector<float>, 2> losses;
+  for (int i = std::max(0, done - step.kLossRows); i < done; ++i)
+    for (std::size_t k = 0; k < 2; ++k)
+      losses[k].push_back(rows[2 * static_cast<std::size_t>(i % step.kLossRows) + k]);
+  return losses;
+}
+
 // Times the phases with a wait after each. On a GPU that excludes the graph, so their
 // sum is more than a step.
-ordered_json time_phases(faceswap::Model& model, nn::DType dtype, const StepOptions& o,
-                         const std::array<faceswap::FacesOnDevice, 2>* faces,
-                         nn::StepStateBlock& state, double step_ms, const Roofline& roof) {
-  kernels::Stream& stream = kernels::Stream::of(model.arena().device());
-  PhasedStep step(model, dtype, o.batch, faces, o.seed, 1, state);
+ordered_json time_phases(faceswap::TrainingStep& step, const StepOptions& o, nn::DType dtype,
+                         const faceswap::StepPlan& plan, double step_ms, const Roofline& roof) {
+  kernels::Stream& stream = step.losses().stream();
   const int repeats = std::clamp(static_cast<int>(3000 / step_ms), 2, 50);
-  std::array<std::vector<double>, PhasedStep::kPhases> times;
+  std::array<std::vector<double>, kPhases> times;
   for (int i = 0; i <= repeats; ++i) {
     std::size_t phase = 0;
     Clock::time_point begin = Clock::now();
@@ -137,7 +144,7 @@ ordered_json time_phases(faceswap::Model& model, nn::DType dtype, const StepOpti
     });
   }
   ordered_json phases = ordered_json::array();
-  const auto costs = count_costs(o.model, dtype, o.batch, faces != nullptr, roof.flops_per_second,
+  const auto costs = count_costs(o.model, dtype, plan, o.mode == "real", roof.flops_per_second,
                                  roof.bytes_per_second);
   for (std::size_t i = 0; i < costs.size(); ++i)
     phases.push_back({{"name", costs[i].name},
@@ -198,26 +205,18 @@ ordered_json measure_step(const StepOptions& o) {
   constexpr int kFaces = 16;
   const bool real = o.mode == "real";
   const int stored = faceswap::stored_size_for(model->size());
-  std::optional<SyntheticFaces> faces;
-  if (real) faces.emplace(device, stored, kFaces);
+  const SyntheticFaces faces(device, stored, real ? kFaces : 0);
   start.lap("faces");
   faceswap::StepPlan plan;
   plan.batch = o.batch;
-  std::optional<faceswap::TrainingStep> training;
-  std::optional<PhasedStep> fixed;
-  if (real) training.emplace(*model, dtype, faces->on_device(), state, plan);
-  else fixed.emplace(*model, dtype, o.batch, nullptr, o.seed, warmup + o.steps, state);
-  if (!o.dump.empty() && fixed) fixed->dump(o.dump);
+  faceswap::TrainingStep training(*model, dtype, faces.on_device(), state, plan);
+  if (!real) set_random_pictures(training, o.seed);
+  if (!o.dump.empty()) dump(o.dump, *model, training);
   stream.synchronize();
   start.lap("step");
 
   std::optional<nn::StepGraph> graph(device);
-  const auto step = [&] {
-    graph->run([&] {
-      if (real) training->run();
-      else fixed->run();
-    });
-  };
+  const auto step = [&] { graph->run([&] { training.run(); }); };
   ordered_json row{{"model", o.model}, {"batch", o.batch},
                    {"dtype", o.dtype}, {"device", kernels::name(device)},
                    {"mode", o.mode},   {"parameters", model->arena().count()}};
@@ -231,17 +230,8 @@ ordered_json measure_step(const StepOptions& o) {
 
   const int block = o.block > 0 ? o.block : device == nn::Device::cuda ? 10 : 1;
   const Timing timing = time_steps(stream, o, block, step);
-  const std::size_t peak = kernels::pool_stats(device).peak_bytes, resident = resident_peak();
   const double median_ms = median(timing.block_ms);
-  const Tensor losses = real ? training->losses() : fixed->losses();
-  const std::vector<float> loss_rows = losses.to_host<float>();
-  const std::int64_t done = warmup + timing.steps,
-                     kept = std::min<std::int64_t>(done, losses.shape(0));
-  std::vector<float> loss[2];
-  for (std::int64_t i = done - kept; i < done; ++i)
-    for (std::size_t k = 0; k < 2; ++k)
-      loss[k].push_back(loss_rows[2 * static_cast<std::size_t>(i % losses.shape(0)) + k]);
-
+  const auto [loss_a, loss_b] = latest_losses(training, warmup + timing.steps);
   row.update({{"warmup", warmup},
               {"steps", timing.steps},
               {"block", block},
@@ -249,52 +239,46 @@ ordered_json measure_step(const StepOptions& o) {
               {"median_ms", median_ms},
               {"p95_ms", quantile(timing.block_ms, 0.95)},
               {"min_ms", quantile(timing.block_ms, 0)},
-              {"faces_per_second", 2e3 * o.batch / median_ms}});
-  if (!real) row.update({{"loss_a", loss[0]}, {"loss_b", loss[1]}});
-  row["final_loss"] = {loss[0].back(), loss[1].back()};
+              {"faces_per_second", 2e3 * o.batch / median_ms},
+              {"final_loss", {loss_a.back(), loss_b.back()}}});
+  if (!real) row.update({{"loss_a", loss_a}, {"loss_b", loss_b}});
   if (dtype == nn::DType::f16) {
     const nn::StepState now = state.read();
     row.update({{"loss_scale", now.loss_scale}, {"skipped_steps", now.skipped}});
   }
-  row["graph"] = graph->captured();
-  if (device == nn::Device::cuda && !graph->captured()) row["graph_why_not"] = graph->why_not();
-  row["graph_nodes"] = nullptr;
-  if (graph->captured()) row["graph_nodes"] = graph->node_count();
-  // Of the cores' time, the share outside this process. For a GPU it needs a profiler.
-  row["idle_share"] = nullptr;
-  if (device == nn::Device::host)
-    row["idle_share"] = std::max(0.0, 1 - timing.cpu / (timing.wall * simt::worker_count()));
-  row["cpu_share"] = timing.cpu / timing.wall;
-  row["peak_bytes"] = peak;
-  row["resident_bytes"] = resident;
-  row["start_seconds"] = start.report();
-  row["ready_seconds"] = ready;
-
+  const bool on_host = device == nn::Device::host, captured = graph->captured();
+  const double busy = timing.cpu / timing.wall;  // cores
+  if (!on_host && !captured) row["graph_why_not"] = graph->why_not();
+  // Idle: of the cores' time, the share outside this process. For a GPU it needs a
+  // profiler.
+  row.update({{"graph", captured},
+              {"graph_nodes", captured ? ordered_json(graph->node_count()) : nullptr},
+              {"idle_share",
+               on_host ? ordered_json(std::max(0.0, 1 - busy / simt::worker_count())) : nullptr},
+              {"cpu_share", busy},
+              {"peak_bytes", kernels::pool_stats(device).peak_bytes},
+              {"resident_bytes", resident_peak()},
+              {"start_seconds", start.report()},
+              {"ready_seconds", ready}});
   if (!o.phases) return row;
+
   graph.reset();
-  training.reset();
-  fixed.reset();
   kernels::release_cached(device);
-  const std::size_t face_bytes = real ? 2 * std::size_t{kFaces} * static_cast<std::size_t>(stored) *
-                                            static_cast<std::size_t>(stored) * 4
-                                      : 0;
   const faceswap::MemoryForecast forecast =
-      faceswap::forecast_memory(o.model, device, dtype, plan, face_bytes);
-  row["launches"] = forecast.launches;
-  row["forecast_bytes"] = forecast.total();
+      faceswap::forecast_memory(o.model, device, dtype, plan, faces.bytes());
   const Roofline roof = roofline(device, dtype);
-  row["ceilings"] = {{"flops_per_second", roof.flops_per_second},
-                     {"bytes_per_second", roof.bytes_per_second}};
-  std::array<faceswap::FacesOnDevice, 2> views{};
-  if (real) views = faces->on_device();
-  row["parts"] = time_phases(*model, dtype, o, real ? &views : nullptr, state, median_ms, roof);
+  row.update(
+      {{"launches", forecast.launches},
+       {"forecast_bytes", forecast.total()},
+       {"ceilings",
+        {{"flops_per_second", roof.flops_per_second}, {"bytes_per_second", roof.bytes_per_second}}},
+       {"parts", time_phases(training, o, dtype, plan, median_ms, roof)}});
   double floor_ms = 0, flops = 0;
   for (const ordered_json& phase : row["parts"]) {
     floor_ms += phase["floor_ms"].get<double>();
     flops += phase["flops"].get<double>();
   }
-  row["floor_ms"] = floor_ms;
-  row["flops"] = flops;
+  row.update({{"floor_ms", floor_ms}, {"flops", flops}});
   return row;
 }
 }  // namespace bench::step

@@ -1,7 +1,6 @@
-// The work of doppel_step: synthetic faces, and a training step divided into phases.
+// The work of doppel_step: synthetic faces, fixed pictures, and the cost of each phase.
 #pragma once
 #include <array>
-#include <functional>
 #include <string>
 
 #include "faceswap/train/training_step.h"
@@ -13,41 +12,19 @@ class SyntheticFaces {
  public:
   SyntheticFaces(kernels::Device device, int stored_size, int count);
   std::array<faceswap::FacesOnDevice, 2> on_device() const;
+  std::size_t bytes() const { return memory_[0].bytes() + memory_[1].bytes(); }
 
  private:
   int stored_size_, count_;
   std::array<kernels::Buffer, 2> memory_;
 };
 
-// faceswap::TrainingStep divided into phases, to time each or to count it on the meta
-// device. Without faces it trains on fixed random pictures, which a peer can load.
-class PhasedStep {
- public:
-  using AfterPhase = std::function<void(const char* phase)>;
-  static constexpr std::size_t kPhases = 5;  // augmentation, forward, losses, backward, optimizer
+constexpr std::size_t kPhases = 5;  // augmentation, forward, losses, backward, optimizer
 
-  // loss_rows: the number of latest steps whose losses are kept.
-  PhasedStep(faceswap::Model&, nn::DType, int batch,
-             const std::array<faceswap::FacesOnDevice, 2>* faces, std::uint64_t seed,
-             std::int64_t loss_rows, nn::StepStateBlock&);
-  void run(const AfterPhase& after = [](const char*) {});
-
-  const nn::Tensor& losses() const { return losses_; }  // [loss_rows,2], row (step - 1) % loss_rows
-  // Writes the weights and the pictures as float32 safetensors, for a peer.
-  void dump(const std::string& path) const;
-
- private:
-  void draw();
-  faceswap::Model* model_;
-  nn::DType dtype_;
-  std::int64_t batch_;
-  bool augments_;
-  std::array<faceswap::FacesOnDevice, 2> faces_{};
-  nn::StepStateBlock* state_;
-  nn::Adam adam_;
-  nn::Tensor input_, target_, mask_;  // [2n,S,S,3], [2n,S,S,3], [2n,S,S]: A's n pictures, then B's
-  nn::Tensor losses_;
-};
+// Puts fixed random pictures into a step that draws none, for a race on equal terms.
+void set_random_pictures(faceswap::TrainingStep&, std::uint64_t seed);
+// Writes the weights and the step's pictures as float32 safetensors, for a peer.
+void dump(const std::string& path, const faceswap::Model&, faceswap::TrainingStep&);
 
 // The minimal cost of a phase, counted on the meta device: convolutions, matrix
 // products and the optimizer. Operations that could be fused into them count as
@@ -58,8 +35,7 @@ struct PhaseCost {
   double flops = 0, bytes = 0;
   double floor_seconds = 0;  // per launch the longer of its arithmetic and its traffic
 };
-std::array<PhaseCost, PhasedStep::kPhases> count_costs(const std::string& model, nn::DType,
-                                                       int batch, bool augments,
-                                                       double flops_per_second,
-                                                       double bytes_per_second);
+std::array<PhaseCost, kPhases> count_costs(const std::string& model, nn::DType,
+                                           const faceswap::StepPlan&, bool augments,
+                                           double flops_per_second, double bytes_per_second);
 }  // namespace bench::step

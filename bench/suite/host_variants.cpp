@@ -19,56 +19,44 @@ bool has(HostLibrary library) { return library == HostLibrary::own || DOPPEL_HAS
 
 namespace {
 
-#if DOPPEL_HAS_ONEDNN
-void require(bool done) {
-  if (!done) throw kernels::Error(kernels::ErrorKind::usage, "oneDNN does not offer this shape");
-}
-#else
-void require_onednn() {
-  throw kernels::Error(kernels::ErrorKind::usage, "this build has no oneDNN");
-}
-#endif
-
-template <class T>
-void own_conv(Direction direction, const ConvShape& s, const T* a, const T* b, const T* bias,
-              T* out, const ConvEpilogue& epilogue) {
-  switch (direction) {
-    case Direction::forward:
-      return kernels::im2col_gemm::conv_forward<T>(s, a, b, bias, out, epilogue);
-    case Direction::data: return kernels::im2col_gemm::conv_backward_data<T>(s, a, b, out);
-    default: return kernels::im2col_gemm::conv_backward_filter<T>(s, a, b, out);
-  }
+void require(bool offered) {
+  if (!offered)
+    throw kernels::Error(kernels::ErrorKind::usage, DOPPEL_HAS_ONEDNN
+                                                        ? "oneDNN does not offer this shape"
+                                                        : "this build has no oneDNN");
 }
 }  // namespace
 
 template <class T>
 void host_conv(HostLibrary library, Direction direction, const ConvShape& s, const T* a, const T* b,
                const T* bias, T* out, const ConvEpilogue& epilogue) {
-  if (library == HostLibrary::own) return own_conv(direction, s, a, b, bias, out, epilogue);
-#if DOPPEL_HAS_ONEDNN
-  switch (direction) {
-    case Direction::forward:
-      return require(kernels::onednn::conv_forward<T>(s, a, b, bias, out, epilogue));
-    case Direction::data: return require(kernels::onednn::conv_backward_data<T>(s, a, b, out));
-    default: return require(kernels::onednn::conv_backward_filter<T>(s, a, b, out));
+  const bool forward = direction == Direction::forward, data = direction == Direction::data;
+  if (library == HostLibrary::own) {
+    if (forward) kernels::im2col_gemm::conv_forward<T>(s, a, b, bias, out, epilogue);
+    else if (data) kernels::im2col_gemm::conv_backward_data<T>(s, a, b, out);
+    else kernels::im2col_gemm::conv_backward_filter<T>(s, a, b, out);
+    return;
   }
-#else
-  require_onednn();
+  bool offered = false;
+#if DOPPEL_HAS_ONEDNN
+  offered = forward ? kernels::onednn::conv_forward<T>(s, a, b, bias, out, epilogue)
+            : data  ? kernels::onednn::conv_backward_data<T>(s, a, b, out)
+                    : kernels::onednn::conv_backward_filter<T>(s, a, b, out);
 #endif
+  require(offered);
 }
 
 template <class T>
 void host_gemm(HostLibrary library, bool transpose_a, bool transpose_b, std::int64_t m,
                std::int64_t n, std::int64_t k, const T* a, const T* b, T* c) {
+  const Transpose ta{transpose_a}, tb{transpose_b};
   if (library == HostLibrary::own)
-    return kernels::blocked::gemm<T>(Transpose{transpose_a}, Transpose{transpose_b}, m, n, k, 1.f,
-                                     a, b, 0.f, c);
+    return kernels::blocked::gemm<T>(ta, tb, m, n, k, 1.f, a, b, 0.f, c);
+  bool offered = false;
 #if DOPPEL_HAS_ONEDNN
-  require(kernels::onednn::gemm<T>(Transpose{transpose_a}, Transpose{transpose_b}, m, n, k, 1.f, a,
-                                   b, 0.f, c));
-#else
-  require_onednn();
+  offered = kernels::onednn::gemm<T>(ta, tb, m, n, k, 1.f, a, b, 0.f, c);
 #endif
+  require(offered);
 }
 
 template void host_conv(HostLibrary, Direction, const ConvShape&, const float*, const float*,

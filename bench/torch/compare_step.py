@@ -262,6 +262,8 @@ def parse_options():
     for name, of_device in defaults.items():
         if getattr(o, name) is None:
             setattr(o, name, of_device[on_gpu])
+    if o.warmup + o.steps > 256:
+        parser.error("--warmup and --steps together end at 256, as many losses as a step keeps")
     least = min([o.steps, o.rounds, o.threads, o.block, *o.batch])
     if least < 1 or o.warmup < (3 if on_gpu else 1):
         parser.error("--steps, --rounds, --batch, --block, --threads and --warmup begin at 1, "

@@ -17,10 +17,14 @@ sides skip a step whose gradients are not finite.
 
 import json
 import os
+import pathlib
 import re
 import resource
 import sys
 import time
+
+# For models and tensor_file, which need PyTorch and numpy.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "torch"))
 
 
 def process_start():

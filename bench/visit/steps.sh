@@ -5,34 +5,34 @@
 visit_1() {
   step device 40 device 8
   step correct 120 correct
-  step step_original_b16 50 steps original 16 "$half"
-  step step_original_b64 40 steps original 64 "$half"
-  step step_villain_b16 70 steps villain 16 "$half"
-  step race_original_b16 70 race original 16 "$half" 2 15 "$eager_and_graph"
+  step step_original_b16 55 steps original 16 "$half"
+  step step_original_b64 50 steps original 64 "$half"
+  step step_villain_b16 105 steps villain 16 "$half"
+  step race_original_b16 65 race original 16 "$half" 2 15 "$eager_and_graph"
   step race_original_b64 40 race original 64 "$half" 1 15 "$eager_and_graph"
-  step race_villain_b16 50 race villain 16 "$half" 1 18 "$eager_and_graph"
-  step plans 50 plans original 16 300
-  step kernels 80 kernels 65 "$own_kernels"
-  step memcheck 50 sanitize memcheck '/(f32|bf16)/'
-  step racecheck 40 sanitize racecheck '/bf16/'
+  step race_villain_b16 45 race villain 16 "$half" 1 18 "$eager_and_graph"
+  step plans 40 plans original 16 250
+  step kernels 70 kernels 55 "$own_kernels"
+  step memcheck 40 sanitize memcheck '/(f32|bf16)/'
+  step racecheck 30 sanitize racecheck '/bf16/'
   step ncu 60 profile original 16 260
   step race_compiled 120 race original 16 "$half" 1 95 '^PyTorch compiled.*joined'
 }
 visit_2() {
   step device 20 device 4
-  step train_original 150 train original 110
-  step step_dfl_sae_b16 70 steps dfl_sae 16 "$half"
-  step step_lightweight_b16 40 steps lightweight 16 "$half"
+  step train_original 120 train original 80
+  step step_dfl_sae_b16 100 steps dfl_sae 16 "$half"
+  step step_lightweight_b16 50 steps lightweight 16 "$half"
   step step_original_tf32 40 steps original 16 tf32
   step step_original_f16 40 steps original 16 f16
   step race_original_tf32 50 race original 16 tf32 1 18 "$eager_and_graph"
   step race_dfl_sae_b16 50 race dfl_sae 16 "$half" 1 18 "$eager_and_graph"
-  step train_villain 90 train villain 50
+  step train_villain 80 train villain 40
   step initcheck 40 sanitize initcheck '/(f32|bf16)/'
   step synccheck 30 sanitize synccheck '/bf16/'
   step ncu_villain 60 profile villain 16 400
-  step plans_villain 60 plans villain 16 200
-  step kernels_all 60 kernels 45 '^cuda/.*/(cold|hot)$'
+  step plans_villain 50 plans villain 16 200
+  step kernels_all 50 kernels 40 '^cuda/.*/(cold|hot)$'
 }
 visit_host() {
   step doctor 20 doctor

@@ -5,6 +5,7 @@
 // memory it takes.
 #pragma once
 #include <array>
+#include <functional>
 
 #include "faceswap/faces/view.h"
 #include "faceswap/models/model.h"
@@ -24,7 +25,7 @@ struct StepPlan {
 
 struct FacesOnDevice {
   const std::uint8_t* data = nullptr;  // [count,stored_size,stored_size,4]
-  int count = 1, stored_size = 0;
+  int count = 1, stored_size = 0;      // no faces: a step trains on pictures() as they are
   kernels::ImageSource source(Side side) const {
     return {data, count, stored_size, side == Side::a ? 0u : 1u};
   }
@@ -38,14 +39,23 @@ class TrainingStep {
   // that has too little.
   TrainingStep(Model&, nn::DType, const std::array<FacesOnDevice, 2>&, nn::StepStateBlock&,
                const StepPlan&);
-  void run();
+  // `after` is called at the end of each phase, to time or count it: "augmentation",
+  // "forward", "losses" and "backward" of every micro-batch, then "optimizer".
+  using AfterPhase = std::function<void(const char* phase)>;
+  void run(const AfterPhase& after = [](const char*) {});
   // Mean losses of the latest kLossRows steps, on the device: row (step - 1) %
   // kLossRows holds A's and B's.
   const nn::Tensor& losses() const { return losses_; }
+  // n faces of A, then n of B, n being the largest micro-batch's.
+  struct Pictures {
+    nn::Tensor input, target;  // [2n,S,S,3]
+    nn::Tensor mask;           // [2n,S,S]
+  };
+  Pictures& pictures() { return pictures_; }
 
  private:
   void draw(int first, int count);
-  std::array<nn::Tensor, 2> forward(int first, int count);
+  std::array<nn::Tensor, 2> forward(int count, const AfterPhase& after);
 
   Model* model_;
   nn::DType dtype_;
@@ -53,9 +63,7 @@ class TrainingStep {
   nn::StepStateBlock* state_;
   StepPlan plan_;
   nn::Adam adam_;
-  // n faces of A, then n of B, n being the largest micro-batch's.
-  nn::Tensor input_, target_;  // [2n,S,S,3]
-  nn::Tensor mask_;            // [2n,S,S]
-  nn::Tensor losses_;          // [kLossRows,2]
+  Pictures pictures_;
+  nn::Tensor losses_;  // [kLossRows,2]
 };
 }  // namespace faceswap

@@ -14,7 +14,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
-import make_golden  # puts bench/torch on the path
+import make_golden  # puts tools/torch on the path
 import models
 import formula
 

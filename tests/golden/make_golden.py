@@ -4,11 +4,11 @@
     python3 tests/golden/make_golden.py [original villain ops ...]   # all unless named
     python3 tests/golden/make_golden.py --distance                   # also PyTorch's float32 error
 
-Run it again for a model whose plan in bench/torch/models.py changed. The large ones take minutes;
+Run it again for a model whose plan in tools/torch/models.py changed. The large ones take minutes;
 an OpenBLAS in LD_PRELOAD makes them several times faster, because float64 convs use the BLAS.
 
 Needs PyTorch and numpy (tools/install_deps.sh torch). The models are those of
-bench/torch/models.py. Inputs and initial weights come from formula.py, which the C++ test repeats,
+tools/torch/models.py. Inputs and initial weights come from formula.py, which the C++ test repeats,
 so a file holds results only. Hyperparameters that doppel stores as float32 (learning rate, betas,
 epsilon) are rounded to float32 here too: 1 - beta2 would otherwise differ in its fifth digit.
 
@@ -33,7 +33,7 @@ import torch
 import torch.nn.functional as F
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "bench" / "torch"))
+sys.path.insert(0, str(HERE.parents[1] / "tools" / "torch"))
 import formula  # noqa: E402
 import models  # noqa: E402
 import tensor_file  # noqa: E402

@@ -22,7 +22,8 @@ struct KernelResources : testing::Test {
   }
   ~KernelResources() override { fs::remove_all(folder); }
   void SetUp() override {
-    if (!fs::exists(DOPPEL_SOURCE_DIR "/tools")) GTEST_SKIP() << "no sources here";
+    if (!fs::exists(DOPPEL_SOURCE_DIR "/tools/kernel_resources.sh"))
+      GTEST_SKIP() << "no sources here";
   }
 
   void report(int registers, int spilled, int arch = 90) const {

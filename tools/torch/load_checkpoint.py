@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Loads a doppel checkpoint into PyTorch and checks that it draws the same faces.
 
-    python3 bench/torch/load_checkpoint.py MODEL_DIR -A FACES_A -B FACES_B
-    python3 bench/torch/load_checkpoint.py MODEL_DIR --faces faces.safetensors
+    python3 tools/torch/load_checkpoint.py MODEL_DIR -A FACES_A -B FACES_B
+    python3 tools/torch/load_checkpoint.py MODEL_DIR --faces faces.safetensors
 
 The first form runs `doppel inspect --dump-faces` for doppel's pictures; the second reads them. No
 code of doppel's is involved otherwise: tensor_file.py reads the file, models.py is the network.
@@ -12,17 +12,18 @@ Exit codes: 0 within --tolerance (1e-4), 1 beyond it, 2 usage, 3 a file is missi
 doppel failed, 6 no PyTorch.
 """
 
+import argparse
 import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
 
+def fail(code, message):
+    print(f"load_checkpoint: {message}", file=sys.stderr)
+    sys.exit(code)
 
-sys.path.insert(0, str(HERE.parent / "report"))
-from report import fail, parser_of  # noqa: E402
 
 try:
     import numpy as np
@@ -94,14 +95,16 @@ def write_picture(path, picture):
 
 
 def main():
-    parser = parser_of(__doc__)
+    summary, _, details = __doc__.partition("\n\n")
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=summary, epilog=details, formatter_class=raw)
     add = parser.add_argument
     add("model", type=pathlib.Path, help="model folder or its .safetensors file")
     add("--faces", type=pathlib.Path, help="doppel's pictures; without it doppel draws them")
     add("-A", "--faces-a", type=pathlib.Path, help="face folder of A")
     add("-B", "--faces-b", type=pathlib.Path, help="face folder of B")
     add("--count", type=int, default=4, help="faces per person (default: 4)")
-    doppel = HERE.parents[1] / "build/release/tools/doppel"
+    doppel = pathlib.Path(__file__).resolve().parents[2] / "build/release/tools/doppel"
     add("--doppel", type=pathlib.Path, default=doppel, help="(default: %(default)s)")
     add("--tolerance", type=float, default=1e-4, help="(default: %(default)s)")
     picture = "rows of (input, doppel, PyTorch) for A->A, A->B, B->B, B->A"
