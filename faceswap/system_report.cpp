@@ -6,6 +6,8 @@
 #include <fstream>
 #include <thread>
 
+#include "kernels/core/error.h"
+#include "kernels/core/library.h"
 #include "kernels/core/memory.h"
 
 namespace faceswap {
@@ -28,6 +30,15 @@ std::string instruction_sets() {
 #else
   return "baseline";
 #endif
+}
+
+// A library of CUDA's by its path. Missing, it matters only to a GPU that could use it.
+Finding library(const char* key, kernels::Library (*open)(), bool needed, const char* purpose) {
+  try {
+    return {key, open().path(), true, ""};
+  } catch (const kernels::Error& error) {
+    return {key, error.what(), !needed, needed ? purpose : ""};
+  }
 }
 }  // namespace
 
@@ -58,6 +69,14 @@ std::vector<Finding> examine_system() {
                                         static_cast<double>(cuda.memory_bytes) / 1073741824.0)
                           : cuda.reason,
                       cuda.available, cuda.available ? "" : "the CPU is used"});
+  if (cuda.built) {
+    findings.push_back(
+        library("cudnn", kernels::open_cudnn, cuda.available, "convolutions on the GPU need it"));
+    findings.push_back(library("cublas", kernels::open_cublas, cuda.available,
+                               "dense layers on the GPU need it"));
+    findings.push_back(library("nvrtc", kernels::open_nvrtc, cuda.available,
+                               "cuDNN needs it for its fused kernels, and is slower without"));
+  }
   findings.push_back(
       {"host_conv", DOPPEL_HAS_ONEDNN ? "oneDNN" : "own im2col and GEMM", DOPPEL_HAS_ONEDNN != 0,
        DOPPEL_HAS_ONEDNN

@@ -137,6 +137,35 @@ void ParameterArena::finish_gradients() {
   }
 }
 
+// In pieces, so that the scratch memory of the widened gradients stays small and in a
+// GPU's cache.
+void ParameterArena::add_gradients_to(const Tensor& sum, bool first) {
+  finish_gradients();
+  dispatch(gradients_, "add_gradients_to", [&]<class D, class T>(Stream& stream) {
+    if constexpr (sizeof(T) == 2) {
+      const T* const from = gradients_.data<T>();
+      float* const to = sum.data<float>();
+      if (first) return kernels::cast<D, T, float>(stream, from, to, size_);
+      constexpr std::int64_t piece = 8 << 20;
+      const Tensor wide = Tensor::empty({std::min(piece, size_)}, DType::f32, device_);
+      for (std::int64_t i = 0; i < size_; i += piece) {
+        const std::int64_t n = std::min(piece, size_ - i);
+        kernels::cast<D, T, float>(stream, from + i, wide.data<float>(), n);
+        kernels::add<D, float>(stream, to + i, wide.data<float>(), to + i, n);
+      }
+    }
+  });
+}
+
+void ParameterArena::take_gradients_from(const Tensor& sum) {
+  dispatch(gradients_, "take_gradients_from", [&]<class D, class T>(Stream& stream) {
+    if constexpr (sizeof(T) == 2)
+      kernels::cast<D, float, T>(stream, sum.data<float>(), gradients_.data<T>(), size_);
+  });
+  // All hold a gradient of this step, which the next one must not add to.
+  for (Parameter& p : parameters_) p.value.impl()->history->reached = true;
+}
+
 void ParameterArena::refresh_working() {
   if (working_.raw() == master_.raw()) return;
   dispatch(working_, "refresh_working", [&]<class D, class T>(Stream& stream) {

@@ -54,6 +54,11 @@ class ParameterArena {
   // the gradients of the parameters that none has reached since.
   void begin_gradients();
   void finish_gradients();
+  // For 16-bit gradients of several micro-batches, whose small parts a 16-bit sum would
+  // lose: after the backward pass of each, adds them to `sum`, [size] in f32 (assigns
+  // for the first), so the next pass may begin_gradients() again.
+  void add_gradients_to(const Tensor& sum, bool first);
+  void take_gradients_from(const Tensor& sum);  // rounded once
   void refresh_working();  // working copy := master (after loading)
 
  private:

@@ -7,6 +7,7 @@
 
 #include "faceswap/image.h"
 #include "faceswap/progress.h"
+#include "kernels/core/device.h"
 #include "tools/command.h"
 
 namespace {
@@ -61,6 +62,10 @@ int run(int argc, char** argv) {
   Context context;
   app.add_flag("--json", context.json, "Print the result as JSON on stdout");
   app.add_flag("-q,--quiet", context.quiet, "No progress on stderr");
+  app.add_option_function<int>("--gpu", kernels::select_gpu,
+                               "Number of the GPU, as nvidia-smi counts; 0 by default")
+      ->check(CLI::NonNegativeNumber)
+      ->trigger_on_parse();
   for (int i = 0; i < argc; ++i) context.command_line += fmt::format("{}{}", i ? " " : "", argv[i]);
   add_extract(app, context);
   add_train(app, context);

@@ -78,6 +78,8 @@ void train(const faceswap::TrainOptions& options, const Context& context) {
                        {"loss_a", last.a},
                        {"loss_b", last.b},
                        {"skipped_steps", state.skipped},
+                       {"graph", trainer.graph().captured()},
+                       {"graph_why_not", trainer.graph().why_not()},
                        {"stopped_by_signal", faceswap::stop_signal()}});
   fmt::print("step {}, loss A {:.4f}, loss B {:.4f}: saved {}, look at {}\n", state.step, last.a,
              last.b, file, (options.model_dir / "preview.png").string());

@@ -3,7 +3,6 @@
 // copies padded to whole 16 bytes of channels. Training uses the fastest of them.
 // --described plans for a card that is not here, without times.
 #include <fmt/format.h>
-#include <fmt/os.h>
 
 #include <CLI/CLI.hpp>
 #include <fstream>

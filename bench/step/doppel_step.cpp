@@ -2,7 +2,6 @@
 // idle share, memory beside its forecast, start-up, and the phases of a step beside
 // their floors. Each row, one model, batch and precision, runs in a process of its own.
 #include <fmt/format.h>
-#include <fmt/os.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <vector>
 
 #include "bench/step/predict.h"
@@ -132,8 +132,9 @@ void print_phases(const ordered_json& rows) {
 
 // Called after every row, so an interrupted run keeps its rows.
 void write_json(const std::string& path, const ordered_json& document) {
-  fmt::ostream file = fmt::output_file(path);
-  file.print("{}\n", document.dump(2));
+  std::ofstream file(path);
+  if (!(file << document.dump(2) << '\n' << std::flush))
+    throw kernels::Error(kernels::ErrorKind::disk, fmt::format("cannot write {}", path));
 }
 
 // The steps of the lists, or those with a goal where nothing was asked for.

@@ -198,8 +198,7 @@ ordered_json measure_step(const StepOptions& o) {
   stream.synchronize();
   start.lap("model");
 
-  // The graph of a GPU begins with the third step.
-  const int warmup = std::max(o.warmup, device == nn::Device::cuda ? 3 : 1);
+  int warmup = std::max(o.warmup, 1);  // and more, until a GPU's step is captured
   constexpr int kFaces = 16;
   const bool real = o.mode == "real";
   const int stored = faceswap::stored_size_for(model->size());
@@ -219,10 +218,11 @@ ordered_json measure_step(const StepOptions& o) {
                    {"dtype", o.dtype}, {"device", kernels::name(device)},
                    {"mode", o.mode},   {"parameters", model->arena().count()}};
   if (!o.dump.empty() && o.steps == 0) return row;
-  for (int i = 0; i < warmup; ++i) {
+  for (int i = 0; i < warmup || graph->settling(); ++i) {
     step();
     stream.synchronize();
     if (i == 0) start.lap("first_step");
+    warmup = std::max(warmup, i + 1);
   }
   const double ready = process_age();
 

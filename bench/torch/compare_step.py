@@ -103,7 +103,8 @@ class Race:
         threads = str(options.threads)
         limits = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
         self.environment = {**os.environ, **limits}
-        self.variants = variants_offered(offer, options.device, options.blas)
+        offered = variants_offered(offer, options.device, options.blas)
+        self.variants = [v for v in offered if re.search(options.variants, v[0])]
         self.runs, self.skipped = {"doppel": []}, {}
 
     def doppel(self, *more):
@@ -239,6 +240,8 @@ def parse_options():
     add("--block", type=int, help="steps per sample, with one wait (default: 1, on a GPU 10)")
     add("--rounds", type=int, help="(default: 3, on a GPU 5)")
     add("--all", action="store_true", help="every variant in every round")
+    add("--variants", default="", metavar="REGEX",
+        help="only PyTorch variants with such a name, for example '^PyTorch graph' (default: all)")
     add("--limit", type=float, default=600,
         help="seconds of a variant per round at most (default: %(default)s)")
     add("--device", choices=["cpu", "cuda"], default="cpu")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 
 #include "faceswap/faces/tracker.h"
@@ -109,16 +110,23 @@ FloatImage take_view(const Image& frame, const Similarity& to_canonical, const V
   return out;
 }
 
+std::int64_t padded_batch(std::int64_t count, nn::Device device) {
+  if (device != nn::Device::cuda) return count;
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(count)));
+}
+
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to) {
   if (views.empty()) return {};
   const nn::NoGrad no_grad;
+  const nn::Device device = model.arena().device();
   const std::int64_t n = static_cast<std::int64_t>(views.size()), size = model.size();
-  nn::Tensor host = nn::Tensor::empty({n, size, size, 3}, nn::DType::f32, nn::Device::host);
+  const nn::Tensor host =
+      nn::Tensor::zeros({padded_batch(n, device), size, size, 3}, nn::DType::f32, nn::Device::host);
   for (std::int64_t i = 0; i < n; ++i)
     std::copy(views[i].pixels.begin(), views[i].pixels.end(),
               host.data<float>() + i * size * size * 3);
-  const nn::Tensor input = host.to(model.arena().device()).to(model.arena().working().dtype());
+  const nn::Tensor input = host.to(device).to(model.arena().working().dtype());
   const nn::Tensor output =
       model.decode(to, model.encode(input)).to(nn::DType::f32).to(nn::Device::host);
   std::vector<FloatImage> decoded;

@@ -37,6 +37,10 @@ struct ConvertReport {
 // writes. Frames without a face stay unchanged. Error(nothing_found) if none has.
 ConvertReport convert(const ConvertOptions&);
 
+// Pictures in the batch that carries `count` of them. A GPU looks for the plans of every
+// batch size it meets, which takes a second, so there the size is a power of two.
+std::int64_t padded_batch(std::int64_t count, nn::Device);
+
 // Encodes each view, [size,size,3], and decodes it with the decoder of `to`.
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to);

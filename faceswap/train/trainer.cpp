@@ -144,6 +144,16 @@ void Trainer::step() {
     }
   }
   ++step_;
+  report_lost_graph();
+}
+
+// Without the graph a GPU waits for the launches of every step: days of training pass
+// more slowly, and nothing else would show it.
+void Trainer::report_lost_graph() {
+  if (device_ != nn::Device::cuda || lost_graph_reported_ || !graph_->gave_up()) return;
+  lost_graph_reported_ = true;
+  fmt::print(stderr, "\ntraining runs without a CUDA graph, so its steps take longer: {}\n",
+             graph_->why_not());
 }
 
 void Trainer::collect() {

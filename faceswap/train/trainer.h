@@ -29,6 +29,7 @@ class Trainer {
   nn::StepState state() const { return state_->read(); }
   const std::vector<StepLosses>& history() const { return history_; }
   const MemoryForecast& forecast() const { return forecast_; }
+  const nn::StepGraph& graph() const { return *graph_; }
 
  private:
   void begin_or_resume(std::optional<Checkpoint>);
@@ -36,6 +37,7 @@ class Trainer {
   bool use_less_memory(const std::string& why);
   void step();     // queues one training step
   void collect();  // waits for the queued steps and appends their losses to the history
+  void report_lost_graph();     // once
   float learning_rate() const;  // of the next step
   void write_losses() const;
 
@@ -50,6 +52,7 @@ class Trainer {
   std::unique_ptr<nn::StepStateBlock> state_;
   std::unique_ptr<TrainingStep> step_work_;
   std::unique_ptr<nn::StepGraph> graph_;
+  bool lost_graph_reported_ = false;
   std::vector<StepLosses> history_;        // thinned to some thousands of entries
   std::int64_t step_ = 0, collected_ = 0;  // queued so far; of these, in the history
 };

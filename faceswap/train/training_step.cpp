@@ -19,6 +19,8 @@ TrainingStep::TrainingStep(Model& model, nn::DType dtype, const std::array<Faces
   pictures_ = {zeros({2 * n, size, size, 3}), zeros({2 * n, size, size, 3}),
                zeros({2 * n, size, size})};
   losses_ = nn::Tensor::zeros({kLossRows, 2}, nn::DType::f32, device);
+  if (plan.micro_batches > 1 && nn::size_of(dtype) == 2)
+    gradient_sum_ = nn::Tensor::empty({model.arena().size()}, nn::DType::f32, device);
 }
 
 // Draws samples [first, first + count) of each person's batch.
@@ -56,11 +58,11 @@ std::array<nn::Tensor, 2> TrainingStep::forward(int count, const AfterPhase& aft
 
 void TrainingStep::run(const AfterPhase& after) {
   kernels::Stream& stream = losses_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
-  model_->arena().begin_gradients();
+  adam_.begin_step(*state_);
+  nn::ParameterArena& arena = model_->arena();
   std::array<nn::Tensor, 2> total;
   for (int i = 0; i < plan_.micro_batches; ++i) {
+    if (i == 0 || gradient_sum_.defined()) arena.begin_gradients();
     const int first = plan_.batch * i / plan_.micro_batches,
               end = plan_.batch * (i + 1) / plan_.micro_batches;
     draw(first, end - first);
@@ -68,10 +70,12 @@ void TrainingStep::run(const AfterPhase& after) {
     const std::array<nn::Tensor, 2> losses = forward(end - first, after);
     const bool scale_is_one = dtype_ != nn::DType::f16;
     nn::backward(losses, state_->loss_scale(), scale_is_one);
+    if (gradient_sum_.defined()) arena.add_gradients_to(gradient_sum_, i == 0);
     for (int k = 0; k < 2; ++k)
       total[k] = i == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
     after("backward");
   }
+  if (gradient_sum_.defined()) arena.take_gradients_from(gradient_sum_);
   kernels::on_device(stream, [&]<class D>() {
     kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(),
                               total[1].data<float>(), losses_.data<float>(), kLossRows);

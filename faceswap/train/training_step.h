@@ -65,5 +65,7 @@ class TrainingStep {
   nn::Adam adam_;
   Pictures pictures_;
   nn::Tensor losses_;  // [kLossRows,2]
+  // Sum of 16-bit gradients over the micro-batches, [arena's size] in f32; else undefined.
+  nn::Tensor gradient_sum_;
 };
 }  // namespace faceswap

@@ -25,6 +25,11 @@ struct CudaReport {
 };
 CudaReport probe_cuda();
 
+// The GPU of this process, counted as nvidia-smi does and among those that
+// CUDA_VISIBLE_DEVICES shows. Call it before anything else of CUDA, and once: it sets
+// that variable. Error(usage) for a number that is not in its list.
+void select_gpu(int number);
+
 // "auto" is the GPU if one is available, else the host. "cuda" without one throws
 // Error(device) with the probe's reason.
 Device choose_device(const std::string& name);  // "auto", "cpu" or "cuda"

@@ -17,8 +17,11 @@
 #include <fstream>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "kernels/core/cuda/backend.h"
@@ -55,9 +58,10 @@ class Pool {
     if (requests_to_failure > 0 && --requests_to_failure == 0)
       fail(bytes, "out of memory (injected by a test)");
     if (size == 0) fail(bytes, "no machine has that much");
-    void* block = take_cached(size);
+    const bool captured = open_ && opener_ == std::this_thread::get_id();
+    void* block = take_cached(size, captured);
     if (!block) {
-      if (open_)
+      if (captured)
         fail(bytes,
              "a graph is being captured, which may not allocate; run the step once before "
              "capturing it");
@@ -70,7 +74,7 @@ class Pool {
         fail(bytes, "out of memory; use a smaller batch or model, or close other programs");
       ++stats_.misses;
     }
-    if (open_) reserved_[block] = {open_};
+    if (captured) reserved_[block] = {open_};
     stats_.live_bytes += size;
     stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.live_bytes);
     if (device_ == Device::host) {
@@ -103,6 +107,7 @@ class Pool {
           ErrorKind::failure,
           fmt::format("{} memory: another graph is being captured; close it first", name(device_)));
     open_ = owner;
+    opener_ = std::this_thread::get_id();
   }
   // Takes the capture's blocks out of the free lists.
   void close(const GraphMemory* owner) {
@@ -131,6 +136,25 @@ class Pool {
     });
   }
 
+  void open_scratch() {
+    const std::lock_guard lock(mutex_);
+    if (scratch_)
+      throw Error(ErrorKind::failure,
+                  fmt::format("{} memory: two scratch scopes at a time", name(device_)));
+    scratch_.emplace();
+  }
+  void close_scratch() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (auto& [size, blocks] : free_)
+      std::erase_if(blocks, [&, bytes = size](void* block) {
+        if (!scratch_->contains(block)) return false;
+        stats_.cached_bytes -= bytes;
+        give_back(block, bytes);
+        return true;
+      });
+    scratch_.reset();
+  }
+
   PoolStats stats() {
     const std::lock_guard lock(mutex_);
     return stats_;
@@ -154,15 +178,26 @@ class Pool {
     free_[size].push_back(block);
     stats_.cached_bytes += size;
   }
-  void* take_cached(std::size_t size) {
+  // The latest freed. Another thread gets none of the blocks that a capture has used.
+  void* take_cached(std::size_t size, bool captured) {
     const auto found = free_.find(size);
-    if (found == free_.end() || found->second.empty()) return nullptr;
-    void* const block = found->second.back();
-    found->second.pop_back();
+    if (found == free_.end()) return nullptr;
+    std::vector<void*>& blocks = found->second;
+    const auto last = std::find_if(blocks.rbegin(), blocks.rend(), [&](void* block) {
+      return !open_ || captured || !reserved_.contains(block);
+    });
+    if (last == blocks.rend()) return nullptr;
+    void* const block = *last;
+    blocks.erase(std::next(last).base());
     stats_.cached_bytes -= size;
     return block;
   }
   void* take_fresh(std::size_t size) {
+    void* const block = take_from_system(size);
+    if (block && scratch_) scratch_->insert(block);
+    return block;
+  }
+  void* take_from_system(std::size_t size) {
     if (device_ == Device::cuda) return cuda::allocate(size);
     if (device_ == Device::meta)  // a unique address, never read
       return reinterpret_cast<void*>(next_meta_ += size);
@@ -197,7 +232,9 @@ class Pool {
   PoolStats stats_{};
   std::uintptr_t next_meta_ = 0;
   const GraphMemory* open_ = nullptr;  // the graph being captured
+  std::thread::id opener_;             // by this thread
   std::unordered_map<void*, Reserved> reserved_;
+  std::optional<std::unordered_set<void*>> scratch_;  // taken from the system in a scratch scope
 };
 
 // Never destroyed: a Buffer with static lifetime may be released after everything else.
@@ -264,6 +301,8 @@ std::size_t available_memory(Device device) {
 GraphMemory::GraphMemory(Device device) : device_(device) { pool(device).open(this); }
 GraphMemory::~GraphMemory() { pool(device_).forget(this); }
 void GraphMemory::close() noexcept { pool(device_).close(this); }
+ScratchMemory::ScratchMemory(Device device) : device_(device) { pool(device).open_scratch(); }
+ScratchMemory::~ScratchMemory() { pool(device_).close_scratch(); }
 void fail_allocation_after(std::size_t n) { requests_to_failure = static_cast<std::int64_t>(n); }
 
 PinnedBuffer::PinnedBuffer(std::size_t bytes)

@@ -22,10 +22,11 @@ void release_cached(Device device);  // gives free blocks back to the system
 // the smallest of what the system, the control group and the address-space limit leave.
 std::size_t available_memory(Device device);
 
-// The blocks of a captured graph. Until close(), a request that misses the pool throws
-// (a capture cannot allocate), and every block handed out is noted. From then on these
-// blocks do not circulate, because the graph writes to them at every launch; they do
-// again once they are free and the GraphMemory is gone.
+// The blocks of a captured graph. Until close(), a request of this thread that misses
+// the pool throws (a capture cannot allocate), and every block handed out is noted. From
+// then on these blocks do not circulate, because the graph writes to them at every
+// launch; they do again once they are free and the GraphMemory is gone. Other threads
+// get other blocks meanwhile.
 class GraphMemory {
  public:
   explicit GraphMemory(Device device);  // throws if another one is open on this device
@@ -33,6 +34,19 @@ class GraphMemory {
   void close() noexcept;
   GraphMemory(const GraphMemory&) = delete;
   GraphMemory& operator=(const GraphMemory&) = delete;
+
+ private:
+  Device device_;
+};
+
+// Blocks that the pool takes from the system in this scope go back to it at its end, if
+// they are free by then: large scratch of a job that is not repeated. One at a time.
+class ScratchMemory {
+ public:
+  explicit ScratchMemory(Device device);
+  ~ScratchMemory();
+  ScratchMemory(const ScratchMemory&) = delete;
+  ScratchMemory& operator=(const ScratchMemory&) = delete;
 
  private:
   Device device_;

@@ -180,6 +180,7 @@ TEST(OpCases, EveryOpHasACase) {
   }
   // All that the sources declare and record ...
   const std::filesystem::path folder = std::filesystem::path(DOPPEL_SOURCE_DIR) / "nn";
+  if (!exists(folder)) GTEST_SKIP() << "no sources here";
   std::set<std::string> written = found_in(folder / "ops.h", std::regex(R"(\nTensor (\w+)\()"));
   ASSERT_GE(written.size(), 13u) << "the pattern no longer finds the ops of ops.h";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

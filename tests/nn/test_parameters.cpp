@@ -158,7 +158,7 @@ TEST(Parameters, AStepReplacesGradientsAndZeroesWhatNothingReached) {
   const auto step = [&](const Tensor& loss) {
     model.arena.begin_gradients();
     backward(loss);
-    kernels::advance_step<kernels::Host>(row.stream(), state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
   };
   for (int round = 0; round < 2; ++round) {
@@ -208,7 +208,7 @@ TEST_P(AdamTest, EqualsALoopInDouble) {
     const Tensor converted = Tensor::from<float>(gradient, {100}).to(c.dtype);
     kernels::copy(arena.gradients().raw(), Device::host, converted.raw(), Device::host,
                   100 * size_of(c.dtype));
-    kernels::advance_step<kernels::Host>(kernels::Stream::of(Device::host), state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
 
     const double norm = std::sqrt(squares),
@@ -244,8 +244,7 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
     arena.gradients().data<float>()[177] = bad;
     Adam adam(arena, {}, 1.f);
     StepStateBlock state(Device::host, {});
-    kernels::Stream& stream = kernels::Stream::of(Device::host);
-    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
     EXPECT_EQ(arena.master().to_host<float>(), before);
     EXPECT_EQ(arena.moment1().to_host<float>(), Floats(before.size(), 0.f));
@@ -253,11 +252,38 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
     EXPECT_EQ(state.read().skipped, 1u);
     arena.zero_gradients();
     arena.gradients().data<float>()[3] = 1;
-    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
     EXPECT_EQ(state.read().finite, 1u);
     EXPECT_EQ(state.read().skipped, 1u);
     EXPECT_NE(arena.master().to_host<float>()[3], before[3]);
+  }
+}
+
+// 256 takes no ones in bf16: the sum of 16 micro-batches lacks them unless it is wider.
+TEST(Parameters, SmallGradientsOfMicroBatchesAddUp) {
+  for (const DType dtype : {DType::bf16, DType::f16}) {
+    ParameterArena arena;
+    arena.add("p", {100}, {Init::zeros});
+    const std::size_t unused = arena.add("unused", {5}, {Init::zeros});
+    arena.allocate(Device::host, dtype, 3);
+    const Tensor sum = Tensor::empty({arena.size()}, DType::f32, Device::host);
+    const auto pass = [&](float value, bool first) {
+      arena.begin_gradients();
+      const Tensor p = arena.value(0);
+      Tensor scaled = scale(p, value);
+      backward(nn::sum(scaled));
+      arena.add_gradients_to(sum, first);
+    };
+    for (int step = 0; step < 2; ++step) {
+      const float large = dtype == DType::bf16 ? 256.f : 2048.f;
+      pass(large, true);
+      for (int i = 0; i < 16; ++i) pass(1.f, false);
+      arena.take_gradients_from(sum);
+      const Floats gradients = arena.gradients().to(DType::f32).to_host<float>();
+      for (std::size_t i = 0; i < 100; ++i) ASSERT_EQ(gradients[i], large + 16) << i;
+      EXPECT_EQ(arena.parameters()[unused].gradient.to(DType::f32).to_host<float>(), Floats(5, 0));
+    }
   }
 }
 
@@ -267,7 +293,50 @@ TEST(StepGraph, RunsEagerlyOnTheHost) {
   for (int i = 0; i < 5; ++i) graph.run([&] { ++runs; });
   EXPECT_EQ(runs, 5);
   EXPECT_FALSE(graph.captured());
+  EXPECT_FALSE(graph.settling());
   EXPECT_EQ(graph.why_not(), "on the host there is nothing to capture");
+}
+
+using Run = CaptureSchedule::Run;
+
+TEST(CaptureSchedule, CapturesOnceTheRunsAreAlike) {
+  CaptureSchedule schedule;
+  EXPECT_EQ(schedule.next(false), Run::eager) << "plans are met";
+  EXPECT_EQ(schedule.next(true), Run::eager) << "the pool is filled";
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.captured();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(schedule.next(i == 0), Run::replay);
+}
+
+TEST(CaptureSchedule, WaitsForTheLastPlan) {
+  CaptureSchedule schedule;
+  for (const bool tuned : {false, true, false, false, true})
+    EXPECT_EQ(schedule.next(tuned), Run::eager);
+  EXPECT_EQ(schedule.next(true), Run::capture);
+}
+
+TEST(CaptureSchedule, TriesThreeTimesAndSaysWhy) {
+  CaptureSchedule schedule;
+  schedule.next(false), schedule.next(true);
+  for (int i = 1; i <= CaptureSchedule::kAttempts; ++i) {
+    EXPECT_FALSE(schedule.gave_up());
+    EXPECT_EQ(schedule.next(true), Run::capture) << i;
+    schedule.failed("reason " + std::to_string(i));
+  }
+  EXPECT_TRUE(schedule.gave_up());
+  EXPECT_EQ(schedule.why_not(), "reason 3");
+  EXPECT_EQ(schedule.next(true), Run::eager);
+}
+
+TEST(CaptureSchedule, ASecondTryMaySucceed) {
+  CaptureSchedule schedule;
+  schedule.next(false), schedule.next(true);
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.failed("a block was missing");
+  EXPECT_EQ(schedule.next(true), Run::capture);
+  schedule.captured();
+  EXPECT_FALSE(schedule.gave_up());
+  EXPECT_EQ(schedule.next(true), Run::replay);
 }
 
 TEST(StepGraph, ReplaysOnTheGpu) {
@@ -282,10 +351,7 @@ TEST(StepGraph, ReplaysOnTheGpu) {
   for (int i = 0; i < 6; ++i) {
     graph.run([&] {
       ++runs;
-#if DOPPEL_HAS_CUDA
-      kernels::advance_step<kernels::Cuda>(kernels::Stream::of(Device::cuda),
-                                           state.device_pointer());
-#endif
+      adam.begin_step(state);
       model.arena.zero_gradients();
       backward(sum(model.dense(x)));
       adam.step(state);

@@ -13,7 +13,7 @@ namespace kernels::cudnn {
 // The entry points of libcudnn.so.9. open() throws Error(device) without that library.
 struct Api {
   static const Api& open();
-  Library library{"cuDNN 9", {"libcudnn.so.9"}};
+  Library library = open_cudnn();
   decltype(cudnnGetVersion)* get_version = library.symbol("cudnnGetVersion");
   decltype(cudnnGetErrorString)* get_error_string = library.symbol("cudnnGetErrorString");
   decltype(cudnnGetLastErrorString)* get_last_error_string =

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/core/cuda/check.h"
+#include "kernels/core/graph.h"
 
 namespace kernels::cudnn {
 
@@ -29,9 +30,6 @@ Autotuner::Autotuner(cudnnHandle_t handle, Stream& stream, const Problem& wanted
 
 Autotuner::~Autotuner() {
   for (cudaEvent_t event : events_) cudaEventDestroy(event);
-  if (flush_.bytes() == 0) return;  // nothing was run
-  flush_ = Buffer();
-  release_cached(Device::cuda);  // with the candidates' workspaces
 }
 
 AutotuneResult Autotuner::fastest(const AutotuneLimits& limits) {
@@ -44,15 +42,18 @@ AutotuneResult Autotuner::fastest(const AutotuneLimits& limits) {
 
 AutotuneResult Autotuner::likeliest() {
   AutotuneResult result;
-  for (std::size_t i = 0; i < size() && !result.winner; ++i) {
-    if (prepare(i)) result.winner = i;
+  for (const bool compiles : {false, true}) {
+    compiles_ = compiles;
+    result = kernels::likeliest(*this);
+    if (result.winner) break;
   }
   return result;
 }
 
 std::string Autotuner::why_none(const AutotuneResult& result) {
   if (result.failed > 0)
-    return fmt::format("{} of {} engines failed when run", result.failed, size());
+    return fmt::format("{} of {} engines failed when run, the first with: {}", result.failed,
+                       size(), result.first_error);
   return planners_.empty() ? refused_ : planners_.front().planner.first().report.why_not;
 }
 
@@ -73,7 +74,7 @@ bool Autotuner::prepare(std::size_t i) {
   auto& [planner, engine, plan] = candidates_[i];
   auto& [variant, maker, built] = planners_[planner];
   if (built >= most_engines(variant)) return false;
-  plan = maker.plan(engine);
+  plan = maker.plan(engine, compiles_);
   built += plan.report.found;
   return plan.report.found;
 }
@@ -94,6 +95,18 @@ bool Autotuner::repeats(std::size_t i) {
     copy(bits.data(), Device::host, result, Device::cuda, bits.size());
   }
   return results[0] == results[1];
+}
+
+void Autotuner::capture(std::size_t i) {
+  kernels::Graph graph;
+  graph.begin(stream_);
+  try {
+    compute(i, wanted_, operands_);
+    graph.end(stream_);
+  } catch (...) {
+    graph.abandon(stream_);
+    throw;
+  }
 }
 
 double Autotuner::elapsed_ms() {

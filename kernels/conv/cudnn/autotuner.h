@@ -23,7 +23,8 @@ class Autotuner final : Candidates {
   ~Autotuner() override;
 
   AutotuneResult fastest(const AutotuneLimits& = {});
-  AutotuneResult likeliest();  // unmeasured: the first that can be built
+  // Unmeasured: the first that works, if possible one that need not be compiled.
+  AutotuneResult likeliest();
   std::string why_none(const AutotuneResult&);
 
   std::size_t size() const override { return candidates_.size(); }
@@ -46,10 +47,13 @@ class Autotuner final : Candidates {
   bool prepare(std::size_t i) override;
   double run(std::size_t i) override { return time(i, wanted_, operands_); }
   bool repeats(std::size_t i) override;
+  void capture(std::size_t i) override;
+  void check_device() override { stream_.synchronize(); }
   double elapsed_ms() override;
   double time(std::size_t i, const Problem&, const ConvOperands&);
   void compute(std::size_t i, const Problem&, const ConvOperands&);
 
+  ScratchMemory scratch_{Device::cuda};  // first: workspaces and flush_ go back with it
   cudnnHandle_t handle_;
   Stream& stream_;
   Problem wanted_;
@@ -57,7 +61,8 @@ class Autotuner final : Candidates {
   std::vector<VariantPlanner> planners_;
   std::vector<Candidate> candidates_;
   std::string refused_;  // cuDNN's reason for the last variant without a planner
-  Buffer flush_;         // as large as the card's L2 cache
+  bool compiles_ = true;  // engines compiled when they are built are candidates, too
+  Buffer flush_;          // as large as the card's L2 cache
   std::array<CUevent_st*, 2> events_{};
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };

@@ -1,22 +1,25 @@
 // The convolution seam on the GPU, by cuDNN's graph interface. A convolution met first
-// is tuned: its variants and engines run on its own operands, and the fastest is kept
-// in memory and on disk. Making a plan may compile a kernel, so every layer must run
-// once before a CUDA graph is captured. DOPPEL_MEASURE_PLANS=0 in the environment takes
-// the likeliest plan unmeasured.
+// gets its plan from the cache on disk, else cuDNN's likeliest one; when its turn in a
+// ConvTuning comes, its variants and engines run on its own operands, and the fastest is
+// kept in memory and on disk. Making a plan may wait or allocate, so every layer must
+// run once before a CUDA graph is captured. With DOPPEL_MEASURE_PLANS=0 in the
+// environment nothing is measured and nothing read from disk.
 #include "kernels/conv/conv.h"
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <chrono>
 #include <map>
 #include <mutex>
-#include <string_view>
 
 #include "kernels/conv/cudnn/autotuner.h"
 #include "kernels/conv/plans/plan_cache.h"
+#include "kernels/conv/plans/tuning.h"
+#include "kernels/core/cuda/backend.h"
 #include "kernels/core/device.h"
+#include "kernels/core/environment.h"
 
 namespace kernels {
 namespace {
@@ -40,35 +43,39 @@ class Plans {
         throw Error(ErrorKind::failure, "cuDNN plan for " + wanted.str() +
                                             " is first needed inside a graph capture: "
                                             "run the step once before capturing it");
-      found = chosen_.emplace(wanted, choose(stream, wanted, operands)).first;
+      found = chosen_.emplace(wanted, first_choice(stream, wanted, operands)).first;
     }
-    run_variant(handle_, stream, wanted, found->second.variant, found->second.plan, operands);
+    Choice& choice = found->second;
+    if (measures_ && !choice.measured && ConvTuning::current())
+      measure_if_due(*ConvTuning::current(), stream, wanted, operands, choice);
+    run_variant(handle_, stream, wanted, choice.variant, choice.plan, operands);
+    cuda::finish_launch(stream.raw(), "a convolution by cuDNN");
   }
 
  private:
-  Plans() {
-    const char* const measure = std::getenv("DOPPEL_MEASURE_PLANS");
-    measures_ = !measure || std::string_view(measure) != "0";
-  }
+  struct Choice : VariantPlan {
+    bool measured = false;
+  };
 
-  VariantPlan choose(Stream& stream, const Problem& wanted, const ConvOperands& operands) {
-    const std::string key = PlanCache::make_key(wanted, machine_);
+  Choice first_choice(Stream& stream, const Problem& wanted, const ConvOperands& operands) {
     const std::vector<Variant> all = variants(wanted, machine_.compute_capability);
-    const auto cached = measures_ ? cache_.find(key) : std::nullopt;
+    const auto cached = measures_ ? cache_.find(key(wanted)) : std::nullopt;
     if (cached && std::find(all.begin(), all.end(), cached->variant) != all.end()) {
       Plan plan = Planner(graph_of(wanted, cached->variant), handle_).plan(cached->engine);
-      if (plan.report.found) return {cached->variant, std::move(plan)};
+      if (plan.report.found) return {{cached->variant, std::move(plan)}, true};
     }
+    stream.synchronize();  // a fault of earlier work is not a failure of cuDNN's engines
     std::string why_none;
     for (const bool fallback : {false, true}) {
-      Autotuner autotuner(handle_, stream, wanted, operands, all, fallback);
-      const AutotuneResult result = measures_ ? autotuner.fastest() : autotuner.likeliest();
-      if (result.winner) {
-        VariantPlan chosen = autotuner.take(*result.winner);
-        if (measures_) cache_.store(key, {chosen.variant, chosen.plan.report.engine, result.ms});
-        return chosen;
+      for (const bool fused : {false, true}) {  // the fused are compiled: a second each
+        std::vector<Variant> some = all;
+        std::erase_if(some, [&](Variant variant) { return variant.fused != fused; });
+        if (some.empty()) continue;
+        Autotuner autotuner(handle_, stream, wanted, operands, some, fallback);
+        const AutotuneResult result = autotuner.likeliest();
+        if (result.winner) return {autotuner.take(*result.winner)};
+        if (!fused) why_none = autotuner.why_none(result);
       }
-      why_none = autotuner.why_none(result);
     }
     const bool too_old = wanted.math_type == MathType::bf16 && machine_.compute_capability < 80;
     throw Error(
@@ -79,11 +86,35 @@ class Plans {
                             : "run with --device cpu"));
   }
 
+  // Where no measured candidate may win, the first choice stays.
+  void measure_if_due(ConvTuning& tuning, Stream& stream, const Problem& wanted,
+                      const ConvOperands& operands, Choice& choice) {
+    const double budget_ms = tuning.time_for(wanted);
+    if (budget_ms <= 0) return;
+    stream.synchronize();
+    const auto begin = std::chrono::steady_clock::now();
+    {
+      Autotuner autotuner(handle_, stream, wanted, operands,
+                          variants(wanted, machine_.compute_capability), /*fallback=*/false);
+      const AutotuneResult result = autotuner.fastest({.budget_ms = budget_ms});
+      if (result.winner) {
+        static_cast<VariantPlan&>(choice) = autotuner.take(*result.winner);
+        cache_.store(key(wanted), {choice.variant, choice.plan.report.engine, result.ms});
+      }
+    }
+    choice.measured = true;
+    const std::chrono::duration<double, std::milli> spent =
+        std::chrono::steady_clock::now() - begin;
+    tuning.finished(wanted, spent.count());
+  }
+
+  std::string key(const Problem& wanted) const { return PlanCache::make_key(wanted, machine_); }
+
   const cudnnHandle_t handle_ = process_handle();
   const PlanCache::Machine machine_ = this_machine();
-  bool measures_ = true;
+  const bool measures_ = !switched_off("DOPPEL_MEASURE_PLANS");
   std::mutex mutex_;
-  std::map<Problem, VariantPlan> chosen_;
+  std::map<Problem, Choice> chosen_;
   PlanCache cache_{PlanCache::default_file()};
 };
 

@@ -110,6 +110,7 @@ Planner::Planner(const Problem& problem, const std::string& device_json)
 }
 
 std::vector<Engine> Planner::engines(bool fallback) {
+  const cuda::ClearErrors clear;
   std::vector<Engine> accepted;
   if (graph_.status != CUDNN_STATUS_SUCCESS) return accepted;
   for (const Descriptor& configuration :
@@ -159,7 +160,8 @@ std::string Planner::configure(const Engine& wanted, const Descriptor& engine,
   return {};
 }
 
-Plan Planner::plan(const Engine& wanted) {
+Plan Planner::plan(const Engine& wanted, bool compiles) {
+  const cuda::ClearErrors clear;
   Plan plan;
   plan.report.engine = wanted;
   plan.report.offered = offered_;
@@ -179,6 +181,11 @@ Plan Planner::plan(const Engine& wanted) {
   const NumericalNotes numerical = numerical_notes(engine.raw());
   if (refused(problem_.math_type, numerical))
     return no(fmt::format("engine {} is not deterministic or not exact enough", wanted.index));
+  const auto behaviour = notes<cudnnBackendBehaviorNote_t>(
+      engine.raw(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
+  plan.report.runtime_compiled = has(behaviour, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
+  if (plan.report.runtime_compiled && !compiles)
+    return no(fmt::format("engine {} would have to be compiled", wanted.index));
   Descriptor configuration;
   if (std::string why = configure(wanted, engine, configuration); !why.empty())
     return no(std::move(why));
@@ -196,9 +203,6 @@ Plan Planner::plan(const Engine& wanted) {
     return no(fmt::format("engine {} needs {} MB of workspace, more than {} MB", wanted.index,
                           workspace >> 20, workspace_cap >> 20));
 
-  const auto behaviour = notes<cudnnBackendBehaviorNote_t>(
-      engine.raw(), CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
-  plan.report.runtime_compiled = has(behaviour, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
   plan.report.tensor_cores = has(numerical, CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
   plan.report.workspace = workspace;
   plan.report.found = true;

@@ -35,7 +35,8 @@ class Planner {
   // broad.
   std::vector<Engine> engines(bool fallback);
   // Of that engine. Not found if cuDNN cannot build it or its workspace is too large.
-  Plan plan(const Engine&);
+  // compiles = false: also if it would have to be compiled now.
+  Plan plan(const Engine&, bool compiles = true);
   Plan first();  // of the first engine that has one
 
  private:

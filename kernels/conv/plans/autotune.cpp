@@ -17,12 +17,34 @@ double measure(Candidates& candidates, std::size_t i, double best, const Autotun
   }
   return median(std::move(ms));
 }
+
+void note_failure(AutotuneResult& result, Candidates& candidates, const Error& error) {
+  if (result.failed++ == 0) result.first_error = error.what();
+  candidates.check_device();
+}
 }  // namespace
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+AutotuneResult likeliest(Candidates& candidates) {
+  AutotuneResult result;
+  result.medians.assign(candidates.size(), -1.0);
+  for (std::size_t i = 0; i < candidates.size() && !result.winner; ++i) {
+    try {
+      if (!candidates.prepare(i)) {
+        ++result.unavailable;
+        continue;
+      }
+      candidates.run(i);
+      candidates.capture(i);
+      result.winner = i;
+    } catch (const Error& error) { note_failure(result, candidates, error); }
+  }
+  return result;
 }
 
 AutotuneResult autotune(Candidates& candidates, const AutotuneLimits& limits) {
@@ -43,7 +65,7 @@ AutotuneResult autotune(Candidates& candidates, const AutotuneLimits& limits) {
       result.medians[i] = measure(candidates, i, best, limits);
       timed.push_back(i);
       if (best < 0 || result.medians[i] < best) best = result.medians[i];
-    } catch (const Error&) { ++result.failed; }
+    } catch (const Error& error) { note_failure(result, candidates, error); }
   }
   // Stable: of two equally fast candidates, the likelier one.
   std::stable_sort(timed.begin(), timed.end(), [&](std::size_t a, std::size_t b) {
@@ -51,13 +73,15 @@ AutotuneResult autotune(Candidates& candidates, const AutotuneLimits& limits) {
   });
   for (const std::size_t i : timed) {
     try {
-      if (candidates.repeats(i)) {
-        result.winner = i;
-        result.ms = result.medians[i];
-        break;
+      if (!candidates.repeats(i)) {
+        ++result.not_repeatable;
+        continue;
       }
-      ++result.not_repeatable;
-    } catch (const Error&) { ++result.failed; }
+      candidates.capture(i);
+      result.winner = i;
+      result.ms = result.medians[i];
+      break;
+    } catch (const Error& error) { note_failure(result, candidates, error); }
   }
   return result;
 }

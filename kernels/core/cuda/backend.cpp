@@ -3,8 +3,11 @@
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "kernels/core/cuda/backend.h"
 #include "kernels/core/cuda/check.h"
+#include "kernels/core/environment.h"
 
 namespace kernels::cuda {
 namespace {
@@ -35,7 +38,9 @@ CudaReport query() {
         fmt::format("the NVIDIA driver is too old: it supports CUDA {}, this program needs {}",
                     report.driver, report.runtime);
   } else if (error == cudaErrorNoDevice || (error == cudaSuccess && devices == 0)) {
-    report.reason = "a driver is installed, but it shows no GPU (CUDA_VISIBLE_DEVICES may hide it)";
+    report.reason =
+        "a driver is installed, but it shows no GPU (--gpu or CUDA_VISIBLE_DEVICES may name one "
+        "that is not there)";
   } else if (error != cudaSuccess) {
     report.reason = fmt::format("the CUDA driver reports: {}", cudaGetErrorString(error));
   } else {
@@ -52,6 +57,43 @@ CudaReport query() {
 }
 }  // namespace
 
+bool is_sticky(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidPc:
+    case cudaErrorHardwareStackError:
+    case cudaErrorAssert:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout: return true;
+    default: return false;
+  }
+}
+
+void fail(cudaError_t error, const std::string& what) {
+  const ErrorKind kind =
+      error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
+  std::string text =
+      fmt::format("{}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
+  if (is_sticky(error) && !sync_launches())
+    text += ". A kernel launched earlier may be at fault: run again with DOPPEL_SYNC_LAUNCHES=1 "
+            "in the environment, which waits for each launch and names it";
+  throw Error(kind, text);
+}
+
+bool sync_launches() {
+  static const bool on = switched_on("DOPPEL_SYNC_LAUNCHES");
+  return on;
+}
+
+void finish_launch(void* stream, const char* what) {
+  if (!sync_launches() || capturing(stream)) return;
+  if (const cudaError_t error = cudaStreamSynchronize(raw(stream)); error != cudaSuccess)
+    fail(error, fmt::format("{} failed on the GPU", what));
+}
+
 CudaReport probe() {
   static const CudaReport report = query();
   return report;
@@ -60,6 +102,12 @@ CudaReport probe() {
 void* create_stream() {
   const CudaReport report = probe();
   if (!report.available) throw Error(ErrorKind::device, "no GPU to run on: " + report.reason);
+  // NVIDIA's libraries read it when they are opened, and would round strict float too.
+  if (switched_on("NVIDIA_TF32_OVERRIDE")) {
+    fmt::print(stderr,
+               "doppel: NVIDIA_TF32_OVERRIDE is ignored; --precision tf32 asks for TF32\n");
+    unsetenv("NVIDIA_TF32_OVERRIDE");
+  }
   cudaStream_t stream;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
   return stream;
@@ -156,12 +204,22 @@ void fill_zero(void* stream, void* block, std::size_t bytes) {
 
 namespace simt::runtime {
 
-void check_launch(const char* kernel, dim3 grid, dim3 block) {
-  const cudaError_t error = cudaGetLastError();
-  if (error == cudaSuccess) return;
-  throw kernels::Error(
-      kernels::ErrorKind::failure,
-      fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x,
-                  grid.y, grid.z, block.x, block.y, block.z, cudaGetErrorString(error)));
+void check_launch(cudaError_t error, const char* kernel, dim3 grid, dim3 block, void* stream) {
+  if (error != cudaSuccess)
+    kernels::cuda::fail(error, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {})",
+                                           kernel, grid.x, grid.y, grid.z, block.x, block.y,
+                                           block.z));
+  kernels::cuda::finish_launch(stream, kernel);
+}
+
+int resident_blocks(const void* kernel, int threads) {
+  int device = 0, multiprocessors = 0, blocks = 0;
+  kernels::cuda::check(cudaGetDevice(&device), "cudaGetDevice");
+  kernels::cuda::check(
+      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+      "counting the GPU's multiprocessors");
+  kernels::cuda::check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, 0),
+                       "counting a kernel's resident blocks");
+  return multiprocessors * (blocks > 0 ? blocks : 1);
 }
 }  // namespace simt::runtime

@@ -12,6 +12,10 @@ CudaReport probe();
 void* create_stream();  // throws Error(device) with probe()'s reason without a GPU
 void synchronize(void* stream);
 bool capturing(void* stream);
+// DOPPEL_SYNC_LAUNCHES=1 in the environment: each launch is waited for, and a fault names
+// the launch. For finding a faulty kernel; training then runs without a CUDA graph.
+bool sync_launches();
+void finish_launch(void* stream, const char* what);  // after each launch
 
 void begin_capture(void* stream);
 void* end_capture(void* stream, std::size_t& nodes);  // the instantiated graph

@@ -8,11 +8,18 @@
 
 namespace kernels::cuda {
 
+// A fault in a kernel. It is noticed late, and every later call of the process returns it.
+bool is_sticky(cudaError_t);
+// Throws Error with `what`, CUDA's text and, after a fault, the way to the kernel at
+// fault.
+[[noreturn]] void fail(cudaError_t, const std::string& what);
 inline void check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  const ErrorKind kind =
-      error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
-  throw Error(kind, std::string(what) + " failed: " + cudaGetErrorString(error) + " (" +
-                        cudaGetErrorName(error) + ")");
+  if (error != cudaSuccess) fail(error, std::string(what) + " failed");
 }
+
+// In a scope of library calls that may fail: CUDA's last error, which they leave behind,
+// is not taken for a later call's. A fault of the device stays.
+struct ClearErrors {
+  ~ClearErrors() { cudaGetLastError(); }
+};
 }  // namespace kernels::cuda

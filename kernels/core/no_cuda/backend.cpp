@@ -12,6 +12,8 @@ CudaReport probe() { return {.reason = reason}; }
 void* create_stream() { refuse(); }
 void synchronize(void*) { refuse(); }
 bool capturing(void*) { refuse(); }
+bool sync_launches() { return false; }
+void finish_launch(void*, const char*) {}
 void begin_capture(void*) { refuse(); }
 void* end_capture(void*, std::size_t&) { refuse(); }
 void abandon_capture(void*) noexcept {}

@@ -108,6 +108,45 @@ TEST_F(Memory, BlocksOfAGraphDoNotCirculate) {
   release_cached(host);
 }
 
+// A save in the background, say: its memory is its own, and it may take fresh blocks.
+TEST_F(Memory, AnotherThreadTakesNothingFromACapture) {
+  const auto in_another_thread = [](const auto& f) { std::thread(f).join(); };
+  { const Buffer warm(host, 3000); }
+  void *captured = nullptr, *others = nullptr;
+  {
+    GraphMemory memory(host);
+    captured = Buffer(host, 3000).data();
+    in_another_thread([&] {
+      const Buffer fresh(host, 100000);
+      const Buffer same_class(host, 3000);
+      others = same_class.data();
+    });
+    EXPECT_NE(others, captured) << "the graph would write to it at every launch";
+    EXPECT_EQ(Buffer(host, 3000).data(), others) << "the latest freed, and ordered after its use";
+    memory.close();
+    EXPECT_NE(Buffer(host, 3000).data(), captured);
+  }
+  EXPECT_EQ(pool_stats(host).reserved_bytes, 0u);
+}
+
+TEST_F(Memory, ScratchGoesBackAndOtherFreeBlocksStay) {
+  { const Buffer warm(host, 3000); }
+  Buffer kept;
+  const PoolStats before = pool_stats(host);
+  {
+    const ScratchMemory scratch(host);
+    EXPECT_THROW(ScratchMemory{host}, Error) << "one at a time";
+    { const Buffer hit(host, 3000), large(host, 100000), larger(host, 5000000); }
+    kept = Buffer(host, 200000);
+    EXPECT_GT(pool_stats(host).cached_bytes, before.cached_bytes);
+  }
+  EXPECT_EQ(pool_stats(host).cached_bytes, before.cached_bytes);
+  EXPECT_EQ(pool_stats(host).misses - before.misses, 3u);
+  void* const block = kept.data();
+  kept = Buffer();
+  EXPECT_EQ(Buffer(host, 200000).data(), block) << "in use at the scope's end: an ordinary block";
+}
+
 TEST_F(Memory, TheNthRequestFailsOnceWhenAsked) {
   fail_allocation_after(3);
   const Buffer first(host, 100), second(host, 100);

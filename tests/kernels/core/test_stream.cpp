@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <optional>
+#include <string>
+
 #include "kernels/core/dispatch.h"
 #include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
@@ -58,6 +62,34 @@ TEST(Streams, DeviceNames) {
     choose_device("tpu");
     FAIL();
   } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::usage); }
+}
+
+TEST(Streams, TheGpuIsChosenAmongTheVisible) {
+  probe_cuda();  // later changes of the environment do not touch this process's GPU
+  const char* const variables[] = {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"};
+  std::optional<std::string> before[2];
+  for (int i = 0; i < 2; ++i)
+    if (const char* const value = std::getenv(variables[i])) before[i] = value;
+  const auto chosen = [&](const char* visible, int number) -> std::string {
+    if (visible) ::setenv(variables[0], visible, 1);
+    else ::unsetenv(variables[0]);
+    select_gpu(number);
+    return std::getenv(variables[0]);
+  };
+  EXPECT_EQ(chosen(nullptr, 0), "0");
+  EXPECT_EQ(chosen(nullptr, 3), "3");
+  EXPECT_EQ(chosen("5,7", 1), "7");
+  EXPECT_EQ(chosen("GPU-4c0ffee", 0), "GPU-4c0ffee");
+  try {
+    chosen("5,7", 2);
+    ADD_FAILURE() << "there is no third one";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find("5,7"), std::string::npos) << error.what();
+  }
+  for (int i = 0; i < 2; ++i)
+    if (before[i]) ::setenv(variables[i], before[i]->c_str(), 1);
+    else ::unsetenv(variables[i]);
 }
 
 TEST(Dispatch, CallsTheDeviceOfTheStream) {

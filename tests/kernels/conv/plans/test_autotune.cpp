@@ -18,6 +18,7 @@ struct Runner {
   int fails_at_run = -1;
   double preparation_ms = 0;  // of wall time
   int runs = 0, prepared = 0;
+  bool capturable = true;
 };
 
 class Pretended final : public kernels::Candidates {
@@ -39,10 +40,19 @@ class Pretended final : public kernels::Candidates {
     return ms;
   }
   bool repeats(std::size_t i) override { return runners[i].repeats; }
+  void capture(std::size_t i) override {
+    if (!runners[i].capturable)
+      throw kernels::Error(kernels::ErrorKind::failure, "it waits for the device");
+  }
+  void check_device() override {
+    if (device_is_broken)
+      throw kernels::Error(kernels::ErrorKind::failure, "an illegal memory access");
+  }
   double elapsed_ms() override { return clock; }
 
   std::vector<Runner> runners;
   double clock = 0;
+  bool device_is_broken = false;
 };
 
 TEST(Autotune, FastestWins) {
@@ -89,6 +99,43 @@ TEST(Autotune, FailuresAreSurvived) {
   EXPECT_EQ(result.winner, 3u);
   EXPECT_EQ(result.unavailable, 1);
   EXPECT_EQ(result.failed, 2);
+}
+
+TEST(Autotune, OneThatCannotBeCapturedIsRefused) {
+  Pretended candidates({{{1.0}}, {{2.0}}});
+  candidates.runners[0].capturable = false;
+  const AutotuneResult result = autotune(candidates);
+  EXPECT_EQ(result.winner, 1u);
+  EXPECT_EQ(result.failed, 1);
+  EXPECT_EQ(result.first_error, "it waits for the device");
+}
+
+// The next candidates would fail with the same error and hide it.
+TEST(Autotune, AFaultOfTheDeviceEndsTheSearch) {
+  Pretended candidates({{{1.0}, true, true, 0}, {{2.0}}});
+  candidates.device_is_broken = true;
+  for (const auto& search : {+[](kernels::Candidates& c) { autotune(c); },
+                             +[](kernels::Candidates& c) { kernels::likeliest(c); }}) {
+    try {
+      search(candidates);
+      FAIL() << "the fault was swallowed";
+    } catch (const kernels::Error& error) {
+      EXPECT_STREQ(error.what(), "an illegal memory access");
+    }
+  }
+  EXPECT_EQ(candidates.runners[1].prepared, 0);
+}
+
+TEST(Autotune, LikeliestIsTheFirstThatWorks) {
+  Pretended candidates({{{1.0}, false}, {{1.0}, true, true, 0}, {{1.0}}, {{9.0}}, {{0.1}}});
+  candidates.runners[2].capturable = false;
+  const AutotuneResult result = kernels::likeliest(candidates);
+  EXPECT_EQ(result.winner, 3u);
+  EXPECT_EQ(result.unavailable, 1);
+  EXPECT_EQ(result.failed, 2);
+  EXPECT_EQ(result.first_error, "pretended failure");
+  EXPECT_EQ(candidates.runners[4].prepared, 0);
+  EXPECT_EQ(candidates.runners[3].runs, 1) << "nothing is timed";
 }
 
 TEST(Autotune, NoneLeftMeansNoWinner) {
