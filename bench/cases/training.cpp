@@ -65,6 +65,7 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
         // The gradient of a mean is of the size 1/count; DSSIM's is a difference of terms some
         // 30 times as large.
         c.scale = (dssim ? 30.0 : 1.0) / values;
+        c.reordered = !dssim;
         c.bench = s.bench;
         rows.push_back(c);
       }
