@@ -189,6 +189,14 @@ class Visit(unittest.TestCase):
             facts = file.extractfile("logs/facts.log").read().decode()
         self.assertIn(f"LD_LIBRARY_PATH={packages}/nvidia/cudnn/lib", facts)
 
+    def test_the_packed_python_programs_have_their_modules(self):
+        for program in ("bench/torch/compare_step.py", "bench/report/report.py"):
+            done = subprocess.run(
+                [sys.executable, "-B", self.folder / "doppel-gpu" / program, "--help"],
+                capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.folder / "doppel-gpu/tools/torch/models.py").exists())
+
     def test_usage(self):
         for options in (["--shrt"], ["--seconds"]):
             done = subprocess.run(["bash", SOURCE / "bench/on_gpu.sh", *options],
