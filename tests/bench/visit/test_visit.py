@@ -51,7 +51,7 @@ class Visit(unittest.TestCase):
     def start(self, *options, **environment):
         return subprocess.Popen(
             ["bash", self.folder / "doppel-gpu/bench/on_gpu.sh", *map(str, options),
-             "--speed", str(SPEED), "--results", str(self.results)],
+             "--speed", str(SPEED), "--results", "results"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
             env={"PATH": f"{self.folder}/bin:/usr/bin:/bin", "CALLS": str(self.calls),
                  "REAL_PYTHON": sys.executable, "TMPDIR": str(self.folder), **environment},
