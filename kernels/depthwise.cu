@@ -113,12 +113,14 @@ __global__ void depthwise_filter_total_kernel(const compute_t<T>* partials, T* d
 template <class D, class T>
 void depthwise_forward(Stream& stream, const PatchShape& s, const T* x, const T* w, T* y) {
   const std::int64_t positions = s.n * s.out_h * s.out_w;
+  stream.moves((s.n * s.h * s.w + positions + s.kernel_h * s.kernel_w) * s.c * sizeof(T));
   simt::launch_range<depthwise_forward_kernel<T>>(stream, positions * s.c, s, x, w, y, positions);
 }
 
 template <class D, class T>
 void depthwise_backward_data(Stream& stream, const PatchShape& s, const T* dy, const T* w, T* dx) {
   const std::int64_t pixels = s.n * s.h * s.w;
+  stream.moves((s.n * s.out_h * s.out_w + pixels + s.kernel_h * s.kernel_w) * s.c * sizeof(T));
   simt::launch_range<depthwise_backward_data_kernel<T>>(stream, pixels * s.c, s, dy, w, dx, pixels);
 }
 
@@ -129,10 +131,12 @@ void depthwise_backward_filter(Stream& stream, const PatchShape& s, const T* x, 
                      weights = static_cast<std::int64_t>(s.kernel_h) * s.kernel_w * s.c;
   const std::int64_t lines_per_piece = (lines + kMostPieces - 1) / kMostPieces,
                      pieces = lines > 0 ? (lines + lines_per_piece - 1) / lines_per_piece : 0;
-  const Buffer partials(stream.device(),
-                        static_cast<std::size_t>(pieces * weights) * sizeof(compute_t<T>));
+  const std::size_t sums = pieces * weights * sizeof(compute_t<T>);
+  const Buffer partials(stream.device(), sums);
+  stream.moves((s.n * s.h * s.w + lines * s.out_w) * s.c * sizeof(T) + sums);
   simt::launch_range<depthwise_filter_pieces_kernel<T>>(
       stream, pieces * weights, s, x, dy, partials.as<compute_t<T>>(), pieces, lines_per_piece);
+  stream.moves(sums + weights * sizeof(T));
   simt::launch_range<depthwise_filter_total_kernel<T>>(stream, weights, partials.as<compute_t<T>>(),
                                                        dw, pieces, weights);
 }

@@ -64,15 +64,15 @@ __global__ void normal_kernel(T* y, std::int64_t n, float mean, float deviation,
 template <class D, class T>
 void uniform(Stream& stream, T* y, std::int64_t n, float low, float high, std::uint64_t seed,
              std::uint64_t stream_id) {
-  simt::launch_range<uniform_kernel<T>, 4096>(stream, (n + 3) / 4, y, n, low, high,
-                                              Source{seed, stream_id});
+  simt::launch_range<uniform_kernel<T>, 4096>(stream.moves(n * sizeof(T)), (n + 3) / 4, y, n, low,
+                                              high, Source{seed, stream_id});
 }
 
 template <class D, class T>
 void normal(Stream& stream, T* y, std::int64_t n, float mean, float deviation, std::uint64_t seed,
             std::uint64_t stream_id) {
-  simt::launch_range<normal_kernel<T>, 1024>(stream, (n + 3) / 4, y, n, mean, deviation,
-                                             Source{seed, stream_id});
+  simt::launch_range<normal_kernel<T>, 1024>(stream.moves(n * sizeof(T)), (n + 3) / 4, y, n, mean,
+                                             deviation, Source{seed, stream_id});
 }
 
 SIMT_INSTANTIATE(uniform)

@@ -363,10 +363,17 @@ void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape
       partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
   const Window<C> window = gaussian_window<C>();
   const dim3 grid(static_cast<unsigned>(blocks));
+  const std::size_t masks = mask ? values / shape.c * sizeof(T) : 0,
+                    maps_bytes = (3 * values + blocks) * sizeof(C);
+  // Per value: two passes of 11 taps, the first over the halo's rows too.
+  stream.moves(2 * values * sizeof(T) + masks + maps_bytes)
+      .computes(330.0 * static_cast<double>(values));
   simt::launch_block(
       stream, grid,
       DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale,
                       static_cast<C>(weights.dssim), error});
+  stream.moves(3 * values * sizeof(T) + masks + maps_bytes)
+      .computes(190.0 * static_cast<double>(values));
   simt::launch_block(stream, grid,
                      DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(),
                                       partials.as<C>(), loss, dpred, scale, error});
@@ -376,6 +383,7 @@ template <class D, class T>
 void ssim_map(Stream& stream, const ImageShape& shape, const T* a, const T* b, T* ssim) {
   check("ssim_map", shape);
   const Tiling<T> tiling(shape);
+  stream.moves(shape.n * shape.h * shape.w * (2 * shape.c + 1) * sizeof(T));
   simt::launch_block(stream, dim3(static_cast<unsigned>(tiling.blocks(shape.n))),
                      SsimMap<T>{tiling, gaussian_window<compute_t<T>>(), a, b, ssim});
 }

@@ -3,9 +3,13 @@
 
     bench/report/report.py results/*.json                                tables on stdout
     bench/report/report.py results/*.json --out report.md --svg plots    tables and plots in files
+    bench/report/report.py results/* --predicted h200.json --results docs/results.md
+                                      measured beside predicted, and the GPU section of the figures
 
 Reads the output of doppel_step --out, bench/torch/compare_step.py --out, doppel bench --json,
-doppel_plans --out and Google Benchmark's --benchmark_out, and tells them apart by content. An
+doppel_plans --out and Google Benchmark's --benchmark_out, and tells them apart by content; and
+ncu_MODEL.csv or ncu_MODEL_b64_f16.csv (without more: b16, bf16): ncu --csv --page raw
+--print-units base --graph-profiling node --metrics gpu__time_duration.sum of doppel_step. An
 unreadable file is named and left out. Plots need matplotlib; tables need Python alone.
 
 Plots: roofline.svg (every kernel under the machine's roofline), step_parts.svg (the phases of each
@@ -14,12 +18,17 @@ Exit codes: 0 done, 2 usage, 3 nothing readable, 6 plots without matplotlib.
 """
 
 import argparse
+import csv
 import json
 import math
 import pathlib
+import re
 import sys
 
 MIB = 2.0**20
+NCU_TIME = "gpu__time_duration.sum"
+LIMIT = 0.3  # a prediction that is off by more needs a reason
+MARKERS = ("<!-- gpu: written by bench/report/report.py --results -->", "<!-- gpu: end -->")
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -30,7 +39,7 @@ class Results:
     share; or with error in place of figures."""
 
     def __init__(self):
-        self.steps, self.races, self.kernels, self.plans = [], [], [], []
+        self.steps, self.races, self.kernels, self.plans, self.profiles = [], [], [], [], []
         self.ceilings, self.machines = {}, []
 
     def add(self, document):
@@ -48,13 +57,30 @@ class Results:
             medians = [row for row in rows if row.get("aggregate_name") == "median"]
             self.kernels += [google_kernel(row) for row in single + medians]
         elif context.get("suite") == "doppel_step":
-            self.steps += document["rows"]
+            gpu = context.get("gpu", "")
+            self.steps += [{**row, "gpu": gpu} for row in document["rows"]]
             self.machines.append(machine(context))
         elif context.get("suite") == "doppel_plans":
             dtype = context.get("dtype", "")
             self.plans += [{**row, "dtype": dtype} for row in document["rows"]]
         else:
             raise ValueError("neither steps, nor a race, nor kernels, nor plans")
+
+
+    def add_profile(self, name, lines):
+        """The ms of each kernel in the last whole step of an ncu table."""
+        named = re.fullmatch(r"ncu_([a-z_]+?)(?:_b(\d+))?(?:_(bf16|f16|f32|tf32))?", name)
+        start = next(i for i, line in enumerate(lines) if line.startswith('"ID"'))
+        units, *launches = csv.DictReader(lines[start:])
+        if units[NCU_TIME] not in ("ns", "nsecond"):
+            raise ValueError("times not in ns: run ncu with --print-units base")
+        first = [i for i, row in enumerate(launches) if "advance_step" in row["Kernel Name"]]
+        kernels = {}
+        for row in launches[slice(*first[-2:])] if len(first) > 1 else launches:
+            ms = float(row[NCU_TIME].replace(",", "")) * 1e-6
+            kernels[row["Kernel Name"]] = kernels.get(row["Kernel Name"], 0) + ms
+        step = {"model": named[1], "batch": int(named[2] or 16), "dtype": named[3] or "bf16"}
+        self.profiles.append({**step, "kernels": kernels})
 
 
 def machine(context):
@@ -162,18 +188,112 @@ def steps_table(steps):
     return table(head, rows)
 
 
-def predictions_table(steps, predicted):
-    """Predicted step times beside the measured ones; a deviation of 30 % needs a reason."""
-    rows = []
+# cuDNN's and cuBLAS's kernels by a word of their names.
+LIBRARIES = {"fprop": "conv forward", "dgrad": "conv backward data"}
+LIBRARIES |= {"wgrad": "conv backward filter", "gemm": "gemm", "nvjet": "gemm"}
+LIBRARIES |= {"splitKreduce": "gemm"}
+
+
+def measured_family(name, known):
+    """The family of a kernel as ncu names it."""
+    bare = re.sub(r"<unnamed>::|\(anonymous namespace\)::|^void ", "", name)
+    bare = re.match(r"(?:\w+::)*(\w*)", bare.rpartition("block_kernel<")[2])[1]
+    if bare in known:
+        return bare
+    return next((family for word, family in LIBRARIES.items() if word in name), "other kernels")
+
+
+def kernel_pairs(wanted, profile):
+    """(kernel, predicted ms, measured ms, remark). Convolutions count by direction."""
+    reckoned, measured, remarks = {}, {}, {}
+    for kernel in wanted["kernels"]:
+        family = re.sub(r"^(conv|gemm) [^,]*", r"\1", kernel["name"])
+        family = re.sub(r"^conv,.*, ", "conv ", family)
+        reckoned[family] = reckoned.get(family, 0) + kernel["median_ms"]
+        remarks[family] = kernel["bound"] + (", may come from L2" if kernel["fits_l2"] else "")
+    for name, ms in profile["kernels"].items():
+        family = measured_family(name, reckoned)
+        measured[family] = measured.get(family, 0) + ms
+    for family, ms in sorted(measured.items(), key=lambda item: -item[1]):
+        yield family, reckoned.get(family, 0), ms, remarks.get(family, "not predicted")
+
+
+def pairs_of(results, predicted):
+    """(step, part, predicted ms, measured ms, remark) of all that both know."""
     for wanted in predicted:
-        for row in steps:
-            same = all(row[key] == wanted[key] for key in ("model", "batch", "dtype"))
-            if not same or row.get("mode", "real") != "real" or "median_ms" not in row:
+        for row in results.steps:
+            if label(row) != label(wanted) or row.get("device") != "cuda":
                 continue
-            factor = row["median_ms"] / wanted["median_ms"]
-            cells = [label(row), number(wanted["median_ms"]), number(row["median_ms"])]
-            rows.append(cells + [f"{factor:.2f}", "" if 0.7 <= factor <= 1.3 else "find out why"])
-    return table("step | predicted ms | measured ms | measured/predicted | ", rows)
+            if row.get("mode", "real") != "real" or "median_ms" not in row:
+                continue
+            yield label(row), "step", wanted["median_ms"], row["median_ms"], ""
+            for part in wanted["parts"]:
+                for phase in row.get("parts", []):
+                    if phase["name"] == part["name"]:
+                        times = part["median_ms"], phase["median_ms"]
+                        yield label(row), part["name"], *times, "measured without the graph"
+        for profile in results.profiles:
+            if label(profile) == label(wanted):
+                for pair in kernel_pairs(wanted, profile):
+                    yield label(profile), *pair
+
+
+def predictions_table(results, predicted):
+    """Predicted times beside the measured ones, and a list of those that need a reason."""
+    rows, off = [], []
+    for step, part, wanted, measured, remark in pairs_of(results, predicted):
+        factor = measured / wanted if wanted else math.inf
+        cells = [step, part, number(wanted), number(measured), f"{factor:.2f}", remark]
+        if not 1 - LIMIT <= factor <= 1 + LIMIT:
+            cells.append("find out why")
+            off.append(f"{step}: {part} {factor:.2f}x")
+        rows.append(cells)
+    if not rows:
+        return ""
+    text = f"{len(off)} of {len(rows)} are off by more than {percent(LIMIT)}"
+    text += (": " + "; ".join(off) if off else "") + ".\n\n"
+    return text + table(
+        "step | part | predicted ms | measured ms | measured/predicted | remark | ", rows)
+
+
+def card_of(results, predicted):
+    """The predictions for the cards that were measured."""
+    names = [row["gpu"].lower().replace(" ", "") for row in results.steps if row.get("gpu")]
+    return [wanted for wanted in predicted if any(wanted["card"] in name for name in names)]
+
+
+def reckoned_table(predicted):
+    rows = []
+    for step in predicted:
+        gaps = [f"{k['name']} {number(k['median_ms'] - k['floor_ms'])}" for k in step["kernels"][:5]]
+        cells = [step["card"], label(step), number(step["median_ms"]), maybe(step, "goal_ms")]
+        rows.append(cells + [number(step["floor_ms"]), step["nodes"], "; ".join(gaps)])
+    head = "card | step | predicted ms | goal ms | floor ms | nodes | furthest from the floor, ms"
+    return table(head, rows)
+
+
+def gpu_section(results, predicted):
+    """The GPU section of docs/results.md."""
+    reckoned = "Reckoned by `doppel_step --predict`, from the bytes and FLOPs of each launch:\n\n"
+    reckoned += reckoned_table(predicted)
+    measured = [row for row in results.steps if row.get("gpu") and "median_ms" in row]
+    if not measured:
+        text = "No card yet: nothing here ran on a GPU. The GPU side compiles for sm_75 to sm_120"
+        text += " without warnings,\nand its convolution plans build without a device; its speed,"
+        return text + " and whether its results agree with\nthe host's, are open.\n\n" + reckoned
+    head = "Machine: " + "; ".join(dict.fromkeys(results.machines)) + ".\n"
+    compared = predictions_table(results, card_of(results, predicted))
+    races = ratios_table(results.races)
+    return "\n".join(filter(None, [head, steps_table(measured), races, compared, reckoned]))
+
+
+def write_section(path, section):
+    """Replaces the text between MARKERS."""
+    text = path.read_text()
+    if [text.count(marker) for marker in MARKERS] != [1, 1]:
+        fail(2, f"{path} needs these two lines around its GPU section:\n" + "\n".join(MARKERS))
+    before, after = text.split(MARKERS[0])[0], text.split(MARKERS[1])[1]
+    path.write_text(f"{before}{MARKERS[0]}\n{section}{MARKERS[1]}{after}")
 
 
 def starts_table(steps):
@@ -282,7 +402,8 @@ def plans_table(plans):
 
 def report(results, predicted=()):
     steps, races = results.steps, results.races
-    step_tables = [steps_table(steps), predictions_table(steps, predicted), starts_table(steps)]
+    compared = predictions_table(results, card_of(results, predicted))
+    step_tables = [steps_table(steps), compared, starts_table(steps)]
     chapters = {
         "One training step": [*step_tables, phases_table(steps)],
         "Against PyTorch": [ratios_table(races), *map(race_table, races)],
@@ -307,11 +428,14 @@ def read_files(paths):
     results, read = Results(), 0
     for path in paths:
         try:
-            results.add(json.loads(path.read_text()))
+            if path.suffix == ".csv":
+                results.add_profile(path.stem, path.read_text().splitlines())
+            else:
+                results.add(json.loads(path.read_text()))
             read += 1
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as why:
             print(f"report: {path} left out: {type(why).__name__}: {why}", file=sys.stderr)
-    if read == 0:
+    if paths and read == 0:
         fail(3, "nothing to report: name JSON files of the benchmarks (see --help)")
     return results
 
@@ -326,21 +450,28 @@ def parser_of(doc):
 def main():
     parser = parser_of(__doc__)
     add = parser.add_argument
-    add("files", nargs="*", type=pathlib.Path, metavar="FILE.json")
+    add("files", nargs="*", type=pathlib.Path, metavar="FILE")
     add("--out", type=pathlib.Path, help="write the tables to this file")
     add("--svg", type=pathlib.Path, metavar="DIR", help="write the plots to this folder")
-    add("--predicted", type=pathlib.Path, metavar="FILE.json",
-        help="predicted step times, to compare with the measured ones")
+    add("--predicted", type=pathlib.Path, metavar="FILE.json", nargs="+", default=[],
+        help="output of doppel_step --predict CARD --json, to compare with what was measured")
+    add("--results", type=pathlib.Path, metavar="FILE.md", help="rewrite its GPU section")
     options = parser.parse_args()
+    if not options.files and not (options.predicted and options.results):
+        fail(3, "nothing to report: name JSON files of the benchmarks (see --help)")
     if options.svg:
         try:
             import plots
         except ModuleNotFoundError as missing:
             fail(6, f"--svg needs {missing.name}: tools/install_deps.sh plots installs matplotlib")
     results = read_files(options.files)
-    predicted = json.loads(options.predicted.read_text())["steps"] if options.predicted else ()
-    text = report(results, predicted)
-    options.out.write_text(text) if options.out else print(text)
+    predicted = [s for path in options.predicted for s in json.loads(path.read_text())["steps"]]
+    if options.results:
+        write_section(options.results, gpu_section(results, predicted))
+    if options.out:
+        options.out.write_text(report(results, predicted))
+    elif not options.results:
+        print(report(results, predicted))
     if options.svg:
         plots.write(results, options.svg)
 

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <vector>
 
+#include "bench/step/predict.h"
 #include "bench/step/step_measure.h"
 #include "faceswap/models/model.h"
 #include "kernels/core/error.h"
@@ -136,6 +137,22 @@ void write_json(const std::string& path, const ordered_json& document) {
     throw kernels::Error(kernels::ErrorKind::disk, fmt::format("cannot write {}", path));
 }
 
+// The steps of the lists, or those with a goal where nothing was asked for.
+ordered_json predict_steps(const std::string& card_name, const Lists& lists, bool asked) {
+  using bench::step::cards;
+  std::vector<bench::step::WantedStep> wanted;
+  if (!asked) wanted = bench::step::goals();
+  else
+    for (const std::string& model : lists.models)
+      for (const std::string& dtype : lists.dtypes)
+        for (const int batch : lists.batches) wanted.push_back({model, dtype, batch});
+  const auto card = std::find_if(cards().begin(), cards().end(),
+                                 [&](const auto& c) { return card_name == c.name; });
+  ordered_json steps = ordered_json::array();
+  for (const auto& step : wanted) steps.push_back(bench::step::predict_step(*card, step));
+  return steps;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "Times training steps of doppel's models, one row per model, batch and precision.\n\n"
@@ -143,8 +160,9 @@ int run(int argc, char** argv) {
   Lists lists;
   bench::step::StepOptions o;
   bool json = false, single = false, no_phases = false;
-  std::string out;
-  std::vector<std::string> known{"all"};
+  std::string out, card;
+  std::vector<std::string> known{"all"}, known_cards;
+  for (const bench::step::Card& c : bench::step::cards()) known_cards.emplace_back(c.name);
   for (const faceswap::ModelInfo& info : faceswap::model_list()) known.push_back(info.name);
   const auto list = [&](const char* name, auto& values, const char* help, const auto& check) {
     app.add_option(name, values, help)->delimiter(',')->check(check)->capture_default_str();
@@ -174,6 +192,10 @@ int run(int argc, char** argv) {
   app.add_option("--dump", o.dump,
                  "With --mode fixed: write the initial weights and the pictures as safetensors; "
                  "--steps 0 ends after that");
+  app.add_option("--predict", card,
+                 "Run nothing: reckon ms and bounds on this card from the launches' bytes and "
+                 "FLOPs; of the steps with a goal unless --model, --batch or --dtype is given")
+      ->check(CLI::IsMember(known_cards));
   app.add_option("--out", out, "Write the rows as JSON, after each row");
   app.add_flag("--json", json, "Print JSON in place of the table");
   app.add_flag("--no-phases", no_phases,
@@ -186,6 +208,16 @@ int run(int argc, char** argv) {
                          "--dump needs --mode fixed: a real step has no fixed pictures");
   if (lists.models.front() == "all") lists.models.assign(known.begin() + 1, known.end());
 
+  if (!card.empty()) {
+    const bool asked = app.count("--model") + app.count("--batch") + app.count("--dtype") > 0;
+    const ordered_json document{{"context", {{"suite", "doppel_predict"}, {"card", card}}},
+                                {"steps", predict_steps(card, lists, asked)}};
+    if (json) fmt::print("{}\n", document.dump(1));
+    for (const ordered_json& step : document["steps"])
+      if (!json) fmt::print("{}\n", bench::step::prediction_table(step));
+    if (!out.empty()) write_json(out, document);
+    return 0;
+  }
   if (single || !o.dump.empty()) {
     if (lists.models.size() * lists.batches.size() * lists.dtypes.size() != 1)
       throw kernels::Error(kernels::ErrorKind::usage,

@@ -52,14 +52,6 @@ double process_age() {
          std::strtod(field.c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-nn::DType dtype_of(const std::string& name) {
-  if (name == "f32" || name == "tf32") return nn::DType::f32;
-  if (name == "bf16") return nn::DType::bf16;
-  if (name == "f16") return nn::DType::f16;
-  throw nn::Error(nn::ErrorKind::usage,
-                  fmt::format("unknown precision '{}': choose f32, tf32, bf16 or f16", name));
-}
-
 // FLOP/s and bytes/s at most, for products in this precision.
 struct Roofline {
   double flops_per_second = 0, bytes_per_second = 0;
@@ -144,15 +136,21 @@ ordered_json time_phases(faceswap::TrainingStep& step, const StepOptions& o, nn:
     });
   }
   ordered_json phases = ordered_json::array();
-  const auto costs = count_costs(o.model, dtype, plan, o.mode == "real", roof.flops_per_second,
-                                 roof.bytes_per_second);
-  for (std::size_t i = 0; i < costs.size(); ++i)
-    phases.push_back({{"name", costs[i].name},
-                      {"median_ms", median(times[i])},
-                      {"launches", costs[i].launches},
-                      {"flops", costs[i].flops},
-                      {"bytes", costs[i].bytes},
-                      {"floor_ms", costs[i].floor_seconds * 1e3}});
+  for (const CountedPhase& phase : count_step(o.model, dtype, plan, o.mode == "real")) {
+    double flops = 0, bytes = 0, floor = 0;
+    for (const kernels::CountedLaunch& launch : phase.launches) {
+      if (!counts_for_floor(launch)) continue;
+      flops += launch.flops;
+      bytes += launch.bytes;
+      floor += std::max(launch.flops / roof.flops_per_second, launch.bytes / roof.bytes_per_second);
+    }
+    phases.push_back({{"name", phase.name},
+                      {"median_ms", median(times[phases.size()])},
+                      {"launches", phase.launches.size()},
+                      {"flops", flops},
+                      {"bytes", bytes},
+                      {"floor_ms", floor * 1e3}});
+  }
   return phases;
 }
 }  // namespace

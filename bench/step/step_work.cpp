@@ -1,5 +1,7 @@
 #include "bench/step/step_work.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -69,41 +71,32 @@ void dump(const std::string& path, const faceswap::Model& model, faceswap::Train
   nn::save_safetensors(path, {{"model", model.name()}}, records);
 }
 
-std::array<PhaseCost, kPhases> count_costs(const std::string& model_name, nn::DType dtype,
-                                           const faceswap::StepPlan& plan, bool augments,
-                                           double flops_per_second, double bytes_per_second) {
+nn::DType dtype_of(const std::string& precision) {
+  if (precision == "f32" || precision == "tf32") return nn::DType::f32;
+  if (precision == "bf16") return nn::DType::bf16;
+  if (precision == "f16") return nn::DType::f16;
+  throw nn::Error(nn::ErrorKind::usage,
+                  fmt::format("unknown precision '{}': choose f32, tf32, bf16 or f16", precision));
+}
+
+std::vector<CountedPhase> count_step(const std::string& model_name, nn::DType dtype,
+                                     const faceswap::StepPlan& plan, bool augments) {
   constexpr auto meta = nn::Device::meta;
   const std::unique_ptr<faceswap::Model> model = faceswap::make_model(model_name);
-  nn::ParameterArena& arena = model->arena();
-  arena.allocate(meta, dtype, 1);
+  model->arena().allocate(meta, dtype, 1);
   nn::StepStateBlock state(meta, {});
   const faceswap::FacesOnDevice faces{nullptr, augments ? 1 : 0,
                                       faceswap::stored_size_for(model->size())};
   faceswap::TrainingStep step(*model, dtype, {faces, faces}, state, plan);
   kernels::Stream& stream = kernels::Stream::of(meta);
   stream.take_counted();
-
-  std::array<PhaseCost, kPhases> costs;
-  std::size_t phase = 0;
-  step.run([&](const char* name) {
-    PhaseCost& cost = costs[phase++];
-    cost.name = name;
-    for (const kernels::CountedLaunch& launch : stream.take_counted()) {
-      ++cost.launches;
-      cost.flops += launch.flops;
-      cost.bytes += launch.bytes;
-      cost.floor_seconds +=
-          std::max(launch.flops / flops_per_second, launch.bytes / bytes_per_second);
-    }
-  });
-  // Adam reads and writes the master weight and two moments, reads the gradient, and
-  // writes the working copy, if any.
-  const auto count = static_cast<double>(arena.count());
-  const bool has_copy = arena.working().raw() != arena.master().raw();
-  PhaseCost& optimizer = costs.back();
-  optimizer.bytes += count * (6 * 4 + static_cast<double>(nn::size_of(arena.gradients().dtype())) +
-                              (has_copy ? static_cast<double>(nn::size_of(dtype)) : 0));
-  optimizer.floor_seconds = optimizer.bytes / bytes_per_second;
-  return costs;
+  std::vector<CountedPhase> phases;
+  step.run([&](const char* name) { phases.push_back({name, stream.take_counted()}); });
+  return phases;
 }
+
+bool counts_for_floor(const kernels::CountedLaunch& launch) {
+  return launch.product.m > 0 || launch.name.find("adam") != std::string::npos;
+}
+
 }  // namespace bench::step

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <string>
+#include <vector>
 
 #include "faceswap/train/training_step.h"
 
@@ -26,16 +27,16 @@ void set_random_pictures(faceswap::TrainingStep&, std::uint64_t seed);
 // Writes the weights and the step's pictures as float32 safetensors, for a peer.
 void dump(const std::string& path, const faceswap::Model&, faceswap::TrainingStep&);
 
-// The minimal cost of a phase, counted on the meta device: convolutions, matrix
-// products and the optimizer. Operations that could be fused into them count as
-// nothing.
-struct PhaseCost {
+nn::DType dtype_of(const std::string& precision);  // Error(usage) for an unknown one
+
+// The launches of a step, by phase, as the meta device counts them.
+struct CountedPhase {
   std::string name;
-  int launches = 0;
-  double flops = 0, bytes = 0;
-  double floor_seconds = 0;  // per launch the longer of its arithmetic and its traffic
+  std::vector<kernels::CountedLaunch> launches;
 };
-std::array<PhaseCost, kPhases> count_costs(const std::string& model, nn::DType,
-                                           const faceswap::StepPlan&, bool augments,
-                                           double flops_per_second, double bytes_per_second);
+std::vector<CountedPhase> count_step(const std::string& model, nn::DType, const faceswap::StepPlan&,
+                                     bool augments);
+// Convolutions, products and Adam: work that could ride along with nothing else. A step's
+// floor is theirs alone.
+bool counts_for_floor(const kernels::CountedLaunch&);
 }  // namespace bench::step

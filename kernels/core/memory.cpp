@@ -332,6 +332,7 @@ void copy(void* destination, Device destination_device, const void* source, Devi
 void fill_zero(Stream& stream, void* block, std::size_t bytes) {
   if (bytes == 0) return;
   if (stream.device() == Device::cuda) cuda::fill_zero(stream.raw(), block, bytes);
+  stream.moves(bytes);
   if (!stream.dry_run("fill_zero") && stream.device() == Device::host) std::memset(block, 0, bytes);
 }
 }  // namespace kernels

@@ -10,11 +10,20 @@
 
 namespace kernels {
 
-// A launch on the meta device. Convolutions and matrix products carry their least cost:
-// 2 flops per multiply-add, each operand read once, the result written once. Others: 0.
+// The product behind a convolution or dense layer as a GPU computes it, [m,k] x [k,n].
+// Channels are padded to 16 bytes, by copies.
+struct Product {
+  double m = 0, n = 0, k = 0;
+  double copied_bytes = 0;
+  int copies = 0;
+};
+
+// A launch on the meta device at its least cost: 2 flops per multiply-add, each array
+// read or written once.
 struct CountedLaunch {
   std::string name;
-  double flops, bytes;
+  double flops = 0, bytes = 0;
+  Product product = {};  // m is 0 for other kernels
 };
 
 class Stream {
@@ -26,10 +35,21 @@ class Stream {
   void synchronize();                 // waits for all queued work; throws its errors
   bool capturing() const;             // inside a CUDA graph capture
 
+  // The cost of the next launch, for the meta device's count; free elsewhere:
+  //   simt::launch_range<add_kernel<T>>(stream.moves(3 * n * sizeof(T)), n, a, b, out, n);
+  Stream& moves(std::size_t bytes) {
+    if (device_ == Device::meta) next_.bytes = static_cast<double>(bytes);
+    return *this;
+  }
+  Stream& computes(double flops, const Product& product = {}) {
+    if (device_ == Device::meta) next_.flops = flops, next_.product = product;
+    return *this;
+  }
   // True on the meta device: the launch is counted, and the caller returns.
-  bool dry_run(const char* launch, double flops = 0, double bytes = 0) {
+  bool dry_run(const char* launch) {
     if (device_ != Device::meta) return false;
-    counted_.push_back({launch, flops, bytes});
+    next_.name = launch;
+    counted_.push_back(std::exchange(next_, {}));
     return true;
   }
   std::vector<CountedLaunch> take_counted() { return std::exchange(counted_, {}); }
@@ -41,6 +61,7 @@ class Stream {
   Stream(Device device, void* raw) : device_(device), raw_(raw) {}
   Device device_;
   void* raw_;
+  CountedLaunch next_;
   std::vector<CountedLaunch> counted_;
 };
 }  // namespace kernels

@@ -267,8 +267,14 @@ void augment(Stream& stream, std::span<const ImageSource> sources, const Region&
   }
   if (samples < 1 || size < 1) return;
   const Buffer recipes(stream.device(), static_cast<std::size_t>(samples) * sizeof(Recipe));
-  simt::launch_range<draw_recipes, 8>(stream, samples, recipes.as<Recipe>(), state, request);
+  simt::launch_range<draw_recipes, 8>(stream.moves(samples * sizeof(Recipe)), samples,
+                                      recipes.as<Recipe>(), state, request);
   const std::int64_t pixels = static_cast<std::int64_t>(samples) * size * size;
+  std::size_t stored = 0;
+  for (const ImageSource& source : sources)
+    stored += std::size_t{4} * source.stored_size * source.stored_size * micro_batch.count;
+  stream.moves(samples * sizeof(Recipe) + stored + 7 * pixels * sizeof(T));
+  stream.computes(600.0 * static_cast<double>(pixels));
   if (options.random)
     simt::launch_range<augment_kernel<T, true>, 1024>(stream, pixels, recipes.as<Recipe>(), request,
                                                       input, target, mask);

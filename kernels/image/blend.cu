@@ -165,9 +165,11 @@ void gaussian_blur(Stream& stream, Picture<const float> image, float* out, float
   const HalfWindow window = gaussian(sigma);
   const Buffer rows(stream.device(), bytes);
   const dim3 grid = row_tiles(length, image.h);
-  simt::launch_block(stream, grid,
+  const std::size_t moved = 2 * bytes;
+  simt::launch_block(stream.moves(moved), grid,
                      BlurRows{image.data, rows.as<float>(), image.h, image.w, image.c, window});
-  simt::launch_block(stream, grid, BlurColumns{rows.as<float>(), out, image.h, length, window});
+  simt::launch_block(stream.moves(moved), grid,
+                     BlurColumns{rows.as<float>(), out, image.h, length, window});
 }
 
 template <class D> void erode(Stream& stream, Picture<const float> mask, float* out, float radius) {
@@ -180,6 +182,7 @@ template <class D> void erode(Stream& stream, Picture<const float> mask, float* 
                 "erode: the radius must be below 256 pixels, got " + std::to_string(radius));
   const int reach = static_cast<int>(size);
   const dim3 grid = row_tiles(mask.w, mask.h);
+  stream.moves(2 * sizeof(float) * mask.h * mask.w);
   if (radius >= 0.f)
     simt::launch_block(stream, grid, Disc<true>{mask.data, out, mask.h, mask.w, reach, size});
   else simt::launch_block(stream, grid, Disc<false>{mask.data, out, mask.h, mask.w, reach, size});
@@ -190,8 +193,8 @@ void blend(Stream& stream, Picture<const float> foreground, const float* backgro
            const float* mask, float* out) {
   const std::int64_t pixels = static_cast<std::int64_t>(foreground.h) * foreground.w;
   for_channels("blend", foreground.c, [&](auto n) {
-    simt::launch_range<blend_kernel<n()>>(stream, pixels, foreground.data, background, mask, out,
-                                          pixels);
+    simt::launch_range<blend_kernel<n()>>(stream.moves((3 * n() + 1) * pixels * sizeof(float)),
+                                          pixels, foreground.data, background, mask, out, pixels);
   });
 }
 

@@ -111,11 +111,11 @@ __global__ void transfer_stats_kernel(const float* image, float* out, std::int64
 }  // namespace
 
 template <class D> void rgb_to_lab(Stream& stream, const float* rgb, float* lab, std::int64_t n) {
-  simt::launch_range<rgb_to_lab_kernel, 1024>(stream, n, rgb, lab, n);
+  simt::launch_range<rgb_to_lab_kernel, 1024>(stream.moves(6 * n * sizeof(float)), n, rgb, lab, n);
 }
 
 template <class D> void lab_to_rgb(Stream& stream, const float* lab, float* rgb, std::int64_t n) {
-  simt::launch_range<lab_to_rgb_kernel, 1024>(stream, n, lab, rgb, n);
+  simt::launch_range<lab_to_rgb_kernel, 1024>(stream.moves(6 * n * sizeof(float)), n, lab, rgb, n);
 }
 
 template <class D>
@@ -126,11 +126,14 @@ void channel_stats(Stream& stream, const float* image, const float* weight, floa
                         static_cast<std::size_t>(4 * pieces.count) * sizeof(float));
   float* const sums = partials.as<float>();
   const dim3 grid(static_cast<unsigned>(pieces.count));
+  const std::size_t moved = (weight ? 4 : 3) * n * sizeof(float);
   if (pieces.count > 0)
-    simt::launch_block(stream, grid, StatsPieces<0>{image, weight, stats, sums, pieces});
+    simt::launch_block(stream.moves(moved), grid,
+                       StatsPieces<0>{image, weight, stats, sums, pieces});
   simt::launch_block(stream, dim3(1), StatsTotals<0>{sums, pieces.count, stats});
   if (pieces.count > 0)
-    simt::launch_block(stream, grid, StatsPieces<1>{image, weight, stats, sums, pieces});
+    simt::launch_block(stream.moves(moved), grid,
+                       StatsPieces<1>{image, weight, stats, sums, pieces});
   simt::launch_block(stream, dim3(1), StatsTotals<1>{sums, pieces.count, stats});
 }
 
@@ -140,8 +143,8 @@ void transfer_stats(Stream& stream, const float* image, float* out, std::int64_t
   if (!(max_gain >= 1.f))
     throw Error(ErrorKind::usage,
                 "transfer_stats: max_gain must be at least 1, got " + std::to_string(max_gain));
-  simt::launch_range<transfer_stats_kernel>(stream, n, image, out, n, from, to, match_deviation,
-                                            max_gain);
+  simt::launch_range<transfer_stats_kernel>(stream.moves(6 * n * sizeof(float)), n, image, out, n,
+                                            from, to, match_deviation, max_gain);
 }
 
 SIMT_INSTANTIATE_FOR(rgb_to_lab)

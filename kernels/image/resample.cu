@@ -108,6 +108,10 @@ void check(const char* launcher, Picture<const Src> source, Picture<float> out) 
                                       "channels, got " + std::to_string(source.c) + " and " +
                                       std::to_string(out.c));
 }
+
+template <class P> std::size_t bytes_of(const P& picture) {
+  return sizeof(*picture.data) * picture.h * picture.w * picture.c;
+}
 }  // namespace
 
 template <class D, class Src>
@@ -119,8 +123,8 @@ void affine_warp(Stream& stream, Picture<const Src> source, Picture<float> out, 
                 "affine_warp: supersample must be 1 to 64, got " + std::to_string(supersample));
   for_channels("affine_warp", out.c, [&](auto n) {
     simt::launch_range<warp_kernel<Src, n()>, kPiece>(
-        stream, static_cast<std::int64_t>(out.h) * out.w, source.data, source.h, source.w, out.data,
-        out.h, out.w, map, supersample);
+        stream.moves(bytes_of(source) + bytes_of(out)), static_cast<std::int64_t>(out.h) * out.w,
+        source.data, source.h, source.w, out.data, out.h, out.w, map, supersample);
   });
 }
 
@@ -129,8 +133,8 @@ void resize(Stream& stream, Picture<const Src> source, Picture<float> out) {
   check("resize", source, out);
   for_channels("resize", out.c, [&](auto n) {
     simt::launch_range<resize_kernel<Src, n()>, kPiece>(
-        stream, static_cast<std::int64_t>(out.h) * out.w, source.data, source.h, source.w, out.data,
-        out.h, out.w);
+        stream.moves(bytes_of(source) + bytes_of(out)), static_cast<std::int64_t>(out.h) * out.w,
+        source.data, source.h, source.w, out.data, out.h, out.w);
   });
 }
 

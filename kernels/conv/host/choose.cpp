@@ -1,5 +1,7 @@
 // The host's convolution and GEMM seams: the choice between three_channels, oneDNN, and
 // im2col with the blocked GEMM.
+#include <fmt/format.h>
+
 #include "kernels/conv/conv.h"
 #include "kernels/conv/gemm.h"
 #include "kernels/conv/host/blocked_gemm.h"
@@ -44,17 +46,39 @@ template <class T> bool onednn_filter(const ConvShape& s) {
   return s.n > 0 && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
-// Counts a pass on the meta device at its least cost: three arrays, the multiply-adds.
-template <class T> bool dry_run(Stream& stream, const char* launch, const ConvShape& s) {
-  const std::int64_t values = s.x_size() + s.w_size() + s.y_size();
-  return stream.dry_run(launch, s.flops(), sizeof(T) * static_cast<double>(values));
+// The pass as a GPU's product, its channels padded to 16 bytes.
+template <class T> Product product_of(Direction direction, const ConvShape& s) {
+  constexpr int kLanes = 16 / sizeof(T);
+  ConvShape padded = s;
+  for (int* channels : {&padded.in_channels, &padded.out_channels})
+    *channels = (*channels + kLanes - 1) / kLanes * kLanes;
+  const double taps = s.kernel * s.kernel, in = padded.in_channels, out = padded.out_channels,
+               outputs = static_cast<double>(s.n) * s.out_h() * s.out_w(),
+               inputs = static_cast<double>(s.n) * s.h * s.w;
+  Product product{outputs, out, taps * in};
+  if (direction == Direction::data) product = {inputs, in, taps * out / (s.stride * s.stride)};
+  if (direction == Direction::filter) product = {out, taps * in, outputs};
+  for (const auto size : {&ConvShape::x_size, &ConvShape::w_size, &ConvShape::y_size}) {
+    if ((padded.*size)() == (s.*size)()) continue;
+    product.copied_bytes += 2.0 * sizeof(T) * static_cast<double>((padded.*size)());
+    ++product.copies;
+  }
+  return product;
+}
+
+// Counts a pass on the meta device.
+template <class T> bool dry_run(Stream& stream, Direction direction, const ConvShape& s) {
+  if (stream.device() != Device::meta) return false;
+  stream.moves((s.x_size() + s.w_size() + s.y_size()) * sizeof(T));
+  stream.computes(s.flops(), product_of<T>(direction, s));
+  return stream.dry_run((s.str() + ", " + name(direction)).c_str());
 }
 }  // namespace
 
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
-  if (s.y_size() == 0 || dry_run<T>(stream, "conv_forward", s)) return;
+  if (s.y_size() == 0 || dry_run<T>(stream, Direction::forward, s)) return;
   if constexpr (two_bytes<T>) {
     if (widens<T>()) {
       const Widened wide_x(stream, x, s.x_size()), wide_w(stream, w, s.w_size()),
@@ -76,7 +100,7 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
 
 template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
-  if (s.x_size() == 0 || dry_run<T>(stream, "conv_backward_data", s)) return;
+  if (s.x_size() == 0 || dry_run<T>(stream, Direction::data, s)) return;
   if constexpr (two_bytes<T>) {
     if (widens<T>()) {
       const Widened wide_dy(stream, dy, s.y_size()), wide_w(stream, w, s.w_size()),
@@ -93,7 +117,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
 
 template <class D, class T>
 void conv_backward_filter(Stream& stream, const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if (dry_run<T>(stream, "conv_backward_filter", s)) return;
+  if (dry_run<T>(stream, Direction::filter, s)) return;
   if constexpr (two_bytes<T>) {
     // oneDNN's bf16 is slow with few input channels: 268 ms against 14 ms in float for
     // 3 -> 128 channels at 64x64 on a Zen 4.
@@ -118,8 +142,13 @@ void gemm(Stream& stream, Transpose transpose_a, Transpose transpose_b, std::int
           std::int64_t n, std::int64_t k, float alpha, const T* a, const T* b, float beta, T* c) {
   if (m == 0 || n == 0) return;
   const double products = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  if (stream.dry_run("gemm", 2 * products, sizeof(T) * static_cast<double>(m * k + k * n + m * n)))
+  stream.moves((m * k + k * n + m * n) * sizeof(T));
+  stream.computes(2 * products,
+                  {static_cast<double>(m), static_cast<double>(n), static_cast<double>(k)});
+  if (stream.device() == Device::meta) {
+    stream.dry_run(fmt::format("gemm {}x{}x{}", m, n, k).c_str());
     return;
+  }
   if constexpr (two_bytes<T>) {
     if (widens<T>()) {
       const Widened wide_a(stream, a, m * k), wide_b(stream, b, k * n),
