@@ -1,7 +1,8 @@
 // Loops for range kernels. On the GPU a thread takes items a whole grid apart, so
 // neighbours touch neighbouring addresses; a host worker takes one contiguous piece.
 // The difference is kept here: the host's inner loop is a counted loop that the
-// compiler turns into SIMD.
+// compiler turns into SIMD. The GPU's loop is not unrolled: its step is the grid, so the
+// number of rounds would cost each thread a division.
 #pragma once
 #include "kernels/core/types.h"
 #include "kernels/simt/simt.h"
@@ -12,6 +13,7 @@ inline namespace SIMT_BACKEND {  // one copy for the host, one for the GPU
 // f(i) for this thread's share of [0, n).
 template <class F> SIMT_DEVICE void for_elements(std::int64_t n, F&& f) {
 #if SIMT_CUDA
+  SIMT_NO_UNROLL
   for (const std::int64_t i : simt::grid_range(n)) f(i);
 #else
   const auto range = simt::grid_range(n);
@@ -29,12 +31,14 @@ template <class F> SIMT_DEVICE void for_rows(std::int64_t rows, std::int64_t col
   const std::int64_t n = rows * columns;
   if (n <= 0xffffffffll) {
     const std::uint32_t divisor = static_cast<std::uint32_t>(columns);
+    SIMT_NO_UNROLL
     for (const std::int64_t i : simt::grid_range(n)) {
       const std::uint32_t row = static_cast<std::uint32_t>(i) / divisor;
       f(static_cast<std::int64_t>(row),
         static_cast<std::int64_t>(static_cast<std::uint32_t>(i) - row * divisor));
     }
   } else {
+    SIMT_NO_UNROLL
     for (const std::int64_t i : simt::grid_range(n)) f(i / columns, i % columns);
   }
 #else

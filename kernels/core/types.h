@@ -23,6 +23,12 @@ struct bf16 {
 
   bf16() = default;
   KERNELS_BOTH explicit constexpr bf16(float value) : bits(0) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    if (!std::is_constant_evaluated()) {  // one instruction; every NaN becomes 0x7fff
+      asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+      return;
+    }
+#endif
     const std::uint32_t u = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);  // to nearest, ties to even
     bits = static_cast<std::uint16_t>(
@@ -40,6 +46,12 @@ struct f16 {
 
   f16() = default;
   KERNELS_BOTH explicit constexpr f16(float value) : bits(0) {
+#if defined(__CUDA_ARCH__)
+    if (!std::is_constant_evaluated()) {
+      asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
+      return;
+    }
+#endif
     const std::uint32_t u = std::bit_cast<std::uint32_t>(value), sign = u >> 16 & 0x8000u,
                         magnitude = u & 0x7fffffffu;
     std::uint32_t rounded = 0;
@@ -52,6 +64,13 @@ struct f16 {
     bits = static_cast<std::uint16_t>(sign | rounded);
   }
   KERNELS_BOTH explicit constexpr operator float() const {
+#if defined(__CUDA_ARCH__)
+    if (!std::is_constant_evaluated()) {
+      float value;
+      asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
+      return value;
+    }
+#endif
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16,
                         magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
     if (magnitude >= 0x0f800000u)  // infinity, NaN

@@ -8,6 +8,7 @@
 #define SIMT_BACKEND on_cuda
 #define SIMT_DEVICE __device__ __forceinline__
 #define SIMT_UNROLL _Pragma("unroll")
+#define SIMT_NO_UNROLL _Pragma("unroll 1")
 #define SIMT_SIMD
 #define SIMT_SHARED(T, name, dims) __shared__ __align__(16) T name dims
 #define SIMT_DYNAMIC_SHARED(T, name)                                   \
@@ -20,6 +21,8 @@ using ThisDevice = kernels::Cuda;
 namespace runtime {
 // Throws Error with the kernel's name and the launch's shape if CUDA refused it.
 void check_launch(const char* kernel, dim3 grid, dim3 block);
+// Blocks of a kernel that the whole card runs at the same time.
+int resident_blocks(const void* kernel, int threads);
 }  // namespace runtime
 
 inline namespace SIMT_BACKEND {
@@ -42,12 +45,19 @@ void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A... a
   launch_with_shared<K>(stream, grid, block, 0, arguments...);
 }
 
-// Range kernels: 256 threads per block and one index per thread, up to 65535 blocks.
+// As above; asked once per kernel. More blocks would wait, and each would begin anew.
+template <auto K> int resident_blocks(int threads) {
+  static const int blocks = runtime::resident_blocks(reinterpret_cast<const void*>(K), threads);
+  return blocks;
+}
+
+// Range kernels: 256 threads per block, and as many blocks as run at once.
 template <auto K, std::int64_t piece = 16384, class... A>
 void launch_range(kernels::Stream& stream, std::int64_t n, A... arguments) {
   if (n <= 0) return;
   const std::int64_t blocks = (n + 255) / 256;
-  launch<K>(stream, dim3(static_cast<unsigned>(blocks < 65535 ? blocks : 65535)), dim3(256),
+  const int most = resident_blocks<K>(256);
+  launch<K>(stream, dim3(static_cast<unsigned>(blocks < most ? blocks : most)), dim3(256),
             arguments...);
 }
 

@@ -19,8 +19,10 @@
 #define SIMT_SIMD _Pragma("omp simd")
 #if defined(__clang__)
 #define SIMT_UNROLL _Pragma("clang loop unroll(full)")
+#define SIMT_NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define SIMT_UNROLL _Pragma("GCC unroll 32")
+#define SIMT_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 #define SIMT_SHARED(T, name, dims) auto& name = ::simt::shared_variable<T dims>([] {})
 #define SIMT_DYNAMIC_SHARED(T, name) \

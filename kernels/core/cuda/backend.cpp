@@ -164,4 +164,15 @@ void check_launch(const char* kernel, dim3 grid, dim3 block) {
       fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {}): {}", kernel, grid.x,
                   grid.y, grid.z, block.x, block.y, block.z, cudaGetErrorString(error)));
 }
+
+int resident_blocks(const void* kernel, int threads) {
+  int device = 0, multiprocessors = 0, blocks = 0;
+  kernels::cuda::check(cudaGetDevice(&device), "cudaGetDevice");
+  kernels::cuda::check(
+      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+      "counting the GPU's multiprocessors");
+  kernels::cuda::check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, 0),
+                       "counting a kernel's resident blocks");
+  return multiprocessors * (blocks > 0 ? blocks : 1);
+}
 }  // namespace simt::runtime
