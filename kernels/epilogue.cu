@@ -5,7 +5,7 @@
 // Parallel: stage 1 reads the matrix in wide rows: k rows as one, so the 256 threads of a
 //   block read neighbours whether columns is 3 or 1024. Block (tile, g) takes the wide
 //   rows of piece g, then adds the k sums of each column. On the GPU (Wide...) a thread
-//   takes 16 bytes of a wide row and has four of them in flight; the host's ColumnPieces
+//   takes 16 bytes of a wide row and has two of them in flight; the host's ColumnPieces
 //   takes one value a thread. Stage 2 adds the pieces (column_sums.cu).
 // Bytes: z, y, dy, dz, skip and more once; the partial sums, at most 1024 a column, stay
 //   in cache.
@@ -166,7 +166,7 @@ struct WidePlan {
   std::int64_t piece;  // wide rows of a block
   int tiles, pieces;
 
-  static constexpr int kInFlight = 4;  // wide rows that a thread reads before it computes
+  static constexpr int kInFlight = 2;  // wide rows that a thread reads before it computes
 
   WidePlan(const EpilogueShape& s, int lanes_, std::size_t branches)
       : rows(s.rows()), columns(s.columns()), lanes(lanes_) {
@@ -176,9 +176,9 @@ struct WidePlan {
     pitch = fold * columns;
     width = static_cast<int>(columns < most ? pitch : most);
     tiles = static_cast<int>(ceil_div(columns, most));
-    // About 512 blocks in all.
+    // About 384 blocks in all: three for each multiprocessor of a large card.
     const std::int64_t wide_rows = ceil_div(rows, fold > 0 ? fold : 1),
-                       wanted = ceil_div(512, tiles * static_cast<std::int64_t>(branches)),
+                       wanted = ceil_div(384, tiles * static_cast<std::int64_t>(branches)),
                        share = ceil_div(wide_rows, wanted);
     piece = (share > 0 ? ceil_div(share, kInFlight) : 1) * kInFlight;
     pieces = static_cast<int>(ceil_div(wide_rows, piece));
@@ -212,6 +212,7 @@ template <class B, int V> struct WideShare {
   }
 };
 
+// The first `count` values of a vector; the others are zero.
 template <int V, class T> SIMT_DEVICE Vector<T, V> load_part(const T* x, int count) {
   if (count == V) return load_vector<V>(x);
   Vector<T, V> part;
@@ -280,9 +281,8 @@ template <class T, bool kShuffled, int V> struct WideForward {
           count[u] = mine.count(base, t);
           to[u] = kShuffled ? place[t] : from;
           if constexpr (kShuffled) places.advance(place[t], column[t]);
-          if (count[u] == 0) continue;
           in[u] = load_part<V>(z + from, count[u]);
-          if (skip != nullptr) other[u] = load_part<V>(skip + from, count[u]);
+          other[u] = skip != nullptr ? load_part<V>(skip + from, count[u]) : Vector<T, V>{};
         }
         SIMT_UNROLL
         for (int u = 0; u < kRows; ++u) {
@@ -351,10 +351,9 @@ template <class T, bool kShuffled, int V> struct WideBackward {
           to[u] = mine.shift + base + t * V;
           const std::int64_t from = kShuffled ? place[t] : to[u];
           if constexpr (kShuffled) places.advance(place[t], column[t]);
-          if (count[u] == 0) continue;
           gradient[u] = load_part<V>(dy + from, count[u]);
-          if (more != nullptr) other[u] = load_part<V>(more + from, count[u]);
-          if (y != nullptr) value[u] = load_part<V>(y + from, count[u]);
+          other[u] = more != nullptr ? load_part<V>(more + from, count[u]) : Vector<T, V>{};
+          value[u] = y != nullptr ? load_part<V>(y + from, count[u]) : Vector<T, V>{};
         }
         SIMT_UNROLL
         for (int u = 0; u < kRows; ++u) {
@@ -546,7 +545,9 @@ void epilogue_backward(Stream& stream, const ConvEpilogue& epilogue, const Epilo
   PendingSums now;
   PendingSums& pending = later != nullptr ? *later : now;
   // The meta device counts the GPU's launches.
-  if (wide() || stream.device() == Device::meta)
+  if constexpr (SIMT_CUDA)
+    wide_backward<T>(stream, epilogue, shape, y, dy, more, dz, dbiases, pending);
+  else if (wide() || stream.device() == Device::meta)
     wide_backward<T>(stream, epilogue, shape, y, dy, more, dz, dbiases, pending);
   else host_backward<D, T>(stream, epilogue, shape, y, dy, more, dz, dbiases, pending);
   if (later == nullptr) finish_column_sums<simt::ThisDevice>(stream, now);

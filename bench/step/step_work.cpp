@@ -91,26 +91,20 @@ void PhasedStep::run(const AfterPhase& after) {
   if (augments_) draw();
   after("augmentation");
 
-  const Tensor code = model_->encode(input_);
-  Tensor prediction[2], loss[2];
-  for (int k = 0; k < 2; ++k)
-    prediction[k] =
-        model_->decode(k == 0 ? Side::a : Side::b, code.rows(k * batch_, (k + 1) * batch_));
+  const Tensor prediction = model_->decode_both(model_->encode(input_));
   after("forward");
 
-  for (int k = 0; k < 2; ++k) {
-    const Tensor target = target_.rows(k * batch_, (k + 1) * batch_),
-                 mask = mask_.rows(k * batch_, (k + 1) * batch_);
-    loss[k] = image_loss(prediction[k], target, mask, {1.f, 1.f, 0.f});  // DSSIM + MSE
-  }
+  const nn::SharedLoss loss =
+      image_loss(prediction, target_, mask_, {1.f, 1.f, 0.f}, 2);  // DSSIM + MSE
   kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), loss[0].data<float>(),
-                              loss[1].data<float>(), losses_.data<float>(),
-                              static_cast<int>(losses_.shape(0)));
+    const float* const of_each = loss.each.data<float>();
+    kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,
+                              losses_.data<float>(), static_cast<int>(losses_.shape(0)));
   });
   after("losses");
 
-  nn::backward(loss, dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
+  nn::backward(std::span(&loss.sum, 1),
+               dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
   after("backward");
   adam_.step(*state_);
   after("optimizer");

@@ -33,19 +33,14 @@ void TrainingStep::draw(int first, int count) {
 }
 
 // Each person's loss, as the micro-batch's share of the whole batch's mean.
-std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
+nn::SharedLoss TrainingStep::forward(int first, int count) {
   draw(first, count);
   const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
   const LossWeights weights{plan_.loss.dssim * share, plan_.loss.mse * share,
                             plan_.loss.mae * share};
-  const nn::Tensor code = model_->encode(input_.rows(0, 2 * count));
-  std::array<nn::Tensor, 2> losses;
-  for (int k = 0; k < 2; ++k) {
-    const int begin = k * count, end = begin + count;
-    const nn::Tensor pred = model_->decode(k == 0 ? Side::a : Side::b, code.rows(begin, end));
-    losses[k] = image_loss(pred, target_.rows(begin, end), mask_.rows(begin, end), weights);
-  }
-  return losses;
+  const int faces = 2 * count;  // A's, then B's
+  const nn::Tensor pred = model_->decode_both(model_->encode(input_.rows(0, faces)));
+  return image_loss(pred, target_.rows(0, faces), mask_.rows(0, faces), weights, 2);
 }
 
 void TrainingStep::run() {
@@ -53,19 +48,19 @@ void TrainingStep::run() {
   kernels::on_device(
       stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
   model_->arena().begin_gradients();
-  std::array<nn::Tensor, 2> total;
+  nn::Tensor losses;  // [2]
   for (int i = 0; i < plan_.micro_batches; ++i) {
     const int first = plan_.batch * i / plan_.micro_batches,
               end = plan_.batch * (i + 1) / plan_.micro_batches;
-    const std::array<nn::Tensor, 2> losses = forward(first, end - first);
+    const nn::SharedLoss loss = forward(first, end - first);
     const bool scale_is_one = dtype_ != nn::DType::f16;
-    nn::backward(losses, state_->loss_scale(), scale_is_one);
-    for (int k = 0; k < 2; ++k)
-      total[k] = i == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
+    nn::backward(std::span(&loss.sum, 1), state_->loss_scale(), scale_is_one);
+    losses = i == 0 ? loss.each : add(losses, loss.each);
   }
   kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(),
-                              total[1].data<float>(), losses_.data<float>(), kLossRows);
+    const float* const of_each = losses.data<float>();
+    kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,
+                              losses_.data<float>(), kLossRows);
   });
   adam_.step(*state_);
 }

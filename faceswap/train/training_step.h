@@ -45,7 +45,7 @@ class TrainingStep {
 
  private:
   void draw(int first, int count);
-  std::array<nn::Tensor, 2> forward(int first, int count);
+  nn::SharedLoss forward(int first, int count);
 
   Model* model_;
   nn::DType dtype_;
