@@ -13,13 +13,14 @@ struct AdamOptions {
 
 // master -= lr * (m^ / (sqrt(v^) + eps) + weight_decay * master) with clipped
 // gradients. working, if not null, gets the new weights in T. If state->finite is 0
-// nothing changes.
+// nothing changes. m^ and v^ take their corrections from the state: call advance_step
+// with the same options first.
 template <class D, class T>
 void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, compute_t<T>* m,
                compute_t<T>* v, std::int64_t n, const StepState* state, const AdamOptions&);
 
-// Begins a step: step += 1, finite = 1.
-template <class D> void advance_step(Stream&, StepState* state);
+// Begins a step: step += 1, finite = 1, and Adam's corrections for that step.
+template <class D> void advance_step(Stream&, StepState* state, const AdamOptions&);
 // Ends a step: counts it as skipped if it was not finite, and adapts the loss scale
 // (Micikevicius et al. 2018, Mixed precision training).
 template <class D> void finish_step(Stream&, StepState* state);

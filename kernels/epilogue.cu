@@ -205,6 +205,17 @@ template <class B, int V> struct WideShare {
     first = piece * plan.piece;
     last = first + plan.piece;
   }
+  // Calls f.operator()<kWhole>(wide) for kInFlight wide rows at a time, from `wide` on.
+  // kWhole: each thread has a vector or nothing in each of them. Only the end of a matrix
+  // whose columns are no multiple of V lacks that.
+  template <class F> SIMT_DEVICE void for_rows(const WidePlan& plan, F&& f) const {
+    constexpr int kRows = WidePlan::kInFlight;
+    for (std::int64_t wide = first; wide < last && wide * plan.pitch < end; wide += kRows) {
+      if (plan.columns % V == 0 || (wide + kRows) * plan.pitch <= end)
+        f.template operator()<true>(wide);
+      else f.template operator()<false>(wide);
+    }
+  }
   // Values of thread t in the wide row whose part of the tile begins at `base`.
   SIMT_DEVICE int count(std::int64_t base, int t) const {
     const std::int64_t left = end - base < width ? end - base : width, mine = left - t * V;
@@ -212,19 +223,27 @@ template <class B, int V> struct WideShare {
   }
 };
 
-// The first `count` values of a vector; the others are zero.
-template <int V, class T> SIMT_DEVICE Vector<T, V> load_part(const T* x, int count) {
-  if (count == V) return load_vector<V>(x);
-  Vector<T, V> part;
-  SIMT_UNROLL
-  for (int k = 0; k < V; ++k) part.at[k] = k < count ? x[k] : T{};
+// The first `count` values of a vector; the others are zero. kWhole: all of them, or none.
+template <bool kWhole, int V, class T> SIMT_DEVICE Vector<T, V> load_part(const T* x, int count) {
+  Vector<T, V> part{};
+  if constexpr (kWhole) {
+    if (count > 0) part = load_vector<V>(x);
+  } else {
+    SIMT_UNROLL
+    for (int k = 0; k < V; ++k)
+      if (k < count) part.at[k] = x[k];
+  }
   return part;
 }
-template <int V, class T> SIMT_DEVICE void store_part(T* x, const Vector<T, V>& part, int count) {
-  if (count == V) return store_vector<V>(x, part);
-  SIMT_UNROLL
-  for (int k = 0; k < V; ++k)
-    if (k < count) x[k] = part.at[k];
+template <bool kWhole, int V, class T>
+SIMT_DEVICE void store_part(T* x, const Vector<T, V>& part, int count) {
+  if constexpr (kWhole) {
+    store_vector<V>(x, part);
+  } else {
+    SIMT_UNROLL
+    for (int k = 0; k < V; ++k)
+      if (k < count) x[k] = part.at[k];
+  }
 }
 
 template <class T, bool kShuffled, int V> struct WideForward {
@@ -268,8 +287,7 @@ template <class T, bool kShuffled, int V> struct WideForward {
         c = c + 1 < plan.columns ? c + 1 : 0;
       }
     });
-    for (std::int64_t wide = mine.first; wide < mine.last; wide += kRows) {
-      if (wide * plan.pitch >= mine.end) break;
+    mine.for_rows(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
       b.each([&](int t, int) SIMT_LAMBDA {
         Vector<T, V> in[kRows], other[kRows];
         std::int64_t to[kRows];
@@ -281,8 +299,8 @@ template <class T, bool kShuffled, int V> struct WideForward {
           count[u] = mine.count(base, t);
           to[u] = kShuffled ? place[t] : from;
           if constexpr (kShuffled) places.advance(place[t], column[t]);
-          in[u] = load_part<V>(z + from, count[u]);
-          other[u] = skip != nullptr ? load_part<V>(skip + from, count[u]) : Vector<T, V>{};
+          in[u] = load_part<kWhole, V>(z + from, count[u]);
+          other[u] = skip != nullptr ? load_part<kWhole, V>(skip + from, count[u]) : Vector<T, V>{};
         }
         SIMT_UNROLL
         for (int u = 0; u < kRows; ++u) {
@@ -294,10 +312,10 @@ template <class T, bool kShuffled, int V> struct WideForward {
             if (skip != nullptr) v = static_cast<C>(other[u].at[k]) + v;
             out.at[k] = static_cast<T>(f(v));
           }
-          store_part<V>(y + to[u], out, count[u]);
+          store_part<kWhole, V>(y + to[u], out, count[u]);
         }
       });
-    }
+    });
   }
 };
 
@@ -338,8 +356,7 @@ template <class T, bool kShuffled, int V> struct WideBackward {
         column[t] = static_cast<int>(row % places.w);
       });
     }
-    for (std::int64_t wide = mine.first; wide < mine.last; wide += kRows) {
-      if (wide * plan.pitch >= mine.end) break;
+    mine.for_rows(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
       b.each([&](int t, int) SIMT_LAMBDA {
         Vector<T, V> gradient[kRows], other[kRows], value[kRows];
         std::int64_t to[kRows];
@@ -351,9 +368,9 @@ template <class T, bool kShuffled, int V> struct WideBackward {
           to[u] = mine.shift + base + t * V;
           const std::int64_t from = kShuffled ? place[t] : to[u];
           if constexpr (kShuffled) places.advance(place[t], column[t]);
-          gradient[u] = load_part<V>(dy + from, count[u]);
-          other[u] = more != nullptr ? load_part<V>(more + from, count[u]) : Vector<T, V>{};
-          value[u] = y != nullptr ? load_part<V>(y + from, count[u]) : Vector<T, V>{};
+          gradient[u] = load_part<kWhole, V>(dy + from, count[u]);
+          other[u] = more != nullptr ? load_part<kWhole, V>(more + from, count[u]) : Vector<T, V>{};
+          value[u] = y != nullptr ? load_part<kWhole, V>(y + from, count[u]) : Vector<T, V>{};
         }
         SIMT_UNROLL
         for (int u = 0; u < kRows; ++u) {
@@ -367,10 +384,10 @@ template <class T, bool kShuffled, int V> struct WideBackward {
             total[t][k] += k < count[u] ? v : C(0);
             out.at[k] = static_cast<T>(v);
           }
-          if (dz != nullptr) store_part<V>(dz + to[u], out, count[u]);
+          if (dz != nullptr) store_part<kWhole, V>(dz + to[u], out, count[u]);
         }
       });
-    }
+    });
     C* const sums_of_branch = partials.branch(mine.branch);
     if (sums_of_branch == nullptr) return;
     b.phase([&](int t, int) SIMT_LAMBDA {

@@ -7,54 +7,81 @@
 //   im2col         row (n,oy,ox,ky) of the patch matrix is a run of KW*C values of an
 //                  image row, cut off at the image's edges
 //   col2im         its adjoint, as a gather: an image element adds up its patches
-// Parallel: one thread per element, neighbours side by side in a run; a contiguous
-//   piece per host worker. No atomics.
+// Parallel: GPU: two vectors of 16 bytes per turn of a thread (kernels/vectors.h), one
+//   element per turn in im2col, col2im and where a run is no multiple of a vector. Host:
+//   a contiguous piece per worker. No atomics.
 // Bytes: read once and written once, so the time is 2 * bytes / bandwidth.
 // Source: depth_to_space, https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
 #include "kernels/layout.h"
 
-#include "kernels/ranges.h"
 #include "kernels/simt/instantiate.h"
+#include "kernels/vectors.h"
 
 namespace kernels {
 namespace {
 
+// Copies the vectors of a turn: from(v) and to(v) are where vector v lies.
+template <class Turn, class T, class From, class To>
+SIMT_DEVICE void copy_turn(const Turn& at, const T* source, T* destination, From from, To to) {
+  Vector<T, at.kLanes> moved[at.kVectors];
+  SIMT_UNROLL
+  for (int v = 0; v < at.kVectors; ++v) moved[v] = load_vector<at.kLanes>(source + from(v));
+  SIMT_UNROLL
+  for (int v = 0; v < at.kVectors; ++v) store_vector<at.kLanes>(destination + to(v), moved[v]);
+}
+
 // The runs in the order of the output: w runs per output row, r output rows per input
 // row.
 struct Runs {
-  std::int64_t w, r, length;  // length = r*C values
+  Divisor w, r;
+  std::int64_t length;  // r*C values
   // Offset of an output run in the input [N,H,W,r*r*C].
   SIMT_DEVICE std::int64_t packed(std::int64_t run) const {
-    const std::int64_t row = run / w, column = run - row * w;  // row = (n*H + h)*r + i
-    const std::int64_t h = row / r, i = row - h * r;
-    return ((h * w + column) * r + i) * length;
+    const std::uint32_t output = static_cast<std::uint32_t>(run), row = w.divide(output),
+                        column = output - row * w.value;  // row = (n*H + h)*r + i
+    const std::uint32_t h = r.divide(row), i = row - h * r.value;
+    return ((std::int64_t{h} * w.value + column) * r.value + i) * length;
   }
 };
 
 template <class T, bool kShuffle>
-__global__ void pixel_shuffle_kernel(const T* source, T* destination, Runs runs,
-                                     std::int64_t count) {
-  for_rows(count, runs.length, [=](std::int64_t run, std::int64_t k) SIMT_LAMBDA {
-    const std::int64_t spread = run * runs.length, packed = runs.packed(run);
-    if constexpr (kShuffle) destination[spread + k] = source[packed + k];
-    else destination[packed + k] = source[spread + k];
+__global__ void pixel_shuffle_kernel(VectorRange<lanes<T>> range, Divisor length, const T* source,
+                                     T* destination, Runs runs) {
+  for_row_vectors(range, length, [=](const auto& at) SIMT_LAMBDA {
+    const auto spread = [&](int v) { return at.element(v); };
+    const auto packed = [&](int v) { return runs.packed(at.row[v]) + at.column[v]; };
+    if constexpr (kShuffle) copy_turn(at, source, destination, packed, spread);
+    else copy_turn(at, source, destination, spread, packed);
   });
 }
 
 template <class T>
-__global__ void copy_columns_kernel(const T* source, std::int64_t source_pitch, T* destination,
-                                    std::int64_t destination_pitch, std::int64_t rows,
-                                    std::int64_t columns) {
-  for_rows(rows, columns, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
-    destination[row * destination_pitch + c] = source[row * source_pitch + c];
+__global__ void copy_columns_kernel(VectorRange<lanes<T>> range, Divisor columns, const T* source,
+                                    std::int64_t source_pitch, T* destination,
+                                    std::int64_t destination_pitch) {
+  for_row_vectors(range, columns, [=](const auto& at) SIMT_LAMBDA {
+    copy_turn(
+        at, source, destination, [&](int v) { return at.row[v] * source_pitch + at.column[v]; },
+        [&](int v) { return at.row[v] * destination_pitch + at.column[v]; });
   });
 }
 
+// A row is written in vectors and read singly: its columns are no multiple of a vector.
 template <class T>
-__global__ void pad_columns_kernel(const T* source, T* destination, std::int64_t rows,
-                                   std::int64_t columns, std::int64_t padded) {
-  for_rows(rows, padded, [=](std::int64_t row, std::int64_t c) SIMT_LAMBDA {
-    destination[row * padded + c] = c < columns ? source[row * columns + c] : T{};
+__global__ void pad_columns_kernel(VectorRange<lanes<T>> range, Divisor padded, const T* source,
+                                   T* destination, std::int64_t columns) {
+  for_row_vectors(range, padded, [=](const auto& at) SIMT_LAMBDA {
+    constexpr int lanes = at.kLanes;
+    SIMT_UNROLL
+    for (int v = 0; v < at.kVectors; ++v) {
+      Vector<T, lanes> wide;
+      SIMT_UNROLL
+      for (int k = 0; k < lanes; ++k) {
+        const std::int64_t c = at.column[v] + k;
+        wide.at[k] = c < columns ? source[at.row[v] * columns + c] : T{};
+      }
+      store_vector<lanes>(destination + at.element(v), wide);
+    }
   });
 }
 
@@ -116,10 +143,14 @@ __global__ void col2im_kernel(PatchShape s, const T* columns, T* x, std::int64_t
 template <class T, bool kShuffle>
 void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_t n, int h, int w,
                     int c, int r) {
-  const Runs runs{w, r, static_cast<std::int64_t>(r) * c};
-  const std::int64_t count = n * h * r * w;
-  simt::launch_range<pixel_shuffle_kernel<T, kShuffle>>(stream, count * runs.length, source,
-                                                        destination, runs, count);
+  const std::int64_t length = std::int64_t{r} * c, line = length * r * w;  // of input values
+  in_parts(n * h, line, [&](std::int64_t first, std::int64_t lines) {
+    const T* const from = source + first * line;
+    T* const to = destination + first * line;
+    launch_vectors<pixel_shuffle_kernel<T, kShuffle>>(
+        stream, row_vector_range<lanes<T>>(lines * r * w, length, from, to), Divisor(length), from,
+        to, Runs{Divisor(w), Divisor(r), length});
+  });
 }
 }  // namespace
 
@@ -136,14 +167,24 @@ void pixel_unshuffle(Stream& stream, const T* y, T* x, std::int64_t n, int h, in
 template <class D, class T>
 void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst,
                   std::int64_t dst_pitch, std::int64_t rows, std::int64_t columns) {
-  simt::launch_range<copy_columns_kernel<T>>(stream, rows * columns, src, src_pitch, dst, dst_pitch,
-                                             rows, columns);
+  in_parts(rows, columns, [&](std::int64_t first, std::int64_t count) {
+    const T* const from = src + first * src_pitch;
+    T* const to = dst + first * dst_pitch;
+    auto range = row_vector_range<lanes<T>>(count, columns, from, to);
+    if (src_pitch % lanes<T> != 0 || dst_pitch % lanes<T> != 0) range.vectors = 0;
+    launch_vectors<copy_columns_kernel<T>>(stream, range, Divisor(columns), from, src_pitch, to,
+                                           dst_pitch);
+  });
 }
 
 template <class D, class T>
 void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::int64_t columns,
                  std::int64_t padded) {
-  simt::launch_range<pad_columns_kernel<T>>(stream, rows * padded, src, dst, rows, columns, padded);
+  in_parts(rows, padded, [&](std::int64_t first, std::int64_t count) {
+    T* const to = dst + first * padded;
+    launch_vectors<pad_columns_kernel<T>>(stream, row_vector_range<lanes<T>>(count, padded, to),
+                                          Divisor(padded), src + first * columns, to, columns);
+  });
 }
 
 template <class D, class T>

@@ -41,10 +41,13 @@ template <int N> struct VectorRange {
   std::int64_t n;
   std::uint32_t vectors;
 };
-// The pointers are all arrays that are accessed as vectors; null ones do not count.
+// Whether each pointer may be accessed in vectors of N elements; a null one may.
+template <int N, class... T> bool aligned_for(const T*... pointers) {
+  return (... && (reinterpret_cast<std::uintptr_t>(pointers) % (N * sizeof(T)) == 0));
+}
+// The pointers are all arrays that are accessed as vectors.
 template <int N, class... T> VectorRange<N> vector_range(std::int64_t n, const T*... pointers) {
-  const bool aligned = (... && (reinterpret_cast<std::uintptr_t>(pointers) % (N * sizeof(T)) == 0));
-  const bool whole = aligned && n / N <= kMostElements;
+  const bool whole = aligned_for<N>(pointers...) && n / N <= kMostElements;
   return {n, whole ? static_cast<std::uint32_t>(n / N) : 0u};
 }
 
@@ -118,19 +121,20 @@ SIMT_DEVICE bool in_gpu_threads() {
 #endif
 }
 
-// f(turn) for this thread's share of the range, in the GPU's order: turns of V vectors,
-// then single vectors, then single elements.
+// f(turn) for the share of one thread out of `blocks` blocks, of which its own is number
+// `block`: turns of V vectors, then single vectors, then single elements.
 template <int V, int N, class F>
-SIMT_DEVICE void for_vectors_of_thread(const VectorRange<N>& range, F&& f) {
-  constexpr std::uint32_t tile_vectors = kVectorThreads * V;
-  const std::uint32_t tiles = range.vectors / tile_vectors;
+SIMT_DEVICE void for_vectors_of_thread(const VectorRange<N>& range, std::uint32_t block,
+                                       std::uint32_t blocks, F&& f) {
+  constexpr std::uint32_t turn_vectors = kVectorThreads * V;
+  const std::uint32_t turns = range.vectors / turn_vectors;
   SIMT_NO_UNROLL
-  for (std::uint32_t tile = blockIdx.x; tile < tiles; tile += gridDim.x)
-    f(Turn<N, V>{(static_cast<std::int64_t>(tile) * tile_vectors + threadIdx.x) * N});
-  const std::uint32_t thread = blockIdx.x * kVectorThreads + threadIdx.x,
-                      threads = gridDim.x * kVectorThreads;
+  for (std::uint32_t turn = block; turn < turns; turn += blocks)
+    f(Turn<N, V>{(static_cast<std::int64_t>(turn) * turn_vectors + threadIdx.x) * N});
+  const std::uint32_t thread = block * kVectorThreads + threadIdx.x,
+                      threads = blocks * kVectorThreads;
   SIMT_NO_UNROLL
-  for (std::uint32_t v = tiles * tile_vectors + thread; v < range.vectors; v += threads)
+  for (std::uint32_t v = turns * turn_vectors + thread; v < range.vectors; v += threads)
     f(Turn<N, 1>{static_cast<std::int64_t>(v) * N});
   SIMT_NO_UNROLL
   for (std::int64_t i = static_cast<std::int64_t>(range.vectors) * N + thread; i < range.n;
@@ -141,20 +145,21 @@ SIMT_DEVICE void for_vectors_of_thread(const VectorRange<N>& range, F&& f) {
 // f(turn) for this thread's share of the range.
 template <int V = kVectorsInFlight, int N, class F>
 SIMT_DEVICE void for_vectors(const VectorRange<N>& range, F&& f) {
-  if (in_gpu_threads()) return for_vectors_of_thread<V>(range, f);
+  if (in_gpu_threads()) return for_vectors_of_thread<V>(range, blockIdx.x, gridDim.x, f);
   for_elements(range.n, [&](std::int64_t i) SIMT_LAMBDA { f(Turn<1, 1>{i}); });
 }
 
-// A turn in a row-major matrix. The bias of a layer is such a row.
+// A turn in a row-major matrix.
 template <int N, int V> struct RowTurn : Turn<N, V> {
-  std::int64_t column[V];  // of the first element of each vector
+  std::int64_t row[V], column[V];  // of the first element of each vector
 
-  // The values of `row` in the columns of this turn's elements.
-  template <class T> SIMT_DEVICE Values<compute_t<T>, N * V> load_row(const T* row) const {
+  // One row's values in the columns of this turn's elements: a layer's bias.
+  template <class T>
+  SIMT_DEVICE Values<compute_t<T>, N * V> load_row(const T* values_of_row) const {
     Values<compute_t<T>, N * V> values;
     SIMT_UNROLL
     for (int v = 0; v < V; ++v) {
-      const Vector<T, N> raw = load_vector<N>(row + column[v]);
+      const Vector<T, N> raw = load_vector<N>(values_of_row + column[v]);
       SIMT_UNROLL
       for (int k = 0; k < N; ++k) values[v * N + k] = static_cast<compute_t<T>>(raw.at[k]);
     }
@@ -175,18 +180,19 @@ VectorRange<N> row_vector_range(std::int64_t rows, std::int64_t columns, const T
 template <int V = kVectorsInFlight, int N, class F>
 SIMT_DEVICE void for_row_vectors(const VectorRange<N>& range, const Divisor& columns, F&& f) {
   if (in_gpu_threads())
-    return for_vectors_of_thread<V>(range, [&](auto at) SIMT_LAMBDA {
-      RowTurn<at.kLanes, at.kVectors> turn{at, {}};
+    return for_vectors_of_thread<V>(range, blockIdx.x, gridDim.x, [&](auto at) SIMT_LAMBDA {
+      RowTurn<at.kLanes, at.kVectors> turn{at, {}, {}};
       SIMT_UNROLL
       for (int v = 0; v < at.kVectors; ++v) {
-        const std::uint32_t i = static_cast<std::uint32_t>(at.element(v));
-        turn.column[v] = i - columns.divide(i) * columns.value;
+        const std::uint32_t i = static_cast<std::uint32_t>(at.element(v)), row = columns.divide(i);
+        turn.row[v] = row;
+        turn.column[v] = i - row * columns.value;
       }
       f(turn);
     });
   for_rows(range.n / columns.value, columns.value,
            [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA {
-             f(RowTurn<1, 1>{{row * columns.value + column}, {column}});
+             f(RowTurn<1, 1>{{row * columns.value + column}, {row}, {column}});
            });
 }
 

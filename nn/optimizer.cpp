@@ -36,6 +36,12 @@ Tensor StepStateBlock::loss_scale() const {
 Adam::Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm)
     : arena_(&arena), options_(options), max_gradient_norm_(max_gradient_norm) {}
 
+void Adam::begin_step(StepStateBlock& block) const {
+  StepState* state = block.device_pointer();
+  Stream& stream = Stream::of(block.device());
+  kernels::on_device(stream, [&]<class D>() { kernels::advance_step<D>(stream, state, options_); });
+}
+
 void Adam::step(StepStateBlock& block) {
   arena_->finish_gradients();
   StepState* state = block.device_pointer();

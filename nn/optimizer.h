@@ -13,6 +13,7 @@ class StepStateBlock {
  public:
   StepStateBlock(Device device, const StepState& initial);
   StepState* device_pointer() const;
+  Device device() const { return buffer_->device(); }
   StepState read() const;  // waits for the device
   void write(const StepState&);
   void set_learning_rate(float);  // without waiting
@@ -25,6 +26,9 @@ class StepStateBlock {
 class Adam {
  public:
   Adam(ParameterArena& arena, const AdamOptions& options, float max_gradient_norm = 0.f);
+  // Begins a step, before its first kernel that reads the state: state.step += 1, and
+  // Adam's corrections for that step.
+  void begin_step(StepStateBlock& state) const;
   // One step with the gradients in the arena: norm, clip factor, finite check, update.
   // Skips the update if a gradient is not finite (state.finite = 0, state.skipped
   // counts it).

@@ -2,7 +2,8 @@
 # Installs the missing Debian packages that doppel needs, on Debian 12 and relatives, as root or
 # through sudo. With nothing missing, neither root nor a network is needed.
 #   tools/install_deps.sh build              the program's libraries and tools
-#   tools/install_deps.sh build test         and those of its tests and benchmarks
+#   tools/install_deps.sh build test         and those of its tests and benchmarks, and NVIDIA's
+#                                            disassembler as Python packages, in ~/.cache/doppel
 #   tools/install_deps.sh build test torch   and PyTorch, for new golden files and bench/torch
 #   tools/install_deps.sh plots              matplotlib, for bench/report/report.py --svg
 set -euo pipefail
@@ -28,6 +29,18 @@ for group in "${@:-build}"; do
       ;;
   esac
 done
+
+# Reads the GPU kernels' machine code (tools/kernel_sass.sh). A test that misses it is skipped.
+install_disassembler() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/doppel/disassembler
+  [ ! -d "$folder" ] || return 0
+  ! command -v nvdisasm >/dev/null || ! command -v cuobjdump >/dev/null || return 0
+  echo "disassembler: installing nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$folder.part" \
+    nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm && mv "$folder.part" "$folder" ||
+    echo "install_deps.sh: no disassembler: install pip for python3 and run this again" >&2
+}
+case " ${*:-build} " in *" test "*) install_disassembler ;; esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "install_deps.sh: this is not a Debian system; install its packages for: ${wanted[*]}" >&2

@@ -43,9 +43,10 @@ enum class Role { in, out, inout };
 // The fields of a StepState, as references. A field added to the struct stops compiling here.
 template <class State> auto fields_of(State& state) {
   auto& [step, seed, learning_rate, clip_factor, gradient_norm, skipped, finite, skipped_in_a_row,
-         loss_scale, good_steps, scale_interval, reserved] = state;
+         loss_scale, good_steps, scale_interval, correction1, root_correction2, reserved] = state;
   return std::tie(step, seed, learning_rate, clip_factor, gradient_norm, skipped, finite,
-                  skipped_in_a_row, loss_scale, good_steps, scale_interval);
+                  skipped_in_a_row, loss_scale, good_steps, scale_interval, correction1,
+                  root_correction2);
 }
 constexpr std::size_t state_fields =
     std::tuple_size_v<decltype(fields_of(std::declval<StepState&>()))>;
@@ -93,6 +94,7 @@ struct OpCase {
   // of the terms of a sum.
   double scale = 1e-3;
   double loosen = 1;
+  bool reordered = false;  // the GPU's vectors add in another order, so give other bits
   bool host_only = false;  // double
   bool bench = false;      // of a model's size: for the benchmark, too slow for every test
   bool sweep = false;      // for the benchmark: one of a series of sizes

@@ -150,9 +150,9 @@ std::vector<Bytes> Placed::read(const OpCase& c) const {
 }
 
 std::vector<Bytes> run_case(const OpCase& c, const std::vector<Bytes>& inputs,
-                            kernels::Device device) {
+                            kernels::Device device, bool round_addresses) {
   Stream& stream = Stream::of(device);
-  const Placed placed(c, inputs, device);
+  const Placed placed(c, inputs, device, round_addresses);
   c.run(stream, placed.pointers());
   stream.synchronize();
   std::vector<Bytes> out = placed.read(c);

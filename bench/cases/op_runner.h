@@ -41,8 +41,9 @@ class Placed {
 };
 
 // One run from fresh copies of the inputs; returns all operands. Throws where an input was
-// changed.
-std::vector<Bytes> run_case(const OpCase&, const std::vector<Bytes>& inputs, kernels::Device);
+// changed. Kernels take their 16-byte path at round addresses only.
+std::vector<Bytes> run_case(const OpCase&, const std::vector<Bytes>& inputs, kernels::Device,
+                            bool round_addresses = false);
 
 // "" where every output is within the row's tolerance, else the worst place in words.
 std::string compare(const OpCase&, const std::vector<Bytes>& got, const std::vector<Values>& want);

@@ -19,6 +19,7 @@ template <class T> void sum_cases(std::vector<OpCase>& rows, Index n) {
   c.expect(out, [=](auto at, Index) { return reference::sum(at(x)); });
   c.flops = n;
   c.scale = std::sqrt(n + 1.0);
+  c.reordered = true;
   set_bench(c, n >= cache_length, n);
   rows.push_back(c);
 }
@@ -57,6 +58,7 @@ template <class T> void gradient_norm_cases(std::vector<OpCase>& rows, Index n) 
       return after;
     });
     c.flops = 2 * n;
+    c.reordered = true;
     set_bench(c, n >= cache_length, n);
     rows.push_back(c);
   }

@@ -68,7 +68,8 @@ inline Values sum_columns(const Values& x, Index columns) {
 // ---- optimizer: the update as the papers write it
 
 struct AdamSettings {
-  double beta1, beta2, epsilon, weight_decay, learning_rate, clip, step;
+  double beta1, beta2, epsilon, weight_decay, learning_rate, clip;
+  double correction1, root_correction2;  // 1 - beta1^step, sqrt(1 - beta2^step)
 };
 inline void adam(const AdamSettings& s, const Values& gradients, Values& weights, Values& m,
                  Values& v) {
@@ -76,10 +77,8 @@ inline void adam(const AdamSettings& s, const Values& gradients, Values& weights
     const double g = s.clip * gradients[i];
     m[i] = s.beta1 * m[i] + (1 - s.beta1) * g;
     v[i] = s.beta2 * v[i] + (1 - s.beta2) * g * g;
-    const double mean = m[i] / (1 - std::pow(s.beta1, s.step)),
-                 square = v[i] / (1 - std::pow(s.beta2, s.step));
-    weights[i] -=
-        s.learning_rate * (mean / (std::sqrt(square) + s.epsilon) + s.weight_decay * weights[i]);
+    const double mean = m[i] / s.correction1, root = std::sqrt(v[i]) / s.root_correction2;
+    weights[i] -= s.learning_rate * (mean / (root + s.epsilon) + s.weight_decay * weights[i]);
   }
 }
 

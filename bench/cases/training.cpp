@@ -86,6 +86,7 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
         // The gradient of a mean is of the size 1/count; DSSIM's is a difference of terms some
         // 30 times as large.
         c.scale = (dssim ? 30.0 : 1.0) / values;
+        c.reordered = !dssim;
         c.bench = s.bench;
         rows.push_back(c);
       }
@@ -132,14 +133,18 @@ template <class T> void adam_cases(std::vector<OpCase>& rows) {
                                     (k.decay > 0 ? "/decay" : "") + (k.clip < 1 ? "/clip" : "") +
                                     (k.finite ? "" : "/not_finite"));
     const float learning_rate = 3e-3f;
+    const AdamOptions options{0.9f, 0.999f, 1e-7f, k.decay};
+    const double correction1 = 1 - std::pow(double{options.beta1}, k.step),
+                 root2 = std::sqrt(1 - std::pow(double{options.beta2}, k.step));
     const auto master = c.inout(of<C>, "master", k.n);
     const auto working = c.inout("working", k.n), gradients = c.in("gradients", k.n);
     const auto m = c.inout(of<C>, "m", k.n), v = c.inout(of<C>, "v", k.n, uniform_values(0.01, 1));
     const auto state = c.in("state", StepState{.step = static_cast<std::uint64_t>(k.step),
                                                .learning_rate = learning_rate,
                                                .clip_factor = k.clip,
-                                               .finite = k.finite});
-    const AdamOptions options{0.9f, 0.999f, 1e-7f, k.decay};
+                                               .finite = k.finite,
+                                               .correction1 = static_cast<float>(correction1),
+                                               .root_correction2 = static_cast<float>(root2)});
     c.run([=]<class D>(Stream& stream, auto at) {
       adam_step<D, T>(stream, at(master), k.has_working ? at(working) : nullptr, at(gradients),
                       at(m), at(v), k.n, at(state), options);
@@ -147,8 +152,9 @@ template <class T> void adam_cases(std::vector<OpCase>& rows) {
     c.expect({master, working, m, v}, [=](auto at) {
       Values weights = at(master), copy = at(working), mean = at(m), square = at(v);
       if (k.finite) {
+        const StepState s = at(state);
         reference::adam({options.beta1, options.beta2, options.epsilon, k.decay, learning_rate,
-                         k.clip, double(k.step)},
+                         k.clip, s.correction1, s.root_correction2},
                         at(gradients), weights, mean, square);
         if (k.has_working) copy = weights;
       }
@@ -181,20 +187,28 @@ void state_cases(std::vector<OpCase>& rows) {
     c.expect(state, [=](auto) { return after; });
     rows.push_back(c);
   };
-  for (const bool finite : {false, true}) {
+  for (const std::uint64_t step : {1, 9, 100000}) {
+    const AdamOptions options{.beta1 = 0.8f, .beta2 = 0.9975f};
     StepState before = start;
-    before.finite = finite;
-    auto c = op_case<float>("advance_step", finite ? "finite" : "not_finite");
+    before.step = step - 1;
+    before.finite = step == 9;
+    auto c = op_case<float>("advance_step", "step" + std::to_string(step));
     const auto state = c.inout("state", before);
-    c.run([=]<class D>(Stream& s, auto at) { advance_step<D>(s, at(state)); });
+    c.run([=]<class D>(Stream& s, auto at) { advance_step<D>(s, at(state), options); });
     c.expect(state, [=](auto at) {
       StepState after = at(state);
-      after.step = 9;
+      after.step = step;
       after.finite = 1;
+      after.correction1 = static_cast<float>(1 - std::pow(double{options.beta1}, step));
+      after.root_correction2 =
+          static_cast<float>(std::sqrt(1 - std::pow(double{options.beta2}, step)));
       return after;
     });
     rows.push_back(c);
-
+  }
+  for (const bool finite : {false, true}) {
+    StepState before = start;
+    before.finite = finite;
     before.skipped_in_a_row = 2;
     StepState after = before;
     after.skipped = finite ? 4 : 5;

@@ -84,9 +84,7 @@ void PhasedStep::draw() {
 }
 
 void PhasedStep::run(const AfterPhase& after) {
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   if (augments_) draw();
   after("augmentation");
@@ -96,6 +94,7 @@ void PhasedStep::run(const AfterPhase& after) {
 
   const nn::SharedLoss loss =
       image_loss(prediction, target_, mask_, {1.f, 1.f, 0.f}, 2);  // DSSIM + MSE
+  kernels::Stream& stream = input_.stream();
   kernels::on_device(stream, [&]<class D>() {
     const float* const of_each = loss.each.data<float>();
     kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,

@@ -44,9 +44,7 @@ nn::SharedLoss TrainingStep::forward(int first, int count) {
 }
 
 void TrainingStep::run() {
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(
-      stream, [&]<class D>() { kernels::advance_step<D>(stream, state_->device_pointer()); });
+  adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   nn::Tensor losses;  // [2]
   for (int i = 0; i < plan_.micro_batches; ++i) {
@@ -57,6 +55,7 @@ void TrainingStep::run() {
     nn::backward(std::span(&loss.sum, 1), state_->loss_scale(), scale_is_one);
     losses = i == 0 ? loss.each : add(losses, loss.each);
   }
+  kernels::Stream& stream = input_.stream();
   kernels::on_device(stream, [&]<class D>() {
     const float* const of_each = losses.data<float>();
     kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,

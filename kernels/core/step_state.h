@@ -18,7 +18,9 @@ struct StepState {
   std::uint32_t good_steps = 0;        // with this scale
   std::uint32_t scale_interval = 0;    // good steps until the scale doubles; it halves after a
                                        // bad one. 0: it stays
+  // Adam's bias corrections for betas b1 and b2: 1 - b1^step and sqrt(1 - b2^step).
+  float correction1 = 0.f, root_correction2 = 0.f;
   std::uint32_t reserved = 0;
 };
-static_assert(sizeof(StepState) == 56);
+static_assert(sizeof(StepState) == 64);
 }  // namespace kernels

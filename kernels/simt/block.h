@@ -55,6 +55,7 @@ struct BlockPlace {
 // A block as seen by one of its threads: on the GPU, and on fibers.
 template <int BX, int BY> struct ThreadBlock : BlockPlace {
   static constexpr int kx = BX, ky = BY, size = BX * BY;
+  static constexpr bool kOneThread = true;  // a phase is one call
   template <class T> struct Reg {
     T value;
     SIMT_DEVICE T& operator[](int) { return value; }
@@ -129,6 +130,7 @@ __global__ void __launch_bounds__(K::kx* K::ky) block_kernel(const __grid_consta
 // them.
 template <int BX, int BY> struct LoopBlock : BlockPlace {
   static constexpr int kx = BX, ky = BY, size = BX * BY;
+  static constexpr bool kOneThread = false;
   template <class T> struct Reg {
     alignas(64) T value[size];
     SIMT_DEVICE T& operator[](int t) { return value[t]; }

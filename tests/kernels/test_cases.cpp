@@ -45,7 +45,7 @@ class KernelCase : public testing::TestWithParam<std::size_t> {
 };
 
 // Equal to the reference, inputs and guard bands untouched, no poison left; and the same bits
-// for every order, number of workers and instruction set.
+// for every order, number of workers and instruction set, and in the GPU's 16-byte vectors.
 TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
   const OpCase& c = row();
   const std::vector<Bytes> inputs = make_inputs(c);
@@ -54,19 +54,23 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
     const WithConfig config(1);
     first = run_case(c, inputs, kernels::Device::host);
   }
-  EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
+  const std::vector<Values> want = expected(c, inputs);
+  EXPECT_EQ(compare(c, first, want), "");
   struct Execution {
     const char* name;
     unsigned workers;
     Order order;
     InstructionSet instructions;
     bool fibers;
+    bool round = false;  // addresses: the GPU's vectors of 16 bytes, if on fibers
   };
 #ifdef SIMT_ALWAYS_FIBERS
-  // One run with a fiber per CUDA thread shows the wrong accesses and races that a checking
-  // build looks for; more would take too long.
+  // A run with a fiber per CUDA thread shows the wrong accesses and races that a checking
+  // build looks for, with and without vectors; more would take too long.
   const std::vector<Execution> executions{
-      {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true}};
+      {"2 workers, fibers, shuffled", 2, Order::shuffle, InstructionSet::best, true},
+      {"2 workers, fibers, shuffled, vectors", 2, Order::shuffle, InstructionSet::best, true,
+       true}};
 #else
   const std::vector<Execution> executions{
       {"again", 1, Order::forward, InstructionSet::best, false},
@@ -75,11 +79,20 @@ TEST_P(KernelCase, EqualsReferenceInEveryOrder) {
       {"reverse", 1, Order::reverse, InstructionSet::best, false},
       {"baseline instructions", 1, Order::forward, InstructionSet::baseline, false},
       {"fibers", 2, Order::forward, InstructionSet::best, true},
-      {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true}};
+      {"fibers, reverse", 1, Order::reverse, InstructionSet::best, true},
+      {"vectors", 2, Order::forward, InstructionSet::best, true, true},
+      {"vectors, reverse", 1, Order::reverse, InstructionSet::best, true, true}};
 #endif
+  std::vector<Bytes> first_of_vectors;  // of a row that the GPU's vectors reorder
   for (const Execution& e : executions) {
     const WithConfig config(e.workers, e.order, e.instructions, e.fibers);
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::host), first)
+    const std::vector<Bytes> got = run_case(c, inputs, kernels::Device::host, e.round);
+    const bool reordered = e.round && c.reordered;
+    if (reordered && first_of_vectors.empty()) {
+      EXPECT_EQ(compare(c, got, want), "") << e.name;
+      first_of_vectors = got;
+    }
+    EXPECT_EQ(got, reordered ? first_of_vectors : first)
         << c.name << ": other bits with " << e.name;
   }
 }
@@ -100,11 +113,13 @@ TEST(KernelsOnGpu, EqualReferenceAndThemselves) {
   for (const std::size_t i : small_rows()) {
     const OpCase& c = table()[i];
     if (c.host_only) continue;
-    const std::vector<Bytes> inputs = make_inputs(c),
-                             first = run_case(c, inputs, kernels::Device::cuda);
-    EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
-    EXPECT_EQ(run_case(c, inputs, kernels::Device::cuda), first)
-        << c.name << ": other bits in a second run";
+    const std::vector<Bytes> inputs = make_inputs(c);
+    for (const bool round_addresses : {false, true}) {
+      const auto run = [&] { return run_case(c, inputs, kernels::Device::cuda, round_addresses); };
+      const std::vector<Bytes> first = run();
+      EXPECT_EQ(compare(c, first, expected(c, inputs)), "");
+      EXPECT_EQ(run(), first) << c.name << ": other bits in a second run";
+    }
   }
 }
 

@@ -158,7 +158,7 @@ TEST(Parameters, AStepReplacesGradientsAndZeroesWhatNothingReached) {
   const auto step = [&](const Tensor& loss) {
     model.arena.begin_gradients();
     backward(loss);
-    kernels::advance_step<kernels::Host>(row.stream(), state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
   };
   for (int round = 0; round < 2; ++round) {
@@ -208,7 +208,7 @@ TEST_P(AdamTest, EqualsALoopInDouble) {
     const Tensor converted = Tensor::from<float>(gradient, {100}).to(c.dtype);
     kernels::copy(arena.gradients().raw(), Device::host, converted.raw(), Device::host,
                   100 * size_of(c.dtype));
-    kernels::advance_step<kernels::Host>(kernels::Stream::of(Device::host), state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
 
     const double norm = std::sqrt(squares),
@@ -244,8 +244,7 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
     arena.gradients().data<float>()[177] = bad;
     Adam adam(arena, {}, 1.f);
     StepStateBlock state(Device::host, {});
-    kernels::Stream& stream = kernels::Stream::of(Device::host);
-    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
     EXPECT_EQ(arena.master().to_host<float>(), before);
     EXPECT_EQ(arena.moment1().to_host<float>(), Floats(before.size(), 0.f));
@@ -253,7 +252,7 @@ TEST(Adam, LeavesEverythingAloneWhereAGradientIsNotFinite) {
     EXPECT_EQ(state.read().skipped, 1u);
     arena.zero_gradients();
     arena.gradients().data<float>()[3] = 1;
-    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.begin_step(state);
     adam.step(state);
     EXPECT_EQ(state.read().finite, 1u);
     EXPECT_EQ(state.read().skipped, 1u);
@@ -282,10 +281,7 @@ TEST(StepGraph, ReplaysOnTheGpu) {
   for (int i = 0; i < 6; ++i) {
     graph.run([&] {
       ++runs;
-#if DOPPEL_HAS_CUDA
-      kernels::advance_step<kernels::Cuda>(kernels::Stream::of(Device::cuda),
-                                           state.device_pointer());
-#endif
+      adam.begin_step(state);
       model.arena.zero_gradients();
       backward(sum(model.dense(x)));
       adam.step(state);

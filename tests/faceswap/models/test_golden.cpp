@@ -155,8 +155,7 @@ class GoldenRun {
   // one backward pass, Adam.
   std::vector<double> train(std::uint32_t step, nn::StepStateBlock& state, nn::Adam& adam) {
     const int size = model_->size();
-    kernels::Stream& stream = kernels::Stream::of(Device::host);
-    kernels::advance_step<kernels::Host>(stream, state.device_pointer());
+    adam.begin_step(state);
     std::vector<float> both;
     for (const char* side : {"a", "b"}) {
       const std::vector<float> pictures =
@@ -434,7 +433,7 @@ TYPED_TEST(GoldenOp, AdamAndAdamW) {
       for (std::size_t i = 0; i < gradient.size(); ++i)
         gradient[i] = std::ldexp(gradient[i], -static_cast<int>(i % 24));
       const Tensor gradients = tensor_of(gradient, {count}, this->dtype);
-      kernels::advance_step<kernels::Host>(stream, &state);
+      kernels::advance_step<kernels::Host>(stream, &state, options);
       kernels::adam_step<kernels::Host, TypeParam>(
           stream, master.data<TypeParam>(), nullptr, gradients.data<TypeParam>(),
           moment1.data<TypeParam>(), moment2.data<TypeParam>(), count, &state, options);
