@@ -208,10 +208,11 @@ template <class B, int V> struct WideShare {
   // Calls f.operator()<kWhole>(wide) for kInFlight wide rows at a time, from `wide` on.
   // kWhole: each thread has a vector or nothing in each of them. Only the end of a matrix
   // whose columns are no multiple of V lacks that.
-  template <class F> SIMT_DEVICE void for_rows(const WidePlan& plan, F&& f) const {
+  template <bool kAlwaysWhole, class F>
+  SIMT_DEVICE void for_rows(const WidePlan& plan, F&& f) const {
     constexpr int kRows = WidePlan::kInFlight;
     for (std::int64_t wide = first; wide < last && wide * plan.pitch < end; wide += kRows) {
-      if (plan.columns % V == 0 || (wide + kRows) * plan.pitch <= end)
+      if (kAlwaysWhole || plan.columns % V == 0 || (wide + kRows) * plan.pitch <= end)
         f.template operator()<true>(wide);
       else f.template operator()<false>(wide);
     }
@@ -238,12 +239,29 @@ template <bool kWhole, int V, class T> SIMT_DEVICE Vector<T, V> load_part(const 
 template <bool kWhole, int V, class T>
 SIMT_DEVICE void store_part(T* x, const Vector<T, V>& part, int count) {
   if constexpr (kWhole) {
+#if SIMT_CUDA
+    // By its intrinsic: the compiler cuts a plain store of 16 bytes where values come from
+    // several branches.
+    if constexpr (sizeof part == 16)
+      __stwb(reinterpret_cast<uint4*>(x), std::bit_cast<uint4>(part));
+    else store_vector<V>(x, part);
+#else
     store_vector<V>(x, part);
+#endif
   } else {
     SIMT_UNROLL
     for (int k = 0; k < V; ++k)
       if (k < count) x[k] = part.at[k];
   }
+}
+
+// 1 / v. The GPU's exact division is a call, for which a thread of many registers spills.
+template <class C> SIMT_DEVICE C over(C v) {
+#if SIMT_CUDA
+  return __fdividef(C(1), v);
+#else
+  return C(1) / v;
+#endif
 }
 
 template <class T, bool kShuffled, int V> struct WideForward {
@@ -260,7 +278,7 @@ template <class T, bool kShuffled, int V> struct WideForward {
   SIMT_DEVICE compute_t<T> f(compute_t<T> v) const {
     using C = compute_t<T>;
     if (activation == Activation::leaky_relu) return v > C(0) ? v : slope * v;
-    if (activation == Activation::sigmoid) return C(1) / (C(1) + std::exp(-v));
+    if (activation == Activation::sigmoid) return over(C(1) + std::exp(-v));
     return v;
   }
 
@@ -287,7 +305,7 @@ template <class T, bool kShuffled, int V> struct WideForward {
         c = c + 1 < plan.columns ? c + 1 : 0;
       }
     });
-    mine.for_rows(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
+    mine.template for_rows<kShuffled>(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
       b.each([&](int t, int) SIMT_LAMBDA {
         Vector<T, V> in[kRows], other[kRows];
         std::int64_t to[kRows];
@@ -356,7 +374,7 @@ template <class T, bool kShuffled, int V> struct WideBackward {
         column[t] = static_cast<int>(row % places.w);
       });
     }
-    mine.for_rows(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
+    mine.template for_rows<kShuffled>(plan, [&]<bool kWhole>(std::int64_t wide) SIMT_LAMBDA {
       b.each([&](int t, int) SIMT_LAMBDA {
         Vector<T, V> gradient[kRows], other[kRows], value[kRows];
         std::int64_t to[kRows];

@@ -33,7 +33,7 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
     if (dssim)
       shapes = {{1, 6, 6, 1}, {1, 7, 40, 3}, {2, 33, 19, 3}, {1, 18, 6, 2}, {16, 64, 64, 3, true}};
     for (const Images& s : shapes)
-      for (const auto [masked, shares] : {std::pair(false, 1), {true, 1}, {true, 2}}) {
+      for (const auto& [masked, shares] : {std::pair(false, 1), {true, 1}, {true, 2}}) {
         if (shares > 1 && s.n == 1) continue;
         const Index pixels = Index{s.n} * s.h * s.w, values = pixels * s.c;
         auto c =
@@ -245,17 +245,17 @@ void state_cases(std::vector<OpCase>& rows) {
   for (const unsigned step : {1, 3, 6}) {
     StepState now = start;
     now.step = step;
-    auto c = op_case<float>("record_losses", "step" + std::to_string(step));
+    auto c = op_case<float>("finish_step", "log_step" + std::to_string(step));
     const auto state = c.in("state", now);
-    const auto a = c.in("loss_a", 1), b = c.in("loss_b", 1), log = c.inout("log", 6);
+    const auto losses = c.in("losses", 2), log = c.inout("log", 6);
     c.run([=]<class D>(Stream& s, auto at) {
-      record_losses<D>(s, at(state), at(a), at(b), at(log), 3);
+      finish_step<D>(s, at(state), {at(losses), at(log), 3});
     });
     c.expect(log, [=](auto at) {
       Values after = at(log);
       const std::size_t row = (step - 1) % 3;
-      after[2 * row] = at(a)[0];
-      after[2 * row + 1] = at(b)[0];
+      after[2 * row] = at(losses)[0];
+      after[2 * row + 1] = at(losses)[1];
       return after;
     });
     rows.push_back(c);

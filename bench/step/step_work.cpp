@@ -94,18 +94,13 @@ void PhasedStep::run(const AfterPhase& after) {
 
   const nn::SharedLoss loss =
       image_loss(prediction, target_, mask_, {1.f, 1.f, 0.f}, 2);  // DSSIM + MSE
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(stream, [&]<class D>() {
-    const float* const of_each = loss.each.data<float>();
-    kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,
-                              losses_.data<float>(), static_cast<int>(losses_.shape(0)));
-  });
   after("losses");
 
   nn::backward(std::span(&loss.sum, 1),
                dtype_ == nn::DType::f16 ? state_->loss_scale() : nn::Tensor());
   after("backward");
-  adam_.step(*state_);
+  adam_.step(*state_,
+             {loss.each.data<float>(), losses_.data<float>(), static_cast<int>(losses_.shape(0))});
   after("optimizer");
 }
 

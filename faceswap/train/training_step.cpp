@@ -55,12 +55,6 @@ void TrainingStep::run() {
     nn::backward(std::span(&loss.sum, 1), state_->loss_scale(), scale_is_one);
     losses = i == 0 ? loss.each : add(losses, loss.each);
   }
-  kernels::Stream& stream = input_.stream();
-  kernels::on_device(stream, [&]<class D>() {
-    const float* const of_each = losses.data<float>();
-    kernels::record_losses<D>(stream, state_->device_pointer(), of_each, of_each + 1,
-                              losses_.data<float>(), kLossRows);
-  });
-  adam_.step(*state_);
+  adam_.step(*state_, {losses.data<float>(), losses_.data<float>(), kLossRows});
 }
 }  // namespace faceswap

@@ -48,7 +48,10 @@ TEST(OpErrors, Conv2d) {
             "conv2d: weight [8,3,3,3] is bf16, but input [1,4,4,3] is f32; both must have the same "
             "dtype");
   EXPECT_EQ(message_of([] { conv2d({}, zeros({8, 3, 3, 3}), {}); }), "conv2d: input is undefined");
-  EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), {}, {}); }), "conv2d: weight is undefined");
+  EXPECT_EQ(message_of([] {
+              conv2d(zeros({1, 4, 4, 3}), Tensor(), Tensor());
+            }),
+            "conv2d: weight is undefined");
   EXPECT_EQ(message_of([] {
               conv2d(zeros({1, 4, 4, 3}), zeros({6, 3, 3, 3}), {}, {1, Activation::none, 0.1f, 2});
             }),

@@ -54,7 +54,12 @@ template <class T> bool dry_run(Stream& stream, const char* launch, const ConvSh
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
-  if (s.y_size() == 0 || dry_run<T>(stream, "conv_forward", s)) return;
+  if (s.y_size() == 0) return;
+  if (dry_run<T>(stream, "conv_forward", s)) {
+    // On the GPU a kernel of ours follows, unless cuDNN's fused plan proves faster.
+    if (bias || epilogue.activation != Activation::none) stream.dry_run("conv_epilogue");
+    return;
+  }
   if constexpr (two_bytes<T>) {
     if (widens<T>()) {
       const Widened wide_x(stream, x, s.x_size()), wide_w(stream, w, s.w_size()),
