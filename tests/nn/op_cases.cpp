@@ -109,6 +109,57 @@ std::vector<OpCase> make_cases() {
                    [](const Inputs& in) {
                      return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.f});
                    }});
+  // A residual, of the input itself or of another tensor.
+  for (const Activation activation : {Activation::leaky_relu, Activation::none})
+    for (const bool itself : {false, true})
+      cases.push_back({"conv2d",
+                       fmt::format("with a residual{}{}", itself ? " that is the input" : "",
+                                   activation == Activation::none ? ", linear" : ""),
+                       {random_input({2, 4, 5, 4}, 1), random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                        random_input({4}, 3), random_input({2, 4, 5, 4}, 4)},
+                       [=](const Inputs& in) {
+                         const Tensor other = scale(in[3], 0.5f);
+                         const Tensor y = conv2d(in[0], in[1], in[2], {1, activation, 0.2f},
+                                                 itself ? in[0] : other);
+                         return itself ? add(y, other) : y;
+                       }});
+  // A result of three uses: gradients that add up in a sweep, and before it.
+  cases.push_back({"conv2d",
+                   "used by two convs and a residual",
+                   {random_input({1, 4, 4, 4}, 1), random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                    random_input({4}, 3)},
+                   [](const Inputs& in) {
+                     const Conv2dOptions leaky{1, Activation::leaky_relu, 0.2f};
+                     const Tensor y = conv2d(in[0], in[1], in[2], leaky);
+                     const Tensor z = conv2d(y, in[1], in[2], leaky, y);
+                     return conv2d(y, in[1], {}, {}, z);
+                   }});
+  // Two branches: with and without a shuffle and a bias; a frozen bias.
+  struct BranchRow {
+    Activation activation;
+    int shuffle;
+    bool bias, residual, frozen;
+  };
+  for (const BranchRow& r : {BranchRow{Activation::leaky_relu, 2, true, false, false},
+                             BranchRow{Activation::sigmoid, 1, true, false, false},
+                             BranchRow{Activation::leaky_relu, 1, false, true, false},
+                             BranchRow{Activation::leaky_relu, 1, true, true, true}}) {
+    std::vector<OpInput> inputs{random_input({4, 3, 4, 4}, 1), random_input({4, 3, 4, 4}, 6),
+                                random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                                random_input({4, 3, 3, 4}, 3, -0.3, 0.3)};
+    inputs[1].wants_gradient = r.residual;
+    if (r.bias) inputs.insert(inputs.end(), {random_input({4}, 4), random_input({4}, 5)});
+    if (r.frozen) inputs[4].wants_gradient = false;
+    const Conv2dOptions options{1, r.activation, 0.2f, r.shuffle};
+    cases.push_back({"conv2d",
+                     fmt::format("in two branches{}{}{}", r.shuffle > 1 ? " shuffled" : "",
+                                 r.bias ? "" : " without bias", r.frozen ? ", one frozen" : ""),
+                     inputs, [r, options](const Inputs& in) {
+                       const ConvBranch branches[] = {{in[2], r.bias ? in[4] : Tensor()},
+                                                      {in[3], r.bias ? in[5] : Tensor()}};
+                       return conv2d(in[0], branches, options, r.residual ? in[1] : Tensor());
+                     }});
+  }
   struct DepthwiseRow {
     int n, h, w, c, kernel, stride;
   };
@@ -149,13 +200,6 @@ std::vector<OpCase> make_cases() {
        }});
   cases.push_back({"add", "to itself", {random_input({13}, 3)}, [](const Inputs& in) {
                      return add(in[0], in[0]);
-                   }});
-  cases.push_back({"add_leaky_relu",
-                   "",
-                   {random_input({2, 3, 4, 5}, 1), random_input({2, 3, 4, 5}, 2)},
-                   [](const Inputs& in) { return add_leaky_relu(in[0], in[1], 0.2f); }});
-  cases.push_back({"add_leaky_relu", "to itself", {random_input({17}, 3)}, [](const Inputs& in) {
-                     return add_leaky_relu(in[0], in[0], 0.2f);
                    }});
   cases.push_back({"scale", "", {random_input({5, 5}, 1)}, [](const Inputs& in) {
                      return scale(in[0], -2.5f);
@@ -201,6 +245,15 @@ std::vector<OpCase> make_cases() {
 
   const OpInput image = random_input({2, 8, 11, 3}, 1, 0.35, 0.65), other = image_beside(image, 2),
                 mask = constant_input({2, 8, 11}, 3);
+  cases.push_back({"image_loss",
+                   "of two shares",
+                   {image, other},
+                   [](const Inputs& in) {
+                     return image_loss(in[0], in[1], {}, {0.5f, 2.f, 0.25f}, 2).sum;
+                   },
+                   1e-6,
+                   2e-5,
+                   6e-2});
   using Loss = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
   const Loss weighted = [](const Tensor& pred, const Tensor& target, const Tensor& m) {
     return image_loss(pred, target, m, {0.5f, 2.f, 0.25f});
