@@ -4,6 +4,7 @@
 #   tools/install_deps.sh build              the program's libraries and tools
 #   tools/install_deps.sh build test         and those of its tests and benchmarks
 #   tools/install_deps.sh build test torch   and PyTorch: golden files, bench/torch, tools/torch
+#   tools/install_deps.sh faces              and face networks, into the user's cache folder
 #   tools/install_deps.sh plots              matplotlib, for bench/report/report.py --svg
 set -euo pipefail
 
@@ -14,24 +15,31 @@ build=(build-essential cmake ninja-build pkg-config ccache git
 tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
 torch=(python3-torch python3-numpy)
 plots=(python3-matplotlib)
+faces=(python3-venv)
 
-wanted=()
+wanted=() networks=0
 for group in "${@:-build}"; do
   case "$group" in
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${tests[@]}") ;;
     torch) wanted+=("${torch[@]}") ;;
     plots) wanted+=("${plots[@]}") ;;
+    faces) wanted+=("${faces[@]}") networks=1 ;;
     *)
-      echo "install_deps.sh: unknown group '$group': use build, test, torch or plots" >&2
+      echo "install_deps.sh: unknown group '$group': use build, test, torch, plots or faces" >&2
       exit 2
       ;;
   esac
 done
 
+finish() {
+  [ $networks -eq 0 ] || "$(dirname "${BASH_SOURCE[0]}")/faces/install_networks.sh"
+  exit
+}
+
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "install_deps.sh: this is not a Debian system; install its packages for: ${wanted[*]}" >&2
-  exit 0
+  finish
 fi
 
 missing=()
@@ -41,7 +49,7 @@ for package in "${wanted[@]}"; do
 done
 if [ ${#missing[@]} -eq 0 ]; then
   echo "packages: all installed"
-  exit 0
+  finish
 fi
 
 as_root=()
@@ -56,3 +64,4 @@ echo "packages: installing ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
   install --no-install-recommends "${missing[@]}" >/dev/null
+finish

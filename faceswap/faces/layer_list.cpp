@@ -102,7 +102,9 @@ struct LayerList::Reader {
 
   Layer layer(const json& entry, int values) const {
     const OpName& known = op_called(entry.at("op").get<std::string>());
-    Layer layer{.op = known.op, .inputs = values_below(entry.at("in"), values)};
+    Layer layer;
+    layer.op = known.op;
+    layer.inputs = values_below(entry.at("in"), values);
     if (layer.inputs.size() != known.inputs)
       refuse(fmt::format("{} inputs, expected {}", layer.inputs.size(), known.inputs));
     switch (layer.op) {

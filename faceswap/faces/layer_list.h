@@ -33,13 +33,13 @@ class LayerList {
   enum class Op { conv2d, depthwise_conv2d, add, prelu, max_pool2d, pad_channels, upsample };
   struct OpName;
   struct Layer {
-    Op op;
-    std::vector<int> inputs;      // values; the layer's result is the next one
-    nn::Tensor weight, bias;      // of convolutions; the weight of prelu holds its slopes
-    int stride = 1, kernel = 1;   // of convolutions and max_pool2d
-    int channels = 0;             // of pad_channels
-    bool relu = false;            // of conv2d and add
-    std::vector<int> finished{};  // inputs that no later layer reads
+    Op op = Op::conv2d;
+    std::vector<int> inputs;     // values; the layer's result is the next one
+    nn::Tensor weight, bias;     // of convolutions; the weight of prelu holds its slopes
+    int stride = 1, kernel = 1;  // of convolutions and max_pool2d
+    int channels = 0;            // of pad_channels
+    bool relu = false;           // of conv2d and add
+    std::vector<int> finished;   // inputs that no later layer reads
     nn::Tensor operator()(const std::vector<nn::Tensor>& values) const;
   };
   struct Reader;
