@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+#include "kernels/place.h"
 #include "kernels/ranges.h"
 #include "kernels/simt/instantiate.h"
 
@@ -21,9 +22,8 @@ template <class T>
 __global__ void max_pool_forward_kernel(PatchShape s, const T* x, T* y, std::int64_t positions) {
   using C = compute_t<T>;
   for_runs(positions, s.c, [=](std::int64_t position, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = position / s.out_w, n = line / s.out_h;  // n*OH + oy
-    const int top = static_cast<int>(line - n * s.out_h) * s.stride - s.pad_top,
-              left = static_cast<int>(position - line * s.out_w) * s.stride - s.pad_left;
+    const auto [n, oy, ox] = place_of(position, s.out_h, s.out_w);
+    const int top = oy * s.stride - s.pad_top, left = ox * s.stride - s.pad_left;
     C largest[kRun];
     for (int k = 0; k < count; ++k) largest[k] = static_cast<C>(-HUGE_VAL);
     for (int ky = 0; ky < s.kernel_h; ++ky) {
@@ -62,8 +62,7 @@ template <class T>
 __global__ void max_pool_backward_kernel(PatchShape s, const T* x, const T* y, const T* dy, T* dx,
                                          std::int64_t pixels) {
   for_rows(pixels, s.c, [=](std::int64_t pixel, std::int64_t c) SIMT_LAMBDA {
-    const std::int64_t line = pixel / s.w, n = line / s.h;
-    const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
+    const auto [n, iy, ix] = place_of(pixel, s.h, s.w);
     const T* const picture = x + n * s.h * s.w * s.c + c;
     const compute_t<T> value = load(x, pixel * s.c + c);
     compute_t<T> sum = 0;

@@ -5,6 +5,7 @@
 // Source: by definition.
 #include "kernels/upsample.h"
 
+#include "kernels/place.h"
 #include "kernels/ranges.h"
 #include "kernels/simt/instantiate.h"
 
@@ -18,9 +19,7 @@ __global__ void upsample_forward_kernel(const T* x, T* y, std::int64_t positions
                                         int c) {
   using C = compute_t<T>;
   for_runs(positions, c, [=](std::int64_t position, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = position / (2 * w), n = line / (2 * h);
-    const int ox = static_cast<int>(position - line * 2 * w),
-              oy = static_cast<int>(line - n * 2 * h);
+    const auto [n, oy, ox] = place_of(position, 2 * h, 2 * w);
     const int rows[2] = {oy / 2, clamped(oy / 2 + (oy % 2 != 0 ? 1 : -1), h)},
               columns[2] = {ox / 2, clamped(ox / 2 + (ox % 2 != 0 ? 1 : -1), w)};
     C sum[kRun] = {};
@@ -40,8 +39,7 @@ __global__ void upsample_backward_kernel(const T* dy, T* dx, std::int64_t pixels
                                          int c) {
   using C = compute_t<T>;
   for_runs(pixels, c, [=](std::int64_t pixel, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = pixel / w, n = line / h;
-    const int ix = static_cast<int>(pixel - line * w), iy = static_cast<int>(line - n * h);
+    const auto [n, iy, ix] = place_of(pixel, h, w);
     C sum[kRun] = {};
     // Outputs 2i-1 to 2i+2 read input i. At the edge the clamp counts the last one
     // twice, as forward reads the edge twice.

@@ -10,11 +10,9 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
-#include <map>
-#include <nlohmann/json.hpp>
 
 #include "faceswap/faces/network_files.h"
-#include "nn/checkpoint/checkpoint.h"
+#include "tests/faceswap/faces/layer_list_file.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 #include "tests/golden/formula.h"
@@ -25,16 +23,6 @@ using faceswap::LayerList;
 using kernels::ErrorKind;
 using nlohmann::json;
 
-struct Weights {
-  std::vector<std::int64_t> shape;
-  std::vector<float> values;
-};
-struct Network {
-  json layers;
-  std::map<std::string, Weights> tensors;
-  std::string format = "doppel network 1";
-};
-
 Weights weights(const std::string& name, std::vector<std::int64_t> shape) {
   std::int64_t n = 1;
   for (const std::int64_t extent : shape) n *= extent;
@@ -42,7 +30,7 @@ Weights weights(const std::string& name, std::vector<std::int64_t> shape) {
 }
 
 // Every operator once or more; value 7 has gone when value 9 is made, value 1 has not.
-Network small_network() {
+NetworkText small_network() {
   return {json::parse(R"({"input": [4, 6, 2], "layers": [
     {"op": "conv2d", "in": [0], "weight": "w1", "bias": "b1", "stride": 1, "relu": true},
     {"op": "depthwise_conv2d", "in": [1], "weight": "w2", "stride": 1},
@@ -60,17 +48,6 @@ Network small_network() {
            {"w3", weights("w3", {3, 1, 1, 3})},
            {"b3", weights("b3", {3})},
            {"s5", weights("s5", {3})}}};
-}
-
-std::filesystem::path write(const std::filesystem::path& path, const Network& network) {
-  std::vector<nn::TensorRecord> records;
-  for (const auto& [name, w] : network.tensors)
-    records.push_back({name, nn::DType::f32, w.shape,
-                       reinterpret_cast<const std::byte*>(w.values.data()),
-                       w.values.size() * sizeof(float)});
-  nn::save_safetensors(path, {{"format", network.format}, {"network", network.layers.dump()}},
-                       records);
-  return path;
 }
 
 // A picture [h,w,c] of doubles, 0 outside.
@@ -92,7 +69,8 @@ Grid filled(int h, int w, int c, const std::function<double(int, int, int)>& f) 
 }
 
 // The small network by its definition.
-std::vector<std::vector<double>> expected(const Network& network, std::span<const float> picture) {
+std::vector<std::vector<double>> expected(const NetworkText& network,
+                                          std::span<const float> picture) {
   const auto number = [&](const char* name, int i) {
     return static_cast<double>(network.tensors.at(name).values[i]);
   };
@@ -145,8 +123,8 @@ std::vector<std::vector<double>> expected(const Network& network, std::span<cons
 
 TEST(LayerList, EqualsPlainLoopsForEveryPicture) {
   const Scratch scratch;
-  const Network small = small_network();
-  const LayerList list(write(scratch / "small.safetensors", small));
+  const NetworkText small = small_network();
+  const LayerList list(write_network(scratch / "small.safetensors", small));
   EXPECT_EQ(list.input(), (nn::Shape{4, 6, 2}));
   ASSERT_EQ(list.outputs().size(), 2u);
   EXPECT_EQ(list.outputs()[0].name, "joined");
@@ -167,14 +145,15 @@ TEST(LayerList, EqualsPlainLoopsForEveryPicture) {
 
 TEST(LayerList, RunsWithoutDataOnTheMetaDevice) {
   const Scratch scratch;
-  const LayerList list(write(scratch / "small.safetensors", small_network()), nn::Device::meta);
+  const LayerList list(write_network(scratch / "small.safetensors", small_network()),
+                       nn::Device::meta);
   const auto outputs = list(nn::Tensor::empty({3, 4, 6, 2}, nn::DType::f32, nn::Device::meta));
   EXPECT_EQ(outputs[1].shape(), (nn::Shape{3, 4 * 6 * 3}));
 }
 
 TEST(LayerList, RefusesAnInputOfAnotherShape) {
   const Scratch scratch;
-  const LayerList list(write(scratch / "small.safetensors", small_network()));
+  const LayerList list(write_network(scratch / "small.safetensors", small_network()));
   std::string message;
   EXPECT_EQ(kind_of(
                 [&] {
@@ -187,7 +166,7 @@ TEST(LayerList, RefusesAnInputOfAnotherShape) {
 
 struct Fault {
   const char* name;
-  std::function<void(Network&)> make;
+  std::function<void(NetworkText&)> make;
   const char* message;  // part of it
 };
 void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
@@ -196,9 +175,9 @@ class LayerListFaults : public testing::TestWithParam<Fault> {};
 
 TEST_P(LayerListFaults, AreNamed) {
   const Scratch scratch;
-  Network network = small_network();
+  NetworkText network = small_network();
   GetParam().make(network);
-  const auto path = write(scratch / "faulty.safetensors", network);
+  const auto path = write_network(scratch / "faulty.safetensors", network);
   std::string message;
   EXPECT_EQ(kind_of([&] { LayerList{path}; }, &message), ErrorKind::input);
   EXPECT_NE(message.find(GetParam().message), std::string::npos) << message;
@@ -206,59 +185,60 @@ TEST_P(LayerListFaults, AreNamed) {
   EXPECT_NE(message.find("install_deps.sh faces"), std::string::npos) << message;
 }
 
-json& layer(Network& network, int number) { return network.layers["layers"][number - 1]; }
+json& layer(NetworkText& network, int number) { return network.layers["layers"][number - 1]; }
 
 const Fault faults[] = {
-    {"Format", [](Network& n) { n.format = "doppel network 9"; }, "format \"doppel network 1\""},
-    {"MissingTensor", [](Network& n) { n.tensors.erase("w2"); },
+    {"Format", [](NetworkText& n) { n.format = "doppel network 9"; },
+     "format \"doppel network 1\""},
+    {"MissingTensor", [](NetworkText& n) { n.tensors.erase("w2"); },
      "layer 2: tensor \"w2\" is missing"},
     {"WrongShape",
-     [](Network& n) {
+     [](NetworkText& n) {
        n.tensors["w3"] = weights("w3", {3, 1, 1, 4});
      },
      "layer 3: conv2d: weight [3,1,1,4] (OHWI) expects 4 input channels"},
-    {"WrongSlopes", [](Network& n) { n.tensors["s5"] = weights("s5", {4}); },
+    {"WrongSlopes", [](NetworkText& n) { n.tensors["s5"] = weights("s5", {4}); },
      "layer 5: prelu: slope [4]"},
     {"UnlikeOperands",
-     [](Network& n) {
+     [](NetworkText& n) {
        layer(n, 9)["in"] = {6, 5};
      },
      "layer 9: add_leaky_relu"},
-    {"UnknownOperator", [](Network& n) { layer(n, 4)["op"] = "softmax"; },
+    {"UnknownOperator", [](NetworkText& n) { layer(n, 4)["op"] = "softmax"; },
      "layer 4: operator \"softmax\" is not known"},
     {"FutureValue",
-     [](Network& n) {
+     [](NetworkText& n) {
        layer(n, 4)["in"] = {1, 4};
      },
      "layer 4: value 4 does not exist"},
     {"NegativeValue",
-     [](Network& n) {
+     [](NetworkText& n) {
        layer(n, 4)["in"] = {1, -1};
      },
      "layer 4: value -1"},
     {"TooManyInputs",
-     [](Network& n) {
+     [](NetworkText& n) {
        layer(n, 5)["in"] = {1, 2};
      },
      "layer 5: 2 inputs, expected 1"},
-    {"NoStride", [](Network& n) { layer(n, 1).erase("stride"); }, "layer 1: "},
-    {"Stride0", [](Network& n) { layer(n, 6)["stride"] = 0; }, "layer 6: \"stride\" is 0"},
-    {"StrideAsText", [](Network& n) { layer(n, 1)["stride"] = "1"; }, "layer 1: "},
-    {"FewerChannels", [](Network& n) { layer(n, 7)["channels"] = 2; }, "layer 7: pad_channels"},
-    {"HugeChannels", [](Network& n) { layer(n, 7)["channels"] = 1 << 30; },
+    {"NoStride", [](NetworkText& n) { layer(n, 1).erase("stride"); }, "layer 1: "},
+    {"Stride0", [](NetworkText& n) { layer(n, 6)["stride"] = 0; }, "layer 6: \"stride\" is 0"},
+    {"StrideAsText", [](NetworkText& n) { layer(n, 1)["stride"] = "1"; }, "layer 1: "},
+    {"FewerChannels", [](NetworkText& n) { layer(n, 7)["channels"] = 2; }, "layer 7: pad_channels"},
+    {"HugeChannels", [](NetworkText& n) { layer(n, 7)["channels"] = 1 << 30; },
      "layer 7: \"channels\""},
     {"HugeResult",
-     [](Network& n) {
+     [](NetworkText& n) {
        for (int i = 0; i < 20; ++i)
          n.layers["layers"].push_back({{"op", "upsample"}, {"in", {9 + i}}});
      },
      "is too large"},
-    {"NoOutputs", [](Network& n) { n.layers.erase("outputs"); }, "outputs"},
-    {"OutputOfNothing", [](Network& n) { n.layers["outputs"][0]["parts"] = json::array(); },
+    {"NoOutputs", [](NetworkText& n) { n.layers.erase("outputs"); }, "outputs"},
+    {"OutputOfNothing", [](NetworkText& n) { n.layers["outputs"][0]["parts"] = json::array(); },
      "output \"joined\" has no parts"},
-    {"OutputPart10", [](Network& n) { n.layers["outputs"][1]["parts"] = {10}; }, "value 10"},
+    {"OutputPart10", [](NetworkText& n) { n.layers["outputs"][1]["parts"] = {10}; }, "value 10"},
     {"Input",
-     [](Network& n) {
+     [](NetworkText& n) {
        n.layers["input"] = {4, 6};
      },
      "\"input\""},
@@ -268,7 +248,7 @@ INSTANTIATE_TEST_SUITE_P(Each, LayerListFaults, testing::ValuesIn(faults),
 
 TEST(LayerList, RefusesFilesThatAreNoNetwork) {
   const Scratch scratch;
-  const auto whole = write(scratch / "whole.safetensors", small_network()),
+  const auto whole = write_network(scratch / "whole.safetensors", small_network()),
              cut = scratch / "cut.safetensors";
   std::filesystem::copy_file(whole, cut);
   std::filesystem::resize_file(cut, std::filesystem::file_size(whole) - 100);
@@ -278,9 +258,9 @@ TEST(LayerList, RefusesFilesThatAreNoNetwork) {
     EXPECT_EQ(kind_of([&] { LayerList{path}; }, &message), ErrorKind::input);
     EXPECT_NE(message.find(path.filename().string()), std::string::npos) << message;
   }
-  Network network = small_network();
+  NetworkText network = small_network();
   network.layers = "no object";
-  write(scratch / "text.safetensors", network);
+  write_network(scratch / "text.safetensors", network);
   EXPECT_EQ(kind_of([&] { LayerList{scratch / "text.safetensors"}; }), ErrorKind::input);
 }
 
