@@ -27,6 +27,7 @@ struct Detection {
   double confidence = 0;
   double eye_votes = 0;          // of the last eye search, included in the confidence
   std::optional<Point> eyes[2];  // image-left, image-right
+  double eye_sigma = 0;          // of these eyes, share of their distance; 0: as in DetectorTraits
 };
 
 // A place in the square: shares of its side from the upper left corner before rotation.

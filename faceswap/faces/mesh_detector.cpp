@@ -10,11 +10,9 @@ constexpr double kEyeSigma = 0.015;  // of an eye by the mesh, share of the eye 
 class MeshDetector final : public FaceDetector {
  public:
   MeshDetector(std::unique_ptr<FaceDetector> faces, MeshFinder mesh)
-      : faces_(std::move(faces)), mesh_(std::move(mesh)), traits_(faces_->traits()) {
-    traits_.eye_sigma = kEyeSigma;
-  }
+      : faces_(std::move(faces)), mesh_(std::move(mesh)) {}
 
-  const DetectorTraits& traits() const override { return traits_; }
+  const DetectorTraits& traits() const override { return faces_->traits(); }
 
   void next_frame(const Image& gray, const Image& rgb) override {
     faces_->next_frame(gray, rgb);
@@ -34,10 +32,10 @@ class MeshDetector final : public FaceDetector {
       if (eye) eye = to_full_size_(*eye);
     const std::optional<Mesh> mesh = mesh_.find(*rgb_, full_size);
     const Similarity shrink = to_full_size_.inverse();
-    face->eyes[0] = face->eyes[1] = std::nullopt;
     if (mesh) {
       face->eyes[0] = shrink(mesh->left_eye());
       face->eyes[1] = shrink(mesh->right_eye());
+      face->eye_sigma = kEyeSigma;
       face->roll = mesh->roll();
     }
     return face;
@@ -46,7 +44,6 @@ class MeshDetector final : public FaceDetector {
  private:
   std::unique_ptr<FaceDetector> faces_;
   MeshFinder mesh_;
-  DetectorTraits traits_;
   const Image* rgb_ = nullptr;
   Similarity to_full_size_;  // from the tracker's working picture
 };

@@ -9,7 +9,7 @@
 namespace faceswap {
 
 // Eyes of 16 points each in every frame, also closed and turned ones. Where the mesh finds
-// no face, a detection has no eyes, and the tracker bridges the frame by flow.
+// no face, the detector's own eyes remain.
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> faces,
                                                  MeshFinder mesh);
 }  // namespace faceswap

@@ -337,7 +337,9 @@ class DetectingTracker final : public FaceTracker {
           const double w = 1 / (sigma * sigma * apart * apart);
           x += w * p.x, y += w * p.y, node.weight += w;
         };
-        if (step.detection->eyes[eye]) add(*step.detection->eyes[eye], traits.eye_sigma);
+        const double sigma = step.detection->eye_sigma;
+        if (step.detection->eyes[eye])
+          add(*step.detection->eyes[eye], sigma > 0 ? sigma : traits.eye_sigma);
         if (traits.box_sigma > 0) add(point_in_square(*step.detection, place), traits.box_sigma);
         if (node.weight > 0) node.measured = {x / node.weight, y / node.weight};
       }
