@@ -51,6 +51,15 @@ Tensor pixel_shuffle(const Tensor& x, int r);  // [N,H,W,r*r*C] -> [N,rH,rW,C], 
 Tensor concat_channels(const Tensor& a, const Tensor& b);  // [...,Ca], [...,Cb] -> [...,Ca+Cb]
 Tensor sum(const Tensor& x);                               // -> [1] in the compute type
 
+// The layers of small detection networks. slope [C]: x > 0 ? x : slope * x, one slope
+// per channel.
+Tensor prelu(const Tensor& x, const Tensor& slope);
+// x [N,H,W,C] -> [N,ceil(H/s),ceil(W/s),C]: the largest value of every kernel x kernel
+// window, 'same' padding, which does not count.
+Tensor max_pool2d(const Tensor& x, int kernel, int stride);
+Tensor pad_channels(const Tensor& x, int channels);  // [...,C] -> [...,channels], zeros behind
+Tensor upsample(const Tensor& x);  // [N,H,W,C] -> [N,2H,2W,C], bilinear (kernels/upsample.h)
+
 // Losses -> [1] in the compute type. mask [N,H,W] or undefined. kernels/losses.h
 // defines the maps. image_loss is the weighted sum of the three others, in the passes
 // of one.

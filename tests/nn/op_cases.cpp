@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "nn/tape.h"
 
 namespace nn_test {
@@ -42,6 +44,17 @@ OpInput random_input(Shape shape, unsigned seed, double low = -1, double high = 
 }
 OpInput constant_input(Shape shape, unsigned seed, double low = 0, double high = 1) {
   return {shape, random_values(shape.numel(), seed, low, high), false};
+}
+
+// No two values closer than 1/128: the difference quotient stays clear of the kinks of a
+// maximum.
+OpInput distinct_input(Shape shape, unsigned seed) {
+  OpInput input{shape, std::vector<double>(static_cast<std::size_t>(shape.numel()))};
+  std::mt19937_64 random(seed);
+  for (std::size_t i = 0; i < input.values.size(); ++i)
+    input.values[i] = (static_cast<double>(i) - 108) / 128;
+  std::ranges::shuffle(input.values, random);
+  return input;
 }
 
 // Images that differ by at least 0.05 everywhere: the difference quotient stays clear
@@ -232,6 +245,29 @@ std::vector<OpCase> make_cases() {
                    "",
                    {random_input({2, 3, 3, 4}, 1), random_input({2, 3, 3, 5}, 2)},
                    [](const Inputs& in) { return concat_channels(in[0], in[1]); }});
+  cases.push_back({"prelu",
+                   "",
+                   {random_input({2, 3, 4, 5}, 1), random_input({5}, 2, -0.5, 0.5)},
+                   [](const Inputs& in) { return prelu(in[0], in[1]); }});
+  for (int wanted = 0; wanted < 2; ++wanted) {
+    std::vector<OpInput> inputs{random_input({7, 6}, 3), random_input({6}, 4)};
+    for (int i = 0; i < 2; ++i) inputs[static_cast<std::size_t>(i)].wants_gradient = i == wanted;
+    cases.push_back({"prelu", fmt::format("gradient of operand {} only", wanted), inputs,
+                     [](const Inputs& in) { return prelu(in[0], in[1]); }});
+  }
+  for (const auto& [kernel, stride] : {std::pair{2, 2}, {3, 1}, {3, 2}})
+    cases.push_back({"max_pool2d",
+                     fmt::format("k{}s{}", kernel, stride),
+                     {distinct_input({2, 6, 6, 3}, 1)},
+                     [kernel = kernel, stride = stride](const Inputs& in) {
+                       return max_pool2d(in[0], kernel, stride);
+                     }});
+  cases.push_back({"pad_channels", "", {random_input({2, 3, 2, 5}, 1)}, [](const Inputs& in) {
+                     return pad_channels(in[0], 8);
+                   }});
+  cases.push_back({"upsample", "", {random_input({2, 3, 2, 4}, 1)}, [](const Inputs& in) {
+                     return upsample(in[0]);
+                   }});
   cases.push_back({"reshape", "", {random_input({2, 3, 4}, 1)}, [](const Inputs& in) {
                      return in[0].reshape({6, 4});
                    }});
