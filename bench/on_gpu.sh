@@ -16,7 +16,7 @@
 # Exit codes: 0 all steps went well or had nothing to do, 1 one failed or was cut, 2 usage.
 # shellcheck disable=SC2317 source=bench/visit/steps.sh   # its functions are called by name
 set -uo pipefail
-self=$(realpath "${BASH_SOURCE[0]}")
+self=$(realpath "${BASH_SOURCE[0]}") here=$PWD
 cd "$(dirname "$self")/.." || exit
 . bench/visit/steps.sh
 
@@ -28,7 +28,8 @@ if [ "${1:-}" = --run ]; then   # a step, in the process group of its time limit
 fi
 
 # --- the run --------------------------------------------------------------------------------------
-visit=all seconds=0 results=${OUT:-build/visit/results} build=build/release speed=1 only='' list=no
+visit=all seconds=0 speed=1 only='' list=no
+results=${OUT:-$PWD/build/visit/results} build=$PWD/build/release
 while [ $# -gt 0 ]; do
   case "$1" in
     --short)
@@ -57,15 +58,15 @@ if [ $list = yes ]; then
   exit
 fi
 
-work=build/visit/$visit
+[[ $results = /* ]] || results=$here/$results
+[[ $build = /* ]] || build=$here/$build
+work=$PWD/build/visit/$visit
 rm -rf "$work"
 mkdir -p "$work"/{json,logs,data} build/visit/cache "$results" || exit
-results=$(realpath "$results") work=$(realpath "$work")
 rm -f "$results"/*.part
 json=$work/json logs=$work/logs data=$work/data status=$work/status.tsv
 export json logs data work card half python speed
-export DOPPEL_CACHE_DIR=$PWD/build/visit/cache PYTHONUNBUFFERED=1
-export OMP_WAIT_POLICY=passive
+export DOPPEL_CACHE_DIR=$PWD/build/visit/cache PYTHONUNBUFFERED=1 OMP_WAIT_POLICY=passive
 PATH=$PWD/$set:$build/tools:$build/bench:$build/tests:$PATH
 for folder in /usr/local/cuda/bin /opt/nvidia/nsight-compute/*/; do PATH=$PATH:${folder%/}; done
 # cuDNN, cuBLAS and NVRTC come with PyTorch where no toolkit is installed.

@@ -1,11 +1,13 @@
 #include "faceswap/system_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
+#include "faceswap/faces/network_files.h"
 #include "kernels/core/error.h"
 #include "kernels/core/library.h"
 #include "kernels/core/memory.h"
@@ -39,6 +41,23 @@ Finding library(const char* key, kernels::Library (*open)(), bool needed, const 
   } catch (const kernels::Error& error) {
     return {key, error.what(), !needed, needed ? purpose : ""};
   }
+}
+
+Finding examine_networks() {
+  std::vector<std::string> found, missing;
+  for (const NetworkFile& network : known_networks()) {
+    const std::string entry = fmt::format("{} ({})", network.name, network.purpose);
+    (find_network(network.name).empty() ? missing : found).push_back(entry);
+  }
+  const std::string folder = network_folder().string();
+  const bool complete = missing.empty();
+  return {"face_networks",
+          found.empty() ? fmt::format("none in {}", folder.empty() ? "any folder" : folder)
+                        : fmt::format("in {}: {}", folder, fmt::join(found, ", ")),
+          complete,
+          complete
+              ? ""
+              : fmt::format("run tools/install_deps.sh faces to get {}", fmt::join(missing, ", "))};
 }
 }  // namespace
 
@@ -94,6 +113,7 @@ std::vector<Finding> examine_system() {
                       DOPPEL_DETECT && cascades
                           ? ""
                           : "install the package opencv-data, or use --detector yunet=FILE"});
+  findings.push_back(examine_networks());
   return findings;
 }
 }  // namespace faceswap

@@ -71,7 +71,13 @@ __global__ void advance_step_kernel(StepState* state, double log_beta1, double l
   state->root_correction2 = std::sqrt(-std::expm1(static_cast<float>(step * log_beta2)));
 }
 
-__global__ void finish_step_kernel(StepState* state) {
+__global__ void finish_step_kernel(StepState* state, LossLog losses) {
+  if (losses.losses != nullptr) {
+    float* const row =
+        losses.log + 2 * ((state->step - 1) % static_cast<std::uint64_t>(losses.rows));
+    row[0] = losses.losses[0];
+    row[1] = losses.losses[1];
+  }
   state->skipped += state->finite ? 0 : 1;
   state->skipped_in_a_row = state->finite ? 0 : state->skipped_in_a_row + 1;
   if (state->scale_interval == 0) return;
@@ -82,13 +88,6 @@ __global__ void finish_step_kernel(StepState* state) {
     state->good_steps = 0;
     state->loss_scale = state->loss_scale < 8388608.f ? state->loss_scale * 2 : 16777216.f;
   }
-}
-
-__global__ void record_losses_kernel(const StepState* state, const float* loss_a,
-                                     const float* loss_b, float* log, int rows) {
-  float* const row = log + 2 * ((state->step - 1) % static_cast<std::uint64_t>(rows));
-  row[0] = *loss_a;
-  row[1] = *loss_b;
 }
 }  // namespace
 
@@ -111,18 +110,11 @@ template <class D> void advance_step(Stream& stream, StepState* state, const Ada
                                     std::log(static_cast<double>(options.beta1)),
                                     std::log(static_cast<double>(options.beta2)));
 }
-template <class D> void finish_step(Stream& stream, StepState* state) {
-  simt::launch<finish_step_kernel>(stream, dim3(1), dim3(1), state);
-}
-
-template <class D>
-void record_losses(Stream& stream, const StepState* state, const float* loss_a, const float* loss_b,
-                   float* log, int rows) {
-  simt::launch<record_losses_kernel>(stream, dim3(1), dim3(1), state, loss_a, loss_b, log, rows);
+template <class D> void finish_step(Stream& stream, StepState* state, const LossLog& losses) {
+  simt::launch<finish_step_kernel>(stream, dim3(1), dim3(1), state, losses);
 }
 
 SIMT_INSTANTIATE(adam_step)
 SIMT_INSTANTIATE_FOR(advance_step)
 SIMT_INSTANTIATE_FOR(finish_step)
-SIMT_INSTANTIATE_FOR(record_losses)
 }  // namespace kernels

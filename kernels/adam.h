@@ -21,11 +21,15 @@ void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, co
 
 // Begins a step: step += 1, finite = 1, and Adam's corrections for that step.
 template <class D> void advance_step(Stream&, StepState* state, const AdamOptions&);
-// Ends a step: counts it as skipped if it was not finite, and adapts the loss scale
-// (Micikevicius et al. 2018, Mixed precision training).
-template <class D> void finish_step(Stream&, StepState* state);
-// log[(step - 1) % rows] = {loss_a, loss_b}, so the host may read many steps at once.
-template <class D>
-void record_losses(Stream&, const StepState* state, const float* loss_a /*[1]*/,
-                   const float* loss_b /*[1]*/, float* log /*[rows,2]*/, int rows);
+
+// Where the losses of a step go: log[(step - 1) % rows] = losses, so the host may read
+// many steps at once.
+struct LossLog {
+  const float* losses = nullptr;  // [2], of A and B; null: none
+  float* log = nullptr;           // [rows,2]
+  int rows = 0;
+};
+// Ends a step: logs its losses, counts it as skipped if it was not finite, and adapts the
+// loss scale (Micikevicius et al. 2018, Mixed precision training).
+template <class D> void finish_step(Stream&, StepState* state, const LossLog& = {});
 }  // namespace kernels

@@ -10,7 +10,10 @@
 // Source: Chollet, "Xception", 2017, https://arxiv.org/abs/1610.02357
 #include "kernels/depthwise.h"
 
+#include <type_traits>
+
 #include "kernels/core/memory.h"
+#include "kernels/place.h"
 #include "kernels/ranges.h"
 #include "kernels/simt/instantiate.h"
 
@@ -18,28 +21,42 @@ namespace kernels {
 namespace {
 
 constexpr std::int64_t kMostPieces = 64;
+constexpr int kChannels = SIMT_CUDA ? 1 : 16;  // that are summed side by side
+
+// out[0, count) = the window's sums for `count` neighbouring channels. The window lies at
+// (top, left) of the picture; pointers are to the first of the channels. A constant count
+// keeps the sums in registers.
+template <class T, class Count>
+SIMT_DEVICE void sum_window(const PatchShape& s, const T* picture, const T* w, T* out, int top,
+                            int left, Count count) {
+  const int ky0 = top < 0 ? -top : 0, ky1 = s.h - top < s.kernel_h ? s.h - top : s.kernel_h,
+            kx0 = left < 0 ? -left : 0, kx1 = s.w - left < s.kernel_w ? s.w - left : s.kernel_w;
+  compute_t<T> sum[kChannels] = {};
+  for (int ky = ky0; ky < ky1; ++ky) {
+    const T* from = picture + (static_cast<std::int64_t>(top + ky) * s.w + left + kx0) * s.c;
+    const T* tap = w + (static_cast<std::int64_t>(ky) * s.kernel_w + kx0) * s.c;
+    for (int kx = kx0; kx < kx1; ++kx, from += s.c, tap += s.c) {
+      SIMT_SIMD
+      for (int k = 0; k < count; ++k) sum[k] += load(from, k) * load(tap, k);
+    }
+  }
+  SIMT_SIMD
+  for (int k = 0; k < count; ++k) store(out, k, sum[k]);
+}
 
 template <class T>
 __global__ void depthwise_forward_kernel(PatchShape s, const T* x, const T* w, T* y,
                                          std::int64_t positions) {
   for_runs(positions, s.c, [=](std::int64_t position, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = position / s.out_w, n = line / s.out_h;  // n*OH + oy
-    const int top = static_cast<int>(line - n * s.out_h) * s.stride - s.pad_top,
-              left = static_cast<int>(position - line * s.out_w) * s.stride - s.pad_left;
-    compute_t<T> sum[kRun] = {};
-    for (int ky = 0; ky < s.kernel_h; ++ky) {
-      const int iy = top + ky;
-      if (iy < 0 || iy >= s.h) continue;
-      for (int kx = 0; kx < s.kernel_w; ++kx) {
-        const int ix = left + kx;
-        if (ix < 0 || ix >= s.w) continue;
-        const T* const from = x + ((n * s.h + iy) * s.w + ix) * s.c + first;
-        const T* const tap = w + (static_cast<std::int64_t>(ky) * s.kernel_w + kx) * s.c + first;
-        SIMT_SIMD
-        for (int k = 0; k < count; ++k) sum[k] += load(from, k) * load(tap, k);
-      }
-    }
-    for (int k = 0; k < count; ++k) store(y, position * s.c + first + k, sum[k]);
+    const Place at = place_of(position, s.out_h, s.out_w);
+    const int top = at.y * s.stride - s.pad_top, left = at.x * s.stride - s.pad_left;
+    const T *const picture = x + at.n * s.h * s.w * s.c + first, *const weights = w + first;
+    T* const out = y + position * s.c + first;
+    int k = 0;
+    for (; k + kChannels <= count; k += kChannels)
+      sum_window(s, picture + k, weights + k, out + k, top, left,
+                 std::integral_constant<int, kChannels>{});
+    if (k < count) sum_window(s, picture + k, weights + k, out + k, top, left, count - k);
   });
 }
 
@@ -47,8 +64,7 @@ template <class T>
 __global__ void depthwise_backward_data_kernel(PatchShape s, const T* dy, const T* w, T* dx,
                                                std::int64_t pixels) {
   for_runs(pixels, s.c, [=](std::int64_t pixel, std::int64_t first, int count) SIMT_LAMBDA {
-    const std::int64_t line = pixel / s.w, n = line / s.h;
-    const int ix = static_cast<int>(pixel - line * s.w), iy = static_cast<int>(line - n * s.h);
+    const auto [n, iy, ix] = place_of(pixel, s.h, s.w);
     compute_t<T> sum[kRun] = {};
     for (int ky = 0; ky < s.kernel_h; ++ky) {
       // The output row that reads iy through this tap, if any.

@@ -2,6 +2,8 @@
 // [N,H,W] or null (all ones). The mean runs over all N*H*W*C values, not over the
 // mask's area:
 //   loss = 1/(N*H*W*C) * sum_i mask_i * map_i
+// Several equal shares of the pictures, one person's behind the other's, have a loss each
+// in the launches of one.
 #pragma once
 #include "kernels/core/stream.h"
 
@@ -18,7 +20,14 @@ struct LossWeights {
   float dssim = 1.f, mse = 1.f, mae = 0.f;
 };
 
+template <class T> struct LossResults {
+  compute_t<T>* each;  // [shares]
+  compute_t<T>* sum;   // [1], of all shares, or null
+  T* dpred;            // [shares*N,H,W,C], the gradient of the sum
+};
+
+// shape: of a share. pred, target and mask hold `shares` of them.
 template <class D, class T>
-void image_loss(Stream&, const ImageShape&, const LossWeights&, const T* pred, const T* target,
-                const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
+void image_loss(Stream&, const ImageShape& shape, const LossWeights&, const T* pred,
+                const T* target, const T* mask, const LossResults<T>&, int shares = 1);
 }  // namespace kernels

@@ -65,13 +65,14 @@ template <class F> SIMT_DEVICE void for_runs(std::int64_t rows, std::int64_t col
            [&](std::int64_t row, std::int64_t column) SIMT_LAMBDA { f(row, column, 1); });
 #else
   const auto range = simt::grid_range(rows * columns);
-  const std::int64_t last = *range.end();
-  for (std::int64_t i = *range.begin(); i < last;) {
-    const std::int64_t row = i / columns, first = i - row * columns,
-                       left = columns - first < last - i ? columns - first : last - i;
+  std::int64_t i = *range.begin(), last = *range.end();
+  if (i >= last) return;
+  for (std::int64_t row = i / columns, first = i - row * columns; i < last;) {
+    const std::int64_t left = columns - first < last - i ? columns - first : last - i;
     const int count = static_cast<int>(left < kRun ? left : kRun);
     f(row, first, count);
-    i += count;
+    i += count, first += count;
+    if (first == columns) ++row, first = 0;
   }
 #endif
 }

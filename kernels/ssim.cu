@@ -170,7 +170,7 @@ template <class T> struct DssimForward {
   const T* mask;           // [N,H,W] or null
   compute_t<T>* maps;      // [3,N*C,H,W]: u, v, w above
   compute_t<T>* partials;  // [blocks]
-  compute_t<T> scale;      // 1/count
+  compute_t<T> scale;      // 1/values of a share
   compute_t<T> dssim;      // weight of it
   PixelError<compute_t<T>> error;
 
@@ -224,29 +224,18 @@ template <class T> struct DssimBackward {
   static constexpr int kx = kTileW, ky = kThreadRows;
   Tiling<T> tiling;
   Window<compute_t<T>> window;
-  const T* pred;                 // [N,H,W,C]
-  const T* target;               // [N,H,W,C]
-  const T* mask;                 // [N,H,W] or null
-  const compute_t<T>* maps;      // [3,N*C,H,W]
-  const compute_t<T>* partials;  // [blocks]
-  compute_t<T>* loss;            // [1]
-  T* dpred;                      // [N,H,W,C]
-  compute_t<T> scale;            // 1/count
+  const T* pred;                    // [N,H,W,C]
+  const T* target;                  // [N,H,W,C]
+  const T* mask;                    // [N,H,W] or null
+  const compute_t<T>* maps;         // [3,N*C,H,W]
+  LossTotals<compute_t<T>> totals;  // stored by the first block, to save a launch
+  T* dpred;                         // [N,H,W,C]
   PixelError<compute_t<T>> error;
-
-  // The second stage of the loss's sum, in the first block to save a launch.
-  template <class B> SIMT_DEVICE void store_loss(B& b) const {
-    using C = compute_t<T>;
-    simt::Reg<B, C> total{};
-    b.strided(b.grid_x(), [&](int t, int i) SIMT_LAMBDA { total[t] += partials[i]; });
-    const C sum = b.sum(total);
-    b.once([&]() SIMT_LAMBDA { *loss = sum * scale; });
-  }
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
     using Tile = Tiling<T>;
-    if (b.block_x() == 0) store_loss(b);
+    if (b.block_x() == 0) totals.store(b);
     const auto place = tiling.place(b.block_x());
     const int h = tiling.shape.h, w = tiling.shape.w, x0 = place.x0, y0 = place.y0;
     const int n = place.plane / tiling.shape.c, c = place.plane - n * tiling.shape.c;
@@ -304,7 +293,7 @@ template <class T> struct DssimBackward {
         const C p = load(pred, at), t = load(target, at), weight = mask ? load(mask, pixel) : C(1);
         store(dpred, at,
               by_mean[thread] + C(2) * p * by_square[thread] + t * by_product[thread] +
-                  weight * scale * error.slope(p - t));
+                  weight * totals.scale * error.slope(p - t));
       });
     }
   }
@@ -351,32 +340,35 @@ void check(const char* what, const ImageShape& s) {
 
 template <class D, class T>
 void loss_with_ssim(const LossWeights& weights, Stream& stream, const ImageShape& shape,
-                    const T* pred, const T* target, const T* mask, compute_t<T>* loss, T* dpred) {
+                    const T* pred, const T* target, const T* mask, const LossResults<T>& out,
+                    int shares) {
   using C = compute_t<T>;
   check("image_loss", shape);
-  const Tiling<T> tiling(shape);
+  // The shares' blocks lie one behind the other, each as it would be alone.
+  const Tiling<T> tiling(ImageShape{shares * shape.n, shape.h, shape.w, shape.c});
   const std::int64_t planes = shape.n * shape.c, blocks = tiling.blocks(planes),
                      values = planes * shape.h * shape.w;
   const C scale = static_cast<C>(1.0 / static_cast<double>(values));
   const PixelError<C> error{static_cast<C>(weights.mse), static_cast<C>(weights.mae)};
-  const Buffer maps(stream.device(), static_cast<std::size_t>(3 * values) * sizeof(C)),
-      partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
+  const Buffer maps(stream.device(), static_cast<std::size_t>(3 * shares * values) * sizeof(C)),
+      partials(stream.device(), static_cast<std::size_t>(shares * blocks) * sizeof(C));
   const Window<C> window = gaussian_window<C>();
-  const dim3 grid(static_cast<unsigned>(blocks));
-  const std::size_t masks = mask ? values / shape.c * sizeof(T) : 0,
-                    maps_bytes = (3 * values + blocks) * sizeof(C);
+  const dim3 grid(static_cast<unsigned>(shares * blocks));
+  const std::size_t all = static_cast<std::size_t>(shares * values),
+                    masks = mask ? all / static_cast<std::size_t>(shape.c) * sizeof(T) : 0,
+                    kept = (3 * all + static_cast<std::size_t>(shares * blocks)) * sizeof(C);
   // Per value: two passes of 11 taps, the first over the halo's rows too.
-  stream.moves(2 * values * sizeof(T) + masks + maps_bytes)
-      .computes(330.0 * static_cast<double>(values));
+  stream.moves(2 * all * sizeof(T) + masks + kept).computes(330.0 * static_cast<double>(all));
   simt::launch_block(
       stream, grid,
       DssimForward<T>{tiling, window, pred, target, mask, maps.as<C>(), partials.as<C>(), scale,
                       static_cast<C>(weights.dssim), error});
-  stream.moves(3 * values * sizeof(T) + masks + maps_bytes)
-      .computes(190.0 * static_cast<double>(values));
-  simt::launch_block(stream, grid,
-                     DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(),
-                                      partials.as<C>(), loss, dpred, scale, error});
+  const LossTotals<C> totals{
+      partials.as<C>(), static_cast<int>(blocks), shares, out.each, out.sum, scale};
+  stream.moves(3 * all * sizeof(T) + masks + kept).computes(190.0 * static_cast<double>(all));
+  simt::launch_block(
+      stream, grid,
+      DssimBackward<T>{tiling, window, pred, target, mask, maps.as<C>(), totals, out.dpred, error});
 }
 
 template <class D, class T>

@@ -14,6 +14,6 @@ void ssim_map(Stream&, const ImageShape&, const T* a, const T* b, T* ssim /*[N,H
 // image_loss (losses.h) for weights.dssim other than 0. Call image_loss, the launcher with
 // a row in the op table; here the stream is not the first argument.
 template <class D, class T>
-void loss_with_ssim(const LossWeights&, Stream&, const ImageShape&, const T* pred, const T* target,
-                    const T* mask, compute_t<T>* loss /*[1]*/, T* dpred);
+void loss_with_ssim(const LossWeights&, Stream&, const ImageShape& shape, const T* pred,
+                    const T* target, const T* mask, const LossResults<T>&, int shares);
 }  // namespace kernels

@@ -10,6 +10,9 @@ class Conv2d {
   Conv2d(ParameterArena&, const std::string& name, int in_channels, int out_channels, int kernel,
          const Conv2dOptions&, Init init = {Init::he_uniform});
   Tensor operator()(const Tensor& x) const;
+  // For a call of conv2d that joins the layer with others of its kind.
+  ConvBranch branch() const { return {arena_->value(weight_), arena_->value(bias_)}; }
+  const Conv2dOptions& options() const { return options_; }
 
  private:
   const ParameterArena* arena_;

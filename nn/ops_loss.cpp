@@ -30,22 +30,27 @@ void check_loss(const char* op, const Tensor& pred, const Tensor& target, const 
   check_operand("mask", mask);
 }
 
-Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, const Tensor& mask,
-                     const LossWeights& weights) {
+SharedLoss weighted_loss(const char* op, const Tensor& pred, const Tensor& target,
+                         const Tensor& mask, const LossWeights& weights, int shares) {
   check_loss(op, pred, target, mask);
   const Shape& s = pred.shape();
   check(weights.dssim == 0.f || (s[1] >= 6 && s[2] >= 6), "{}: images must be at least 6x6, got {}",
         op, s.str());
-  const kernels::ImageShape shape{s[0], static_cast<int>(s[1]), static_cast<int>(s[2]),
+  check(shares >= 1 && s[0] % shares == 0, "{}: {} images do not divide into {} shares", op, s[0],
+        shares);
+  const kernels::ImageShape shape{s[0] / shares, static_cast<int>(s[1]), static_cast<int>(s[2]),
                                   static_cast<int>(s[3])};
-  Tensor loss = Tensor::empty({1}, compute_dtype(pred.dtype()), pred.device()),
-         dpred = empty_like(pred);
+  const DType compute = compute_dtype(pred.dtype());
+  const Tensor each = Tensor::empty({shares}, compute, pred.device()),
+               sum = shares == 1 ? each : Tensor::empty({1}, compute, pred.device()),
+               dpred = empty_like(pred);
   dispatch(pred, op, [&]<class D, class T>(Stream& stream) {
-    kernels::image_loss<D, T>(stream, shape, weights, pred.data<T>(), target.data<T>(),
-                              data_or_null<T>(mask), loss.data<kernels::compute_t<T>>(),
-                              dpred.data<T>());
+    using C = kernels::compute_t<T>;
+    kernels::image_loss<D, T>(
+        stream, shape, weights, pred.data<T>(), target.data<T>(), data_or_null<T>(mask),
+        {each.data<C>(), shares == 1 ? nullptr : sum.data<C>(), dpred.data<T>()}, shares);
   });
-  return record(loss, op, {pred}, [op, dpred](Backward& ctx) {
+  const Tensor root = record(sum, op, {pred}, [op, dpred](Backward& ctx) {
     if (ctx.grad_is_one()) return ctx.gradients(dpred);
     // In place: a node runs once.
     dispatch(dpred, op, [&]<class D, class T>(Stream& stream) {
@@ -54,20 +59,25 @@ Tensor weighted_loss(const char* op, const Tensor& pred, const Tensor& target, c
     });
     return ctx.gradients(dpred);
   });
+  return {root, each.detach()};
 }
 }  // namespace
 
 Tensor image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
                   const LossWeights& weights) {
-  return weighted_loss("image_loss", pred, target, mask, weights);
+  return weighted_loss("image_loss", pred, target, mask, weights, 1).sum;
+}
+SharedLoss image_loss(const Tensor& pred, const Tensor& target, const Tensor& mask,
+                      const LossWeights& weights, int shares) {
+  return weighted_loss("image_loss", pred, target, mask, weights, shares);
 }
 Tensor mae_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  return weighted_loss("mae_loss", pred, target, mask, {0.f, 0.f, 1.f});
+  return weighted_loss("mae_loss", pred, target, mask, {0.f, 0.f, 1.f}, 1).sum;
 }
 Tensor mse_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  return weighted_loss("mse_loss", pred, target, mask, {0.f, 1.f, 0.f});
+  return weighted_loss("mse_loss", pred, target, mask, {0.f, 1.f, 0.f}, 1).sum;
 }
 Tensor dssim_loss(const Tensor& pred, const Tensor& target, const Tensor& mask) {
-  return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f});
+  return weighted_loss("dssim_loss", pred, target, mask, {1.f, 0.f, 0.f}, 1).sum;
 }
 }  // namespace nn

@@ -19,16 +19,6 @@ void check_slope(const char* op, float slope) {
         "{}: slope {} must not be negative: backward reads the input's sign from the output", op,
         slope);
 }
-
-Tensor leaky_relu_backward(Backward& ctx, const Tensor& y, float slope) {
-  const Tensor& dy = ctx.grad();
-  const Tensor dx = ctx.reuse_grad();
-  dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
-    kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(), dy.numel(),
-                                       slope);
-  });
-  return dx;
-}
 }  // namespace
 
 Tensor leaky_relu(const Tensor& x, float slope) {
@@ -40,7 +30,13 @@ Tensor leaky_relu(const Tensor& x, float slope) {
                                            slope);
   });
   return record(y, "leaky_relu", {x}, [y = y.detach(), slope](Backward& ctx) {
-    return ctx.gradients(leaky_relu_backward(ctx, y, slope));
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = ctx.reuse_grad();
+    dispatch(dy, "leaky_relu", [&]<class D, class T>(Stream& stream) {
+      kernels::leaky_relu_backward<D, T>(stream, y.data<T>(), dy.data<T>(), dx.data<T>(),
+                                         dy.numel(), slope);
+    });
+    return ctx.gradients(dx);
   });
 }
 
@@ -68,19 +64,6 @@ Tensor add(const Tensor& a, const Tensor& b) {
   });
   return record(y, "add", {a, b},
                 [](Backward& ctx) { return ctx.gradients(ctx.grad(), ctx.grad()); });
-}
-
-Tensor add_leaky_relu(const Tensor& a, const Tensor& b, float slope) {
-  check_alike("add_leaky_relu", a, b);
-  check_slope("add_leaky_relu", slope);
-  Tensor y = empty_like(a);
-  dispatch(a, "add_leaky_relu", [&]<class D, class T>(Stream& stream) {
-    kernels::add_leaky_relu<D, T>(stream, a.data<T>(), b.data<T>(), y.data<T>(), a.numel(), slope);
-  });
-  return record(y, "add_leaky_relu", {a, b}, [y = y.detach(), slope](Backward& ctx) {
-    const Tensor dx = leaky_relu_backward(ctx, y, slope);
-    return ctx.gradients(dx, dx);
-  });
 }
 
 Tensor scale(const Tensor& x, float factor) {

@@ -42,7 +42,7 @@ void Adam::begin_step(StepStateBlock& block) const {
   kernels::on_device(stream, [&]<class D>() { kernels::advance_step<D>(stream, state, options_); });
 }
 
-void Adam::step(StepStateBlock& block) {
+void Adam::step(StepStateBlock& block, const kernels::LossLog& losses) {
   arena_->finish_gradients();
   StepState* state = block.device_pointer();
   const Tensor gradients = arena_->gradients(), working = arena_->working(),
@@ -56,7 +56,7 @@ void Adam::step(StepStateBlock& block) {
     kernels::gradient_norm<D, T>(stream, g, n, max_gradient_norm_, state);
     kernels::adam_step<D, T>(stream, master.data<Wide>(), copy, g, arena_->moment1().data<Wide>(),
                              arena_->moment2().data<Wide>(), n, state, options_);
-    kernels::finish_step<D>(stream, state);
+    kernels::finish_step<D>(stream, state, losses);
   });
 }
 }  // namespace nn

@@ -31,8 +31,8 @@ class Adam {
   void begin_step(StepStateBlock& state) const;
   // One step with the gradients in the arena: norm, clip factor, finite check, update.
   // Skips the update if a gradient is not finite (state.finite = 0, state.skipped
-  // counts it).
-  void step(StepStateBlock& state);
+  // counts it). Logs the losses, if any.
+  void step(StepStateBlock& state, const kernels::LossLog& losses = {});
 
  private:
   ParameterArena* arena_;

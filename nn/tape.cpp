@@ -39,6 +39,14 @@ void add_into(const Tensor& sum, const Tensor& a, const Tensor& b) {
   });
 }
 
+// sum += summand, if there is one, and forgets the summand.
+void add_up(Tensor& sum, Tensor& summand) {
+  if (!summand.defined()) return;
+  Tensor target = sum.unshared() ? sum : empty_like(sum);
+  add_into(target, sum, std::exchange(summand, {}));
+  sum = std::move(target);
+}
+
 void copy_into(const Tensor& destination, const Tensor& source) {
   kernels::copy(destination.raw(), destination.device(), source.raw(), source.device(),
                 source.bytes());
@@ -70,7 +78,7 @@ struct Backward::Pass {
   // a node's output was recorded after it, so the gradient is complete by then.
   struct Waiting {
     std::shared_ptr<Node> node;
-    Tensor gradient;
+    Tensor gradient, summand;  // the latest summand is added only when it must be
   };
   std::map<std::uint64_t, Waiting, std::greater<>> waiting;
   std::vector<const History*> added_in_place;  // by the running closure, through accumulated()
@@ -78,12 +86,11 @@ struct Backward::Pass {
   Tensor one;             // the roots' own gradient if it is known to be 1
   bool trap_nan = false;  // every gradient is checked as it arrives
 
-  // The place that collects the gradient of a tensor without a sink.
-  Tensor& slot(History& to) {
-    if (!to.node) return to.grad;
+  // The place that collects the gradient of an op's result.
+  Waiting& entry(History& to) {
     Waiting& entry = waiting[to.node->order];
     entry.node = to.node;
-    return entry.gradient;
+    return entry;
   }
 
   // Before anything reads or adds to a sink that a gradient has reached.
@@ -106,11 +113,12 @@ struct Backward::Pass {
       to.reached = true;
       return;
     }
-    Tensor& sum = slot(to);
+    Tensor& sum = to.node ? entry(to).gradient : to.grad;
     if (!sum.defined()) return void(sum = std::move(gradient));
-    Tensor target = sum.unshared() ? sum : empty_like(sum);
-    add_into(target, sum, gradient);
-    sum = std::move(target);
+    if (!to.node) return add_up(sum, gradient);
+    Tensor& summand = entry(to).summand;
+    add_up(sum, summand);
+    summand = std::move(gradient);
   }
 };
 
@@ -178,7 +186,7 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
     pass.receive(*root.impl()->history, std::move(first));
   }
   while (!pass.waiting.empty()) {
-    auto [node, gradient] = std::move(pass.waiting.begin()->second);
+    auto [node, gradient, summand] = std::move(pass.waiting.begin()->second);
     pass.waiting.erase(pass.waiting.begin());
     check(static_cast<bool>(node->backward),
           "backward: the graph behind this {} was freed by an earlier backward(); run the forward "
@@ -187,12 +195,12 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
     // Consumed: all that the closure holds is freed with this iteration.
     const BackwardFn closure = std::exchange(node->backward, nullptr);
     const std::vector<Edge> inputs = std::exchange(node->inputs, {});
-    Backward context(pass, gradient);
+    Backward context(pass, gradient, summand);
     std::vector<Tensor> gradients = closure(context);
     if (gradients.size() != inputs.size())
       fail(ErrorKind::failure, "backward of {}: {} gradients returned for {} inputs", node->op,
            gradients.size(), inputs.size());
-    gradient = Tensor();
+    gradient = summand = Tensor();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i].to || !gradients[i].defined()) continue;
       check_gradient(*node, i, inputs[i], gradients[i], pass.trap_nan);
@@ -202,9 +210,16 @@ void backward(std::span<const Tensor> roots, const Tensor& seed, bool seed_is_on
   pass.finish_deferred();
 }
 
-bool Backward::grad_is_one() const { return pass_.one.defined() && grad_.raw() == pass_.one.raw(); }
+const Tensor& Backward::grad() {
+  add_up(grad_, summand_);
+  return grad_;
+}
 
-Tensor Backward::reuse_grad() const { return grad_.unshared() ? grad_ : empty_like(grad_); }
+bool Backward::grad_is_one() const {
+  return pass_.one.defined() && !summand_.defined() && grad_.raw() == pass_.one.raw();
+}
+
+Tensor Backward::reuse_grad() { return grad().unshared() ? grad_ : empty_like(grad_); }
 
 Tensor Backward::target(const Tensor& input) {
   if (!input.requires_grad()) return {};
@@ -230,7 +245,10 @@ Tensor Backward::accumulated(const Tensor& input) {
     if (!std::exchange(history.reached, true)) fill_zero(history.sink);
     return history.sink;
   }
-  Tensor& sum = pass_.slot(history);
+  Tensor none;
+  Tensor &sum = history.node ? pass_.entry(history).gradient : history.grad,
+         &summand = history.node ? pass_.entry(history).summand : none;
+  add_up(sum, summand);
   if (!sum.defined()) {
     sum = Tensor::zeros(input.shape(), input.dtype(), input.device());
   } else if (!sum.unshared()) {

@@ -58,11 +58,14 @@ class Backward {
   Backward(const Backward&) = delete;
   Backward& operator=(const Backward&) = delete;
 
-  const Tensor& grad() const { return grad_; }  // of the output
-  bool grad_is_one() const;                     // known without reading it
+  const Tensor& grad();      // of the output
+  bool grad_is_one() const;  // known without reading it
+  // For closures that add on their way: the last summand of the gradient where it has
+  // several, and grad() is then the sum of the others. Undefined where it has one.
+  Tensor take_summand() { return std::move(summand_); }
   // grad() itself if nothing else holds it, else fresh memory like it. For kernels that
   // may write their result over dy.
-  Tensor reuse_grad() const;
+  Tensor reuse_grad();
   // Memory to write an input's gradient to: assign all of it and return it. It is a
   // parameter's own gradient if nothing has reached that yet, fresh memory otherwise;
   // undefined if the input needs no gradient.
@@ -87,12 +90,13 @@ class Backward {
  private:
   friend void backward(std::span<const Tensor>, const Tensor&, bool);
   struct Pass;
-  Backward(Pass& pass, const Tensor& dy) : pass_(pass), grad_(dy) {}
+  Backward(Pass& pass, Tensor& grad, Tensor& summand)
+      : pass_(pass), grad_(grad), summand_(summand) {}
   bool may_defer(const Tensor& input, const Tensor& target) const;
   std::unique_ptr<Deferred>& deferred(std::type_index);
 
   Pass& pass_;
-  const Tensor& grad_;
+  Tensor &grad_, &summand_;
 };
 
 bool gradients_enabled();

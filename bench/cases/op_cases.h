@@ -266,6 +266,7 @@ std::vector<OpCase> elementwise_cases();
 std::vector<OpCase> layout_cases();
 std::vector<OpCase> reduce_cases();
 std::vector<OpCase> epilogue_cases();
+std::vector<OpCase> detection_cases();
 std::vector<OpCase> training_cases();
 std::vector<OpCase> image_cases();
 std::vector<OpCase> augment_cases();

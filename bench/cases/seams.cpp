@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "bench/cases/reference.h"
 #include "bench/cases/reference_conv.h"
 
 namespace bench::cases {
@@ -170,12 +171,78 @@ void gemm_cases(std::vector<OpCase>& rows) {
   }
   for (const Index side : {256, 512, 1024, 2048}) add_both(N, N, side, side, side, "", Use::sweep);
 }
+template <class T>
+void add_dense(std::vector<OpCase>& rows, const DenseShape& s, const std::string& note, Use use) {
+  const std::string shape = note + shape_name(s.n, s.in, s.out);
+  const auto append = [&](auto& c, double scale) {
+    c.flops = 2.0 * static_cast<double>(s.n * s.in * s.out);
+    c.scale = scale;
+    c.bench = use != Use::test;
+    rows.push_back(c);
+  };
+  for (const bool with_bias : {true, false}) {
+    if (use != Use::test && !with_bias) continue;
+    auto c = op_case<T>("dense_forward", shape + (with_bias ? "" : "/no_bias"));
+    const auto x = c.in("x", s.n * s.in), w = c.in("w", s.out * s.in);
+    const auto bias = c.optional(with_bias, c.in("bias", s.out));
+    const auto y = c.out("y", s.n * s.out);
+    c.run([=]<class D>(Stream& stream, auto at) {
+      dense_forward<D, T>(stream, s, at(x), at(w), at(bias), at(y));
+    });
+    const auto element = [=](auto at, Index i) {
+      double sum = with_bias ? at(bias)[i % s.out] : 0;
+      for (Index k = 0; k < s.in; ++k)
+        sum += at(x)[i / s.out * s.in + k] * at(w)[i % s.out * s.in + k];
+      return sum;
+    };
+    c.expect(y, element);
+    if (use != Use::test) c.expect_sampled(element);
+    append(c, use == Use::test ? 1 : std::sqrt(s.in));
+  }
+  for (const int wanted : {3, 2, 1}) {  // the gradient of the bias, of the weights, of both
+    if (use != Use::test && wanted != 3) continue;
+    auto c = op_case<T>("dense_backward_weights", shape + (wanted == 3   ? ""
+                                                           : wanted == 2 ? "/no_bias"
+                                                                         : "/bias_alone"));
+    const auto x = c.optional(wanted != 1, c.in("x", s.n * s.in)), dy = c.in("dy", s.n * s.out);
+    Handle<T> dbias, dw;
+    if (wanted != 2) dbias = c.out("dbias", s.out);
+    if (wanted != 1) dw = c.out("dw", s.out * s.in);
+    c.run([=]<class D>(Stream& stream, auto at) {
+      dense_backward_weights<D, T>(stream, s, at(x), at(dy), at(dw), at(dbias));
+    });
+    if (wanted != 2)
+      c.expect(dbias, [=](auto at) { return reference::sum_columns(at(dy), s.out); });
+    const auto element = [=](auto at, Index i) {
+      double sum = 0;
+      for (Index k = 0; k < s.n; ++k)
+        sum += at(dy)[k * s.out + i / s.in] * at(x)[k * s.in + i % s.in];
+      return sum;
+    };
+    if (wanted != 1) c.expect(dw, element);
+    if (use != Use::test) c.expect_sampled(element);
+    append(c, use == Use::test ? 1 : std::sqrt(s.n));
+  }
+}
+
+void dense_cases(std::vector<OpCase>& rows) {
+  // Rows at multiples of 16 bytes, and at any place; more of them than a tile has.
+  for (const DenseShape& s :
+       {DenseShape{1, 1, 1}, DenseShape{5, 11, 7}, DenseShape{33, 40, 24}, DenseShape{3, 64, 130}})
+    for_types([&]<class T>() { add_dense<T>(rows, s, "", Use::test); });
+  for (const auto& [name, shape] : {std::pair("original_fc1_", DenseShape{32, 16384, 1024}),
+                                    {"original_fc2_", DenseShape{32, 1024, 16384}}}) {
+    add_dense<float>(rows, shape, name, Use::model);
+    add_dense<bf16>(rows, shape, name, Use::model);
+  }
+}
 }  // namespace
 
 std::vector<OpCase> seam_cases() {
   std::vector<OpCase> rows;
   conv_cases(rows);
   gemm_cases(rows);
+  dense_cases(rows);
   return rows;
 }
 }  // namespace bench::cases

@@ -3,6 +3,7 @@
 #pragma once
 #include "bench/cases/op_cases.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/dense.h"
 #include "kernels/conv/gemm.h"
 
 namespace bench::cases {

@@ -33,38 +33,60 @@ template <class T> void loss_cases(std::vector<OpCase>& rows) {
     if (dssim)
       shapes = {{1, 6, 6, 1}, {1, 7, 40, 3}, {2, 33, 19, 3}, {1, 18, 6, 2}, {16, 64, 64, 3, true}};
     for (const Images& s : shapes)
-      for (const bool masked : {false, true}) {
+      for (const auto& [masked, shares] : {std::pair(false, 1), {true, 1}, {true, 2}}) {
+        if (shares > 1 && s.n == 1) continue;
         const Index pixels = Index{s.n} * s.h * s.w, values = pixels * s.c;
-        auto c = op_case<T>("image_loss", kind.name + "/" + shape_name(s.n, s.h, s.w, s.c) +
-                                              (masked ? "/mask" : ""));
-        const auto pred = c.in("pred", values, uniform_values(0, 1)),
-                   target = c.in("target", values, uniform_values(0, 1)),
-                   mask = c.optional(masked, c.in("mask", pixels, uniform_values(0, 2)));
-        const auto loss = c.out(of<compute_t<T>>, "loss", 1);
-        const auto dpred = c.out("dpred", values);
+        auto c =
+            op_case<T>("image_loss", kind.name + "/" + shape_name(s.n, s.h, s.w, s.c) +
+                                         (masked ? "/mask" : "") + (shares > 1 ? "/shares" : ""));
+        const auto pred = c.in("pred", shares * values, uniform_values(0, 1)),
+                   target = c.in("target", shares * values, uniform_values(0, 1)),
+                   mask = c.optional(masked, c.in("mask", shares * pixels, uniform_values(0, 2)));
+        const auto each = c.out(of<compute_t<T>>, "each", shares);
+        const auto sum = shares > 1 ? c.out(of<compute_t<T>>, "sum", 1) : Handle<compute_t<T>>{};
+        const auto dpred = c.out("dpred", shares * values);
         c.run([=]<class D>(Stream& stream, auto at) {
           image_loss<D, T>(stream, ImageShape{s.n, s.h, s.w, s.c}, weights, at(pred), at(target),
-                           at(mask), at(loss), at(dpred));
+                           at(mask), {at(each), at(sum), at(dpred)}, shares);
         });
-        c.expect({loss, dpred}, [=](auto at) {
-          Values sum(1), gradient(values), term(values);
-          const auto accumulate = [&](double weight, double value) {
-            sum[0] += weight * value;
-            for (Index i = 0; i < values; ++i) gradient[i] += weight * term[i];
-          };
-          const Values &p = at(pred), &t = at(target), &m = at(mask);
-          if (weights.dssim != 0)
-            accumulate(weights.dssim, reference::dssim_loss(p, t, m, s.n, s.h, s.w, s.c, term));
-          if (weights.mse != 0)
-            accumulate(weights.mse, reference::map_loss(true, p, t, m, s.c, term));
-          if (weights.mae != 0)
-            accumulate(weights.mae, reference::map_loss(false, p, t, m, s.c, term));
-          return std::array{std::move(sum), std::move(gradient)};
-        });
+        // Losses of all shares, and the gradient.
+        const auto expected = [=](auto at) {
+          std::array<Values, 2> result;
+          for (int k = 0; k < shares; ++k) {
+            double loss = 0;
+            Values gradient(values), term(values);
+            const auto accumulate = [&](double weight, double value) {
+              loss += weight * value;
+              for (Index i = 0; i < values; ++i) gradient[i] += weight * term[i];
+            };
+            const auto share = [&](const Values& all, Index count) {
+              return all.empty() ? all
+                                 : Values(all.begin() + k * count, all.begin() + (k + 1) * count);
+            };
+            const Values p = share(at(pred), values), t = share(at(target), values),
+                         m = share(at(mask), pixels);
+            if (weights.dssim != 0)
+              accumulate(weights.dssim, reference::dssim_loss(p, t, m, s.n, s.h, s.w, s.c, term));
+            if (weights.mse != 0)
+              accumulate(weights.mse, reference::map_loss(true, p, t, m, s.c, term));
+            if (weights.mae != 0)
+              accumulate(weights.mae, reference::map_loss(false, p, t, m, s.c, term));
+            result[0].push_back(loss);
+            result[1].insert(result[1].end(), gradient.begin(), gradient.end());
+          }
+          return result;
+        };
+        c.expect({each, dpred}, expected);
+        if (shares > 1)
+          c.expect(sum, [=](auto at) {
+            const Values losses = expected(at)[0];
+            return Values{losses[0] + losses[1]};
+          });
         c.flops = values * (dssim ? 350 : 5);
         // The gradient of a mean is of the size 1/count; DSSIM's is a difference of terms some
         // 30 times as large.
         c.scale = (dssim ? 30.0 : 1.0) / values;
+        c.reordered = !dssim;
         c.bench = s.bench;
         rows.push_back(c);
       }
@@ -223,17 +245,17 @@ void state_cases(std::vector<OpCase>& rows) {
   for (const unsigned step : {1, 3, 6}) {
     StepState now = start;
     now.step = step;
-    auto c = op_case<float>("record_losses", "step" + std::to_string(step));
+    auto c = op_case<float>("finish_step", "log_step" + std::to_string(step));
     const auto state = c.in("state", now);
-    const auto a = c.in("loss_a", 1), b = c.in("loss_b", 1), log = c.inout("log", 6);
+    const auto losses = c.in("losses", 2), log = c.inout("log", 6);
     c.run([=]<class D>(Stream& s, auto at) {
-      record_losses<D>(s, at(state), at(a), at(b), at(log), 3);
+      finish_step<D>(s, at(state), {at(losses), at(log), 3});
     });
     c.expect(log, [=](auto at) {
       Values after = at(log);
       const std::size_t row = (step - 1) % 3;
-      after[2 * row] = at(a)[0];
-      after[2 * row + 1] = at(b)[0];
+      after[2 * row] = at(losses)[0];
+      after[2 * row + 1] = at(losses)[1];
       return after;
     });
     rows.push_back(c);

@@ -23,8 +23,8 @@ visit_2() {
   step train_original 120 train original 80
   step step_dfl_sae_b16 100 steps dfl_sae 16 "$half"
   step step_lightweight_b16 50 steps lightweight 16 "$half"
-  step step_original_tf32 40 steps original 16 tf32
-  step step_original_f16 40 steps original 16 f16
+  step step_original_tf32 50 steps original 16 tf32
+  step step_original_f16 50 steps original 16 f16
   step race_original_tf32 50 race original 16 tf32 1 18 "$eager_and_graph"
   step race_dfl_sae_b16 50 race dfl_sae 16 "$half" 1 18 "$eager_and_graph"
   step train_villain 80 train villain 40
@@ -65,7 +65,10 @@ own_kernels='^cuda/(?!conv_|gemm).*/(cold|hot)$'
 need_gpu() { [ "$card" ] || { echo 'no: no GPU'; return 1; }; }
 need() { command -v "$1" >/dev/null || { echo "no: no $1 on this machine"; return 1; }; }
 
-doctor() { need doppel && doppel doctor && doppel doctor --json >"$json/doctor.json"; }
+doctor() {
+  need doppel && doppel doctor && doppel doctor --json >"$json/doctor.json" || return
+  doppel doctor | grep '^.. *gpu '
+}
 
 # device SECONDS: facts, cuDNN's description of the card, and the ceilings
 device() {
@@ -73,7 +76,8 @@ device() {
     nvidia-smi; nvidia-smi -q -d CLOCK,POWER,PERFORMANCE; "$python" --version
     echo "LD_LIBRARY_PATH=$LD_LIBRARY_PATH"; command -v ncu compute-sanitizer nvcc
   } >"$logs/facts.log" 2>&1
-  need_gpu && doctor || return 0
+  need_gpu || return 0
+  doctor || return
   doppel_plans --model tiny --batch 1 --dtype "$half" --budget 1 \
     --properties "$data/device_properties.json" || echo 'no description by cuDNN'
   doppel bench --device cuda --filter '^cuda/add/bf16/.*/cold$' --seconds "$1" --force \
@@ -163,9 +167,10 @@ sanitize() {
   need_gpu && need compute-sanitizer && need test_kernels || return 0
   export DOPPEL_MEASURE_PLANS=0 DOPPEL_ROWS="^(?!conv_|gemm).*$2"
   local command=(compute-sanitizer --tool "$1" --error-exitcode 99) result=0
-  "${command[@]}" test_kernels --gtest_filter='KernelsOnGpu.*:SimtOnGpu.*' || result=1
-  "${command[@]}" doppel_step --row --no-phases --device cuda --model tiny --batch 2 \
-    --dtype "$half" --warmup 3 --steps 1 --block 1 || result=1
+  "${command[@]}" "$(command -v test_kernels)" --gtest_filter='KernelsOnGpu.*:SimtOnGpu.*' \
+    || result=1
+  "${command[@]}" "$(command -v doppel_step)" --row --no-phases --device cuda --model tiny \
+    --batch 2 --dtype "$half" --warmup 3 --steps 1 --block 1 || result=1
   grep 'ERROR SUMMARY\|RACECHECK SUMMARY' "$logs/$step.log" | paste -sd' '
   return "$result"
 }
@@ -177,8 +182,8 @@ profile() {
   local table=$data/ncu_$1.csv time=gpu__time_duration.sum slowest name
   local ncu=(ncu --csv --page raw --print-units base --print-kernel-base function --kill yes
     --graph-profiling node --clock-control none)
-  local run=(doppel_step --row --no-phases --device cuda --model "$1" --batch "$2"
-    --dtype "$half" --warmup 3 --steps 1 --block 1)
+  local run=("$(command -v doppel_step)" --row --no-phases --device cuda --model "$1"
+    --batch "$2" --dtype "$half" --warmup 3 --steps 1 --block 1)
   "${ncu[@]}" --launch-count "$3" --metrics "$time,dram__bytes_read.sum,dram__bytes_write.sum" \
     --log-file "$table" "${run[@]}"   # ended by ncu, so its exit code says nothing
   slowest=$(awk -F'","' -v time="$time" '

@@ -13,8 +13,11 @@ namespace faceswap {
 
 struct DetectorOptions {
   std::string detector = "cascade";  // or "yunet=FILE"
-  double min_face = 0.12;            // smallest face side, share of the frame's short side
-  int threads = 0;                   // 0: all cores
+  // Eyes by the face mesh ("mesh"), by the detector ("eyes"), or by the mesh where its
+  // network is installed ("auto"). Train and convert with the same.
+  std::string landmarks = "auto";
+  double min_face = 0.12;  // smallest face side, share of the frame's short side
+  int threads = 0;         // 0: all cores
 };
 
 // One face in one frame, in pixels of the tracker's working picture.
@@ -24,6 +27,7 @@ struct Detection {
   double confidence = 0;
   double eye_votes = 0;          // of the last eye search, included in the confidence
   std::optional<Point> eyes[2];  // image-left, image-right
+  double eye_sigma = 0;          // of these eyes, share of their distance; 0: as in DetectorTraits
 };
 
 // A place in the square: shares of its side from the upper left corner before rotation.

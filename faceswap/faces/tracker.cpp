@@ -12,6 +12,8 @@
 
 #include "faceswap/faces/flow.h"
 #include "faceswap/faces/gray.h"
+#include "faceswap/faces/mesh_detector.h"
+#include "faceswap/faces/network_files.h"
 #include "faceswap/faces/trajectory.h"
 #include "faceswap/statistics.h"
 #if DOPPEL_DETECT
@@ -335,7 +337,9 @@ class DetectingTracker final : public FaceTracker {
           const double w = 1 / (sigma * sigma * apart * apart);
           x += w * p.x, y += w * p.y, node.weight += w;
         };
-        if (step.detection->eyes[eye]) add(*step.detection->eyes[eye], traits.eye_sigma);
+        const double sigma = step.detection->eye_sigma;
+        if (step.detection->eyes[eye])
+          add(*step.detection->eyes[eye], sigma > 0 ? sigma : traits.eye_sigma);
         if (traits.box_sigma > 0) add(point_in_square(*step.detection, place), traits.box_sigma);
         if (node.weight > 0) node.measured = {x / node.weight, y / node.weight};
       }
@@ -357,6 +361,33 @@ class DetectingTracker final : public FaceTracker {
   std::vector<Track> tracks_;  // of this shot
   std::vector<Face> finished_;
 };
+
+#if DOPPEL_DETECT
+std::unique_ptr<FaceDetector> make_detector(const DetectorOptions& options) {
+  constexpr std::string_view kYunet = "yunet=";
+  if (options.detector == "cascade") return make_cascade_detector(options);
+  if (options.detector.starts_with(kYunet))
+    return make_yunet_detector(options, options.detector.substr(kYunet.size()));
+  throw Error(ErrorKind::usage,
+              fmt::format("detector: unknown \"{}\"; use cascade or yunet=FILE", options.detector));
+}
+
+std::unique_ptr<FaceDetector> with_landmarks(std::unique_ptr<FaceDetector> detector,
+                                             const DetectorOptions& options) {
+  if (options.landmarks == "eyes") return detector;
+  if (options.landmarks != "auto" && options.landmarks != "mesh")
+    throw Error(ErrorKind::usage, fmt::format("landmarks: unknown \"{}\"; use auto, mesh or eyes",
+                                              options.landmarks));
+  const std::filesystem::path network = find_network("face_landmark.safetensors");
+  if (!network.empty()) return make_mesh_detector(std::move(detector), MeshFinder(network));
+  if (options.landmarks == "mesh")
+    throw Error(ErrorKind::input,
+                fmt::format("landmarks: the network face_landmark.safetensors is not in {}; run "
+                            "tools/install_deps.sh faces, or use --landmarks eyes",
+                            network_folder().string()));
+  return detector;
+}
+#endif
 }  // namespace
 
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
@@ -368,14 +399,8 @@ std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
                     "(0, 1]",
                     options.min_face));
 #if DOPPEL_DETECT
-  constexpr std::string_view kYunet = "yunet=";
-  if (options.detector == "cascade")
-    return std::make_unique<DetectingTracker>(make_cascade_detector(options), source);
-  if (options.detector.starts_with(kYunet))
-    return std::make_unique<DetectingTracker>(
-        make_yunet_detector(options, options.detector.substr(kYunet.size())), source);
-  throw Error(ErrorKind::usage,
-              fmt::format("detector: unknown \"{}\"; use cascade or yunet=FILE", options.detector));
+  return std::make_unique<DetectingTracker>(with_landmarks(make_detector(options), options),
+                                            source);
 #else
   (void)source;
   throw Error(ErrorKind::usage,

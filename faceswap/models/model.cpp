@@ -162,6 +162,9 @@ class Autoencoder final : public Model {
   nn::Tensor decode(Side side, const nn::Tensor& code) const override {
     return side == Side::a ? decoder_a_(code) : decoder_b_(code);
   }
+  nn::Tensor decode_both(const nn::Tensor& codes) const override {
+    return Network::both(decoder_a_, decoder_b_, codes);
+  }
 
  private:
   Network build(const Design& design, void (*layers)(Network&), const char* name, int side,

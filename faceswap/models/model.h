@@ -20,6 +20,9 @@ class Model {
   // images: [N,size,size,3], RGB in [0,1]. The code's shape depends on the model.
   virtual nn::Tensor encode(const nn::Tensor& images) const = 0;
   virtual nn::Tensor decode(Side side, const nn::Tensor& code) const = 0;  // -> [N,size,size,3]
+  // A's codes and then as many of B's, each by its own decoder -> [2N,size,size,3]. Of the
+  // same bits as two calls of decode, in fewer launches.
+  virtual nn::Tensor decode_both(const nn::Tensor& codes) const = 0;
 
   const std::string& name() const { return name_; }
   int size() const { return size_; }                      // side of the square pictures

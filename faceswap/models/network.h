@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,15 +36,24 @@ class Network {
   Network& long_skip(int count);
   Network& picture();  // conv 5x5 to three channels, sigmoid
 
-  nn::Tensor operator()(nn::Tensor x) const;  // x: [N,side,side,channels]
-  int side() const { return side_; }          // of the output
+  nn::Tensor operator()(const nn::Tensor& x) const;  // x: [N,side,side,channels]
+  // Two networks of one build of convolutions, each on its half of x, [2N,side,side,
+  // channels]: layer by layer, so both share the launches between the convolutions.
+  static nn::Tensor both(const Network& first, const Network& second, const nn::Tensor& x);
+  int side() const { return side_; }  // of the output
   int channels() const { return channels_; }
 
  private:
-  using Layer = std::function<nn::Tensor(const nn::Tensor&)>;
+  using Networks = std::span<const Network* const>;  // that a layer runs for, of one build
+  using Layer = std::function<nn::Tensor(Networks, const nn::Tensor&)>;
   std::string next_name(const std::string& kind);  // "encoder.conv3"
   nn::Init init_or(nn::Init otherwise) const { return init_.value_or(otherwise); }
   Layer residual_block();
+  static nn::Tensor run(Networks, nn::Tensor x);
+  std::size_t add(const nn::Conv2d&);  // to convs_; its index
+  // Convolution i of each network on its share of x.
+  static nn::Tensor convolve(Networks, std::size_t i, const nn::Tensor& x,
+                             const nn::Tensor& residual = {});
   Network& append(Layer layer, int side, int channels);  // of its output
 
   nn::ParameterArena* arena_;
@@ -51,6 +61,7 @@ class Network {
   int side_, channels_;  // side 1 after dense(features)
   std::optional<nn::Init> init_;
   std::map<std::string, int> counts_;  // layers of each kind so far
+  std::vector<nn::Conv2d> convs_;
   std::vector<Layer> layers_;
 };
 }  // namespace faceswap

@@ -37,50 +37,40 @@ void TrainingStep::draw(int first, int count) {
 }
 
 // Each person's loss, as the micro-batch's share of the whole batch's mean.
-std::array<nn::Tensor, 2> TrainingStep::forward(int count, const AfterPhase& after) {
+nn::SharedLoss TrainingStep::forward(int count, const AfterPhase& after) {
   const float share = static_cast<float>(count) / static_cast<float>(plan_.batch);
   const LossWeights weights{plan_.loss.dssim * share, plan_.loss.mse * share,
                             plan_.loss.mae * share};
-  const auto rows_of = [&](const nn::Tensor& tensor, int k) {
-    return tensor.rows(k * count, (k + 1) * count);
-  };
-  const nn::Tensor code = model_->encode(pictures_.input.rows(0, 2 * count));
-  std::array<nn::Tensor, 2> pred, losses;
-  for (int k = 0; k < 2; ++k)
-    pred[k] = model_->decode(k == 0 ? Side::a : Side::b, rows_of(code, k));
+  const auto& [input, target, mask] = pictures_;
+  const int faces = 2 * count;  // A's, then B's
+  const nn::Tensor pred = model_->decode_both(model_->encode(input.rows(0, faces)));
   after("forward");
-  for (int k = 0; k < 2; ++k)
-    losses[k] =
-        image_loss(pred[k], rows_of(pictures_.target, k), rows_of(pictures_.mask, k), weights);
+  const nn::SharedLoss loss =
+      image_loss(pred, target.rows(0, faces), mask.rows(0, faces), weights, 2);
   after("losses");
-  return losses;
+  return loss;
 }
 
 void TrainingStep::run(const AfterPhase& after) {
   kernels::Stream& stream = losses_.stream();
   adam_.begin_step(*state_);
   nn::ParameterArena& arena = model_->arena();
-  std::array<nn::Tensor, 2> total;
+  nn::Tensor losses;  // [2]
   for (int i = 0; i < plan_.micro_batches; ++i) {
     if (i == 0 || gradient_sum_.defined()) arena.begin_gradients();
     const int first = plan_.batch * i / plan_.micro_batches,
               end = plan_.batch * (i + 1) / plan_.micro_batches;
     draw(first, end - first);
     after("augmentation");
-    const std::array<nn::Tensor, 2> losses = forward(end - first, after);
+    const nn::SharedLoss loss = forward(end - first, after);
     const bool scale_is_one = dtype_ != nn::DType::f16;
-    nn::backward(losses, state_->loss_scale(), scale_is_one);
+    nn::backward(std::span(&loss.sum, 1), state_->loss_scale(), scale_is_one);
     if (gradient_sum_.defined()) arena.add_gradients_to(gradient_sum_, i == 0);
-    for (int k = 0; k < 2; ++k)
-      total[k] = i == 0 ? losses[k].detach() : add(total[k], losses[k].detach());
+    losses = i == 0 ? loss.each : add(losses, loss.each);
     after("backward");
   }
   if (gradient_sum_.defined()) arena.take_gradients_from(gradient_sum_);
-  kernels::on_device(stream, [&]<class D>() {
-    kernels::record_losses<D>(stream, state_->device_pointer(), total[0].data<float>(),
-                              total[1].data<float>(), losses_.data<float>(), kLossRows);
-  });
-  adam_.step(*state_);
+  adam_.step(*state_, {losses.data<float>(), losses_.data<float>(), kLossRows});
   after("optimizer");
 }
 }  // namespace faceswap

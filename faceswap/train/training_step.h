@@ -55,7 +55,7 @@ class TrainingStep {
 
  private:
   void draw(int first, int count);
-  std::array<nn::Tensor, 2> forward(int count, const AfterPhase& after);
+  nn::SharedLoss forward(int count, const AfterPhase& after);
 
   Model* model_;
   nn::DType dtype_;

@@ -18,8 +18,9 @@ struct Product {
   int copies = 0;
 };
 
-// A launch on the meta device at its least cost: 2 flops per multiply-add, each array
-// read or written once.
+// A launch as the GPU would make it, counted on the meta device: a kernel of ours, or a
+// call of cuDNN or cuBLAS, which may be more than one kernel. Its cost is the least: 2
+// flops per multiply-add, each array read or written once.
 struct CountedLaunch {
   std::string name;
   double flops = 0, bytes = 0;

@@ -7,9 +7,9 @@
 //   stored image is over 1.5 times as fine as the output, a pixel is the mean of 2 x 2
 //   places. L*, a*, b* move by a share r of the distance to their maximum (r > 0) or
 //   shrink by r towards their minimum (r < 0); a* and b* run from -128 to 127.
-// Parallel: two launches for all sources: a thread per sample draws its random numbers
-//   (`Recipe`), then a thread per output pixel reads the stored image, once for the
-//   target and once for the input.
+// Parallel: two launches for all sources: 14 threads per sample draw its random numbers
+//   (`Recipe`), one for each four nodes and one for the rest; then a thread per output
+//   pixel reads the stored image, once for the target and once for the input.
 // Bytes: per pixel at most 32 stored texels (128 bytes, mostly cached) and 7 values
 //   written. The colour's powers cost more.
 // Source: lib/training/data/augmentation.py of Faceswap,
@@ -94,70 +94,89 @@ SIMT_DEVICE Philox::Block words_of(std::uint64_t seed, std::uint64_t step, std::
                       static_cast<std::uint32_t>(step >> 32), sample, op);
 }
 
-SIMT_DEVICE void draw_warp(Recipe& recipe, std::uint64_t seed, std::uint64_t step,
-                           std::uint32_t sample, float deviation) {
-  for (std::uint32_t k = 0; k < 13; ++k) {
-    const Philox::Block words = words_of(seed, step, sample, grid_op + k);
-    for (int pair = 0; pair < 2; ++pair) {
-      const float radius =
-          deviation * std::sqrt(-2.f * std::log(1.f - Philox::unit(words.v[2 * pair])));
-      const float angle = 6.2831853f * Philox::unit(words.v[2 * pair + 1]);
-      for (int half = 0; half < 2; ++half) {
-        const int i = static_cast<int>(4 * k) + 2 * pair + half;
-        const float value = radius * (half == 0 ? std::cos(angle) : std::sin(angle));
-        if (i < 50) recipe.warp[i] = value;
-      }
+constexpr int kGridOps = 13;
+
+// Nodes [4k, 4k + 4) of the warp; there are 50.
+SIMT_DEVICE void draw_nodes(Recipe& recipe, std::uint32_t k, std::uint64_t seed, std::uint64_t step,
+                            std::uint32_t sample, float deviation) {
+  const Philox::Block words = words_of(seed, step, sample, grid_op + k);
+  for (int pair = 0; pair < 2; ++pair) {
+    const float radius =
+        deviation * std::sqrt(-2.f * std::log(1.f - Philox::unit(words.v[2 * pair])));
+    const float angle = 6.2831853f * Philox::unit(words.v[2 * pair + 1]);
+    for (int half = 0; half < 2; ++half) {
+      const int i = static_cast<int>(4 * k) + 2 * pair + half;
+      const float value = radius * (half == 0 ? std::cos(angle) : std::sin(angle));
+      if (i < 50) recipe.warp[i] = value;
     }
   }
 }
 
+// A sample of a source's batch.
+struct Sample {
+  ImageSource source;
+  std::uint32_t index, batch;
+  SIMT_DEVICE Sample(const Request& r, std::int64_t i)
+      : source(r.source(static_cast<int>(i / r.micro_batch.count))),
+        index(static_cast<std::uint32_t>(r.micro_batch.first + i % r.micro_batch.count)),
+        batch(static_cast<std::uint32_t>(r.micro_batch.batch)) {}
+  SIMT_DEVICE std::uint32_t stream() const { return source.key * batch + index; }
+};
+
+// All but the warp.
+SIMT_DEVICE void draw_rest(Recipe& recipe, const Request& r, const Sample& of, std::uint64_t seed,
+                           std::uint64_t step) {
+  const ImageSource& source = of.source;
+  const std::uint64_t draw = (step - 1) * of.batch + of.index,
+                      count = static_cast<std::uint64_t>(source.count);
+  const std::uint32_t position = static_cast<std::uint32_t>(draw % count);
+  float zoom = 1.f, angle = 0.f, shift_x = 0.f, shift_y = 0.f;
+  recipe.flip_scale = 1.f;
+  if (r.options.random) {
+    recipe.image = static_cast<int>(epoch_order(position, static_cast<std::uint32_t>(source.count),
+                                                seed, source.key, draw / count));
+    const Philox::Block affine = words_of(seed, step, of.stream(), affine_op),
+                        color = words_of(seed, step, of.stream(), flip_and_color_op);
+    zoom += symmetric(affine.v[0], r.options.zoom);
+    angle = symmetric(affine.v[1], r.options.rotation) * 0.017453293f;
+    shift_x = symmetric(affine.v[2], r.options.shift);
+    shift_y = symmetric(affine.v[3], r.options.shift);
+    if (Philox::unit(color.v[0]) < r.options.flip) recipe.flip_scale = -1.f;
+    recipe.lightness = symmetric(color.v[1], r.options.lightness);
+    recipe.a = symmetric(color.v[2], r.options.chroma);
+    recipe.b = symmetric(color.v[3], r.options.chroma);
+  } else {
+    recipe.image = static_cast<int>(position);
+  }
+  recipe.flip_shift = recipe.flip_scale < 0.f ? 1.f : 0.f;
+  // q = R(-angle) (p - shift) / zoom with p = (u,v) - 1/2
+  // stored = (centre + side * q) * S - 1/2
+  const float stored_size = static_cast<float>(source.stored_size),
+              pixels = r.region.side * stored_size, k = pixels / zoom;
+  const float cosine = std::cos(angle) * k, sine = std::sin(angle) * k, px = 0.5f + shift_x,
+              py = 0.5f + shift_y;
+  recipe.xx = cosine;
+  recipe.xy = sine;
+  recipe.x0 = r.region.center_x * stored_size - 0.5f - (cosine * px + sine * py);
+  recipe.yx = -sine;
+  recipe.yy = cosine;
+  recipe.y0 = r.region.center_y * stored_size - 0.5f - (cosine * py - sine * px);
+  recipe.supersample = k > 1.5f * static_cast<float>(r.size) ? 2 : 1;
+}
+
+// The ops of a sample are `samples` threads apart, so those of a warp do the same work.
 __global__ void draw_recipes(Recipe* recipes, const StepState* state, Request r) {
   const std::uint64_t seed = state->seed, step = state->step > 0 ? state->step : 1;
-  for (const std::int64_t i : simt::grid_range(r.samples)) {
-    Recipe recipe{};
-    recipe.source = static_cast<int>(i / r.micro_batch.count);
-    const ImageSource source = r.source(recipe.source);
-    const std::uint32_t index = static_cast<std::uint32_t>(r.micro_batch.first +
-                                                           i % r.micro_batch.count),
-                        batch = static_cast<std::uint32_t>(r.micro_batch.batch);
-    const std::uint64_t draw = (step - 1) * batch + index,
-                        count = static_cast<std::uint64_t>(source.count);
-    const std::uint32_t position = static_cast<std::uint32_t>(draw % count);
-    float zoom = 1.f, angle = 0.f, shift_x = 0.f, shift_y = 0.f;
-    recipe.flip_scale = 1.f;
-    if (r.options.random) {
-      recipe.image = static_cast<int>(epoch_order(
-          position, static_cast<std::uint32_t>(source.count), seed, source.key, draw / count));
-      const std::uint32_t sample = source.key * batch + index;
-      const Philox::Block affine = words_of(seed, step, sample, affine_op),
-                          color = words_of(seed, step, sample, flip_and_color_op);
-      zoom += symmetric(affine.v[0], r.options.zoom);
-      angle = symmetric(affine.v[1], r.options.rotation) * 0.017453293f;
-      shift_x = symmetric(affine.v[2], r.options.shift);
-      shift_y = symmetric(affine.v[3], r.options.shift);
-      if (Philox::unit(color.v[0]) < r.options.flip) recipe.flip_scale = -1.f;
-      recipe.lightness = symmetric(color.v[1], r.options.lightness);
-      recipe.a = symmetric(color.v[2], r.options.chroma);
-      recipe.b = symmetric(color.v[3], r.options.chroma);
-      draw_warp(recipe, seed, step, sample, r.options.warp);
-    } else {
-      recipe.image = static_cast<int>(position);
+  for (const std::int64_t i : simt::grid_range(std::int64_t{r.samples} * (kGridOps + 1))) {
+    const std::int64_t op = i / r.samples, sample = i - op * r.samples;
+    Recipe& recipe = recipes[sample];
+    const Sample of(r, sample);
+    if (op == kGridOps) {
+      recipe.source = static_cast<int>(sample / r.micro_batch.count);
+      draw_rest(recipe, r, of, seed, step);
+    } else if (r.options.random) {
+      draw_nodes(recipe, static_cast<std::uint32_t>(op), seed, step, of.stream(), r.options.warp);
     }
-    recipe.flip_shift = recipe.flip_scale < 0.f ? 1.f : 0.f;
-    // q = R(-angle) (p - shift) / zoom with p = (u,v) - 1/2
-    // stored = (centre + side * q) * S - 1/2
-    const float stored_size = static_cast<float>(source.stored_size),
-                pixels = r.region.side * stored_size, k = pixels / zoom;
-    const float cosine = std::cos(angle) * k, sine = std::sin(angle) * k, px = 0.5f + shift_x,
-                py = 0.5f + shift_y;
-    recipe.xx = cosine;
-    recipe.xy = sine;
-    recipe.x0 = r.region.center_x * stored_size - 0.5f - (cosine * px + sine * py);
-    recipe.yx = -sine;
-    recipe.yy = cosine;
-    recipe.y0 = r.region.center_y * stored_size - 0.5f - (cosine * py - sine * px);
-    recipe.supersample = k > 1.5f * static_cast<float>(r.size) ? 2 : 1;
-    recipes[i] = recipe;
   }
 }
 
@@ -267,8 +286,9 @@ void augment(Stream& stream, std::span<const ImageSource> sources, const Region&
   }
   if (samples < 1 || size < 1) return;
   const Buffer recipes(stream.device(), static_cast<std::size_t>(samples) * sizeof(Recipe));
-  simt::launch_range<draw_recipes, 8>(stream.moves(samples * sizeof(Recipe)), samples,
-                                      recipes.as<Recipe>(), state, request);
+  simt::launch_range<draw_recipes, 64>(stream.moves(samples * sizeof(Recipe)),
+                                       std::int64_t{samples} * (kGridOps + 1),
+                                       recipes.as<Recipe>(), state, request);
   const std::int64_t pixels = static_cast<std::int64_t>(samples) * size * size;
   std::size_t stored = 0;
   for (const ImageSource& source : sources)

@@ -117,6 +117,9 @@ template <class B, class T> using Reg = typename B::template Reg<T>;
 
 template <class K>
 __global__ void __launch_bounds__(K::kx* K::ky) block_kernel(const __grid_constant__ K kernel) {
+#if SIMT_CUDA
+  wait_for_predecessor();
+#endif
   ThreadBlock<K::kx, K::ky> block;
   kernel(block);
 }
@@ -217,8 +220,10 @@ template <class K> void launch_block(kernels::Stream& stream, dim3 grid, const K
                        kernel_name<&block_kernel<K>>()});
     return;
   }
-#endif
   launch_with_barriers<&block_kernel<K>>(stream, grid, dim3(K::kx * K::ky), kernel);
+#else
+  launch_overlapped<&block_kernel<K>>(stream, grid, dim3(K::kx * K::ky), kernel);
+#endif
 }
 }  // namespace SIMT_BACKEND
 }  // namespace simt

@@ -24,6 +24,9 @@ namespace runtime {
 void check_launch(cudaError_t error, const char* kernel, dim3 grid, dim3 block, void* stream);
 // Blocks of a kernel that the whole card runs at the same time.
 int resident_blocks(const void* kernel, int threads);
+// The card and the kernel's code know programmatic dependent launch: sm_90 and newer.
+// DOPPEL_PDL=0 in the environment turns it off.
+bool may_overlap(const void* kernel);
 }  // namespace runtime
 
 inline namespace SIMT_BACKEND {
@@ -55,6 +58,34 @@ void launch_with_barriers(kernels::Stream& stream, dim3 grid, dim3 block, A... a
 template <auto K> int resident_blocks(int threads) {
   static const int blocks = runtime::resident_blocks(reinterpret_cast<const void*>(K), threads);
   return blocks;
+}
+
+// Programmatic dependent launch: a kernel launched by launch_overlapped may begin when all
+// blocks of the kernel before it have begun, which hides its launch. The first statement
+// of such a kernel, in every thread, is wait_for_predecessor(): it returns when the kernel
+// before is complete and its writes are visible. That kernel has itself waited for its own
+// predecessor, so all earlier work is complete too. Kernels launched otherwise, cuDNN's
+// and cuBLAS's among them, begin after all earlier work as ever.
+SIMT_DEVICE void wait_for_predecessor() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+template <auto K, class A>
+void launch_overlapped(kernels::Stream& stream, dim3 grid, dim3 block, const A& argument) {
+  static const bool overlaps = runtime::may_overlap(reinterpret_cast<const void*>(K));
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.stream = static_cast<cudaStream_t>(stream.raw());
+  config.attrs = &overlap;
+  config.numAttrs = overlaps ? 1 : 0;
+  cudaLaunchKernelEx(&config, K, argument);
+  runtime::check_launch(kernel_name<K>(), grid, block);
 }
 
 // Range kernels: 256 threads per block, and as many blocks as run at once.

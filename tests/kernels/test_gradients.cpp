@@ -29,8 +29,8 @@ void check(const LossWeights& weights, const char* name, int n, int h, int w, in
   const double* const m = masked ? mask.data() : nullptr;
   Vector gradient(values), unused(values);
   double value = 0;
-  image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &value,
-                           gradient.data());
+  image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m,
+                           {&value, nullptr, gradient.data()});
   double largest = 0;
   for (double g : gradient) largest = std::max(largest, std::fabs(g));
   ASSERT_GT(largest, 0);
@@ -39,11 +39,11 @@ void check(const LossWeights& weights, const char* name, int n, int h, int w, in
     const double kept = pred[i];
     double above = 0, below = 0;
     pred[i] = kept + step;
-    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &above,
-                             unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m,
+                             {&above, nullptr, unused.data()});
     pred[i] = kept - step;
-    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m, &below,
-                             unused.data());
+    image_loss<Host, double>(host(), shape, weights, pred.data(), target.data(), m,
+                             {&below, nullptr, unused.data()});
     pred[i] = kept;
     ASSERT_NEAR(gradient[i], (above - below) / (2 * step), 1e-6 * largest + 1e-9 * value)
         << name << " at value " << i << " of [" << n << "," << h << "," << w << "," << c << "]";
@@ -72,7 +72,7 @@ TEST(DssimLoss, OfEqualImagesIsZeroAndFlat) {
   Vector gradient(image.size());
   double loss = 1;
   image_loss<Host, double>(host(), shape, {1.f, 0.f, 0.f}, image.data(), image.data(), nullptr,
-                           &loss, gradient.data());
+                           {&loss, nullptr, gradient.data()});
   EXPECT_NEAR(loss, 0, 1e-14);
   for (double g : gradient) EXPECT_NEAR(g, 0, 1e-14);
 }
@@ -102,13 +102,13 @@ TEST(ImageLosses, RefuseSmallAndEmptyImages) {
   Vector gradient(36);
   double loss;
   EXPECT_THROW((image_loss<Host, double>(host(), {1, 5, 6, 1}, {}, image.data(), image.data(),
-                                         nullptr, &loss, gradient.data())),
+                                         nullptr, {&loss, nullptr, gradient.data()})),
                Error);
   EXPECT_THROW((image_loss<Host, double>(host(), {1, 6, 5, 1}, {}, image.data(), image.data(),
-                                         nullptr, &loss, gradient.data())),
+                                         nullptr, {&loss, nullptr, gradient.data()})),
                Error);
   EXPECT_THROW((image_loss<Host, double>(host(), {0, 6, 6, 1}, {0.f, 0.f, 1.f}, image.data(),
-                                         image.data(), nullptr, &loss, gradient.data())),
+                                         image.data(), nullptr, {&loss, nullptr, gradient.data()})),
                Error);
 }
 
@@ -120,8 +120,8 @@ TEST(ImageLosses, DoNotHideNaN) {
     std::vector<float> pred(64, 0.5f), target(64, 0.25f), gradient(64);
     pred[27] = std::nanf("");
     float loss = 0;
-    image_loss<Host, float>(host(), shape, weights, pred.data(), target.data(), nullptr, &loss,
-                            gradient.data());
+    image_loss<Host, float>(host(), shape, weights, pred.data(), target.data(), nullptr,
+                            {&loss, nullptr, gradient.data()});
     EXPECT_TRUE(std::isnan(loss));
   }
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "nn/tape.h"
 
 namespace nn_test {
@@ -42,6 +44,17 @@ OpInput random_input(Shape shape, unsigned seed, double low = -1, double high = 
 }
 OpInput constant_input(Shape shape, unsigned seed, double low = 0, double high = 1) {
   return {shape, random_values(shape.numel(), seed, low, high), false};
+}
+
+// No two values closer than 1/128: the difference quotient stays clear of the kinks of a
+// maximum.
+OpInput distinct_input(Shape shape, unsigned seed) {
+  OpInput input{shape, std::vector<double>(static_cast<std::size_t>(shape.numel()))};
+  std::mt19937_64 random(seed);
+  for (std::size_t i = 0; i < input.values.size(); ++i)
+    input.values[i] = (static_cast<double>(i) - 108) / 128;
+  std::ranges::shuffle(input.values, random);
+  return input;
 }
 
 // Images that differ by at least 0.05 everywhere: the difference quotient stays clear
@@ -109,6 +122,57 @@ std::vector<OpCase> make_cases() {
                    [](const Inputs& in) {
                      return conv2d(in[0], in[1], in[2], {1, Activation::leaky_relu, 0.f});
                    }});
+  // A residual, of the input itself or of another tensor.
+  for (const Activation activation : {Activation::leaky_relu, Activation::none})
+    for (const bool itself : {false, true})
+      cases.push_back({"conv2d",
+                       fmt::format("with a residual{}{}", itself ? " that is the input" : "",
+                                   activation == Activation::none ? ", linear" : ""),
+                       {random_input({2, 4, 5, 4}, 1), random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                        random_input({4}, 3), random_input({2, 4, 5, 4}, 4)},
+                       [=](const Inputs& in) {
+                         const Tensor other = scale(in[3], 0.5f);
+                         const Tensor y = conv2d(in[0], in[1], in[2], {1, activation, 0.2f},
+                                                 itself ? in[0] : other);
+                         return itself ? add(y, other) : y;
+                       }});
+  // A result of three uses: gradients that add up in a sweep, and before it.
+  cases.push_back({"conv2d",
+                   "used by two convs and a residual",
+                   {random_input({1, 4, 4, 4}, 1), random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                    random_input({4}, 3)},
+                   [](const Inputs& in) {
+                     const Conv2dOptions leaky{1, Activation::leaky_relu, 0.2f};
+                     const Tensor y = conv2d(in[0], in[1], in[2], leaky);
+                     const Tensor z = conv2d(y, in[1], in[2], leaky, y);
+                     return conv2d(y, in[1], {}, {}, z);
+                   }});
+  // Two branches: with and without a shuffle and a bias; a frozen bias.
+  struct BranchRow {
+    Activation activation;
+    int shuffle;
+    bool bias, residual, frozen;
+  };
+  for (const BranchRow& r : {BranchRow{Activation::leaky_relu, 2, true, false, false},
+                             BranchRow{Activation::sigmoid, 1, true, false, false},
+                             BranchRow{Activation::leaky_relu, 1, false, true, false},
+                             BranchRow{Activation::leaky_relu, 1, true, true, true}}) {
+    std::vector<OpInput> inputs{random_input({4, 3, 4, 4}, 1), random_input({4, 3, 4, 4}, 6),
+                                random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
+                                random_input({4, 3, 3, 4}, 3, -0.3, 0.3)};
+    inputs[1].wants_gradient = r.residual;
+    if (r.bias) inputs.insert(inputs.end(), {random_input({4}, 4), random_input({4}, 5)});
+    if (r.frozen) inputs[4].wants_gradient = false;
+    const Conv2dOptions options{1, r.activation, 0.2f, r.shuffle};
+    cases.push_back({"conv2d",
+                     fmt::format("in two branches{}{}{}", r.shuffle > 1 ? " shuffled" : "",
+                                 r.bias ? "" : " without bias", r.frozen ? ", one frozen" : ""),
+                     inputs, [r, options](const Inputs& in) {
+                       const ConvBranch branches[] = {{in[2], r.bias ? in[4] : Tensor()},
+                                                      {in[3], r.bias ? in[5] : Tensor()}};
+                       return conv2d(in[0], branches, options, r.residual ? in[1] : Tensor());
+                     }});
+  }
   struct DepthwiseRow {
     int n, h, w, c, kernel, stride;
   };
@@ -150,13 +214,6 @@ std::vector<OpCase> make_cases() {
   cases.push_back({"add", "to itself", {random_input({13}, 3)}, [](const Inputs& in) {
                      return add(in[0], in[0]);
                    }});
-  cases.push_back({"add_leaky_relu",
-                   "",
-                   {random_input({2, 3, 4, 5}, 1), random_input({2, 3, 4, 5}, 2)},
-                   [](const Inputs& in) { return add_leaky_relu(in[0], in[1], 0.2f); }});
-  cases.push_back({"add_leaky_relu", "to itself", {random_input({17}, 3)}, [](const Inputs& in) {
-                     return add_leaky_relu(in[0], in[0], 0.2f);
-                   }});
   cases.push_back({"scale", "", {random_input({5, 5}, 1)}, [](const Inputs& in) {
                      return scale(in[0], -2.5f);
                    }});
@@ -188,6 +245,29 @@ std::vector<OpCase> make_cases() {
                    "",
                    {random_input({2, 3, 3, 4}, 1), random_input({2, 3, 3, 5}, 2)},
                    [](const Inputs& in) { return concat_channels(in[0], in[1]); }});
+  cases.push_back({"prelu",
+                   "",
+                   {random_input({2, 3, 4, 5}, 1), random_input({5}, 2, -0.5, 0.5)},
+                   [](const Inputs& in) { return prelu(in[0], in[1]); }});
+  for (int wanted = 0; wanted < 2; ++wanted) {
+    std::vector<OpInput> inputs{random_input({7, 6}, 3), random_input({6}, 4)};
+    for (int i = 0; i < 2; ++i) inputs[static_cast<std::size_t>(i)].wants_gradient = i == wanted;
+    cases.push_back({"prelu", fmt::format("gradient of operand {} only", wanted), inputs,
+                     [](const Inputs& in) { return prelu(in[0], in[1]); }});
+  }
+  for (const auto& [kernel, stride] : {std::pair{2, 2}, {3, 1}, {3, 2}})
+    cases.push_back({"max_pool2d",
+                     fmt::format("k{}s{}", kernel, stride),
+                     {distinct_input({2, 6, 6, 3}, 1)},
+                     [kernel = kernel, stride = stride](const Inputs& in) {
+                       return max_pool2d(in[0], kernel, stride);
+                     }});
+  cases.push_back({"pad_channels", "", {random_input({2, 3, 2, 5}, 1)}, [](const Inputs& in) {
+                     return pad_channels(in[0], 8);
+                   }});
+  cases.push_back({"upsample", "", {random_input({2, 3, 2, 4}, 1)}, [](const Inputs& in) {
+                     return upsample(in[0]);
+                   }});
   cases.push_back({"reshape", "", {random_input({2, 3, 4}, 1)}, [](const Inputs& in) {
                      return in[0].reshape({6, 4});
                    }});
@@ -201,6 +281,15 @@ std::vector<OpCase> make_cases() {
 
   const OpInput image = random_input({2, 8, 11, 3}, 1, 0.35, 0.65), other = image_beside(image, 2),
                 mask = constant_input({2, 8, 11}, 3);
+  cases.push_back({"image_loss",
+                   "of two shares",
+                   {image, other},
+                   [](const Inputs& in) {
+                     return image_loss(in[0], in[1], {}, {0.5f, 2.f, 0.25f}, 2).sum;
+                   },
+                   1e-6,
+                   2e-5,
+                   6e-2});
   using Loss = Tensor (*)(const Tensor&, const Tensor&, const Tensor&);
   const Loss weighted = [](const Tensor& pred, const Tensor& target, const Tensor& m) {
     return image_loss(pred, target, m, {0.5f, 2.f, 0.25f});

@@ -48,7 +48,10 @@ TEST(OpErrors, Conv2d) {
             "conv2d: weight [8,3,3,3] is bf16, but input [1,4,4,3] is f32; both must have the same "
             "dtype");
   EXPECT_EQ(message_of([] { conv2d({}, zeros({8, 3, 3, 3}), {}); }), "conv2d: input is undefined");
-  EXPECT_EQ(message_of([] { conv2d(zeros({1, 4, 4, 3}), {}, {}); }), "conv2d: weight is undefined");
+  EXPECT_EQ(message_of([] {
+              conv2d(zeros({1, 4, 4, 3}), Tensor(), Tensor());
+            }),
+            "conv2d: weight is undefined");
   EXPECT_EQ(message_of([] {
               conv2d(zeros({1, 4, 4, 3}), zeros({6, 3, 3, 3}), {}, {1, Activation::none, 0.1f, 2});
             }),
@@ -103,6 +106,33 @@ TEST(OpErrors, DepthwiseConv2d) {
             "depthwise_conv2d: input is undefined");
 }
 
+TEST(OpErrors, ConvBranchesAndResiduals) {
+  const Tensor x = zeros({3, 4, 4, 2}), weight = zeros({4, 3, 3, 2}), bias = zeros({4});
+  EXPECT_EQ(message_of([&] {
+              const ConvBranch branches[] = {{weight, bias}, {weight, bias}};
+              conv2d(x, branches, {});
+            }),
+            "conv2d: the 3 pictures of input [3,4,4,2] must divide by the 2 branches");
+  EXPECT_EQ(message_of([&] {
+              const ConvBranch branches[] = {{weight, bias}, {weight, {}}};
+              conv2d(x.rows(0, 2), branches, {});
+            }),
+            "conv2d: the branches must be alike: weights of [4,3,3,2], a bias in each or in none");
+  EXPECT_EQ(message_of([&] { conv2d(x, std::span<const ConvBranch>(), {}); }),
+            "conv2d: 0 branches; give it 1 to 2");
+  for (const auto& [options, shape] :
+       {std::pair(Conv2dOptions{.shuffle = 2}, Shape{3, 8, 8, 1}),
+        {Conv2dOptions{.activation = Activation::sigmoid}, Shape{3, 4, 4, 4}}})
+    EXPECT_EQ(message_of([&] { conv2d(x, weight, bias, options, zeros(shape)); }),
+              "conv2d: residual " + shape.str() + " must have the result's shape " + shape.str() +
+                  ", and goes with neither a shuffle nor a sigmoid");
+  EXPECT_EQ(message_of([&] {
+              conv2d(x, weight, bias, {}, zeros({3, 4, 4, 2}));
+            }),
+            "conv2d: residual [3,4,4,2] must have the result's shape [3,4,4,4], and goes with "
+            "neither a shuffle nor a sigmoid");
+}
+
 TEST(OpErrors, Dense) {
   EXPECT_EQ(message_of([] {
               dense(zeros({2, 10}), zeros({5, 12}), {});
@@ -128,14 +158,6 @@ TEST(OpErrors, Pointwise) {
   EXPECT_EQ(
       message_of([] { leaky_relu(zeros({2}), -1.f); }),
       "leaky_relu: slope -1 must not be negative: backward reads the input's sign from the output");
-  EXPECT_EQ(message_of([] {
-              add_leaky_relu(zeros({2, 3}), zeros({3, 2}), 0.2f);
-            }),
-            "add_leaky_relu: operands [2,3] of f32 on host and [3,2] of f32 on host must be alike");
-  EXPECT_EQ(
-      message_of([] { add_leaky_relu(zeros({2}), zeros({2}), -1.f); }),
-      "add_leaky_relu: slope -1 must not be negative: backward reads the input's sign from the "
-      "output");
   EXPECT_EQ(message_of([] { sigmoid({}); }), "sigmoid: input is undefined");
   EXPECT_EQ(message_of([] { scale({}, 2); }), "scale: input is undefined");
   EXPECT_EQ(message_of([] { sum({}); }), "sum: input is undefined");

@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "kernels/epilogue.h"
 #include "kernels/simt/config.h"
 #include "nn/tape.h"
 #include "tests/nn/op_cases.h"
@@ -146,6 +147,16 @@ TEST_P(OpGradients, AreBitwiseTheSameInReverseThreadOrder) {
     EXPECT_EQ(forward.value, reverse.value) << name(dtype);
     EXPECT_EQ(forward.gradients, reverse.gradients) << name(dtype);
   }
+}
+
+// In the GPU's form bias, residual, activation and shuffle follow the convolution in one
+// pass, 16 bytes a thread.
+TEST_P(OpGradients, AgreeWithTheGpusForm) {
+  const OpRun reference = run(GetParam(), DType::f64);
+  kernels::wide_epilogues_on_host = true;
+  const OpRun wide = run(GetParam(), DType::f64);
+  kernels::wide_epilogues_on_host = false;
+  expect_close(wide, reference, 1e-12, "in the GPU's form");
 }
 
 TEST(OpCases, AgreeBetweenHostAndGpu) {

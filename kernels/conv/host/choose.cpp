@@ -78,7 +78,13 @@ template <class T> bool dry_run(Stream& stream, Direction direction, const ConvS
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
-  if (s.y_size() == 0 || dry_run<T>(stream, Direction::forward, s)) return;
+  if (s.y_size() == 0) return;
+  if (dry_run<T>(stream, Direction::forward, s)) {
+    // On the GPU a kernel of ours follows, unless cuDNN's fused plan proves faster.
+    if (bias || epilogue.activation != Activation::none)
+      stream.moves(2 * static_cast<std::size_t>(s.y_size()) * sizeof(T)).dry_run("conv_epilogue");
+    return;
+  }
   if constexpr (two_bytes<T>) {
     if (widens<T>()) {
       const Widened wide_x(stream, x, s.x_size()), wide_w(stream, w, s.w_size()),

@@ -7,13 +7,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <fstream>
 #include <locale>
 #include <regex>
 #include <sstream>
 #include <string_view>
 #include <thread>
+
+#include "kernels/core/cache_folder.h"
 
 namespace kernels {
 namespace {
@@ -79,14 +80,8 @@ PlanCache::PlanCache(fs::path file, Notice notice)
 }
 
 fs::path PlanCache::default_file() {
-  constexpr const char* name = "cudnn-plans.txt";
-  if (const char* own = std::getenv("DOPPEL_CACHE_DIR"))
-    return *own ? fs::path(own) / name : fs::path();
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache)
-    return fs::path(cache) / "doppel" / name;
-  if (const char* home = std::getenv("HOME"); home && *home)
-    return fs::path(home) / ".cache" / "doppel" / name;
-  return {};
+  const fs::path folder = cache_folder();
+  return folder.empty() ? fs::path() : folder / "cudnn-plans.txt";
 }
 
 std::string PlanCache::make_key(const cudnn::Problem& wanted, const Machine& machine) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "kernels/core/cuda/backend.h"
 #include "kernels/core/cuda/check.h"
@@ -221,5 +222,18 @@ int resident_blocks(const void* kernel, int threads) {
   kernels::cuda::check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, threads, 0),
                        "counting a kernel's resident blocks");
   return multiprocessors * (blocks > 0 ? blocks : 1);
+}
+
+bool may_overlap(const void* kernel) {
+  const char* const wish = std::getenv("DOPPEL_PDL");
+  if (wish != nullptr && std::strcmp(wish, "0") == 0) return false;
+  int driver = 0;
+  kernels::cuda::check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  cudaFuncAttributes attributes;
+  kernels::cuda::check(cudaFuncGetAttributes(&attributes, kernel), "asking for a kernel");
+  // Code translated from older PTX has no instruction to wait. Graphs take such launches
+  // from CUDA 12.3 on.
+  return kernels::cuda::probe().compute_capability >= 90 && attributes.ptxVersion >= 90 &&
+         driver >= 12030;
 }
 }  // namespace simt::runtime

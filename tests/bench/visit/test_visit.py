@@ -51,7 +51,7 @@ class Visit(unittest.TestCase):
     def start(self, *options, **environment):
         return subprocess.Popen(
             ["bash", self.folder / "doppel-gpu/bench/on_gpu.sh", *map(str, options),
-             "--speed", str(SPEED), "--results", str(self.results)],
+             "--speed", str(SPEED), "--results", "results"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
             env={"PATH": f"{self.folder}/bin:/usr/bin:/bin", "CALLS": str(self.calls),
                  "REAL_PYTHON": sys.executable, "TMPDIR": str(self.folder), **environment},
@@ -188,6 +188,14 @@ class Visit(unittest.TestCase):
         with tarfile.open(self.results / "visit_1.logs.tar.gz") as file:
             facts = file.extractfile("logs/facts.log").read().decode()
         self.assertIn(f"LD_LIBRARY_PATH={packages}/nvidia/cudnn/lib", facts)
+
+    def test_the_packed_python_programs_have_their_modules(self):
+        for program in ("bench/torch/compare_step.py", "bench/report/report.py"):
+            done = subprocess.run(
+                [sys.executable, "-B", self.folder / "doppel-gpu" / program, "--help"],
+                capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue((self.folder / "doppel-gpu/tools/torch/models.py").exists())
 
     def test_usage(self):
         for options in (["--shrt"], ["--seconds"]):

@@ -163,19 +163,20 @@ class GoldenRun {
       both.insert(both.end(), pictures.begin(), pictures.end());
     }
     const Tensor code = model_->encode(tensor_of(both, {2 * batch_, size, size, 3}, dtype_));
-    Tensor losses[2];
+    std::vector<float> targets, masks;
     for (const Side side : {Side::a, Side::b}) {
-      const int k = side == Side::a ? 0 : 1;
-      const Tensor pred = model_->decode(side, code.rows(k * batch_, (k + 1) * batch_)),
-                   target = picture("target", side, step);
-      const Tensor mask = tensor_of(
-          golden::mask(std::string("mask_") + faceswap::name(side), batch_, size, size, step),
-          {batch_, size, size}, dtype_);
-      losses[k] = nn::image_loss(pred, target, mask, {1.f, 1.f, 0.f});
+      const std::string of = faceswap::name(side);
+      const auto target = golden::picture("target_" + of, batch_, size, step);
+      const auto mask = golden::mask("mask_" + of, batch_, size, size, step);
+      targets.insert(targets.end(), target.begin(), target.end());
+      masks.insert(masks.end(), mask.begin(), mask.end());
     }
+    const nn::SharedLoss loss = nn::image_loss(
+        model_->decode_both(code), tensor_of(targets, {2 * batch_, size, size, 3}, dtype_),
+        tensor_of(masks, {2 * batch_, size, size}, dtype_), {1.f, 1.f, 0.f}, 2);
     model_->arena().begin_gradients();  // or they would add up over the steps
-    nn::backward(losses);
-    const std::vector<double> values = {losses[0].item(), losses[1].item()};
+    nn::backward(loss.sum);
+    const std::vector<double> values = widened(loss.each);
     adam.step(state);
     return values;
   }
@@ -356,10 +357,13 @@ TYPED_TEST(GoldenOp, DepthwiseConv2d) {
   this->expect_golden("depthwise/dweight", weight.grad());
 }
 
-TYPED_TEST(GoldenOp, AddLeakyRelu) {
+// A convolution by the identity keeps b.
+TYPED_TEST(GoldenOp, ResidualThenLeakyRelu) {
   const Tensor a = this->leaf("add_leaky_relu.a", {2, 3, 5, 7}),
                b = this->leaf("add_leaky_relu.b", {2, 3, 5, 7});
-  const Tensor y = add_leaky_relu(a, b, 0.2f);
+  Tensor identity = Tensor::zeros({7, 1, 1, 7}, a.dtype(), Device::host);
+  for (std::int64_t c = 0; c < 7; ++c) identity.template data<TypeParam>()[8 * c] = TypeParam(1);
+  const Tensor y = conv2d(b, identity, {}, {1, nn::Activation::leaky_relu, 0.2f}, a);
   this->expect_golden("add_leaky_relu/y", y);
   this->backward_from("add_leaky_relu", y);
   this->expect_golden("add_leaky_relu/da", a.grad());

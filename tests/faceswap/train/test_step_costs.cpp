@@ -2,6 +2,10 @@
 // the published model.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <regex>
+#include <string>
+
 #include "faceswap/train/face_set.h"
 #include "faceswap/train/training_step.h"
 
@@ -12,7 +16,17 @@ using faceswap::FacesOnDevice;
 struct Cost {
   double flops = 0, bytes = 0;
   int launches = 0;
+  std::map<std::string, int> by_kernel = {};
 };
+
+// "WideForward" from the name of a kernel's instance, "gemm" as it is.
+std::string short_name(const std::string& name) {
+  static const std::regex block("block_kernel<kernels::.*?::(\\w+)<"), raw("K = .*?(\\w+)_kernel");
+  std::smatch found;
+  for (const std::regex& pattern : {block, raw})
+    if (std::regex_search(name, found, pattern)) return found[1];
+  return name;
+}
 
 Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
   constexpr auto meta = nn::Device::meta;
@@ -31,6 +45,7 @@ Cost cost_of_a_step(const std::string& name, nn::DType dtype, int batch) {
     cost.flops += launch.flops;
     cost.bytes += launch.bytes;
     ++cost.launches;
+    ++cost.by_kernel[short_name(launch.name)];
   }
   return cost;
 }

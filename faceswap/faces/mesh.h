@@ -1,0 +1,41 @@
+// 468 points on a face, by MediaPipe's FaceMesh (network face_landmark.safetensors).
+#pragma once
+#include <array>
+#include <optional>
+
+#include "faceswap/faces/detector.h"
+#include "faceswap/faces/layer_list.h"
+
+namespace faceswap {
+
+// Points are numbered as in MediaPipe's canonical face model; "left" and "right" below
+// are the picture's.
+struct Mesh {
+  static constexpr int kPoints = 468;
+  std::array<Point, kPoints> points;  // in the picture; pixel centres at whole coordinates
+  std::array<double, kPoints> depth;  // towards the camera is negative; pixels, roughly
+  double presence = 0;                // is this a face? 0 to 1
+
+  Point left_eye() const;  // the mean of 16 points round the eye
+  Point right_eye() const;
+  Point left_mouth_corner() const;
+  Point right_mouth_corner() const;
+  double roll() const;  // radians, by the outer corners of the eyes
+};
+
+class MeshFinder {
+ public:
+  // Throws Error(input) if the file is not this network.
+  explicit MeshFinder(const std::filesystem::path& file, nn::Device device = nn::Device::host);
+
+  // The mesh of the face in a detector's square, upright by the eyes if it has them. The
+  // network looks twice, the second time by the points of the first, so a square that is
+  // a quarter too large or a fifth aside does no harm. None where there is no face. rgb
+  // has square pixels.
+  std::optional<Mesh> find(const Image& rgb, const Detection& face) const;
+
+ private:
+  Mesh look(const Image& rgb, const Detection& region) const;
+  LayerList network_;
+};
+}  // namespace faceswap
