@@ -109,7 +109,7 @@ for set in "${sets[@]}"; do
 done
 if [ "$faces" ]; then cp -r "$faces"/{a,b} "$pack/faces/"; else make_faces; fi
 [ -z "$plans" ] || cp "$plans" "$pack/build/visit/cache/cudnn-plans.txt"
-cp -r bench/{on_gpu.sh,visit,torch,report,predicted_h200.json} "$pack/bench/"
+cp -r bench/{on_gpu.sh,visit,torch,report} "$pack/bench/"
 cp -r tools/torch "$pack/tools/"
 cp -r tests/{golden,data} "$pack/tests/"
 cp docs/gpu-visit.md "$pack/docs/"

@@ -96,6 +96,7 @@ void adam_step(Stream& stream, compute_t<T>* master, T* working, const T* gradie
                compute_t<T>* m, compute_t<T>* v, std::int64_t n, const StepState* state,
                const AdamOptions& options) {
   const auto range = vector_range<lanes<compute_t<T>>>(n, master, working, gradients, m, v);
+  stream.moves(n * (6 * sizeof(*master) + (working ? 2 : 1) * sizeof(T)));
   if (working)
     launch_vectors<adam_kernel<T, true>>(stream, range, master, working, gradients, m, v, state,
                                          options);

@@ -53,9 +53,12 @@ template <class T> struct ColumnTotals {
 template <class T> void finish_of_type(Stream& stream, const PendingSums& pending) {
   ColumnTotals<T> kernel{};
   int blocks = 0;
+  std::size_t bytes = 0;
   const auto launch = [&] {
-    if (blocks > 0) simt::launch_block(stream, dim3(static_cast<unsigned>(blocks)), kernel);
+    if (blocks > 0)
+      simt::launch_block(stream.moves(bytes), dim3(static_cast<unsigned>(blocks)), kernel);
     kernel.count = blocks = 0;
+    bytes = 0;
   };
   for (const PendingSum& sum : pending) {
     if (sum.type != typeid(T)) continue;
@@ -63,6 +66,7 @@ template <class T> void finish_of_type(Stream& stream, const PendingSums& pendin
     kernel.all[kernel.count++] = {sum.partials.as<compute_t<T>>(), static_cast<T*>(sum.out),
                                   sum.columns, sum.pieces, blocks};
     blocks += static_cast<int>(ceil_div(sum.columns, 32));
+    bytes += sum.columns * (sum.pieces * sizeof(compute_t<T>) + sizeof(T));
   }
   launch();
 }

@@ -121,6 +121,7 @@ void launch_rows(Stream& stream, const T* x, const T* bias, T* y, std::int64_t r
                  std::int64_t columns, A... arguments) {
   in_parts(rows, columns, [&](std::int64_t first, std::int64_t count) {
     const std::int64_t offset = first * columns;
+    stream.moves((2 * count + (bias ? 1 : 0)) * columns * sizeof(T));
     const auto range = row_vector_range<lanes<T>>(count, columns, x + offset, bias, y + offset);
     if (bias)
       launch_vectors<K>(stream, range, Divisor(columns), x + offset, bias, y + offset,
@@ -142,8 +143,8 @@ void bias_leaky_relu_forward(Stream& stream, const T* x, const T* bias, T* y, st
 template <class D, class T>
 void leaky_relu_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n,
                          float slope) {
-  launch_vectors<leaky_relu_backward_kernel<T>>(stream, vector_range<lanes<T>>(n, y, dy, dx), y, dy,
-                                                dx, slope);
+  launch_vectors<leaky_relu_backward_kernel<T>>(
+      stream.moves(3 * n * sizeof(T)), vector_range<lanes<T>>(n, y, dy, dx), y, dy, dx, slope);
 }
 
 template <class D, class T>
@@ -155,38 +156,43 @@ void bias_sigmoid_forward(Stream& stream, const T* x, const T* bias, T* y, std::
 
 template <class D, class T>
 void sigmoid_backward(Stream& stream, const T* y, const T* dy, T* dx, std::int64_t n) {
-  launch_vectors<sigmoid_backward_kernel<T>>(stream, vector_range<lanes<T>>(n, y, dy, dx), y, dy,
-                                             dx);
+  launch_vectors<sigmoid_backward_kernel<T>>(stream.moves(3 * n * sizeof(T)),
+                                             vector_range<lanes<T>>(n, y, dy, dx), y, dy, dx);
 }
 
 template <class D, class T>
 void add(Stream& stream, const T* a, const T* b, T* out, std::int64_t n) {
-  launch_vectors<add_kernel<T>>(stream, vector_range<lanes<T>>(n, a, b, out), a, b, out);
+  launch_vectors<add_kernel<T>>(stream.moves(3 * n * sizeof(T)),
+                                vector_range<lanes<T>>(n, a, b, out), a, b, out);
 }
 
 template <class D, class T>
 void add_leaky_relu(Stream& stream, const T* a, const T* b, T* y, std::int64_t n, float slope) {
-  launch_vectors<add_leaky_relu_kernel<T>>(stream, vector_range<lanes<T>>(n, a, b, y), a, b, y,
-                                           slope);
+  launch_vectors<add_leaky_relu_kernel<T>>(stream.moves(3 * n * sizeof(T)),
+                                           vector_range<lanes<T>>(n, a, b, y), a, b, y, slope);
 }
 
 template <class D, class T>
 void scale(Stream& stream, const T* x, float factor, T* y, std::int64_t n) {
-  launch_vectors<scale_kernel<T>>(stream, vector_range<lanes<T>>(n, x, y), x, factor, y);
+  launch_vectors<scale_kernel<T>>(stream.moves(2 * n * sizeof(T)), vector_range<lanes<T>>(n, x, y),
+                                  x, factor, y);
 }
 
 template <class D, class T>
 void scale_by(Stream& stream, const T* x, const compute_t<T>* factor, T* y, std::int64_t n) {
-  launch_vectors<scale_by_kernel<T>>(stream, vector_range<lanes<T>>(n, x, y), x, factor, y);
+  launch_vectors<scale_by_kernel<T>>(stream.moves(2 * n * sizeof(T)),
+                                     vector_range<lanes<T>>(n, x, y), x, factor, y);
 }
 
 template <class D, class T> void fill(Stream& stream, T* y, float value, std::int64_t n) {
-  launch_vectors<fill_kernel<T>>(stream, vector_range<lanes<T>>(n, y), y, value);
+  launch_vectors<fill_kernel<T>>(stream.moves(n * sizeof(T)), vector_range<lanes<T>>(n, y), y,
+                                 value);
 }
 
 template <class D, class From, class To>
 void cast(Stream& stream, const From* x, To* y, std::int64_t n) {
-  launch_vectors<cast_kernel<From, To>>(stream, vector_range<lanes<From, To>>(n, x, y), x, y);
+  launch_vectors<cast_kernel<From, To>>(stream.moves(n * (sizeof(From) + sizeof(To))),
+                                        vector_range<lanes<From, To>>(n, x, y), x, y);
 }
 
 SIMT_INSTANTIATE(bias_leaky_relu_forward)

@@ -478,9 +478,13 @@ void wide_backward(Stream& stream, const ConvEpilogue& epilogue, const EpilogueS
   const bool moves = y != nullptr || more != nullptr || shape.r > 1;
   const auto run = [&]<int V>(const WidePlan& plan) {
     const auto sums = pend(stream, dbiases, plan.columns, plan.pieces, pending);
+    const std::int64_t arrays = 1 + (y ? 1 : 0) + (more ? 1 : 0) + (moves ? 1 : 0);
+    const std::size_t bytes =
+        (arrays * shape.rows() * sizeof(T) + plan.pieces * sizeof(compute_t<T>)) * plan.columns *
+        branches;
     const auto launch = [&]<bool kShuffled>() {
       simt::launch_block(
-          stream, grid_of(plan, branches),
+          stream.moves(bytes), grid_of(plan, branches),
           WideBackward<T, kShuffled, V>{plan, ShuffledPlaces(shape, plan.fold), epilogue.activation,
                                         static_cast<compute_t<T>>(epilogue.slope), y, dy, more,
                                         moves ? dz : nullptr, sums});
@@ -563,7 +567,9 @@ void epilogue_forward(Stream& stream, const ConvEpilogue& epilogue, const Epilog
                                           skip,
                                           y};
       std::copy(biases.begin(), biases.end(), kernel.biases);
-      simt::launch_block(stream, grid_of(plan, branches), kernel);
+      const std::size_t values = branches * shape.rows() * shape.columns();
+      simt::launch_block(stream.moves((skip ? 3 : 2) * values * sizeof(T)), grid_of(plan, branches),
+                         kernel);
     };
     if (shape.r > 1) launch.template operator()<true>();
     else launch.template operator()<false>();

@@ -148,8 +148,9 @@ void launch_shuffle(Stream& stream, const T* source, T* destination, std::int64_
     const T* const from = source + first * line;
     T* const to = destination + first * line;
     launch_vectors<pixel_shuffle_kernel<T, kShuffle>>(
-        stream, row_vector_range<lanes<T>>(lines * r * w, length, from, to), Divisor(length), from,
-        to, Runs{Divisor(w), Divisor(r), length});
+        stream.moves(2 * lines * line * sizeof(T)),
+        row_vector_range<lanes<T>>(lines * r * w, length, from, to), Divisor(length), from, to,
+        Runs{Divisor(w), Divisor(r), length});
   });
 }
 }  // namespace
@@ -172,8 +173,8 @@ void copy_columns(Stream& stream, const T* src, std::int64_t src_pitch, T* dst,
     T* const to = dst + first * dst_pitch;
     auto range = row_vector_range<lanes<T>>(count, columns, from, to);
     if (src_pitch % lanes<T> != 0 || dst_pitch % lanes<T> != 0) range.vectors = 0;
-    launch_vectors<copy_columns_kernel<T>>(stream, range, Divisor(columns), from, src_pitch, to,
-                                           dst_pitch);
+    launch_vectors<copy_columns_kernel<T>>(stream.moves(2 * count * columns * sizeof(T)), range,
+                                           Divisor(columns), from, src_pitch, to, dst_pitch);
   });
 }
 
@@ -182,7 +183,8 @@ void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::i
                  std::int64_t padded) {
   in_parts(rows, padded, [&](std::int64_t first, std::int64_t count) {
     T* const to = dst + first * padded;
-    launch_vectors<pad_columns_kernel<T>>(stream, row_vector_range<lanes<T>>(count, padded, to),
+    launch_vectors<pad_columns_kernel<T>>(stream.moves(count * (columns + padded) * sizeof(T)),
+                                          row_vector_range<lanes<T>>(count, padded, to),
                                           Divisor(padded), src + first * columns, to, columns);
   });
 }
@@ -190,12 +192,16 @@ void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::i
 template <class D, class T>
 void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
   const std::int64_t rows = s.n * s.out_h * s.out_w * s.kernel_h;
-  simt::launch_range<im2col_kernel<T>>(stream, rows * s.kernel_w * s.c, s, x, columns, rows);
+  const std::int64_t values = rows * s.kernel_w * s.c;
+  stream.moves((values + s.n * s.h * s.w * s.c) * sizeof(T));
+  simt::launch_range<im2col_kernel<T>>(stream, values, s, x, columns, rows);
 }
 
 template <class D, class T>
 void col2im(Stream& stream, const PatchShape& s, const T* columns, T* x) {
   const std::int64_t pixels = s.n * s.h * s.w;
+  const std::int64_t patches = s.n * s.out_h * s.out_w * s.kernel_h * s.kernel_w;
+  stream.moves((patches + pixels) * s.c * sizeof(T));
   simt::launch_range<col2im_kernel<T>>(stream, pixels * s.c, s, columns, x, pixels);
 }
 

@@ -113,6 +113,7 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
   // A share begins at a multiple of 16 bytes too.
   const bool vectors =
       aligned_for<lanes<T>>(pred, target, out.dpred) && (shares == 1 || values % lanes<T> == 0);
+  stream.moves(shares * (3 * values + (mask ? pixels : 0)) * sizeof(T));
   if (mask)
     simt::launch_block(stream, grid,
                        LossPieces<T, true>{pred, target, mask, out.dpred, partials.as<C>(), pieces,

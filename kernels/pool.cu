@@ -86,6 +86,7 @@ __global__ void max_pool_backward_kernel(PatchShape s, const T* x, const T* y, c
 template <class D, class T>
 void max_pool_forward(Stream& stream, const PatchShape& s, const T* x, T* y) {
   const std::int64_t positions = s.n * s.out_h * s.out_w;
+  stream.moves((s.n * s.h * s.w + positions) * s.c * sizeof(T));
   simt::launch_range<max_pool_forward_kernel<T>>(stream, positions * s.c, s, x, y, positions);
 }
 
@@ -93,6 +94,7 @@ template <class D, class T>
 void max_pool_backward(Stream& stream, const PatchShape& s, const T* x, const T* y, const T* dy,
                        T* dx) {
   const std::int64_t pixels = s.n * s.h * s.w;
+  stream.moves(2 * (pixels + s.n * s.out_h * s.out_w) * s.c * sizeof(T));
   simt::launch_range<max_pool_backward_kernel<T>>(stream, pixels * s.c, s, x, y, dy, dx, pixels);
 }
 

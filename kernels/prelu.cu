@@ -45,19 +45,21 @@ __global__ void prelu_slope_terms_kernel(const T* x, const T* dy, T* terms, std:
 template <class D, class T>
 void prelu_forward(Stream& stream, const T* x, const T* slope, T* y, std::int64_t rows,
                    std::int64_t columns) {
-  simt::launch_range<prelu_forward_kernel<T>>(stream, rows * columns, x, slope, y, rows, columns);
+  simt::launch_range<prelu_forward_kernel<T>>(stream.moves((2 * rows + 1) * columns * sizeof(T)),
+                                              rows * columns, x, slope, y, rows, columns);
 }
 
 template <class D, class T>
 void prelu_backward(Stream& stream, const T* x, const T* slope, const T* dy, T* dx,
                     std::int64_t rows, std::int64_t columns) {
-  simt::launch_range<prelu_backward_kernel<T>>(stream, rows * columns, x, slope, dy, dx, rows,
-                                               columns);
+  simt::launch_range<prelu_backward_kernel<T>>(stream.moves((3 * rows + 1) * columns * sizeof(T)),
+                                               rows * columns, x, slope, dy, dx, rows, columns);
 }
 
 template <class D, class T>
 void prelu_slope_terms(Stream& stream, const T* x, const T* dy, T* terms, std::int64_t n) {
-  simt::launch_range<prelu_slope_terms_kernel<T>>(stream, n, x, dy, terms, n);
+  simt::launch_range<prelu_slope_terms_kernel<T>>(stream.moves(3 * n * sizeof(T)), n, x, dy, terms,
+                                                  n);
 }
 
 SIMT_INSTANTIATE(prelu_forward)

@@ -85,7 +85,7 @@ void sum_array(Stream& stream, const T* x, std::int64_t n, const Finish& finish)
   const Buffer partials(stream.device(), static_cast<std::size_t>(pieces.count) * sizeof(C));
   if (pieces.count > 0)
     simt::launch_block(
-        stream, dim3(static_cast<unsigned>(pieces.count)),
+        stream.moves(n * sizeof(T)), dim3(static_cast<unsigned>(pieces.count)),
         SumPieces<T, kSquares>{x, partials.as<C>(), pieces, aligned_for<lanes<T>>(x)});
   sum_partials(stream, partials.as<C>(), pieces.count, finish);
 }

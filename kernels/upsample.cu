@@ -60,12 +60,14 @@ __global__ void upsample_backward_kernel(const T* dy, T* dx, std::int64_t pixels
 template <class D, class T>
 void upsample_forward(Stream& stream, const T* x, T* y, std::int64_t n, int h, int w, int c) {
   const std::int64_t positions = n * 4 * h * w;
+  stream.moves((positions + n * h * w) * c * sizeof(T));
   simt::launch_range<upsample_forward_kernel<T>>(stream, positions * c, x, y, positions, h, w, c);
 }
 
 template <class D, class T>
 void upsample_backward(Stream& stream, const T* dy, T* dx, std::int64_t n, int h, int w, int c) {
   const std::int64_t pixels = n * h * w;
+  stream.moves(5 * pixels * c * sizeof(T));
   simt::launch_range<upsample_backward_kernel<T>>(stream, pixels * c, dy, dx, pixels, h, w, c);
 }
 

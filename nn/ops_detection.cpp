@@ -34,8 +34,9 @@ Tensor prelu(const Tensor& x, const Tensor& slope) {
         kernels::prelu_slope_terms<D, T>(stream, x.data<T>(), dy.data<T>(), terms.data<T>(),
                                          dy.numel());
         const kernels::EpilogueShape sums{rows, 1, 1, static_cast<int>(columns)};
-        kernels::epilogue_backward<D, T>(stream, {}, sums, nullptr, terms.data<T>(),
-                                         terms.data<T>(), dslope.data<T>());
+        T* const total = dslope.data<T>();
+        kernels::epilogue_backward<D, T>(stream, {}, sums, nullptr, terms.data<T>(), nullptr,
+                                         terms.data<T>(), {&total, 1});
       }
       if (dx.defined())
         kernels::prelu_backward<D, T>(stream, x.data<T>(), slope.data<T>(), dy.data<T>(),

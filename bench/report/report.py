@@ -265,7 +265,8 @@ def card_of(results, predicted):
 def reckoned_table(predicted):
     rows = []
     for step in predicted:
-        gaps = [f"{k['name']} {number(k['median_ms'] - k['floor_ms'])}" for k in step["kernels"][:5]]
+        furthest = step["kernels"][:5]
+        gaps = [f"{k['name']} {number(k['median_ms'] - k['floor_ms'])}" for k in furthest]
         cells = [step["card"], label(step), number(step["median_ms"]), maybe(step, "goal_ms")]
         rows.append(cells + [number(step["floor_ms"]), step["nodes"], "; ".join(gaps)])
     head = "card | step | predicted ms | goal ms | floor ms | nodes | furthest from the floor, ms"

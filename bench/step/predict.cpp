@@ -53,7 +53,7 @@ constexpr Tile kTiles[] = {{128, 128, 1}, {128, 64, 0.85}, {64, 128, 0.85},
                            {64, 64, 0.7}, {128, 32, 0.6},  {32, 128, 0.6}};
 // The share of the card that the best tiling keeps busy: the last wave runs as long as the
 // others. Sums over pixels or features may be cut into pieces of 512 terms at least.
-double fill_of(const kernels::Product& p, bool splits, const Card& card) {
+double fill_of(const kernels::CountedProduct& p, bool splits, const Card& card) {
   double best = 0;
   const int most = splits ? std::clamp(static_cast<int>(p.k / 512), 1, 16) : 1;
   for (const Tile& tile : kTiles)
@@ -89,7 +89,7 @@ const std::vector<WantedStep>& goals() {
 }
 
 LaunchTime predict(const kernels::CountedLaunch& launch, const Card& card, double flops) {
-  const kernels::Product& p = launch.product;
+  const kernels::CountedProduct& p = launch.product;
   const Efficiency& e = efficiency_of(launch.name);
   const bool product = p.m > 0, splits = launch.name.find("gemm") == 0 ||
                                          launch.name.find("filter") != std::string::npos;

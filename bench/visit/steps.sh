@@ -180,8 +180,8 @@ sanitize() {
 profile() {
   need_gpu && need ncu && need doppel_step || return 0
   local table=$data/ncu_$1.csv time=gpu__time_duration.sum slowest name
-  local ncu=(ncu --csv --page raw --print-units base --print-kernel-base function --kill yes
-    --graph-profiling node --clock-control none)
+  local ncu=(ncu --csv --page raw --print-units base --kill yes --graph-profiling node
+    --clock-control none)
   local run=("$(command -v doppel_step)" --row --no-phases --device cuda --model "$1"
     --batch "$2" --dtype "$half" --warmup 3 --steps 1 --block 1)
   "${ncu[@]}" --launch-count "$3" --metrics "$time,dram__bytes_read.sum,dram__bytes_write.sum" \
@@ -190,12 +190,16 @@ profile() {
     /^"ID"/ { for (i = 1; i <= NF; ++i) {
                 gsub(/"/, "", $i); if ($i == "Kernel Name") k = i; if ($i == time) t = i }
               next }
-    /^"[0-9]/ { gsub(/[",]/, "", $t); total[$k] += $t }
+    /^"[0-9]/ { gsub(/[",]/, "", $t); name = $k
+                sub(/.*block_kernel</, "", name)   # of our block kernels: what they run
+                gsub(/^void |<unnamed>::|\(anonymous namespace\)::/, "", name)
+                sub(/[<(].*/, "", name); sub(/.*::/, "", name); total[name] += $t }
     END { for (name in total) print total[name] "\t" name }' "$table" | sort -rn | head -n 5)
   [ "$slowest" ] || { echo "no launch in $table"; return 1; }
   echo "$slowest"
   for name in $(cut -f2 <<<"$slowest"); do
-    "${ncu[@]}" --launch-count 1 --kernel-name "$name" --section SpeedOfLight --section Occupancy \
+    "${ncu[@]}" --launch-count 1 --kernel-name-base demangled --kernel-name "regex:$name" \
+      --section SpeedOfLight --section Occupancy \
       --section MemoryWorkloadAnalysis --section WarpStateStats --section LaunchStats \
       --log-file "$data/ncu_$1_$name.csv" "${run[@]}"
   done
@@ -215,8 +219,12 @@ train() {
 
 report() {
   need "$python" || return 0
-  local more=() files=("$json"/{kernels,ceilings,plans,steps,race}*.json)
+  local more=() known files=("$json"/{kernels,ceilings,plans,steps,race}*.json)
   [ ${#files[@]} -gt 0 ] || { echo 'no: nothing was measured'; return 0; }
-  case ${card,,} in *h200*) more=(--predicted bench/predicted_h200.json) ;; esac
+  files+=("$data"/ncu_{original,villain,dfl_sae}.cs[v])
+  for known in h200 h100 a100; do
+    [[ ${card,,} != *$known* ]] || ! doppel_step --predict $known --out "$json/predicted.json" ||
+      more=(--predicted "$json/predicted.json")
+  done
   "$python" bench/report/report.py "${files[@]}" ${more[@]+"${more[@]}"} --out "$json/report.md"
 }

@@ -12,7 +12,7 @@ namespace kernels {
 
 // The product behind a convolution or dense layer as a GPU computes it, [m,k] x [k,n].
 // Channels are padded to 16 bytes, by copies.
-struct Product {
+struct CountedProduct {
   double m = 0, n = 0, k = 0;
   double copied_bytes = 0;
   int copies = 0;
@@ -24,7 +24,7 @@ struct Product {
 struct CountedLaunch {
   std::string name;
   double flops = 0, bytes = 0;
-  Product product = {};  // m is 0 for other kernels
+  CountedProduct product = {};  // m is 0 for other kernels
 };
 
 class Stream {
@@ -42,7 +42,7 @@ class Stream {
     if (device_ == Device::meta) next_.bytes = static_cast<double>(bytes);
     return *this;
   }
-  Stream& computes(double flops, const Product& product = {}) {
+  Stream& computes(double flops, const CountedProduct& product = {}) {
     if (device_ == Device::meta) next_.flops = flops, next_.product = product;
     return *this;
   }

@@ -47,7 +47,7 @@ template <class T> bool onednn_filter(const ConvShape& s) {
 }
 
 // The pass as a GPU's product, its channels padded to 16 bytes.
-template <class T> Product product_of(Direction direction, const ConvShape& s) {
+template <class T> CountedProduct product_of(Direction direction, const ConvShape& s) {
   constexpr int kLanes = 16 / sizeof(T);
   ConvShape padded = s;
   for (int* channels : {&padded.in_channels, &padded.out_channels})
@@ -55,7 +55,7 @@ template <class T> Product product_of(Direction direction, const ConvShape& s) {
   const double taps = s.kernel * s.kernel, in = padded.in_channels, out = padded.out_channels,
                outputs = static_cast<double>(s.n) * s.out_h() * s.out_w(),
                inputs = static_cast<double>(s.n) * s.h * s.w;
-  Product product{outputs, out, taps * in};
+  CountedProduct product{outputs, out, taps * in};
   if (direction == Direction::data) product = {inputs, in, taps * out / (s.stride * s.stride)};
   if (direction == Direction::filter) product = {out, taps * in, outputs};
   for (const auto size : {&ConvShape::x_size, &ConvShape::w_size, &ConvShape::y_size}) {

@@ -151,16 +151,6 @@ class Tables(unittest.TestCase):
         self.assertIn("out of memory", lines[3])
         self.assertEqual({line.count("|") for line in lines}, {17})
 
-    def test_predicted_beside_measured(self):
-        step = {"model": "tiny", "batch": 4, "dtype": "f32"}
-        predicted = [{**step, "median_ms": ms} for ms in (90.0, 50.0)]
-        predicted += [{**step, "batch": 8, "median_ms": 1.0}]
-        predicted += [{**step, "model": "villain", "batch": 64, "median_ms": 1.0}]
-        lines = report.predictions_table(STEPS["rows"], predicted).splitlines()
-        self.assertEqual(lines[2], "| tiny b4 f32 | 90.0 | 100 | 1.11 |  |")
-        self.assertEqual(lines[3:], ["| tiny b4 f32 | 50.0 | 100 | 2.00 | find out why |"])
-        self.assertEqual(report.predictions_table(STEPS["rows"], []), "")
-
     def test_ratios_name_the_best_and_refuse_a_race_whose_losses_differ(self):
         lines = report.ratios_table(RACE["races"]).splitlines()
         self.assertIn("| 100 | 180 | joined | **1.80x** (1.60-2.10) | 2.50x | 2e-05 |", lines[2])
@@ -204,6 +194,103 @@ class Tables(unittest.TestCase):
     def test_what_is_none_of_these_is_refused(self):
         with self.assertRaises(ValueError):
             results({"context": {}, "rows": []})
+
+
+# The same step on a GPU: 100 ms, 60 ms of them forward.
+GPU_STEPS = {
+    "context": {**STEPS["context"], "gpu": "NVIDIA H200"},
+    "rows": [{**STEPS["rows"][0], "device": "cuda"}],
+}
+
+
+def reckoned(name, ms, bound="memory", fits_l2=False):
+    return {"name": name, "median_ms": ms, "floor_ms": ms / 2, "bound": bound, "fits_l2": fits_l2}
+
+
+PREDICTED = {
+    "card": "h200",
+    "model": "tiny",
+    "batch": 4,
+    "dtype": "f32",
+    "median_ms": 90.0,
+    "floor_ms": 30.0,
+    "goal_ms": 80.0,
+    "nodes": 70,
+    "parts": [{"name": "forward", "median_ms": 30.0}],
+    "kernels": [
+        reckoned("conv 5x5 stride 2 pad 1,2: [4,8] -> [4,4], forward", 20.0, "tensor cores"),
+        reckoned("conv 3x3 stride 1 pad 1,1: [4,4] -> [4,4], forward", 10.0, "tensor cores"),
+        reckoned("gemm 4x16x32", 5.0),
+        reckoned("SumPieces", 4.0, fits_l2=True),
+        reckoned("add_kernel", 3.0),
+    ],
+}
+SUM = "void simt::on_gpu::block_kernel<kernels::on_gpu::<unnamed>::SumPieces<float, 1>>(T1)"
+NEXT_STEP = "void kernels::on_gpu::(anonymous namespace)::advance_step_kernel(kernels::StepState *)"
+
+
+def profile(*kernels, unit="ns"):
+    """ncu's table of (name, ms)."""
+    lines = ["==PROF== Connected", '"ID","Kernel Name","gpu__time_duration.sum"']
+    lines.append(f'"","","{unit}"')
+    return lines + [f'"{i}","{name}","{ms * 1e6:,.0f}"' for i, (name, ms) in enumerate(kernels)]
+
+
+class Predictions(unittest.TestCase):
+    def pairs(self, *documents, kernels=None, name="ncu_tiny_b4_f32"):
+        collected = results(*documents)
+        if kernels:
+            collected.add_profile(name, profile(*kernels))
+        pairs = report.pairs_of(collected, [PREDICTED])
+        return {part: (predicted, measured) for _, part, predicted, measured, _ in pairs}
+
+    def test_steps_and_phases_of_a_gpu_are_compared_and_no_hosts(self):
+        self.assertEqual(self.pairs(GPU_STEPS), {"step": (90.0, 100.0), "forward": (30.0, 60.0)})
+        self.assertEqual(self.pairs(STEPS), {})
+
+    def test_more_than_30_percent_off_is_named(self):
+        text = report.predictions_table(results(GPU_STEPS), [PREDICTED])
+        self.assertIn("1 of 2 are off by more than 30 %: tiny b4 f32: forward 2.00x.", text)
+        lines = text.splitlines()[4:]
+        self.assertEqual(lines[0], "| tiny b4 f32 | step | 90.0 | 100 | 1.11 |  |  |")
+        self.assertTrue(lines[1].endswith("| 2.00 | measured without the graph | find out why |"))
+        self.assertEqual(report.predictions_table(results(GPU_STEPS), []), "")
+
+    def test_kernels_by_family_in_the_last_whole_step(self):
+        step = [(NEXT_STEP, 0.1), ("sm90_xmma_fprop_a", 15.0), ("sm90_xmma_fprop_b", 21.0)]
+        step += [("nvjet_tst", 5.0), (SUM, 2.0), ("add_kernel", 3.0), ("nchwToNhwc", 1.0)]
+        before, after = [(NEXT_STEP, 9.0), ("add_kernel", 99.0)], [(NEXT_STEP, 9.0)]
+        pairs = self.pairs(kernels=before + step + after)
+        expected = {"conv forward": (30.0, 36.0), "gemm": (5.0, 5.0), "SumPieces": (4.0, 2.0)}
+        expected |= {"add_kernel": (3.0, 3.0), "other kernels": (0, 1.1)}
+        self.assertEqual(set(pairs), set(expected))
+        for family, times in expected.items():
+            self.assertAlmostEqual(pairs[family][0], times[0])
+            self.assertAlmostEqual(pairs[family][1], times[1])
+
+    def test_a_profile_belongs_to_the_step_of_its_name(self):
+        kernels = [("add_kernel", 3.0)]
+        self.assertEqual(self.pairs(kernels=kernels), {"add_kernel": (3.0, 3.0)})
+        self.assertEqual(self.pairs(kernels=kernels, name="ncu_tiny"), {})  # b16 bf16
+        with self.assertRaises(ValueError):
+            results().add_profile("ncu_tiny", profile(("add_kernel", 1.0), unit="us"))
+
+    def test_what_fits_the_l2_cache_may_be_faster(self):
+        collected = results()
+        collected.add_profile("ncu_tiny_b4_f32", profile((SUM, 2.0)))
+        self.assertIn("may come from L2", report.predictions_table(collected, [PREDICTED]))
+
+    def test_the_section_without_a_card_and_with_one(self):
+        other = {**PREDICTED, "card": "h100", "median_ms": 95.0}
+        text = report.gpu_section(results(STEPS), [PREDICTED, other])
+        self.assertIn("No card yet", text)
+        self.assertIn("| h200 | tiny b4 f32 | 90.0 | 80.0 | 30.0 | 70 | conv 5x5", text)
+        self.assertIn("| h100 | tiny b4 f32 | 95.0 |", text)
+        text = report.gpu_section(results(GPU_STEPS), [PREDICTED, other])
+        self.assertNotIn("No card yet", text)
+        self.assertIn("NVIDIA H200, 2 threads", text)
+        self.assertIn("| tiny b4 f32 | step | 90.0 | 100 | 1.11 |", text)
+        self.assertNotIn("| tiny b4 f32 | step | 95.0 |", text)  # another card's prediction
 
 
 class Numbers(unittest.TestCase):
@@ -258,6 +345,19 @@ class Program(unittest.TestCase):
             for heading in ("## One training step", "## Against PyTorch", "## Kernels"):
                 self.assertIn(heading, text)
             self.assertEqual(self.run_on(folder, "cut.json").returncode, 3)
+
+            (folder / "results.md").write_text("\n".join(["# R", *report.MARKERS, "## After", ""]))
+            (folder / "predicted").write_text(json.dumps({"steps": [PREDICTED]}))
+            section = ["--predicted", "predicted", "--results", "results.md"]
+            for _ in range(2):
+                self.assertEqual(self.run_on(folder, *section).returncode, 0)
+                text = (folder / "results.md").read_text()
+                self.assertEqual(text.count("No card yet"), 1)
+                self.assertTrue(text.startswith("# R\n") and text.endswith("\n## After\n"), text)
+            (folder / "results.md").write_text("# R")
+            done = self.run_on(folder, *section)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(report.MARKERS[0], done.stderr)
 
             done = self.run_on(folder, *files, "--svg", "plots")
             if HAS_MATPLOTLIB:

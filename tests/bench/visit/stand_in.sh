@@ -56,6 +56,7 @@ case "$name" in
     esac ;;
   doppel_step)
     case "$words" in
+      *--predict*) echo '{"steps": []}' >"$out" ;;
       *--row*)
         takes 1
         echo '{"model":"tiny","loss_a":[1.0,0.5],"loss_b":[2.0,1.5],"graph":true}' ;;

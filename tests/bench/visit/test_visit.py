@@ -36,7 +36,7 @@ class Visit(unittest.TestCase):
         packed = self.folder / "pack.tar.gz"
         with tarfile.open(packed, "w:gz") as pack:
             for path in ["bench/on_gpu.sh", "bench/visit", "bench/torch", "bench/report",
-                         "bench/predicted_h200.json", "tools/torch"]:
+                         "tools/torch"]:
                 pack.add(SOURCE / path, f"doppel-gpu/{path}")
             for name in PROGRAMS:
                 pack.add(HERE / "stand_in.sh", f"doppel-gpu/sm90a/{name}")
