@@ -22,7 +22,8 @@ for folder in "${CUDA_HOME:-/usr/local/cuda}/bin" "$installed"/nvidia/*/bin; do
 done
 for tool in cuobjdump nvdisasm; do
   if ! command -v $tool >/dev/null; then
-    echo "kernel_sass.sh: no $tool on PATH or in the CUDA toolkit: run tools/install_deps.sh test" >&2
+    echo "kernel_sass.sh: no $tool on PATH or in the CUDA toolkit:" \
+      "run tools/install_deps.sh test" >&2
     exit 77
   fi
 done
