@@ -18,6 +18,8 @@
 namespace kernels {
 namespace {
 
+static_assert(kSumThreads == kVectorThreads);
+
 template <class T, bool kMask> struct LossPieces {
   static constexpr int kx = kSumThreads, ky = 1;
   const T* pred;           // [pixels,channels]

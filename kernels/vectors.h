@@ -122,7 +122,8 @@ SIMT_DEVICE bool in_gpu_threads() {
 }
 
 // f(turn) for the share of one thread out of `blocks` blocks, of which its own is number
-// `block`: turns of V vectors, then single vectors, then single elements.
+// `block`: turns of V vectors, then single vectors, then single elements. Blocks have
+// kVectorThreads threads.
 template <int V, int N, class F>
 SIMT_DEVICE void for_vectors_of_thread(const VectorRange<N>& range, std::uint32_t block,
                                        std::uint32_t blocks, F&& f) {
