@@ -11,8 +11,9 @@
 namespace kernels {
 
 // A launch as the GPU would make it, counted on the meta device: a kernel of ours, or a
-// call of cuDNN or cuBLAS, which may be more than one kernel. Convolutions and matrix products carry their least cost:
-// 2 flops per multiply-add, each operand read once, the result written once. Others: 0.
+// call of cuDNN or cuBLAS, which may be more than one kernel. Convolutions and matrix
+// products carry their least cost: 2 flops per multiply-add, each operand read once, the
+// result written once. Others: 0.
 struct CountedLaunch {
   std::string name;
   double flops, bytes;
