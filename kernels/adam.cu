@@ -19,16 +19,6 @@
 namespace kernels {
 namespace {
 
-// a / b: on the GPU by its reciprocal, which is off by two units in the last place and
-// spares the branch for numbers near the smallest.
-template <class C> SIMT_DEVICE C quotient(C a, C b) {
-#if SIMT_CUDA
-  return __fdividef(a, b);
-#else
-  return a / b;
-#endif
-}
-
 template <class T, bool kWorking>
 __global__ void adam_kernel(VectorRange<lanes<compute_t<T>>> range, compute_t<T>* master,
                             T* working, const T* gradients, compute_t<T>* m, compute_t<T>* v,

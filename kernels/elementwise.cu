@@ -24,7 +24,7 @@ struct Sum {
   template <class C> SIMT_DEVICE C operator()(C a, C b) const { return a + b; }
 };
 template <class C> SIMT_DEVICE C leaky_relu(C v, C slope) { return v > C(0) ? v : slope * v; }
-template <class C> SIMT_DEVICE C sigmoid(C v) { return C(1) / (C(1) + std::exp(-v)); }
+template <class C> SIMT_DEVICE C sigmoid(C v) { return quotient(C(1), C(1) + std::exp(-v)); }
 
 template <class T, bool kBias>
 __global__ void bias_leaky_relu_forward_kernel(VectorRange<lanes<T>> range, Divisor columns,

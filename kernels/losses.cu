@@ -19,6 +19,8 @@
 namespace kernels {
 namespace {
 
+static_assert(kSumThreads == kVectorThreads);
+
 template <class T, bool kMask> struct LossPieces {
   static constexpr int kx = kSumThreads, ky = 1;
   const T* pred;           // [shares,pixels,channels]

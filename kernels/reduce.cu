@@ -18,6 +18,7 @@ namespace kernels {
 namespace {
 
 constexpr int kThreads = kSumThreads;
+static_assert(kThreads == kVectorThreads);
 
 template <class T, bool kSquares> struct SumPieces {
   static constexpr int kx = kThreads, ky = 1;

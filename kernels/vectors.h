@@ -122,7 +122,8 @@ SIMT_DEVICE bool in_gpu_threads() {
 }
 
 // f(turn) for the share of one thread out of `blocks` blocks, of which its own is number
-// `block`: turns of V vectors, then single vectors, then single elements.
+// `block`: turns of V vectors, then single vectors, then single elements. Blocks have
+// kVectorThreads threads.
 template <int V, int N, class F>
 SIMT_DEVICE void for_vectors_of_thread(const VectorRange<N>& range, std::uint32_t block,
                                        std::uint32_t blocks, F&& f) {
@@ -196,12 +197,13 @@ SIMT_DEVICE void for_row_vectors(const VectorRange<N>& range, const Divisor& col
            });
 }
 
-// f(first_row, rows) for pieces of a matrix that have at most `most` elements each.
+// f(first_row, rows) for pieces of a matrix that have at most `most` elements each, or
+// one row.
 template <class F>
 void in_parts(std::int64_t rows, std::int64_t columns, const F& f,
               std::int64_t most = kMostElements) {
   if (columns <= 0) return;
-  const std::int64_t part = most / columns;
+  const std::int64_t part = most > columns ? most / columns : 1;
   for (std::int64_t first = 0; first < rows; first += part)
     f(first, rows - first < part ? rows - first : part);
 }

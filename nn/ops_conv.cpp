@@ -47,13 +47,15 @@ struct ConvCall {
   kernels::ConvEpilogue epilogue;
   int r;  // of the shuffle
 
-  kernels::EpilogueShape epilogue_shape() const {
-    return {shape.n, shape.out_h(), shape.out_w(), shape.out_channels / (r * r), r};
+  // Without a bias of each branch, all pictures are one.
+  kernels::EpilogueShape epilogue_shape(bool by_branch) const {
+    return {by_branch ? shape.n : n(), shape.out_h(), shape.out_w(), shape.out_channels / (r * r),
+            r};
   }
   std::int64_t n() const { return static_cast<std::int64_t>(branches.size()) * shape.n; }
   Shape unshuffled() const { return {n(), shape.out_h(), shape.out_w(), shape.out_channels}; }
   Shape result() const {
-    const kernels::EpilogueShape e = epilogue_shape();
+    const kernels::EpilogueShape e = epilogue_shape(false);
     return {n(), std::int64_t{e.h} * r, std::int64_t{e.w} * r, e.c};
   }
   bool has_bias() const { return branches[0].bias.defined(); }
@@ -87,8 +89,9 @@ Tensor forward_in_two_passes(Stream& stream, const ConvCall& call, const Tensor&
   const Tensor z = Tensor::empty(call.unshuffled(), x.dtype(), x.device()),
                y = call.r > 1 ? Tensor::empty(call.result(), x.dtype(), x.device()) : z;
   convolve<D, T>(stream, call, x, z, false, {});
-  kernels::epilogue_forward<D, T>(stream, call.epilogue, call.epilogue_shape(), z.data<T>(),
-                                  bias_data<T>(call), data_or_null<T>(residual), y.data<T>());
+  kernels::epilogue_forward<D, T>(stream, call.epilogue, call.epilogue_shape(call.has_bias()),
+                                  z.data<T>(), bias_data<T>(call), data_or_null<T>(residual),
+                                  y.data<T>());
   return y;
 }
 
@@ -105,10 +108,9 @@ Tensor forward_fused(Stream& stream, const ConvCall& call, const Tensor& x,
                                   leaky ? call.epilogue.slope : 1.f);
   }
   if (call.r == 1) return y;
-  const kernels::EpilogueShape s = call.epilogue_shape();
+  const kernels::EpilogueShape s = call.epilogue_shape(false);
   const Tensor shuffled = Tensor::empty(call.result(), x.dtype(), x.device());
-  kernels::pixel_shuffle<D, T>(stream, y.data<T>(), shuffled.data<T>(), call.n(), s.h, s.w, s.c,
-                               s.r);
+  kernels::pixel_shuffle<D, T>(stream, y.data<T>(), shuffled.data<T>(), s.n, s.h, s.w, s.c, s.r);
   return shuffled;
 }
 
@@ -163,7 +165,7 @@ EpilogueGradients epilogue_backward(Backward& ctx, const ConvCall& call, const T
   dispatch(dy, "conv2d", [&]<class D, class T>(Stream& stream) {
     std::vector<T*> sums;
     for (const Tensor& dbias : result.dbiases) sums.push_back(dbias.data<T>());
-    kernels::epilogue_backward<D, T>(stream, call.epilogue, call.epilogue_shape(),
+    kernels::epilogue_backward<D, T>(stream, call.epilogue, call.epilogue_shape(!sums.empty()),
                                      data_or_null<T>(y), dy.data<T>(), data_or_null<T>(more),
                                      result.dz.data<T>(), sums, later);
   });

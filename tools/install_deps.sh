@@ -41,10 +41,13 @@ install_disassembler() {
   command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || return 0
   ! command -v nvdisasm >/dev/null || ! command -v cuobjdump >/dev/null || return 0
   echo "disassembler: installing nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm"
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
-    --target "$folder.part" nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm \
-    && mv "$folder.part" "$folder" \
-    || echo "install_deps.sh: no disassembler: install pip for python3 and run this again" >&2
+  local quiet=(--quiet --disable-pip-version-check --root-user-action ignore)
+  if python3 -m pip install "${quiet[@]}" --target "$folder.part" \
+    nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm; then
+    mv "$folder.part" "$folder"
+  else
+    echo "install_deps.sh: no disassembler: install pip for python3 and run this again" >&2
+  fi
 }
 
 # Installs what comes as Python packages, once Debian's are there.

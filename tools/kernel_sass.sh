@@ -17,12 +17,13 @@ case "$1" in --help | -h) usage; exit 0 ;; esac
 build=$1 stored=${3:-}
 
 installed=${XDG_CACHE_HOME:-$HOME/.cache}/doppel/disassembler
-for folder in "$installed"/nvidia/*/bin /usr/local/cuda/bin "${CUDA_HOME:-/usr/local/cuda}/bin"; do
+for folder in "${CUDA_HOME:-/usr/local/cuda}/bin" "$installed"/nvidia/*/bin; do
   PATH=$PATH:$folder
 done
 for tool in cuobjdump nvdisasm; do
   if ! command -v $tool >/dev/null; then
-    echo "kernel_sass.sh: no $tool on PATH or in the CUDA toolkit: run tools/install_deps.sh test" >&2
+    echo "kernel_sass.sh: no $tool on PATH or in the CUDA toolkit:" \
+      "run tools/install_deps.sh test" >&2
     exit 77
   fi
 done

@@ -78,6 +78,7 @@ template <class T> void add_forward(std::vector<OpCase>& rows, const Row& row) {
     return row.shuffle(v, false);
   });
   c.flops = 3.0 * static_cast<double>(n);
+  c.scale = 1;
   c.bench = row.bench;
   rows.push_back(c);
 }
@@ -125,6 +126,7 @@ template <class T> void add_backward(std::vector<OpCase>& rows, const Row& row) 
   if (moves) c.expect(dz, gradient);
   c.flops = (leaky ? 2.0 : sigmoid ? 4.0 : 1.0) * static_cast<double>(n);
   c.scale = std::sqrt(static_cast<double>(row.shape.rows()) + 1);
+  c.reordered = row.wide && row.bias;
   c.bench = row.bench;
   rows.push_back(c);
 }

@@ -46,7 +46,8 @@ template <class T> void column_copies(std::vector<OpCase>& rows) {
   };
   for (const Columns& s :
        {Columns{0, 3, 3, 3}, Columns{1, 1, 1, 1}, Columns{37, 5, 5, 9}, Columns{37, 5, 9, 5},
-        Columns{129, 200, 333, 201}, Columns{65536, 128, 128, 256, true}}) {
+        Columns{129, 200, 333, 201}, Columns{37, 24, 40, 32}, Columns{301, 64, 64, 128},
+        Columns{65536, 128, 128, 256, true}}) {
     auto c = op_case<T>("copy_columns", shape_name(s.rows, s.columns, s.source_pitch, s.pitch));
     const auto source = c.in("source", s.rows * s.source_pitch),
                destination = c.inout("destination", s.rows * s.pitch);  // other columns stay

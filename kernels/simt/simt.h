@@ -13,8 +13,9 @@
 //        for (const std::int64_t i : simt::grid_range(n)) x[i] *= 2.f;
 //      }
 //      simt::launch_range<double_it>(stream, n, x, n);
-//    The GPU strides through the range with the whole grid; a host worker takes one
-//    contiguous piece of 16384 after another: launch_range<double_it, 256> cuts finer.
+//    The GPU strides through the range with as many blocks as it runs at once; a host
+//    worker takes one contiguous piece of 16384 after another: launch_range<double_it,
+//    256> cuts finer. Kernels bound by memory use kernels/vectors.h: 16 bytes an access.
 //
 // 2. Block: the threads of a block work together, in phases. A phase is a lambda: the
 //    GPU runs it once per thread, the host as a SIMD loop over the threads (block.h).

@@ -46,12 +46,12 @@ TEST(Adam, FollowsTheFormulaForTenSteps) {
     const double norm = std::sqrt(squares), clip = norm > 10 ? 10 / norm : 1;
     EXPECT_NEAR(state.gradient_norm, norm, 1e-5 * norm);
     EXPECT_NEAR(state.clip_factor, clip, 1e-5);
-    bench::cases::reference::adam({double{options.beta1}, double{options.beta2},
-                                   double{options.epsilon}, double{options.weight_decay},
-                                   double{state.learning_rate}, clip,
-                                   1 - std::pow(double{options.beta1}, step),
-                                   std::sqrt(1 - std::pow(double{options.beta2}, step))},
-                                  exact, reference, ref_m, ref_v);
+    bench::cases::reference::adam(
+        {double{options.beta1}, double{options.beta2}, double{options.epsilon},
+         double{options.weight_decay}, double{state.learning_rate}, clip,
+         1 - std::pow(double{options.beta1}, step),
+         std::sqrt(1 - std::pow(double{options.beta2}, step))},
+        exact, reference, ref_m, ref_v);
   }
   EXPECT_EQ(state.step, 10u);
   EXPECT_EQ(state.skipped, 0u);

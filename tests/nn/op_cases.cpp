@@ -157,7 +157,7 @@ std::vector<OpCase> make_cases() {
                              BranchRow{Activation::sigmoid, 1, true, false, false},
                              BranchRow{Activation::leaky_relu, 1, false, true, false},
                              BranchRow{Activation::leaky_relu, 1, true, true, true}}) {
-    std::vector<OpInput> inputs{random_input({4, 3, 4, 4}, 1), random_input({4, 3, 4, 4}, 6),
+    std::vector<OpInput> inputs{random_input({4, 3, 4, 4}, 1), random_input({4, 3, 4, 4}, 8),
                                 random_input({4, 3, 3, 4}, 2, -0.3, 0.3),
                                 random_input({4, 3, 3, 4}, 3, -0.3, 0.3)};
     inputs[1].wants_gradient = r.residual;
