@@ -38,11 +38,10 @@ trap 'rm -rf "$work"' EXIT
 
 # kernel <tab> load <tab> store <tab> local <tab> divisions, for each kernel of each object
 list() {
-  cd "$work"
   for object in "${objects[@]}"; do
-    rm -f ./*.cubin
-    cuobjdump -xelf sm_90 "$object" >/dev/null
-    for code in ./*.cubin; do [ ! -e "$code" ] || nvdisasm -c "$code"; done
+    rm -f "$work"/*.cubin
+    (cd "$work" && cuobjdump -xelf sm_90 "$object" >/dev/null)
+    for code in "$work"/*.cubin; do [ ! -e "$code" ] || nvdisasm -c "$code"; done
   done | awk '
     # LDG.E.128 has its width as a suffix; LDG.E without one moves 32 bits.
     function bits(op) {
