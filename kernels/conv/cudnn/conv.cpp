@@ -47,7 +47,7 @@ class Plans {
       found = chosen_.emplace(wanted, first_choice(stream, wanted, operands)).first;
     }
     Choice& choice = found->second;
-    if (measures_ && !choice.final && ConvTuning::current())
+    if (measures_ && !choice.settled && ConvTuning::current())
       measure_if_due(*ConvTuning::current(), stream, wanted, operands, choice);
     run_variant(handle_, stream, wanted, choice.variant, choice.plan, operands);
     cuda::finish_launch(stream.raw(), "a convolution by cuDNN");
@@ -55,7 +55,7 @@ class Plans {
 
  private:
   struct Choice : VariantPlan {
-    bool final = false;                  // measured, or from the cache
+    bool settled = false;                // measured, or from the cache
     std::optional<CachedPlan> compiled;  // from the cache, to be compiled when its turn comes
   };
 
@@ -103,7 +103,7 @@ class Plans {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::memory) throw;
     }
-    choice.final = true;
+    choice.settled = true;
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
     tuning.finished(wanted, spent.count());

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "faceswap/convert/converter.h"
 #include "faceswap/train/face_set.h"
 #include "faceswap/train/trainer.h"
 #include "kernels/simt/config.h"
@@ -150,7 +151,8 @@ TEST_P(StepOnDevices, RunsRepeatBitForBit) {
 }
 
 // The gradient of 8 micro-batches is as near to the exact one as that of the whole batch:
-// sums of 16-bit gradients are not rounded on the way.
+// sums of 16-bit gradients are not rounded on the way. Rounded after every addition it
+// is 2 % further away, on the host.
 TEST_P(StepOnDevices, MicroBatchesLoseNoSmallGradients) {
   if (GetParam() == Device::cuda && kernels::probe_cuda().compute_capability < 80)
     GTEST_SKIP() << "no bf16 on this card";
@@ -161,8 +163,32 @@ TEST_P(StepOnDevices, MicroBatchesLoseNoSmallGradients) {
   expect_near(eight.losses, one.losses, 2e-2);
   const double of_one = distance(one.first_gradient, exact.first_gradient),
                of_eight = distance(eight.first_gradient, exact.first_gradient);
-  RecordProperty("whole", std::to_string(of_one)), printf("XX %g %g\n", of_one, of_eight);
-  EXPECT_LT(of_eight, 1.1 * of_one) << "of the whole batch: " << of_one;
+  EXPECT_LT(of_eight, 1.01 * of_one) << "of the whole batch: " << of_one;
+}
+
+// A conversion's batch is padded on a GPU; the padding must not reach a face.
+TEST_P(StepOnDevices, SwappedViewsFollowTheHost) {
+  std::vector<FloatImage> views(3, FloatImage(64, 64, 3));
+  for (std::size_t k = 0; k < views.size(); ++k)
+    for (std::size_t i = 0; i < views[k].pixels.size(); ++i)
+      views[k].pixels[i] = 0.5f + 0.4f * std::sin(0.01f * static_cast<float>((k + 1) * i));
+  const auto swapped = [&](Device device) {
+    const std::unique_ptr<Model> model = make_model("tiny");
+    model->arena().allocate(device, DType::f32, 1, nn::ParameterArena::Use::inference);
+    return swap_views(*model, views, Side::b);
+  };
+  const std::vector<FloatImage> host = swapped(Device::host), other = swapped(GetParam());
+  ASSERT_EQ(other.size(), views.size());
+  for (std::size_t k = 0; k < views.size(); ++k)
+    EXPECT_LT(distance(other[k].pixels, host[k].pixels), 1e-3) << k;
+}
+
+TEST(PaddedBatch, IsAPowerOfTwoOnAGpu) {
+  for (const std::int64_t n : {1, 5, 16, 17}) EXPECT_EQ(padded_batch(n, Device::host), n);
+  EXPECT_EQ(padded_batch(1, Device::cuda), 1);
+  EXPECT_EQ(padded_batch(5, Device::cuda), 8);
+  EXPECT_EQ(padded_batch(16, Device::cuda), 16);
+  EXPECT_EQ(padded_batch(17, Device::cuda), 32);
 }
 
 #if !defined(__SANITIZE_ADDRESS__)
