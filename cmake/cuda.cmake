@@ -7,7 +7,7 @@ if(NOT DOPPEL_CUDA STREQUAL "OFF" AND NOT DOPPEL_SANITIZE)
   if(DOPPEL_NVCC)
     set(CMAKE_CUDA_COMPILER ${DOPPEL_NVCC})
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 75-real 90)
+      set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90)
     endif()
     set(CMAKE_CUDA_STANDARD 17)   # for CMake's own trial compile
     enable_language(CUDA)

@@ -91,8 +91,8 @@ std::vector<Finding> examine_system() {
   if (cuda.built) {
     findings.push_back(
         library("cudnn", kernels::open_cudnn, cuda.available, "convolutions on the GPU need it"));
-    findings.push_back(library("cublas", kernels::open_cublas, cuda.available,
-                               "dense layers on the GPU need it"));
+    findings.push_back(
+        library("cublas", kernels::open_cublas, cuda.available, "dense layers on the GPU need it"));
     findings.push_back(library("nvrtc", kernels::open_nvrtc, cuda.available,
                                "cuDNN needs it for its fused kernels, and is slower without"));
   }

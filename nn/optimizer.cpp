@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "kernels/elementwise.h"
 #include "kernels/reduce.h"
 #include "nn/dispatch.h"
 
@@ -24,9 +25,12 @@ void StepStateBlock::write(const StepState& state) {
   kernels::copy(buffer_->data(), buffer_->device(), &state, Device::host, sizeof state);
 }
 
+// By a kernel, whose argument the rate is: a copy from the host would wait.
 void StepStateBlock::set_learning_rate(float rate) {
-  kernels::copy(buffer_->as<std::byte>() + offsetof(StepState, learning_rate), buffer_->device(),
-                &rate, Device::host, sizeof rate);
+  kernels::Stream& stream = kernels::Stream::of(buffer_->device());
+  kernels::on_device(stream, [&]<class D>() {
+    kernels::fill<D, float>(stream, &device_pointer()->learning_rate, rate, 1);
+  });
 }
 
 Tensor StepStateBlock::loss_scale() const {

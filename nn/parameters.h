@@ -59,7 +59,7 @@ class ParameterArena {
   // for the first), so the next pass may begin_gradients() again.
   void add_gradients_to(const Tensor& sum, bool first);
   void take_gradients_from(const Tensor& sum);  // rounded once
-  void refresh_working();  // working copy := master (after loading)
+  void refresh_working();                       // working copy := master (after loading)
 
  private:
   std::vector<Parameter> parameters_;

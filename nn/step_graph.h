@@ -23,8 +23,8 @@ class CaptureSchedule {
   // tuned: the run before was on the plans that this one has.
   Run next(bool tuned);
   void captured() { state_ = State::captured; }
-  void failed(std::string why);     // of a capture
-  void give_up(std::string why);    // eager from now on
+  void failed(std::string why);   // of a capture
+  void give_up(std::string why);  // eager from now on
   bool is_captured() const { return state_ == State::captured; }
   bool gave_up() const { return state_ == State::eager; }
   const std::string& why_not() const { return why_not_; }  // of the latest failure

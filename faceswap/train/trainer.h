@@ -35,9 +35,9 @@ class Trainer {
   void begin_or_resume(std::optional<Checkpoint>);
   void build_step();  // and again with more micro-batches, until there is memory enough
   bool use_less_memory(const std::string& why);
-  void step();     // queues one training step
-  void collect();  // waits for the queued steps and appends their losses to the history
-  void report_lost_graph();     // once
+  void step();               // queues one training step
+  void collect();            // waits for the queued steps and appends their losses to the history
+  void report_lost_graph();  // once
   float learning_rate() const;  // of the next step
   void write_losses() const;
 

@@ -145,13 +145,7 @@ class Pool {
   }
   void close_scratch() noexcept {
     const std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : free_)
-      std::erase_if(blocks, [&, bytes = size](void* block) {
-        if (!scratch_->contains(block)) return false;
-        stats_.cached_bytes -= bytes;
-        give_back(block, bytes);
-        return true;
-      });
+    give_back_if([&](void* block) { return scratch_->contains(block); });
     scratch_.reset();
   }
 
@@ -211,11 +205,18 @@ class Pool {
     UNPOISON(block, size);
     std::free(block);
   }
+  // All but the blocks of an open capture, whose graph will write to them.
   void release_cached_locked() {
+    give_back_if([&](void* block) { return !open_ || !reserved_.contains(block); });
+  }
+  template <class F> void give_back_if(const F& wanted) {
     for (auto& [size, blocks] : free_)
-      for (void* const block : blocks) give_back(block, size);
-    free_.clear();
-    stats_.cached_bytes = 0;
+      std::erase_if(blocks, [&, bytes = size](void* block) {
+        if (!wanted(block)) return false;
+        stats_.cached_bytes -= bytes;
+        give_back(block, bytes);
+        return true;
+      });
   }
   [[noreturn]] void fail(std::size_t bytes, const char* why) const {
     throw Error(ErrorKind::memory,

@@ -55,7 +55,8 @@ class ScratchMemory {
 // Test seam: the n-th request from now fails as if memory were out (0: off).
 void fail_allocation_after(std::size_t n);
 
-// Ordered on the GPU's stream; host to host is a plain copy. A copy to the host waits.
+// Ordered on the GPU's stream; host to host is a plain copy. A copy between a GPU and the
+// host waits, and throws in a graph capture.
 void copy(void* destination, Device destination_device,  //
           const void* source, Device source_device,      //
           std::size_t bytes);

@@ -85,6 +85,18 @@ TEST_F(Cli, DoctorExplains) {
   const nlohmann::json parsed = nlohmann::json::parse(json.out);
   EXPECT_TRUE(parsed.contains("gpu"));
   EXPECT_FALSE(parsed["gpu"]["value"].get<std::string>().empty());
+  if (!parsed["gpu_code"]["ok"].get<bool>()) return;
+  for (const char* library : {"cudnn", "cublas", "nvrtc"})
+    EXPECT_FALSE(parsed[library]["value"].get<std::string>().empty()) << library;
+}
+
+TEST_F(Cli, AGpuIsChosenByNumber) {
+  EXPECT_EQ(doppel("doctor --gpu 0").code, 0);
+  EXPECT_EQ(doppel("--gpu 0 doctor").code, 0);
+  EXPECT_EQ(doppel("doctor --gpu -1").code, 2);
+  const Result none = doppel("doctor --gpu 2", "CUDA_VISIBLE_DEVICES=5,7");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.err.find("5,7"), std::string::npos) << none.err;
 }
 
 #if DOPPEL_HAS_BENCH

@@ -60,7 +60,7 @@ class Autotuner final : Candidates {
   ConvOperands operands_;
   std::vector<VariantPlanner> planners_;
   std::vector<Candidate> candidates_;
-  std::string refused_;  // cuDNN's reason for the last variant without a planner
+  std::string refused_;   // cuDNN's reason for the last variant without a planner
   bool compiles_ = true;  // engines compiled when they are built are candidates, too
   Buffer flush_;          // as large as the card's L2 cache
   std::array<CUevent_st*, 2> events_{};

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "kernels/conv/cudnn/autotuner.h"
 #include "kernels/conv/plans/plan_cache.h"
@@ -46,7 +47,7 @@ class Plans {
       found = chosen_.emplace(wanted, first_choice(stream, wanted, operands)).first;
     }
     Choice& choice = found->second;
-    if (measures_ && !choice.measured && ConvTuning::current())
+    if (measures_ && !choice.settled && ConvTuning::current())
       measure_if_due(*ConvTuning::current(), stream, wanted, operands, choice);
     run_variant(handle_, stream, wanted, choice.variant, choice.plan, operands);
     cuda::finish_launch(stream.raw(), "a convolution by cuDNN");
@@ -54,15 +55,18 @@ class Plans {
 
  private:
   struct Choice : VariantPlan {
-    bool measured = false;
+    bool settled = false;                // measured, or from the cache
+    std::optional<CachedPlan> compiled;  // from the cache, to be compiled when its turn comes
   };
 
   Choice first_choice(Stream& stream, const Problem& wanted, const ConvOperands& operands) {
     const std::vector<Variant> all = variants(wanted, machine_.compute_capability);
-    const auto cached = measures_ ? cache_.find(key(wanted)) : std::nullopt;
-    if (cached && std::find(all.begin(), all.end(), cached->variant) != all.end()) {
-      Plan plan = Planner(graph_of(wanted, cached->variant), handle_).plan(cached->engine);
-      if (plan.report.found) return {{cached->variant, std::move(plan)}, true};
+    std::optional<CachedPlan> cached = measures_ ? cache_.find(key(wanted)) : std::nullopt;
+    if (cached && std::find(all.begin(), all.end(), cached->variant) == all.end()) cached.reset();
+    if (cached) {
+      Plan plan = make(wanted, *cached, /*compiles=*/false);
+      if (plan.report.found) return {{cached->variant, std::move(plan)}, true, {}};
+      if (!plan.report.runtime_compiled) cached.reset();
     }
     stream.synchronize();  // a fault of earlier work is not a failure of cuDNN's engines
     std::string why_none;
@@ -73,7 +77,7 @@ class Plans {
         if (some.empty()) continue;
         Autotuner autotuner(handle_, stream, wanted, operands, some, fallback);
         const AutotuneResult result = autotuner.likeliest();
-        if (result.winner) return {autotuner.take(*result.winner)};
+        if (result.winner) return {autotuner.take(*result.winner), false, cached};
         if (!fused) why_none = autotuner.why_none(result);
       }
     }
@@ -86,26 +90,45 @@ class Plans {
                             : "run with --device cpu"));
   }
 
-  // Where no measured candidate may win, the first choice stays.
+  // Where no measured candidate may win, or there is no memory for trials, the first
+  // choice stays.
   void measure_if_due(ConvTuning& tuning, Stream& stream, const Problem& wanted,
                       const ConvOperands& operands, Choice& choice) {
     const double budget_ms = tuning.time_for(wanted);
     if (budget_ms <= 0) return;
     stream.synchronize();
     const auto begin = std::chrono::steady_clock::now();
-    {
-      Autotuner autotuner(handle_, stream, wanted, operands,
-                          variants(wanted, machine_.compute_capability), /*fallback=*/false);
-      const AutotuneResult result = autotuner.fastest({.budget_ms = budget_ms});
-      if (result.winner) {
-        static_cast<VariantPlan&>(choice) = autotuner.take(*result.winner);
-        cache_.store(key(wanted), {choice.variant, choice.plan.report.engine, result.ms});
-      }
+    try {
+      improve(stream, wanted, operands, budget_ms, choice);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::memory) throw;
     }
-    choice.measured = true;
+    choice.settled = true;
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
     tuning.finished(wanted, spent.count());
+  }
+
+  void improve(Stream& stream, const Problem& wanted, const ConvOperands& operands,
+               double budget_ms, Choice& choice) {
+    VariantPlan& chosen = choice;
+    if (choice.compiled) {
+      Plan plan = make(wanted, *choice.compiled, /*compiles=*/true);
+      if (plan.report.found) {
+        chosen = {choice.compiled->variant, std::move(plan)};
+        return;
+      }
+    }
+    Autotuner autotuner(handle_, stream, wanted, operands,
+                        variants(wanted, machine_.compute_capability), /*fallback=*/false);
+    const AutotuneResult result = autotuner.fastest({.budget_ms = budget_ms});
+    if (!result.winner) return;
+    chosen = autotuner.take(*result.winner);
+    cache_.store(key(wanted), {chosen.variant, chosen.plan.report.engine, result.ms});
+  }
+
+  Plan make(const Problem& wanted, const CachedPlan& cached, bool compiles) const {
+    return Planner(graph_of(wanted, cached.variant), handle_).plan(cached.engine, compiles);
   }
 
   std::string key(const Problem& wanted) const { return PlanCache::make_key(wanted, machine_); }

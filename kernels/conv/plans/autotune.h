@@ -23,7 +23,7 @@ class Candidates {
   // Throws if the device takes no more work at all; called after each failure. Its error
   // ends the search: the next candidates would only fail with it.
   virtual void check_device() = 0;
-  virtual double elapsed_ms() = 0;                  // wall time since the beginning
+  virtual double elapsed_ms() = 0;  // wall time since the beginning
 };
 
 struct AutotuneLimits {
@@ -37,7 +37,7 @@ struct AutotuneResult {
   double ms = 0;                // the winner's median
   std::vector<double> medians;  // per candidate; negative: not timed
   int unavailable = 0, failed = 0, not_repeatable = 0, not_begun = 0;  // of the other candidates
-  std::string first_error;  // of those that failed
+  std::string first_error;                                             // of those that failed
 };
 
 double median(std::vector<double> values);

@@ -11,7 +11,7 @@
 
 namespace kernels {
 
-struct TuningLimits {  // wall time in milliseconds
+struct TuningLimits {                        // wall time in milliseconds
   double per_conv = 1000, together = 90000;  // the budget: the smaller of both sums
   double longest = 3000;                     // of one convolution
   std::size_t least_per_step = 8;            // convolutions measured in one step

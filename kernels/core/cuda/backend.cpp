@@ -78,9 +78,12 @@ void fail(cudaError_t error, const std::string& what) {
       error == cudaErrorMemoryAllocation ? ErrorKind::memory : ErrorKind::failure;
   std::string text =
       fmt::format("{}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error));
+  if (error == cudaErrorNoKernelImageForDevice)
+    text += ". Build for this card's compute capability, with -DCMAKE_CUDA_ARCHITECTURES";
   if (is_sticky(error) && !sync_launches())
-    text += ". A kernel launched earlier may be at fault: run again with DOPPEL_SYNC_LAUNCHES=1 "
-            "in the environment, which waits for each launch and names it";
+    text +=
+        ". A kernel launched earlier may be at fault: run again with DOPPEL_SYNC_LAUNCHES=1 "
+        "in the environment, which waits for each launch and names it";
   throw Error(kind, text);
 }
 
@@ -105,8 +108,7 @@ void* create_stream() {
   if (!report.available) throw Error(ErrorKind::device, "no GPU to run on: " + report.reason);
   // NVIDIA's libraries read it when they are opened, and would round strict float too.
   if (switched_on("NVIDIA_TF32_OVERRIDE")) {
-    fmt::print(stderr,
-               "doppel: NVIDIA_TF32_OVERRIDE is ignored; --precision tf32 asks for TF32\n");
+    fmt::print(stderr, "doppel: NVIDIA_TF32_OVERRIDE is ignored; --precision tf32 asks for TF32\n");
     unsetenv("NVIDIA_TF32_OVERRIDE");
   }
   cudaStream_t stream;
@@ -190,12 +192,18 @@ void free_pinned(void* block) noexcept { cudaFreeHost(block); }
 
 void copy(void* destination, const void* source, std::size_t bytes, CopyKind kind) {
   Stream& stream = Stream::of(Device::cuda);
+  if (kind != CopyKind::on_device && stream.capturing())
+    throw Error(
+        ErrorKind::failure,
+        fmt::format("a copy of {} bytes {} inside a graph capture: the graph would read the "
+                    "host's memory of that moment at every launch",
+                    bytes, kind == CopyKind::to_host ? "to the host" : "from the host"));
   static constexpr cudaMemcpyKind kinds[] = {cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost,
                                              cudaMemcpyDeviceToDevice};
   const cudaMemcpyKind direction = kinds[static_cast<int>(kind)];
   check(cudaMemcpyAsync(destination, source, bytes, direction, raw(stream.raw())),
         "cudaMemcpyAsync");
-  if (kind == CopyKind::to_host) stream.synchronize();
+  if (kind != CopyKind::on_device) stream.synchronize();
 }
 
 void fill_zero(void* stream, void* block, std::size_t bytes) {
@@ -207,9 +215,9 @@ namespace simt::runtime {
 
 void check_launch(cudaError_t error, const char* kernel, dim3 grid, dim3 block, void* stream) {
   if (error != cudaSuccess)
-    kernels::cuda::fail(error, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {})",
-                                           kernel, grid.x, grid.y, grid.z, block.x, block.y,
-                                           block.z));
+    kernels::cuda::fail(
+        error, fmt::format("cannot launch {}: grid ({}, {}, {}), block ({}, {}, {})", kernel,
+                           grid.x, grid.y, grid.z, block.x, block.y, block.z));
   kernels::cuda::finish_launch(stream, kernel);
 }
 

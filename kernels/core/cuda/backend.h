@@ -29,7 +29,7 @@ std::size_t free_memory();
 void* allocate_pinned(std::size_t bytes);  // null if memory is out
 void free_pinned(void* block) noexcept;
 enum class CopyKind { to_device, to_host, on_device };
-// On the compute stream; a copy to the host waits.
+// On the compute stream. A copy from or to the host waits, and throws in a capture.
 void copy(void* destination, const void* source, std::size_t bytes, CopyKind);
 void fill_zero(void* stream, void* block, std::size_t bytes);
 }  // namespace kernels::cuda

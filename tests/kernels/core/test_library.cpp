@@ -28,9 +28,8 @@ struct LibraryFoldersTest : testing::Test {
     std::string name = (fs::temp_directory_path() / "doppel-libraries-XXXXXX").string();
     if (!mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
     root = name;
-    for (const char* variable :
-         {"DOPPEL_CUDA_LIBS", "CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH",
-          "HOME"}) {
+    for (const char* variable : {"DOPPEL_CUDA_LIBS", "CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV",
+                                 "CONDA_PREFIX", "PATH", "HOME"}) {
       const char* const value = std::getenv(variable);
       before.emplace_back(variable, value ? std::optional<std::string>(value) : std::nullopt);
       ::unsetenv(variable);

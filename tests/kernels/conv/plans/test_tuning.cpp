@@ -19,8 +19,8 @@ namespace {
 std::vector<Problem> problems(int count) {
   std::vector<Problem> all;
   for (int i = 0; i < count; ++i)
-    all.push_back({same_padding(16, 16, 16, 8 * (i + 1), 64, 3, 1), Direction::forward,
-                   MathType::bf16});
+    all.push_back(
+        {same_padding(16, 16, 16, 8 * (i + 1), 64, 3, 1), Direction::forward, MathType::bf16});
   return all;
 }
 
@@ -91,9 +91,7 @@ TEST(ConvTuning, TheBudgetIsTheModels) {
       EXPECT_LE(training.spent, most_ms) << need_ms;
       EXPECT_LE(steps, 14) << need_ms;
       EXPECT_TRUE(training.done(count - 1)) << "the largest";
-      if (need_ms < 800) {
-        EXPECT_EQ(training.tuning.waiting(), 0u) << need_ms;
-      }
+      if (need_ms < 800) { EXPECT_EQ(training.tuning.waiting(), 0u) << need_ms; }
     }
   }
 }
