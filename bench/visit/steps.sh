@@ -112,9 +112,9 @@ correct() {
   local result=0 jobs=() suites suite job
   mapfile -t suites < <(test_kernels --gtest_list_tests \
     | sed -n 's/^\([^ ]*\.\)  # TypeParam = .*kernels::Cuda.*/\1*/p')
-  for suite in '*Gpu*' "${suites[@]}"; do tests test_kernels "$suite" & jobs+=($!); done
-  tests test_nn '*Gpu*' & jobs+=($!)
-  tests test_faceswap '*Gpu*' & jobs+=($!)
+  for suite in '*Gpu*:*/cuda' "${suites[@]}"; do tests test_kernels "$suite" & jobs+=($!); done
+  tests test_nn '*Gpu*:*/cuda' & jobs+=($!)
+  tests test_faceswap '*Gpu*:*/cuda' & jobs+=($!)
   if losses card cuda f32 >"$logs/card.txt" && losses again cuda f32 >"$logs/again.txt" \
       && losses host cpu f32 >"$logs/host.txt" && losses half cuda "$half" >"$logs/half.txt"; then
     cmp "$logs/card.txt" "$logs/again.txt" || { echo 'other losses in a second run'; result=1; }

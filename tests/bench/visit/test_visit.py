@@ -95,8 +95,8 @@ class Visit(unittest.TestCase):
         self.assertEqual(len(files), 8, files)
         self.assertLessEqual(max(file.stat().st_size for file in files), MOST)
         self.assertLessEqual(
-            {"doctor.json", "ceilings.json", "test_kernels_Gpu.json", "losses_card.json",
-             "test_kernels_Conv9.json", "test_nn_Gpu.json", "steps_original_b16_bf16.json",
+            {"doctor.json", "ceilings.json", "test_kernels_Gpucuda.json", "losses_card.json",
+             "test_kernels_Conv9.json", "test_nn_Gpucuda.json", "steps_original_b16_bf16.json",
              "steps_villain_b16_bf16.json", "race_original_b16.json", "race_compiled.json",
              "plans_original.json", "kernels.json", "report.md"}, self.packed("json"))
         self.assertLessEqual({"device_properties.json", "cudnn-plans.txt", "ncu_original.csv",
@@ -133,7 +133,7 @@ class Visit(unittest.TestCase):
             "racecheck": "not here", "race_compiled": "FAILED"}
         self.assertEqual(states, wanted, self.output)
         self.assertIn("steps_original_b64_bf16.json", self.packed("json"))  # written, then cut
-        self.assertIn("test_nn_Gpu.json", self.packed("json"))  # beside the crash
+        self.assertIn("test_nn_Gpucuda.json", self.packed("json"))  # beside the crash
 
     def test_a_step_that_lost_its_graph_is_a_failure(self):
         code, states = self.visit("--short", "--only", "step_original_b16", FAULTS="step=eager")
