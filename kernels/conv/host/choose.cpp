@@ -18,10 +18,26 @@ template <class T>
 constexpr bool onednn_type = DOPPEL_HAS_ONEDNN &&
                              (std::is_same_v<T, float> || std::is_same_v<T, bf16>);
 
-// Two-byte types are computed in float, except bf16 on a CPU that multiplies it itself.
-template <class T> bool widens() {
-  if constexpr (onednn_type<T> && two_bytes<T>) return !onednn::native_bf16();
-  else return two_bytes<T>;
+// oneDNN with AMX multiplies bf16 faster than anything else here.
+bool amx() {
+#if DOPPEL_HAS_ONEDNN
+  return onednn::has_amx();
+#else
+  return false;
+#endif
+}
+// bf16 by pairs in blocked_gemm.h. Where they are slow, as on Intel's CPUs of 2023 with
+// half of float's rate, float is the faster way to compute bf16.
+template <class T> bool own_pairs() {
+  return std::is_same_v<T, bf16> && !amx() && blocked::pair_rate() > 0.75;
+}
+// Two-byte types are computed in float, except bf16 on a CPU that multiplies it as fast.
+// even: pairs fit the shape.
+template <class T> bool widens(bool even = true) {
+  if constexpr (onednn_type<T> && two_bytes<T>) {
+    if (amx() || (own_pairs<T>() && onednn::native_bf16())) return false;
+  }
+  return two_bytes<T> && !(own_pairs<T>() && even);
 }
 struct Widened {
   Buffer buffer;
@@ -37,11 +53,19 @@ struct Widened {
 // reorder of the weights costs most. Example: forward, float, 5x5, 512 -> 1024
 // channels, batch 16, one thread of a Zen 4: at 4x4 outputs oneDNN takes 245 ms and
 // ours 139 ms, at 8x8 113 ms and 138 ms.
+//   In bf16 on one thread of a Zen 5 (GFLOP/s, oneDNN and ours): forward 512 and 430 at
+// 8x8 outputs and more, 236 and 428 at 4x4; backward data 198 to 464 and 375 to 441;
+// filter 111 to 455 and 404 to 436. On two threads oneDNN's filter falls to 60: its
+// threads share one gradient.
 template <class T> bool onednn_forward(const ConvShape& s) {
-  return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16;
+  const bool small = s.out_h() * s.out_w() <= 16;
+  return std::is_same_v<T, bf16> ? !own_pairs<T>() || !small || s.in_channels % 2 != 0 : !small;
+}
+template <class T> bool onednn_data(const ConvShape& s) {
+  return !own_pairs<T>() || s.out_channels % 2 != 0;
 }
 template <class T> bool onednn_filter(const ConvShape& s) {
-  return s.n > 0 && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
+  return s.n > 0 && !own_pairs<T>() && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
 // Counts a pass on the meta device at its least cost: three arrays, the multiply-adds.
@@ -51,12 +75,14 @@ template <class T> bool dry_run(Stream& stream, const char* launch, const ConvSh
 }
 }  // namespace
 
+bool host_prefers_bf16() { return amx() || blocked::pair_rate() > 1.5; }
+
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
   if (s.y_size() == 0 || dry_run<T>(stream, "conv_forward", s)) return;
   if constexpr (two_bytes<T>) {
-    if (widens<T>()) {
+    if (widens<T>(s.in_channels % 2 == 0)) {
       const Widened wide_x(stream, x, s.x_size()), wide_w(stream, w, s.w_size()),
           wide_y(s.y_size());
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
@@ -78,7 +104,7 @@ template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
   if (s.x_size() == 0 || dry_run<T>(stream, "conv_backward_data", s)) return;
   if constexpr (two_bytes<T>) {
-    if (widens<T>()) {
+    if (widens<T>(s.out_channels % 2 == 0)) {
       const Widened wide_dy(stream, dy, s.y_size()), wide_w(stream, w, s.w_size()),
           wide_dx(s.x_size());
       conv_backward_data<D, float>(stream, s, wide_dy.data(), wide_w.data(), wide_dx.data());
@@ -86,7 +112,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
     }
   }
   if constexpr (onednn_type<T>) {
-    if (onednn::conv_backward_data(s, dy, w, dx)) return;
+    if (onednn_data<T>(s) && onednn::conv_backward_data(s, dy, w, dx)) return;
   }
   im2col_gemm::conv_backward_data(s, dy, w, dx);
 }
