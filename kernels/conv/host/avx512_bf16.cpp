@@ -51,16 +51,19 @@ AVX512 void multiply(int elements, const Pair* a, const Pair* b, float* c, std::
 
 // Eight rows by sixteen elements, transposed in registers: first the squares of 4 x 4
 // within each quarter of a register, then the quarters of two squares side by side.
-AVX512 void pack_rows(const bf16* const* rows, int count, int depth, int width, Pair* dst) {
+AVX512 void pack_rows(const bf16* const* rows, int count, int depth, int width, std::int64_t pitch,
+                      Pair* dst) {
   constexpr int height = 8, elements = 16;
-  for (int done = 0; done < count; done += height) {
-    const int lanes = std::min(count, height), first = std::min(done, count - lanes);
+  for (int done = 0; done < count;) {
+    const int panel = done / width * width, end = std::min(panel + width, count),
+              lanes = std::min(end - panel, height), first = std::min(done, end - lanes);
+    done = first + lanes;
     const bf16 *line[height], *next[height];  // the next rows are prefetched
     for (int r = 0; r < height; ++r) {
       line[r] = rows[first + std::min(r, lanes - 1)];
-      next[r] = rows[std::min(first + height + r, count - 1)];
+      next[r] = rows[std::min(done + r, count - 1)];
     }
-    Pair* out = dst + first;
+    Pair* out = dst + panel / width * pitch + (first - panel);
     for (int k = 0; k < depth; k += 2 * elements, out += elements * width) {
       const int left = std::min(depth - k, 2 * elements);
       const __mmask32 mask = ~__mmask32{0} >> (2 * elements - left);

@@ -20,12 +20,12 @@ void multiply(int elements,
               float* c,       // [mr,nr], rows `pitch` apart
               std::int64_t pitch, bool add);
 
-// One panel: dst[e * width + r] = element e of row r. Half a pair beyond `depth` is zero.
-void pack_rows(const bf16* const* rows,  // [count], each of [depth]
-               int count, int depth, int width, Pair* dst);
-// The same from columns: row r of column k is columns[k][first + r].
-void pack_columns(const bf16* const* columns,  // [depth]
-                  int first, int count, int depth, int width, Pair* dst);
+// As blocked::pack_rows().
+void pack_rows(const bf16* const* rows, int count, int depth, int width, std::int64_t pitch,
+               Pair* dst);
+// One panel of blocked::pack_columns(): row r of column k is columns[k][first + r].
+void pack_columns(const bf16* const* columns, int first, int count, int depth, int width,
+                  Pair* dst);
 
 void round(const float* values, int count, bf16* out);  // out[e] = bf16(values[e])
 }  // namespace kernels::avx512_bf16

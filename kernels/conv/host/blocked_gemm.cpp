@@ -116,15 +116,16 @@ void pack_panel(const T* const* rows, int height, int depth, int width, C* dst) 
     for (int k = 0; k < depth; ++k) dst[k * width + done] = C(rows[done][k]);
   }
 }
-void pack_panel(const bf16* const* rows, int height, int depth, int width, Pair* dst) {
-  avx512_bf16::pack_rows(rows, height, depth, width, dst);
-}
 }  // namespace
 
 template <class T, class E>
 void pack_rows(const T* const* rows, int count, int depth, int width, std::int64_t pitch, E* dst) {
-  for (int done = 0; done < count; done += width, rows += width, dst += pitch)
-    pack_panel(rows, std::min(width, count - done), depth, width, dst);
+  if constexpr (std::is_same_v<E, Pair>) {
+    avx512_bf16::pack_rows(rows, count, depth, width, pitch, dst);
+  } else {
+    for (int done = 0; done < count; done += width, rows += width, dst += pitch)
+      pack_panel(rows, std::min(width, count - done), depth, width, dst);
+  }
 }
 
 template <class T, class E>
