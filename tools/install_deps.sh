@@ -31,7 +31,8 @@ for group in "${@:-build}"; do
       ;;
     plots) wanted+=("${plots[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group': use build, test, torch, torch-pypi or plots" >&2
+      echo "install_deps.sh: unknown group '$group': use build, test, torch, torch-pypi or" \
+        "plots" >&2
       exit 2
       ;;
   esac

@@ -1,6 +1,6 @@
-// Every function carries its instruction sets as an attribute and calls no other
-// function than intrinsics: a wider target for the whole file would also reach inline
-// functions of the standard library, and the linker may keep that copy.
+// Every function carries its instruction sets as an attribute. A wider target for the
+// whole file would also reach inline functions of the standard library, and the linker
+// may keep that copy for all.
 #include "kernels/conv/host/avx512_bf16.h"
 
 #include <algorithm>
@@ -26,6 +26,7 @@ bool available() {
 AVX512 void multiply(int elements, const Pair* a, const Pair* b, float* c, std::int64_t pitch,
                      bool add) {
   constexpr int lanes = 16;
+  static_assert(nr == 2 * lanes);
   __m512 sum[mr][2] = {};  // 28 of the 32 registers
   for (int k = 0; k < elements; ++k, a += mr, b += nr) {
     const __m512bh right[2] = {(__m512bh)_mm512_loadu_si512(b),
@@ -58,7 +59,7 @@ AVX512 void pack_rows(const bf16* const* rows, int count, int depth, int width, 
     const int panel = done / width * width, end = std::min(panel + width, count),
               lanes = std::min(end - panel, height), first = std::min(done, end - lanes);
     done = first + lanes;
-    const bf16 *line[height], *next[height];  // the next rows are prefetched
+    const bf16 *line[height], *next[height];  // rows, and those to prefetch
     for (int r = 0; r < height; ++r) {
       line[r] = rows[first + std::min(r, lanes - 1)];
       next[r] = rows[std::min(done + r, count - 1)];
@@ -114,18 +115,18 @@ AVX512 void pack_columns(const bf16* const* columns, int first, int count, int d
   static constexpr bf16 zeros[32] = {};
   constexpr int lanes = 8;
   for (int k = 0; k < depth; k += 2, dst += width) {
-    const bf16 *const even = columns[k] + first, *const odd =
-                                                     k + 1 < depth ? columns[k + 1] + first : zeros;
+    const bf16* const even = columns[k] + first;
+    const bf16* const odd = k + 1 < depth ? columns[k + 1] + first : zeros;
     if (count < lanes) {
       for (int r = 0; r < count; ++r) dst[r] = {even[r], odd[r]};
       continue;
     }
     for (int done = 0; done < count; done += lanes) {
       const int r = done + lanes > count ? count - lanes : done;  // may overlap the last eight
-      const __m256i a = _mm256_cvtepu16_epi32(
-                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(even + r))),
-                    b = _mm256_cvtepu16_epi32(
-                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(odd + r)));
+      const auto* const low = reinterpret_cast<const __m128i*>(even + r);
+      const auto* const high = reinterpret_cast<const __m128i*>(odd + r);
+      const __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128(low)),
+                    b = _mm256_cvtepu16_epi32(_mm_loadu_si128(high));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst + r),
                           _mm256_or_si256(a, _mm256_slli_epi32(b, 16)));
     }

@@ -1,9 +1,8 @@
 #include "kernels/conv/host/blocked_gemm.h"
 
 #include <chrono>
-#include <vector>
-
 #include <cstring>
+#include <vector>
 
 namespace kernels::blocked {
 namespace {
@@ -94,6 +93,7 @@ template <class T, class C> void copy_values(const T* source, int n, C* dst) {
   }
   for (int i = 0; i < n; ++i) dst[i] = C(source[i]);
 }
+
 // One panel of pack_rows().
 template <class T, class C>
 void pack_panel(const T* const* rows, int height, int depth, int width, C* dst) {

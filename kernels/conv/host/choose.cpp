@@ -31,14 +31,16 @@ bool amx() {
 template <class T> bool own_pairs() {
   return std::is_same_v<T, bf16> && !amx() && blocked::pair_rate() > 0.75;
 }
+
 // Two-byte types are computed in float, except bf16 on a CPU that multiplies it as fast.
-// even: pairs fit the shape.
+// even: the shape's channels come in pairs.
 template <class T> bool widens(bool even = true) {
   if constexpr (onednn_type<T> && two_bytes<T>) {
     if (amx() || (own_pairs<T>() && onednn::native_bf16())) return false;
   }
   return two_bytes<T> && !(own_pairs<T>() && even);
 }
+
 struct Widened {
   Buffer buffer;
   explicit Widened(std::int64_t n)
@@ -52,14 +54,14 @@ struct Widened {
 // Small outputs go to our own GEMM: they leave oneDNN little work per weight, and its
 // reorder of the weights costs most. Example: forward, float, 5x5, 512 -> 1024
 // channels, batch 16, one thread of a Zen 4: at 4x4 outputs oneDNN takes 245 ms and
-// ours 139 ms, at 8x8 113 ms and 138 ms.
-//   In bf16 on one thread of a Zen 5 (GFLOP/s, oneDNN and ours): forward 512 and 430 at
-// 8x8 outputs and more, 236 and 428 at 4x4; backward data 198 to 464 and 375 to 441;
-// filter 111 to 455 and 404 to 436. On two threads oneDNN's filter falls to 60: its
-// threads share one gradient.
+// ours 139 ms, at 8x8 113 ms and 138 ms. In bf16 our pairs also do every gradient: on
+// two threads oneDNN 2.6's filter takes up to five times as long as on one. GFLOP/s on
+// one thread of a Zen 5, layers of `original`, oneDNN's and ours: forward from 8x8
+// outputs on 487 to 542 and 402 to 437, at 4x4 236 and 428; backward data 198 to 464
+// and 375 to 441; filter 111 to 455 and 404 to 436.
 template <class T> bool onednn_forward(const ConvShape& s) {
-  const bool small = s.out_h() * s.out_w() <= 16;
-  return std::is_same_v<T, bf16> ? !own_pairs<T>() || !small || s.in_channels % 2 != 0 : !small;
+  if (std::is_same_v<T, bf16> && (!own_pairs<T>() || s.in_channels % 2 != 0)) return true;
+  return s.out_h() * s.out_w() > 16;
 }
 template <class T> bool onednn_data(const ConvShape& s) {
   return !own_pairs<T>() || s.out_channels % 2 != 0;

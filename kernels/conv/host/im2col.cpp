@@ -112,6 +112,7 @@ std::vector<Tap> forward_taps(const ConvShape& s) {
   }
   return taps;
 }
+
 // out[e] = f(bias[e] + sums[e]); out may be sums.
 template <class T, class C>
 void add_bias_activate(const C* sums, const T* bias, int count, const ConvEpilogue& epilogue,
