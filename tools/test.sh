@@ -4,7 +4,9 @@
 #   tools/test.sh --preset asan      one of them (may be given several times)
 #   tools/test.sh --jobs 4           so many compilers and tests at once (default: one per core)
 #   tools/test.sh --no-install       install nothing
-#   tools/test.sh --with-torch       install PyTorch too, for the tests that compare with it
+#   tools/test.sh --with-torch       install Debian's PyTorch too and race one small model against
+#                                    it: the losses must agree, the speeds are only printed
+#   tools/test.sh --with-torch=pypi  the same with PyPI's PyTorch in build/torch-venv (6 GB)
 #   tools/test.sh -- -DDOPPEL_CUDA=OFF   arguments after -- go to cmake
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 where nothing failed.
 set -euo pipefail
@@ -14,14 +16,16 @@ presets=()
 jobs=$(nproc)
 install=yes
 groups=(build test)
+torch_python=
 cmake_arguments=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --preset) presets+=("${2:?--preset needs a name}"); shift ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift ;;
     --no-install) install=no ;;
-    --with-torch) groups+=(torch) ;;
-    --help | -h) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    --with-torch) groups+=(torch); torch_python=/usr/bin/python3 ;;
+    --with-torch=pypi) groups+=(torch-pypi); torch_python=build/torch-venv/bin/python ;;
+    --help | -h) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --) shift; cmake_arguments=("$@"); break ;;
     *) echo "test.sh: unknown option '$1'; see tools/test.sh --help" >&2; exit 2 ;;
   esac
@@ -108,9 +112,27 @@ run_preset() {
   summary+=("$preset: $good passed, $bad failed, $skip skipped (build $built s, tests $ran s)")
 }
 
+# One test, "torch": the same losses as PyTorch in f32 and bf16 from the same weights.
+race_torch() {
+  echo "== torch"
+  local log=build/torch.log result=0 program=build/release/bench/doppel_step
+  if [ ! -x $program ]; then
+    skipped=$((skipped + 1)); summary+=("torch: skipped (no $program: it needs --preset release)")
+    return
+  fi
+  "$torch_python" bench/torch/compare_step.py --program $program --model tiny --batch 4 \
+    --dtype f32,bf16 --rounds 1 --steps 3 >"$log" 2>&1 || result=$?
+  case $result in
+    0) passed=$((passed + 1)); summary+=("torch: passed ($log)") ;;
+    6) skipped=$((skipped + 1)); summary+=("torch: skipped ($(tail -n 1 "$log"))") ;;
+    *) failed=$((failed + 1)); summary+=("torch: FAILED ($log)"); tail -n 20 "$log" ;;
+  esac
+}
+
 mkdir -p build
 check_style
 for preset in "${presets[@]}"; do run_preset "$preset"; done
+[ -z "$torch_python" ] || race_torch
 echo
 printf '%s\n' "${summary[@]}"
 echo "$passed passed, $failed failed, $skipped skipped"

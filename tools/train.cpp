@@ -126,8 +126,9 @@ void add_train(CLI::App& app, Context& context) {
   add("--seed", o.seed, "Of all random numbers");
   add.device(o.device);
   add.choice("--precision", o.precision,
-             "auto (bf16 on a GPU, f16 on one older than 8.0, f32 on the CPU), f32, tf32 (float "
-             "whose products a GPU rounds to 10 bits: faster), bf16, or f16 (with a scaled loss)",
+             "auto (bf16 on a GPU, f16 on one older than 8.0; on the CPU bf16 where its products "
+             "are faster, else f32), f32, tf32 (float whose products a GPU rounds to 10 bits: "
+             "faster), bf16, or f16 (with a scaled loss)",
              {"auto", "f32", "tf32", "bf16", "f16"});
   add("--learning-rate", o.learning_rate, "Of Adam; 0: the model's default")->check(not_negative);
   add("--final-learning-rate", o.final_learning_rate,

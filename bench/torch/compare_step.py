@@ -5,7 +5,8 @@
     python3 bench/torch/compare_step.py --model original,villain --batch 4,16 --dtype f32,bf16 \\
         --out race.json
 
-Needs PyTorch and numpy (tools/install_deps.sh torch) and doppel_step (ninja doppel_step).
+Needs PyTorch and numpy (tools/install_deps.sh torch; torch-pypi for the newest, in a Python of its
+own, build/torch-venv/bin/python) and doppel_step (ninja doppel_step).
 
 A step, on both sides: gradients cleared, A and B through the shared encoder, each through its
 decoder, DSSIM + MSE under the mask, backward, Adam (5e-5, 0.9, 0.999, 1e-7). Without loader and
@@ -284,7 +285,8 @@ def main():
     probe = run_captured([sys.executable, HERE / "torch_step.py", "--probe"])
     if probe.returncode != 0:
         fail(6, f"{sys.executable} has no working PyTorch: run tools/install_deps.sh torch, then "
-                f"/usr/bin/python3 {os.path.relpath(__file__)}")
+                f"/usr/bin/python3 {os.path.relpath(__file__)}; or torch-pypi, then "
+                "build/torch-venv/bin/python")
     offer = last_line(probe)
     if not on_gpu and "f16" in options.dtype and not offer["scaler_on_cpu"]:
         parser.error(f"PyTorch {offer['torch']} has no float16 with a scaled loss on the host (2.3 "

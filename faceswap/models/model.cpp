@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "faceswap/models/network.h"
+#include "kernels/conv/gemm.h"
 #include "kernels/core/device.h"
 
 namespace faceswap {
@@ -201,7 +202,8 @@ nn::DType choose_dtype(const std::string& precision, nn::Device device) {
   if (precision == "f32" || precision == "tf32") return nn::DType::f32;
   if (precision == "bf16") return nn::DType::bf16;
   if (precision == "f16") return nn::DType::f16;
-  if (precision == "auto" && device == nn::Device::host) return nn::DType::f32;
+  if (precision == "auto" && device == nn::Device::host)
+    return kernels::host_prefers_bf16() ? nn::DType::bf16 : nn::DType::f32;
   if (precision == "auto")
     return kernels::probe_cuda().compute_capability >= 80 ? nn::DType::bf16 : nn::DType::f16;
   throw nn::Error(

@@ -48,7 +48,8 @@ const std::vector<ModelInfo>& model_list();
 std::unique_ptr<Model> make_model(const std::string& name);
 
 // The type that a model computes in. precision: f32, tf32, bf16, f16, or auto, which is
-// f32 on the host, bf16 on a GPU from compute capability 8.0 on, and f16 on an older
-// one. Also sets kernels::allow_tf32, for tf32 alone. Error(usage) for another name.
+// bf16 on a GPU from compute capability 8.0 on and f16 on an older one; on the host it
+// is bf16 where kernels::host_prefers_bf16(), else f32. Also sets kernels::allow_tf32,
+// for tf32 alone. Error(usage) for another name.
 nn::DType choose_dtype(const std::string& precision, nn::Device device);
 }  // namespace faceswap

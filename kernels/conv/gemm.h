@@ -7,6 +7,10 @@
 
 namespace kernels {
 
+// The host multiplies bf16 at least one and a half times as fast as float: with AMX, or
+// with AVX-512 BF16 at its full rate. The rate is measured once, in about 1 ms.
+bool host_prefers_bf16();
+
 enum class Transpose : bool { no, yes };
 
 template <class D, class T>

@@ -20,11 +20,29 @@ template <class T>
 constexpr bool onednn_type = DOPPEL_HAS_ONEDNN &&
                              (std::is_same_v<T, float> || std::is_same_v<T, bf16>);
 
-// Two-byte types are computed in float, except bf16 on a CPU that multiplies it itself.
-template <class T> bool widens() {
-  if constexpr (onednn_type<T> && two_bytes<T>) return !onednn::native_bf16();
-  else return two_bytes<T>;
+// oneDNN with AMX multiplies bf16 faster than anything else here.
+bool amx() {
+#if DOPPEL_HAS_ONEDNN
+  return onednn::has_amx();
+#else
+  return false;
+#endif
 }
+// bf16 by pairs in blocked_gemm.h. Where they are slow, as on Intel's CPUs of 2023 with
+// half of float's rate, float is the faster way to compute bf16.
+template <class T> bool own_pairs() {
+  return std::is_same_v<T, bf16> && !amx() && blocked::pair_rate() > 0.75;
+}
+
+// Two-byte types are computed in float, except bf16 on a CPU that multiplies it as fast.
+// even: the shape's channels come in pairs.
+template <class T> bool widens(bool even = true) {
+  if constexpr (onednn_type<T> && two_bytes<T>) {
+    if (amx() || (own_pairs<T>() && onednn::native_bf16())) return false;
+  }
+  return two_bytes<T> && !(own_pairs<T>() && even);
+}
+
 struct Widened {
   Buffer buffer;
   explicit Widened(std::int64_t n)
@@ -38,12 +56,20 @@ struct Widened {
 // Small outputs go to our own GEMM: they leave oneDNN little work per weight, and its
 // reorder of the weights costs most. Example: forward, float, 5x5, 512 -> 1024
 // channels, batch 16, one thread of a Zen 4: at 4x4 outputs oneDNN takes 245 ms and
-// ours 139 ms, at 8x8 113 ms and 138 ms.
+// ours 139 ms, at 8x8 113 ms and 138 ms. In bf16 our pairs also do every gradient: on
+// two threads oneDNN 2.6's filter takes up to five times as long as on one. GFLOP/s on
+// one thread of a Zen 5, layers of `original`, oneDNN's and ours: forward from 8x8
+// outputs on 487 to 542 and 402 to 437, at 4x4 236 and 428; backward data 198 to 464
+// and 375 to 441; filter 111 to 455 and 404 to 436.
 template <class T> bool onednn_forward(const ConvShape& s) {
-  return std::is_same_v<T, bf16> || s.out_h() * s.out_w() > 16;
+  if (std::is_same_v<T, bf16> && (!own_pairs<T>() || s.in_channels % 2 != 0)) return true;
+  return s.out_h() * s.out_w() > 16;
+}
+template <class T> bool onednn_data(const ConvShape& s) {
+  return !own_pairs<T>() || s.out_channels % 2 != 0;
 }
 template <class T> bool onednn_filter(const ConvShape& s) {
-  return s.n > 0 && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
+  return s.n > 0 && !own_pairs<T>() && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
 // The pass as a GPU's product, its channels padded to 16 bytes.
@@ -75,6 +101,8 @@ template <class T> bool dry_run(Stream& stream, Direction direction, const ConvS
 }
 }  // namespace
 
+bool host_prefers_bf16() { return amx() || blocked::pair_rate() > 1.5; }
+
 template <class D, class T>
 void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, const T* bias, T* y,
                   const ConvEpilogue& epilogue) {
@@ -86,7 +114,7 @@ void conv_forward(Stream& stream, const ConvShape& s, const T* x, const T* w, co
     return;
   }
   if constexpr (two_bytes<T>) {
-    if (widens<T>()) {
+    if (widens<T>(s.in_channels % 2 == 0)) {
       const Widened wide_x(stream, x, s.x_size()), wide_w(stream, w, s.w_size()),
           wide_y(s.y_size());
       const Widened wide_bias = bias ? Widened(stream, bias, s.out_channels) : Widened(0);
@@ -108,7 +136,7 @@ template <class D, class T>
 void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T* w, T* dx) {
   if (s.x_size() == 0 || dry_run<T>(stream, Direction::data, s)) return;
   if constexpr (two_bytes<T>) {
-    if (widens<T>()) {
+    if (widens<T>(s.out_channels % 2 == 0)) {
       const Widened wide_dy(stream, dy, s.y_size()), wide_w(stream, w, s.w_size()),
           wide_dx(s.x_size());
       conv_backward_data<D, float>(stream, s, wide_dy.data(), wide_w.data(), wide_dx.data());
@@ -116,7 +144,7 @@ void conv_backward_data(Stream& stream, const ConvShape& s, const T* dy, const T
     }
   }
   if constexpr (onednn_type<T>) {
-    if (onednn::conv_backward_data(s, dy, w, dx)) return;
+    if (onednn_data<T>(s) && onednn::conv_backward_data(s, dy, w, dx)) return;
   }
   im2col_gemm::conv_backward_data(s, dy, w, dx);
 }

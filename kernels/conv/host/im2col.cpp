@@ -56,31 +56,32 @@ template <class T> struct Patches {
   }
 };
 
-template <class T> constexpr T zeros[std::max(blocked::depth_max, blocked::side_max)] = {};
+template <class T> constexpr T zeros[blocked::lines_max] = {};
 
 template <class T> struct PatchRows : Patches<T> {  // operand (row = patch, k = (tap, channel))
-  template <class C>
-  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class E>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, E* dst) const {
+    const std::int64_t pitch = static_cast<std::int64_t>(width) * blocked::elements_of<E>(depth);
     this->stretches(k0, depth, [&](int k, int length, int tap, int channel) {
       const T* rows[blocked::side_max];
       this->pixels(first, count, tap,
                    [&](int r, const T* values) { rows[r] = values ? values + channel : zeros<T>; });
-      blocked::pack_rows(rows, count, length, width, static_cast<std::int64_t>(width) * depth,
-                         dst + k * width);
+      blocked::pack_rows(rows, count, length, width, pitch,
+                         dst + k / blocked::values_per<E> * width);
     });
   }
 };
 
 template <class T> struct PatchColumns : Patches<T> {  // operand (row = (tap, channel), k = patch)
-  template <class C>
-  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
+  template <class E>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, E* dst) const {
+    const std::int64_t pitch = static_cast<std::int64_t>(width) * blocked::elements_of<E>(depth);
     this->stretches(first, count, [&](int r, int length, int tap, int channel) {
-      const T* columns[blocked::depth_max];
+      const T* columns[blocked::lines_max];
       this->pixels(k0, depth, tap, [&](int k, const T* values) {
         columns[k] = values ? values + channel : zeros<T>;
       });
-      blocked::pack_columns(columns, r, length, depth, width,
-                            static_cast<std::int64_t>(width) * depth, dst);
+      blocked::pack_columns(columns, r, length, depth, width, pitch, dst);
     });
   }
 };
@@ -91,16 +92,16 @@ struct WeightRows {  // operand (row = input channel, k = (tap of a phase, outpu
   int out_channels, in_channels, kernel_area;
   const int* tap_index;  // the phase's taps in w
 
-  template <class C>
-  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, C* dst) const {
-    const T* columns[blocked::depth_max];
+  template <class E>
+  void pack(std::int64_t first, int count, std::int64_t k0, int depth, int width, E* dst) const {
+    const T* columns[blocked::lines_max];
     for (int k = 0; k < depth; ++k) {
       const int tap = tap_index[(k0 + k) / out_channels];
       const std::int64_t o = (k0 + k) % out_channels;
       columns[k] = w + (o * kernel_area + tap) * in_channels + first;
     }
-    blocked::pack_columns(columns, 0, count, depth, width, static_cast<std::int64_t>(width) * depth,
-                          dst);
+    blocked::pack_columns(columns, 0, count, depth, width,
+                          static_cast<std::int64_t>(width) * blocked::elements_of<E>(depth), dst);
   }
 };
 
@@ -111,6 +112,33 @@ std::vector<Tap> forward_taps(const ConvShape& s) {
   }
   return taps;
 }
+
+// out[e] = f(bias[e] + sums[e]); out may be sums.
+template <class T, class C>
+void add_bias_activate(const C* sums, const T* bias, int count, const ConvEpilogue& epilogue,
+                       C* out) {
+  const auto each = [&](const auto& f) {
+    if (bias) {
+#pragma GCC ivdep
+      for (int e = 0; e < count; ++e) out[e] = f(sums[e] + C(bias[e]));
+    } else {
+#pragma GCC ivdep
+      for (int e = 0; e < count; ++e) out[e] = f(sums[e]);
+    }
+  };
+  switch (epilogue.activation) {  // out here, so that each loop vectorises
+    case Activation::leaky_relu: {
+      const C slope(epilogue.slope);
+      return each([slope](C v) {
+        const C scaled = slope * v;  // computed in both cases: a branch costs more
+        return v > C(0) ? v : scaled;
+      });
+    }
+    case Activation::sigmoid: return each([&](C v) { return activate(v, epilogue); });
+    case Activation::none: return each([](C v) { return v; });
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -122,12 +150,15 @@ void conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* 
   const PatchRows<T> patches{
       {x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
   const blocked::Matrix<T> weights{w, depth, 1};
-  blocked::multiply<C>(s.n * s.out_h() * s.out_w(), s.out_channels, depth, patches, weights,
-                       [&](std::int64_t p, std::int64_t o, const C* sums, int count) {
+  blocked::multiply<T>(s.n * s.out_h() * s.out_w(), s.out_channels, depth, s.in_channels % 2 == 0,
+                       patches, weights, [&](std::int64_t p, std::int64_t o, C* sums, int count) {
                          T* const out = y + p * s.out_channels + o;
-                         for (int e = 0; e < count; ++e)
-                           out[e] =
-                               T(activate(bias ? sums[e] + C(bias[o + e]) : sums[e], epilogue));
+                         C* finished = sums;
+                         if constexpr (std::is_same_v<T, C>) finished = out;
+                         add_bias_activate(sums, bias ? bias + o : nullptr, count, epilogue,
+                                           finished);
+                         if constexpr (!std::is_same_v<T, C>)
+                           blocked::store_values(finished, count, out);
                        });
 }
 
@@ -153,13 +184,14 @@ template <class T> void conv_backward_data(const ConvShape& s, const T* dy, cons
       const WeightRows<T> weights{w, s.out_channels, s.in_channels, s.kernel * s.kernel,
                                   tap_index.data()};
       const std::int64_t depth = static_cast<std::int64_t>(taps.size()) * s.out_channels;
-      blocked::multiply<C>(s.n * grid_h * grid_w, s.in_channels, depth, patches, weights,
-                           [&](std::int64_t q, std::int64_t i, const C* sums, int count) {
+      blocked::multiply<T>(s.n * grid_h * grid_w, s.in_channels, depth, s.out_channels % 2 == 0,
+                           patches, weights,
+                           [&](std::int64_t q, std::int64_t i, C* sums, int count) {
                              const std::int64_t row = q / grid_w, n = row / grid_h;
                              const std::int64_t y = row % grid_h * s.stride + phase_y,
                                                 x = q % grid_w * s.stride + phase_x;
                              T* const out = dx + ((n * s.h + y) * s.w + x) * s.in_channels + i;
-                             for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
+                             blocked::store_values(sums, count, out);
                            });
     }
   }
@@ -172,10 +204,10 @@ template <class T> void conv_backward_filter(const ConvShape& s, const T* x, con
   const blocked::Matrix<T> gradients{dy, 1, s.out_channels};
   const PatchColumns<T> patches{
       {x, s.h, s.w, s.in_channels, s.out_h(), s.out_w(), s.stride, taps.data()}};
-  blocked::multiply<C>(s.out_channels, columns, s.n * s.out_h() * s.out_w(), gradients, patches,
-                       [&](std::int64_t o, std::int64_t column, const C* sums, int count) {
+  blocked::multiply<T>(s.out_channels, columns, s.n * s.out_h() * s.out_w(), true, gradients,
+                       patches, [&](std::int64_t o, std::int64_t column, C* sums, int count) {
                          T* const out = dw + o * columns + column;
-                         for (int e = 0; e < count; ++e) out[e] = T(sums[e]);
+                         blocked::store_values(sums, count, out);
                        });
 }
 

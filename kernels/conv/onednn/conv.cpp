@@ -118,11 +118,15 @@ dnnl::memory ordered_weights(const Primitive& p, const void* w) {
 }
 }  // namespace
 
-bool native_bf16() {
-  static const bool native = (static_cast<int>(dnnl::get_effective_cpu_isa()) &
-                              dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-  return native;
+namespace {
+bool offers(dnnl_cpu_isa_t isa) {  // an isa is the set of its bits
+  static const auto effective = static_cast<int>(dnnl::get_effective_cpu_isa());
+  return (effective & isa) == isa;
 }
+}  // namespace
+
+bool native_bf16() { return offers(dnnl_cpu_isa_avx512_core_bf16); }
+bool has_amx() { return offers(dnnl_cpu_isa_avx512_core_amx); }
 
 template <class T>
 bool conv_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y,

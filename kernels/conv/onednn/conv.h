@@ -6,6 +6,7 @@
 namespace kernels::onednn {
 
 bool native_bf16();  // the CPU multiplies bf16 itself; an emulation is slower than float
+bool has_amx();      // by its matrix unit, which is many times as fast
 
 template <class T>
 bool conv_forward(const ConvShape&,

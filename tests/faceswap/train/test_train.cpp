@@ -6,6 +6,7 @@
 
 #include "faceswap/media/media.h"
 #include "faceswap/train/trainer.h"
+#include "kernels/conv/gemm.h"
 #include "kernels/core/device.h"
 #include "tests/faceswap/scratch.h"
 
@@ -417,7 +418,9 @@ TEST(Models, CountsAreThePublishedOnes) {
 
 TEST(Models, PrecisionByNameAndDevice) {
   const nn::Device host = nn::Device::host;
-  EXPECT_EQ(choose_dtype("auto", host), nn::DType::f32);
+  const nn::DType faster = kernels::host_prefers_bf16() ? nn::DType::bf16 : nn::DType::f32;
+  EXPECT_EQ(choose_dtype("auto", host), faster);
+  EXPECT_EQ(choose_dtype("f32", host), nn::DType::f32);
   EXPECT_EQ(choose_dtype("tf32", host), nn::DType::f32);
   EXPECT_TRUE(kernels::allow_tf32);
   EXPECT_EQ(choose_dtype("bf16", host), nn::DType::bf16);

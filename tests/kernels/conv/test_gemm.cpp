@@ -76,8 +76,9 @@ TYPED_TEST(Gemm, MatchesTheDefinition) {
   struct Size {
     std::int64_t m, n, k;
   };
-  const Size sizes[] = {{1, 1, 1},    {1, 33, 7},     {5, 1, 64},   {17, 19, 23},
-                        {32, 48, 16}, {130, 70, 300}, {3, 520, 90}, {4, 6, 0}};
+  const Size sizes[] = {
+      {1, 1, 1},      {1, 33, 7},   {5, 1, 64}, {17, 19, 23}, {32, 48, 16},
+      {130, 70, 300}, {3, 520, 90}, {4, 6, 0},  {30, 50, 801}};  // more than one block of k, odd
   struct Scale {
     float alpha, beta;
   };
