@@ -271,6 +271,11 @@ TEST(MakeTracker, SaysWhatIsWrong) {
   bad.min_face = 0;
   EXPECT_EQ(refusal(bad, message), ErrorKind::usage);
 
+  DetectorOptions landmarks = options();
+  landmarks.landmarks = "nose";
+  EXPECT_EQ(refusal(landmarks, message), ErrorKind::usage);
+  EXPECT_NE(message.find("auto, mesh or eyes"), std::string::npos) << message;
+
   ::setenv("DOPPEL_CASCADES", scratch.path.c_str(), 1);
   EXPECT_EQ(refusal(options(), message), ErrorKind::input);
   EXPECT_NE(message.find("opencv-data"), std::string::npos);
