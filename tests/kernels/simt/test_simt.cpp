@@ -289,6 +289,17 @@ TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
   EXPECT_EQ(total, static_cast<float>(std::accumulate(x.begin(), x.end(), 0)));
 }
 
+TEST_F(Simt, OneThreadInItsScope) {
+  simt::config().workers = 3;
+  {
+    const simt::SingleThreaded outer;
+    { const simt::SingleThreaded inner; }
+    EXPECT_EQ(simt::worker_count(), 1u);
+    std::thread([] { EXPECT_EQ(simt::worker_count(), 3u); }).join();
+  }
+  EXPECT_EQ(simt::worker_count(), 3u);
+}
+
 // ---- the same bits for any order, workers, form and instruction set
 
 constexpr SampleShape shape =
