@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ranges>
 
-#include "kernels/simt/config.h"
+#include "kernels/simt/single_threaded.h"
 #include "nn/checkpoint/checkpoint.h"
 #include "nn/ops.h"
 

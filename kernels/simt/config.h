@@ -27,21 +27,8 @@ inline constinit Config process_config;
 // Change it between launches only.
 inline Config& config() noexcept { return process_config; }
 
-unsigned worker_count() noexcept;  // config().workers on this machine, or SingleThreaded's 1
+unsigned worker_count() noexcept;           // config().workers on this machine
 InstructionSet instruction_set() noexcept;  // config().instructions, likewise
-
-// In its scope the launches of this thread stay on it: for small networks, which would wait
-// for other threads longer than they compute.
-class SingleThreaded {
- public:
-  SingleThreaded() noexcept;
-  ~SingleThreaded();
-  SingleThreaded(const SingleThreaded&) = delete;
-  SingleThreaded& operator=(const SingleThreaded&) = delete;
-
- private:
-  bool previous_;
-};
 
 // Runs block kernels as the GPU does, one fiber per thread, instead of as loops. For
 // tests.

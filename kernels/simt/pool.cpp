@@ -15,6 +15,7 @@
 
 #include "kernels/core/error.h"
 #include "kernels/simt/runtime.h"
+#include "kernels/simt/single_threaded.h"
 
 #if SIMT_OPENMP
 #include <omp.h>

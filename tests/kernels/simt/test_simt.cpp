@@ -10,6 +10,7 @@
 #include "kernels/core/error.h"
 #include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
+#include "kernels/simt/single_threaded.h"
 #include "tests/kernels/simt/simt_samples.h"
 #include "tests/kernels/simt/simt_testing.h"
 
