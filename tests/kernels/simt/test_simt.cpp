@@ -10,7 +10,6 @@
 #include "kernels/core/error.h"
 #include "kernels/core/graph.h"
 #include "kernels/core/memory.h"
-#include "kernels/simt/single_threaded.h"
 #include "tests/kernels/simt/simt_samples.h"
 #include "tests/kernels/simt/simt_testing.h"
 
@@ -288,17 +287,6 @@ TEST_F(Simt, AtomicsHoldAcrossBlocksAndWorkers) {
   EXPECT_EQ(bins, expected);
   EXPECT_EQ(largest, 9);
   EXPECT_EQ(total, static_cast<float>(std::accumulate(x.begin(), x.end(), 0)));
-}
-
-TEST_F(Simt, OneThreadInItsScope) {
-  simt::config().workers = 3;
-  {
-    const simt::SingleThreaded outer;
-    { const simt::SingleThreaded inner; }
-    EXPECT_EQ(simt::worker_count(), 1u);
-    std::thread([] { EXPECT_EQ(simt::worker_count(), 3u); }).join();
-  }
-  EXPECT_EQ(simt::worker_count(), 3u);
 }
 
 // ---- the same bits for any order, workers, form and instruction set
