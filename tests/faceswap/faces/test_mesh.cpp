@@ -87,13 +87,13 @@ TEST(Mesh, PointsLieInThePicture) {
   }
 }
 
-TEST(Mesh, TheSecondLookFitsTheFirstPoints) {
+TEST(Mesh, LooksAgainUntilTheSquareHoldsStill) {
   const Scratch scratch;
   const MeshFinder finder(write_network(scratch / "mesh.safetensors", stand_in(0.5)));
   const auto mesh = finder.find(picture(255), square({90, 70}, 40, 0));
   ASSERT_TRUE(mesh);
-  // The first circle has a diameter of 30 (half of 1.5 x 40), the second of half 1.5 x 30.
-  EXPECT_NEAR(mesh->points[0].x, 90 + 0.25 * 1.5 * 30, 1e-4);
+  // Each circle is half of 1.5 times its square: 40, 30, 22.5, and 16.875 in the fourth look.
+  EXPECT_NEAR(mesh->points[0].x, 90 + 0.25 * 1.5 * 16.875, 1e-4);
 }
 
 TEST(Mesh, EyesOfTheDetectorGiveTheFirstRoll) {
