@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ranges>
 
+#include "kernels/simt/single_threaded.h"
 #include "nn/checkpoint/checkpoint.h"
 #include "nn/ops.h"
 
@@ -208,6 +209,7 @@ LayerList::LayerList(const std::filesystem::path& path, Device device) : device_
 
 std::vector<Tensor> LayerList::operator()(const Tensor& x) const {
   const nn::NoGrad no_gradients;
+  const simt::SingleThreaded small;
   const std::int64_t n = x.shape(0);
   if (x.shape() != Shape{n, input_[0], input_[1], input_[2]} || x.dtype() != DType::f32)
     throw Error(ErrorKind::usage,

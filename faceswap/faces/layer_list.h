@@ -26,7 +26,8 @@ class LayerList {
   nn::Device device() const { return device_; }
   const std::vector<Output>& outputs() const { return outputs_; }
 
-  // x [N,H,W,C] of f32 on the list's device -> each output, [N,size].
+  // x [N,H,W,C] of f32 on the list's device -> each output, [N,size]. On the host one
+  // thread computes; several may call at once.
   std::vector<nn::Tensor> operator()(const nn::Tensor& x) const;
 
  private:

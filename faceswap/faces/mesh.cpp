@@ -13,6 +13,8 @@ namespace {
 
 constexpr double kZoom = 1.5;  // of the network's picture over the face's square
 constexpr double kLeastPresence = 0.5;
+constexpr int kMostLooks = 4;
+constexpr double kSettled = 0.04;  // change of the square: share of its side, radians
 constexpr int kLeftCorner = 33, kRightCorner = 263;  // of the eyes, outer
 constexpr int kLeftEye[] = {33,  7,   163, 144, 145, 153, 154, 155,
                             133, 173, 157, 158, 159, 160, 161, 246},
@@ -44,6 +46,12 @@ Detection square_round(const Mesh& mesh) {
   square.center = upright.inverse()({(low.x + high.x) / 2, (low.y + high.y) / 2});
   square.side = std::max(high.x - low.x, high.y - low.y);
   return square;
+}
+
+bool settled(const Detection& before, const Detection& after) {
+  return distance(before.center, after.center) < kSettled * before.side &&
+         std::abs(std::log(after.side / before.side)) < kSettled &&
+         std::abs(std::remainder(after.roll - before.roll, 2 * M_PI)) < kSettled;
 }
 }  // namespace
 
@@ -91,7 +99,12 @@ std::optional<Mesh> MeshFinder::find(const Image& rgb, const Detection& face) co
   Detection start = face;
   if (face.eyes[0] && face.eyes[1]) start.roll = angle_between(*face.eyes[0], *face.eyes[1]);
   Mesh mesh = look(rgb, start);
-  mesh = look(rgb, square_round(mesh));
+  for (int looks = 1; looks < kMostLooks; ++looks) {
+    const Detection square = square_round(mesh);
+    if (looks >= 2 && settled(start, square)) break;
+    start = square;
+    mesh = look(rgb, start);
+  }
   if (mesh.presence < kLeastPresence) return std::nullopt;
   return mesh;
 }

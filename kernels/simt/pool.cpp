@@ -8,18 +8,26 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "kernels/core/error.h"
 #include "kernels/simt/runtime.h"
+#include "kernels/simt/single_threaded.h"
 
 #if SIMT_OPENMP
 #include <omp.h>
 #endif
 
 namespace simt {
+namespace {
+thread_local bool single_threaded = false;
+}
+
+SingleThreaded::SingleThreaded() noexcept : previous_(std::exchange(single_threaded, true)) {}
+SingleThreaded::~SingleThreaded() { single_threaded = previous_; }
 
 unsigned worker_count() noexcept {
   static const unsigned available = [] {
@@ -33,6 +41,7 @@ unsigned worker_count() noexcept {
     }
     return n;
   }();
+  if (single_threaded) return 1;
   return config().workers != 0 ? config().workers : available;
 }
 

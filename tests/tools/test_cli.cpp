@@ -85,6 +85,18 @@ TEST_F(Cli, DoctorExplains) {
   const nlohmann::json parsed = nlohmann::json::parse(json.out);
   EXPECT_TRUE(parsed.contains("gpu"));
   EXPECT_FALSE(parsed["gpu"]["value"].get<std::string>().empty());
+  const std::string here = "export DOPPEL_CACHE_DIR=cache &&";
+  const auto networks = [&] {
+    return nlohmann::json::parse(doppel("doctor --json", here).out).at("face_networks");
+  };
+  EXPECT_EQ(networks().at("value"), "none in cache/networks");
+  EXPECT_NE(networks().at("advice").get<std::string>().find("tools/install_deps.sh faces"),
+            std::string::npos);
+  fs::create_directories(dir / "cache/networks");
+  std::ofstream(dir / "cache/networks/face_landmark.safetensors") << "present";
+  EXPECT_NE(networks().at("value").get<std::string>().find("468 points"), std::string::npos);
+  EXPECT_FALSE(networks().at("ok"));
+
   if (!parsed["gpu_code"]["ok"].get<bool>()) return;
   for (const char* library : {"cudnn", "cublas", "nvrtc"})
     EXPECT_FALSE(parsed[library]["value"].get<std::string>().empty()) << library;
@@ -98,6 +110,17 @@ TEST_F(Cli, AGpuIsChosenByNumber) {
   EXPECT_EQ(none.code, 2);
   EXPECT_NE(none.err.find("5,7"), std::string::npos) << none.err;
 }
+
+#if DOPPEL_FINDS_FACES
+TEST_F(Cli, LandmarksNeedTheirNetwork) {
+  make_clip("a.mp4");
+  const Result absent =
+      doppel("extract a.mp4 -o faces --landmarks mesh", "export DOPPEL_CACHE_DIR=cache &&");
+  EXPECT_EQ(absent.code, 3);
+  EXPECT_NE(absent.err.find("tools/install_deps.sh faces"), std::string::npos) << absent.err;
+  EXPECT_EQ(doppel("extract a.mp4 -o faces", "export DOPPEL_CACHE_DIR=cache &&").code, 0);
+}
+#endif
 
 #if DOPPEL_HAS_BENCH
 TEST_F(Cli, BenchMeasuresAndCompares) {

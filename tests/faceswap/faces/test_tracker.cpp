@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "faceswap/faces/network_files.h"
 #include "faceswap/faces/tracker.h"
 #include "faceswap/synthetic/head.h"
 #include "tests/faceswap/kind_of.h"
@@ -21,6 +22,7 @@ using namespace faceswap;
 DetectorOptions options(const std::string& detector = "cascade") {
   DetectorOptions o;
   o.detector = detector;
+  o.landmarks = "eyes";  // whatever is installed
   o.threads = 1;
   return o;
 }
@@ -122,6 +124,23 @@ TEST(Tracker, FollowsATalkingHead) {
     expect_close(faces, t, 1, 0.025);
     EXPECT_LT(jitter(faces, t), 0.004);  // 1 to 2 % without the flow
   }
+}
+
+// The mesh has another idea of a drawn eye's middle, but holds it.
+TEST(Tracker, FollowsATalkingHeadByItsMesh) {
+  if (find_network("face_landmark.safetensors").empty())
+    GTEST_SKIP() << "face_landmark is not in " << network_folder()
+                 << ": run tools/install_deps.sh faces";
+  DetectorOptions by_mesh = options();
+  by_mesh.landmarks = "mesh";
+  const Talk t = talk('a', 5, 30);
+  const auto tracker = make_tracker(by_mesh, info());
+  for (std::size_t i = 0; i < t.pictures.size(); ++i)
+    tracker->push(as_frame(t.pictures[i], static_cast<std::int64_t>(i)));
+  tracker->finish();
+  const std::vector<Face> faces = tracker->take_finished();
+  expect_close(faces, t, 1, 0.05);
+  EXPECT_LT(jitter(faces, t), 0.004);
 }
 
 TEST(Tracker, FollowsAcrossSkippedFrames) {
@@ -270,6 +289,11 @@ TEST(MakeTracker, SaysWhatIsWrong) {
   DetectorOptions bad = options();
   bad.min_face = 0;
   EXPECT_EQ(refusal(bad, message), ErrorKind::usage);
+
+  DetectorOptions landmarks = options();
+  landmarks.landmarks = "nose";
+  EXPECT_EQ(refusal(landmarks, message), ErrorKind::usage);
+  EXPECT_NE(message.find("auto, mesh or eyes"), std::string::npos) << message;
 
   ::setenv("DOPPEL_CASCADES", scratch.path.c_str(), 1);
   EXPECT_EQ(refusal(options(), message), ErrorKind::input);
