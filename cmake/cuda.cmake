@@ -18,6 +18,7 @@ if(NOT DOPPEL_CUDA STREQUAL "OFF" AND NOT DOPPEL_SANITIZE)
     endif()
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    set(CMAKE_CUDA_RUNTIME_LIBRARY None)   # kernels/ says which runtime is linked
     find_package(CUDAToolkit REQUIRED)
     set(DOPPEL_HAS_CUDA ON)
   elseif(DOPPEL_CUDA STREQUAL "ON")
