@@ -84,6 +84,7 @@ void PhasedStep::draw() {
 }
 
 void PhasedStep::run(const AfterPhase& after) {
+  kernels::Stream& stream = input_.stream();
   adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   if (augments_) draw();

@@ -49,6 +49,7 @@ std::array<nn::Tensor, 2> TrainingStep::forward(int first, int count) {
 }
 
 void TrainingStep::run() {
+  kernels::Stream& stream = input_.stream();
   adam_.begin_step(*state_);
   model_->arena().begin_gradients();
   std::array<nn::Tensor, 2> total;
