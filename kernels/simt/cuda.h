@@ -84,8 +84,8 @@ void launch_overlapped(kernels::Stream& stream, dim3 grid, dim3 block, const A& 
   config.stream = static_cast<cudaStream_t>(stream.raw());
   config.attrs = &overlap;
   config.numAttrs = overlaps ? 1 : 0;
-  cudaLaunchKernelEx(&config, K, argument);
-  runtime::check_launch(kernel_name<K>(), grid, block);
+  runtime::check_launch(cudaLaunchKernelEx(&config, K, argument), kernel_name<K>(), grid, block,
+                        stream.raw());
 }
 
 // Range kernels: 256 threads per block, and as many blocks as run at once.
