@@ -206,7 +206,8 @@ ordered_json measure_step(const StepOptions& o) {
   std::optional<faceswap::TrainingStep> training;
   std::optional<PhasedStep> fixed;
   if (real) training.emplace(*model, dtype, faces->on_device(), state, plan);
-  else fixed.emplace(*model, dtype, o.batch, nullptr, o.seed, warmup + kMostSettling + o.steps, state);
+  else
+    fixed.emplace(*model, dtype, o.batch, nullptr, o.seed, warmup + kMostSettling + o.steps, state);
   if (!o.dump.empty() && fixed) fixed->dump(o.dump);
   stream.synchronize();
   start.lap("step");
