@@ -92,7 +92,7 @@ make_faces() {
 if [ "$root" ]; then try "$root"; exit; fi
 
 rm -rf "$pack"
-mkdir -p "$pack"/{faces,bench,tools,tests,docs,build/visit/cache}
+mkdir -p "$pack"/{faces,bench/report,tools,tests,docs,build/visit/cache}
 newest=0
 for set in "${sets[@]}"; do
   build=build/pack-${set%%:*}
@@ -109,7 +109,8 @@ for set in "${sets[@]}"; do
 done
 if [ "$faces" ]; then cp -r "$faces"/{a,b} "$pack/faces/"; else make_faces; fi
 [ -z "$plans" ] || cp "$plans" "$pack/build/visit/cache/cudnn-plans.txt"
-cp -r bench/{on_gpu.sh,visit,torch,report} "$pack/bench/"
+cp -r bench/{on_gpu.sh,visit,torch} "$pack/bench/"
+cp bench/report/*.py "$pack/bench/report/"
 cp -r tools/torch "$pack/tools/"
 cp -r tests/{golden,data} "$pack/tests/"
 cp docs/gpu-visit.md "$pack/docs/"
@@ -121,9 +122,9 @@ cp docs/gpu-visit.md "$pack/docs/"
   echo 'use: tar xJf doppel-gpu.tar.xz && doppel-gpu/bench/on_gpu.sh --short   (docs/gpu-visit.md)'
   echo 'check: sha256sum -c --ignore-missing MANIFEST.txt'
   (cd "$pack" && find . -type f -printf '# %s bytes  %P\n' | sort -k 4)
-  (cd "$pack" && find . -type f ! -name MANIFEST.txt -printf '%P\0' | sort -z | xargs -0 sha256sum)
-} >"$pack/MANIFEST.txt.new"
-mv "$pack/MANIFEST.txt.new" "$pack/MANIFEST.txt"
+  (cd "$pack" && find . -type f -printf '%P\0' | sort -z | xargs -0 sha256sum)
+} >"$pack.manifest"
+mv "$pack.manifest" "$pack/MANIFEST.txt"
 tar -C build --owner=0 --group=0 --sort=name -cf - doppel-gpu | xz -9 >"$pack.tar.xz"
 size=$(stat -c %s "$pack.tar.xz")
 echo "$pack.tar.xz: $((size >> 20)) MiB, glibc $newest, $(grep -c '^# ' "$pack/MANIFEST.txt") files"

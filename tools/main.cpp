@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
   app.add_flag("-q,--quiet", context.quiet, "No progress on stderr");
   app.add_option_function<int>("--gpu", kernels::select_gpu,
                                "Number of the GPU, as nvidia-smi counts; 0 by default")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0, 1023))
       ->trigger_on_parse();
   for (int i = 0; i < argc; ++i) context.command_line += fmt::format("{}{}", i ? " " : "", argv[i]);
   add_extract(app, context);

@@ -62,7 +62,8 @@ Tensor LayerList::Layer::operator()(const std::vector<Tensor>& values) const {
                     {stride, relu ? nn::Activation::leaky_relu : nn::Activation::none, 0.f});
     case Op::depthwise_conv2d: return depthwise_conv2d(x, weight, stride);
     case Op::add:
-      return relu ? add_leaky_relu(x, values[inputs[1]], 0.f) : nn::add(x, values[inputs[1]]);
+      return relu ? nn::leaky_relu(nn::add(x, values[inputs[1]]), 0.f)
+                  : nn::add(x, values[inputs[1]]);
     case Op::prelu: return prelu(x, weight);
     case Op::max_pool2d: return max_pool2d(x, kernel, stride);
     case Op::pad_channels: return pad_channels(x, channels);

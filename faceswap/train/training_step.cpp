@@ -52,7 +52,6 @@ nn::SharedLoss TrainingStep::forward(int count, const AfterPhase& after) {
 }
 
 void TrainingStep::run(const AfterPhase& after) {
-  kernels::Stream& stream = losses_.stream();
   adam_.begin_step(*state_);
   nn::ParameterArena& arena = model_->arena();
   nn::Tensor losses;  // [2]

@@ -18,7 +18,7 @@ struct Operand {
 };
 
 struct Event {
-  std::string call{};            // the function; "launch" for a kernel, "pool" for our pool
+  std::string call{};            // the function; "launch" for a kernel
   std::string text{};            // its arguments as words, without addresses
   bool work = false;             // queued on a stream
   const void* stream = nullptr;  // of work; null is the legacy stream
@@ -26,7 +26,7 @@ struct Event {
   std::vector<Operand> operands{};
   std::size_t workspace_needed = 0;  // of a plan; its operand "workspace" says what it got
   bool capturing = false;            // a capture of this thread was open
-  const void* graph = nullptr;       // the executable graph that this work was replayed by
+  const void* graph = nullptr;       // the executable graph that replayed this work
 };
 
 // One record per process. Off until start(), because a long run fills memory.

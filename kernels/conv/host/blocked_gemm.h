@@ -53,6 +53,7 @@ template <class E> const MicroKernel<E>& micro_kernel();  // the best for this C
 // about 1 ms; 0 without AVX-512 BF16. CPUs differ by powers of two: 2 on a Zen 5, 1 on a
 // Zen 4, 0.5 on an Intel of 2023.
 double pair_rate();
+inline bool prefers_pairs() { return pair_rate() > 0.75; }  // for bf16; else floats
 
 inline constexpr int depth_max = 192;  // elements of k packed at a time
 inline constexpr int side_max = 384;   // rows or columns of a tile
@@ -159,8 +160,7 @@ template <class T, class A, class B, class Store>
 void multiply(std::int64_t m, std::int64_t n, std::int64_t k, bool even_stretches, const A& a,
               const B& b, const Store& store) {
   if constexpr (std::is_same_v<T, bf16>) {
-    if (even_stretches && avx512_bf16::available())
-      return multiply_elements<Pair>(m, n, k, a, b, store);
+    if (even_stretches && prefers_pairs()) return multiply_elements<Pair>(m, n, k, a, b, store);
   }
   multiply_elements<compute_t<T>>(m, n, k, a, b, store);
 }

@@ -28,10 +28,10 @@ bool amx() {
   return false;
 #endif
 }
-// bf16 by pairs in blocked_gemm.h. Where they are slow, as on Intel's CPUs of 2023 with
-// half of float's rate, float is the faster way to compute bf16.
+// bf16 by pairs in blocked_gemm.h. Where they are slow, float is the faster way to
+// compute bf16.
 template <class T> bool own_pairs() {
-  return std::is_same_v<T, bf16> && !amx() && blocked::pair_rate() > 0.75;
+  return std::is_same_v<T, bf16> && !amx() && blocked::prefers_pairs();
 }
 
 // Two-byte types are computed in float, except bf16 on a CPU that multiplies it as fast.
@@ -56,20 +56,27 @@ struct Widened {
 // Small outputs go to our own GEMM: they leave oneDNN little work per weight, and its
 // reorder of the weights costs most. Example: forward, float, 5x5, 512 -> 1024
 // channels, batch 16, one thread of a Zen 4: at 4x4 outputs oneDNN takes 245 ms and
-// ours 139 ms, at 8x8 113 ms and 138 ms. In bf16 our pairs also do every gradient: on
-// two threads oneDNN 2.6's filter takes up to five times as long as on one. GFLOP/s on
-// one thread of a Zen 5, layers of `original`, oneDNN's and ours: forward from 8x8
-// outputs on 487 to 542 and 402 to 437, at 4x4 236 and 428; backward data 198 to 464
-// and 375 to 441; filter 111 to 455 and 404 to 436.
+// ours 139 ms, at 8x8 113 ms and 138 ms.
+//
+// In bf16 our pairs do the passes whose weights outgrow oneDNN's caches. GFLOP/s of
+// oneDNN 2.6 and ours on one thread of a Zen 5: forward at 4x4 outputs, 64 -> 128
+// channels 566 and 390, 512 -> 1024 233 and 428; backward data, 3x3, 256 -> 512 464 and
+// 424, 512 -> 1024 325 and 426; filter, 16 -> 32 370 and 168, 512 -> 1024 312 and 417.
+// With two threads, which share one filter gradient, oneDNN's filter falls to 55 to 70.
+template <class T> bool pairs_fit(int channels, const ConvShape& s, std::int64_t least_weights) {
+  return own_pairs<T>() && channels % 2 == 0 && s.w_size() >= least_weights;
+}
 template <class T> bool onednn_forward(const ConvShape& s) {
-  if (std::is_same_v<T, bf16> && (!own_pairs<T>() || s.in_channels % 2 != 0)) return true;
-  return s.out_h() * s.out_w() > 16;
+  const bool small = s.out_h() * s.out_w() <= 16;
+  if (std::is_same_v<T, bf16>) return !small || !pairs_fit<T>(s.in_channels, s, 1 << 18);
+  return !small;
 }
 template <class T> bool onednn_data(const ConvShape& s) {
-  return !own_pairs<T>() || s.out_channels % 2 != 0;
+  return !pairs_fit<T>(s.out_channels, s, 1 << 21);
 }
 template <class T> bool onednn_filter(const ConvShape& s) {
-  return s.n > 0 && !own_pairs<T>() && s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
+  return s.n > 0 && !pairs_fit<T>(0, s, 1 << 15) &&
+         s.out_h() * s.out_w() > (std::is_same_v<T, bf16> ? 16 : 64);
 }
 
 // The pass as a GPU's product, its channels padded to 16 bytes.

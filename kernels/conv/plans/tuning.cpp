@@ -27,7 +27,7 @@ void ConvTuning::choose_due() {
   due_.clear();
   if (budget_ == 0)
     budget_ = std::min(limits_.together, limits_.per_conv * static_cast<double>(waiting_.size()));
-  if (left() <= 0) return;
+  if (time_is_spent()) return;
   std::vector<std::pair<double, const cudnn::Problem*>> by_size;
   for (const auto& [problem, size] : waiting_) by_size.emplace_back(size, &problem);
   std::stable_sort(by_size.begin(), by_size.end(),
@@ -39,14 +39,15 @@ void ConvTuning::choose_due() {
 }
 
 // Twice the mean of what is left: the early ones are larger, and most need less than
-// their share.
+// their share. Too short a search would choose badly, and for ever: its plan is kept.
 double ConvTuning::time_for(const cudnn::Problem& problem) {
   if (!due_.contains(problem)) {
     waiting_.emplace(problem, multiply_adds(problem.shape));
     return 0;
   }
-  if (left() <= 0) return 0;
-  return std::min(limits_.longest, 2 * left() / static_cast<double>(waiting_.size()));
+  if (time_is_spent()) return 0;
+  const double share = 2 * (budget_ - spent_) / static_cast<double>(waiting_.size());
+  return std::clamp(share, limits_.shortest, limits_.longest);
 }
 
 void ConvTuning::finished(const cudnn::Problem& problem, double ms) {
@@ -56,6 +57,6 @@ void ConvTuning::finished(const cudnn::Problem& problem, double ms) {
 }
 
 bool ConvTuning::settled() const {
-  return begun_ > 0 && (waiting_.empty() || (budget_ > 0 && left() <= 0));
+  return begun_ > 0 && (waiting_.empty() || (budget_ > 0 && time_is_spent()));
 }
 }  // namespace kernels

@@ -13,7 +13,7 @@ namespace kernels {
 
 struct TuningLimits {                        // wall time in milliseconds
   double per_conv = 1000, together = 90000;  // the budget: the smaller of both sums
-  double longest = 3000;                     // of one convolution
+  double longest = 3000, shortest = 200;     // of one convolution
   std::size_t least_per_step = 8;            // convolutions measured in one step
   std::size_t steps = 12;                    // in which all of them have their turn
 };
@@ -43,7 +43,7 @@ class ConvTuning {
   std::size_t waiting() const { return waiting_.size(); }  // convolutions not measured
 
  private:
-  double left() const { return budget_ - spent_; }
+  bool time_is_spent() const { return budget_ - spent_ < limits_.shortest; }
   void choose_due();
 
   TuningLimits limits_;

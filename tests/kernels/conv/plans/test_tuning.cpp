@@ -85,7 +85,7 @@ TEST(ConvTuning, TheLargestComeFirst) {
 // measurements end in the time that a start may take, however long one would run.
 TEST(ConvTuning, TheBudgetIsTheModels) {
   for (const double need_ms : {50.0, 400.0, 1500.0, 1e6}) {
-    for (const auto [count, most_ms] : {std::pair{33, 36000.0}, std::pair{110, 93000.0}}) {
+    for (const auto& [count, most_ms] : {std::pair{33, 36000.0}, std::pair{110, 93000.0}}) {
       Training training{problems(count), need_ms};
       const int steps = training.run();
       EXPECT_LE(training.spent, most_ms) << need_ms;
@@ -101,6 +101,7 @@ TEST(ConvTuning, WhatIsLeftOverKeepsItsPlan) {
   training.run();
   EXPECT_GT(training.tuning.waiting(), 0u);
   EXPECT_FALSE(training.done(0)) << "the smallest";
+  for (int i = 12; i < 20; ++i) EXPECT_TRUE(training.done(i)) << i;
   training.step();
   EXPECT_TRUE(training.measured.back().empty());
   EXPECT_TRUE(training.tuning.settled());
