@@ -36,10 +36,9 @@ template <class T, bool kMask> struct LossPieces {
 
   template <class B> SIMT_DEVICE void operator()(B& b) const {
     using C = compute_t<T>;
-    const int share = b.block_x() / pieces.count, piece = b.block_x() - share * pieces.count;
-    const std::int64_t first_of_share = piece * pieces.length,
-                       first = share * pieces.n + first_of_share;
-    const int size = pieces.size(first_of_share);
+    const std::int64_t in_share = b.block_x() * pieces.length,
+                       first = b.block_y() * pieces.n + in_share;
+    const int size = pieces.size(in_share);
     simt::Reg<B, C> total{};
     if (B::kOneThread && vectors) {
       b.each([&](int t, int) SIMT_LAMBDA { add_vectors(first, size, total[t]); });
@@ -55,7 +54,7 @@ template <class T, bool kMask> struct LossPieces {
       });
     }
     const C sum = b.sum(total);
-    b.once([&]() SIMT_LAMBDA { partials[b.block_x()] = sum; });
+    b.once([&]() SIMT_LAMBDA { partials[b.block_y() * b.grid_x() + b.block_x()] = sum; });
   }
 
  private:
@@ -110,7 +109,7 @@ void image_loss(Stream& stream, const ImageShape& shape, const LossWeights& weig
   const Pieces pieces(mask ? pixels : values, mask ? 16 : 64);
   const int blocks = shares * pieces.count;
   const Buffer partials(stream.device(), static_cast<std::size_t>(blocks) * sizeof(C));
-  const dim3 grid(static_cast<unsigned>(blocks));
+  const dim3 grid(static_cast<unsigned>(pieces.count), static_cast<unsigned>(shares));
   const Divisor channels(mask ? shape.c : 1);
   // A share begins at a multiple of 16 bytes too.
   const bool vectors =

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <ostream>
 
 #include "faceswap/models/model.h"
 #include "faceswap/train/face_set.h"
@@ -115,6 +116,7 @@ struct Case {
   const char* model;
   DType dtype;
   int batch, micro_batches;
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.model << " " << c.batch; }
 };
 struct WholeStep : testing::TestWithParam<Case> {};
 

@@ -114,6 +114,7 @@ TEST_F(Training, WritesPreviewAndLosses) {
 // A batch in micro-batches is the same batch: the same samples, the same mean loss,
 // gradients that add up to the same step.
 TEST_F(Training, MicroBatchesAddUpToTheWholeBatch) {
+  options.precision = "f32";  // of the bounds below
   options.batch = 5;
   Trainer whole(make_plan(into("whole", 3)));
   options.micro_batches = 3;  // 1, 2 and 2 faces
@@ -138,6 +139,7 @@ TEST_F(Training, MicroBatchesAddUpToTheWholeBatch) {
 // Every allocation of a step fails once. Training goes on in more micro-batches,
 // to the same end.
 TEST_F(Training, MemoryThatRunsOutMidwayCostsNothing) {
+  options.precision = "f32";  // of the bounds below
   options.batch = 2;
   const auto train = [&](const std::string& folder, std::size_t fail_at) {
     Trainer trainer(make_plan(into(folder, 3)));
