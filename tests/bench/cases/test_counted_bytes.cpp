@@ -35,19 +35,21 @@ const std::map<std::string, Range> kReasons{
     {"conv_forward", {1, 3}},                 // on a GPU a pass over the result may follow
     {"depthwise_backward_filter", {1, 1.2}},  // partial sums
     {"epilogue_backward", {1, 1.1}},          // partial sums
-    {"finish_column_sums", {1.8, 2.8}},       // the row copies the partial sums first
+    {"finish_column_sums", {1.8, 2.8}},       // partial sums, written and read
     {"image_loss", {1, 5.7}},                 // SSIM's derivatives go through memory, in float
 };
+
+constexpr double kSlack = 1e-3;  // results of a few values, biases inside a product
 
 TEST(CountedBytes, AreThoseOfTheOperands) {
   int rows = 0;
   for (const OpCase& c : op_cases()) {
     if (c.host_only || !c.bench || c.bytes == 0) continue;  // small rows: scratch outweighs them
     const auto reason = kReasons.find(c.launcher);
-    const Range allowed = reason == kReasons.end() ? Range{0.999, 1.001} : reason->second;
+    const Range allowed = reason == kReasons.end() ? Range{1, 1} : reason->second;
     const double ratio = counted(c) / c.bytes;
-    EXPECT_GE(ratio, allowed.least) << c.name;
-    EXPECT_LE(ratio, allowed.most) << c.name;
+    EXPECT_GE(ratio, allowed.least - kSlack) << c.name;
+    EXPECT_LE(ratio, allowed.most + kSlack) << c.name;
     ++rows;
   }
   EXPECT_GT(rows, 100);
