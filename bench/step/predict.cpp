@@ -179,7 +179,8 @@ ordered_json predict_step(const Card& card, const WantedStep& wanted) {
                                {"median_ms", k.seconds * 1e3},
                                {"floor_ms", k.floor * 1e3},
                                {"bound", k.longest.bound},
-                               {"fits_l2", k.bytes / k.launches < card.l2 / 2}});
+                               {"fits_l2", std::string_view(k.longest.bound) == "memory" &&
+                                               k.bytes / k.launches < card.l2 / 2}});
   }
   step.update({{"median_ms", seconds * 1e3}, {"floor_ms", floor * 1e3}, {"parts", phases}});
   return step;

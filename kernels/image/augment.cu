@@ -287,8 +287,8 @@ void augment(Stream& stream, std::span<const ImageSource> sources, const Region&
   if (samples < 1 || size < 1) return;
   const Buffer recipes(stream.device(), static_cast<std::size_t>(samples) * sizeof(Recipe));
   simt::launch_range<draw_recipes, 64>(stream.moves(samples * sizeof(Recipe)),
-                                       std::int64_t{samples} * (kGridOps + 1),
-                                       recipes.as<Recipe>(), state, request);
+                                       std::int64_t{samples} * (kGridOps + 1), recipes.as<Recipe>(),
+                                       state, request);
   const std::int64_t pixels = static_cast<std::int64_t>(samples) * size * size;
   std::size_t stored = 0;
   for (const ImageSource& source : sources)

@@ -50,7 +50,7 @@ TEST(Predict, AWaveOfTilesThatIsNotFullCostsAsMuchAsAFullOne) {
 
 TEST(Predict, LongSumsOfFewResultsAreSplitInGradientsOfWeights) {
   const double k = 1 << 20;
-  EXPECT_GT(predict(conv("backward filter", 256, 256, k), h200, h200.half).fill, 0.9);
+  EXPECT_GT(predict(conv("backward filter", 256, 256, k), h200, h200.half).fill, 0.8);
   EXPECT_LT(predict(conv("forward", 256, 256, k), h200, h200.half).fill, 0.2);
 }
 
@@ -90,12 +90,14 @@ TEST(Predict, AStepIsTheSumOfItsKernelsAndOfItsPhases) {
 }
 
 TEST(Predict, EveryLaunchOfAStepSaysWhatItMoves) {
-  const std::set<std::string> tiny{"gaps between nodes",   "advance_step_kernel",
-                                   "finish_step_kernel",   "SumPartials",
-                                   "record_losses_kernel", "ColumnTotals"};
-  for (const char* model : {"original", "villain", "dfl_sae"})
-    for (const auto& kernel : predict_step(h200, {model, "bf16", 16})["kernels"])
+  const std::set<std::string> tiny{"gaps between nodes", "advance_step_kernel",
+                                   "finish_step_kernel", "SumPartials"};
+  for (const char* model : {"original", "villain", "dfl_sae"}) {
+    const auto step = predict_step(h200, {model, "bf16", 16});
+    EXPECT_GT(step["kernels"].size(), 30u);
+    for (const auto& kernel : step["kernels"])
       EXPECT_NE(kernel["bytes"].get<double>() > 0, tiny.contains(kernel["name"]))
           << kernel["name"] << " of " << model;
+  }
 }
 }  // namespace
