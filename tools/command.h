@@ -49,12 +49,11 @@ class OptionAdder {
     (*this)(
         "--detector", options.detector,
         "cascade, or yunet=FILE with a YuNet model file, better at dark, turned and small faces");
-    choice(
-        "--landmarks", options.landmarks,
-        "The eyes that align a face: eyes (the detector's own), mesh (a network of 468 points; "
-        "tools/install_deps.sh faces), or auto: mesh where it is installed. Extract both people "
-        "and convert with the same",
-        {"auto", "mesh", "eyes"});
+    choice("--landmarks", options.landmarks,
+           "The eyes that align a face: eyes (the detector's own), mesh (a network of 468 points; "
+           "tools/install_deps.sh faces), or auto: mesh where it is installed. Extract both people "
+           "and convert with the same",
+           {"auto", "mesh", "eyes"});
     (*this)("--min-face", options.min_face, "Smallest face, as a share of the frame's short side")
         ->check(CLI::Range(0.01, 1.0));
   }
