@@ -62,7 +62,8 @@ struct Widened {
 // oneDNN 2.6 and ours on one thread of a Zen 5: forward at 4x4 outputs, 64 -> 128
 // channels 566 and 390, 512 -> 1024 233 and 428; backward data, 3x3, 256 -> 512 464 and
 // 424, 512 -> 1024 325 and 426; filter, 16 -> 32 370 and 168, 512 -> 1024 312 and 417.
-// With two threads, which share one filter gradient, oneDNN's filter falls to 55 to 70.
+// oneDNN's threads share one filter gradient and wait for each other: on a busy machine
+// its filter falls to 55 to 70 with two threads, ours to 380 and more.
 template <class T> bool pairs_fit(int channels, const ConvShape& s, std::int64_t least_weights) {
   return own_pairs<T>() && channels % 2 == 0 && s.w_size() >= least_weights;
 }
