@@ -25,6 +25,10 @@ inline constexpr const char* kPoolGives = "pool gives";
 // The record begins before the first block is taken from the pool.
 std::vector<std::string> broken_promises(const std::vector<Event>& record, std::size_t first = 0);
 
+// The line of a plan that waits for its stream, which autotuning finds by a capture of its
+// own and refuses.
+inline constexpr const char* kRefusedPlan = "cudaStreamSynchronize: inside a capture";
+
 // The work of events [first, end), in order, one line each, without addresses. With
 // `blocks`, each operand's block follows by its size, as "size" or "size+offset".
 std::vector<std::string> work_of(const std::vector<Event>& record, std::size_t first,

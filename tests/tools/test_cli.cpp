@@ -347,7 +347,8 @@ TEST_F(CliWithModel, DryRunTellsTheMemoryAndWritesNothing) {
   for (const char* word : {"parameters", "optimizer", "activations", "82.1 M", "largest batch"})
     EXPECT_NE(text.out.find(word), std::string::npos) << word << text.out;
   const auto json = nlohmann::json::parse(doppel("train -A faces/a -B faces/b -m model --model "
-                                                 "tiny --batch auto --device cpu --dry-run --json")
+                                                 "tiny --batch auto --device cpu --precision f32 "
+                                                 "--dry-run --json")
                                               .out);
   EXPECT_EQ(json["batch"], json["largest_batch"]);
   EXPECT_EQ(json["parameters"].get<std::int64_t>() * 2, json["optimizer"].get<std::int64_t>());
@@ -382,7 +383,8 @@ TEST_F(CliWithModel, MemoryLimitsAreKept) {
   EXPECT_FALSE(fs::exists(dir / "model/model.safetensors"));
   // With room for some faces at a time the batch goes through in micro-batches.
   const Result divided = doppel(
-      "train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu --json",
+      "train -A faces/a -B faces/b -m model --model tiny --batch 256 --steps 1 --device cpu "
+      "--precision f32 --json",
       "ulimit -v 1100000;");
   EXPECT_EQ(divided.code, 0) << divided.err;
   EXPECT_NE(divided.err.find(" micro-batches"), std::string::npos) << divided.err;

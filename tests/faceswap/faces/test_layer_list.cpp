@@ -203,7 +203,7 @@ const Fault faults[] = {
      [](NetworkText& n) {
        layer(n, 9)["in"] = {6, 5};
      },
-     "layer 9: add_leaky_relu"},
+     "layer 9: add: operands"},
     {"UnknownOperator", [](NetworkText& n) { layer(n, 4)["op"] = "softmax"; },
      "layer 4: operator \"softmax\" is not known"},
     {"FutureValue",

@@ -12,9 +12,11 @@
 namespace standin {
 namespace {
 
-// Where no loader puts anything, and no two neighbouring 32-bit numbers of a kernel's
-// argument are likely to look like an address.
-constexpr std::uintptr_t kBase = 0x2a5d'0000'0000;
+// Where no loader puts anything.
+constexpr std::uintptr_t kBase = 0x2a5d'8000'0000;
+// Blocks lie in the upper half of each 4 GiB. A count in a kernel's argument is smaller, so
+// beside unset padding that held half an address it is not taken for one.
+constexpr std::uintptr_t kHalf = 0x8000'0000;
 constexpr std::size_t kSpace = std::size_t{1} << 40;  // addresses, more than memory
 constexpr std::size_t kUnit = 512, kAlignment = 256;  // blocks begin at an odd multiple of 256
 constexpr std::size_t kZeroByHole = std::size_t{1} << 16;
@@ -46,6 +48,8 @@ void* DeviceMemory::allocate(std::size_t bytes) {
   for (auto after = live_.lower_bound(next_); after != live_.end() && after->first < next_ + taken;
        after = live_.lower_bound(next_))
     next_ = (after->first + after->second) / kUnit * kUnit + kUnit;
+  if (!(next_ & kHalf) || !((next_ + taken) & kHalf))
+    next_ = (next_ + kHalf) / (2 * kHalf) * 2 * kHalf + kHalf;
   const std::uintptr_t address = next_ + kAlignment;
   next_ += taken;
   live_.emplace(address, bytes);
@@ -67,7 +71,7 @@ bool DeviceMemory::release(const void* block) {
 
 bool DeviceMemory::contains(const void* address) const {
   const auto at = reinterpret_cast<std::uintptr_t>(address);
-  return at >= base_ && at < base_ + kSpace;
+  return at >= base_ && at < base_ + kSpace && (at & kHalf);
 }
 
 bool DeviceMemory::in_block(const void* address, std::size_t bytes) const {
