@@ -22,7 +22,7 @@ void adam_step(Stream&, compute_t<T>* master, T* working, const T* gradients, co
 // Begins a step: step += 1, finite = 1, and Adam's corrections for that step.
 template <class D> void advance_step(Stream&, StepState* state, const AdamOptions&);
 
-// Where the losses of a step go: log[(step - 1) % rows] = losses, so the host may read
+// The record of a step's losses: log[(step - 1) % rows] = losses, so the host may read
 // many steps at once.
 struct LossLog {
   const float* losses = nullptr;  // [2], of A and B; null: none

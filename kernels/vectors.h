@@ -76,7 +76,7 @@ template <int N, class T> SIMT_DEVICE void store_vector(T* y, const Vector<T, N>
   *reinterpret_cast<Vector<T, N>*>(y) = value;
 }
 
-// What a thread does in one turn: V vectors of N elements. Neighbouring threads have
+// A thread's share of one turn: V vectors of N elements. Neighbouring threads have
 // neighbouring vectors, and the thread's own are a block apart.
 template <int N, int V> struct Turn {
   static constexpr int kLanes = N, kVectors = V, count = N * V;

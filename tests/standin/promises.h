@@ -1,4 +1,4 @@
-// What the seams promise about the work they queue, checked against a record.
+// The promises of the seams about the work they queue, checked against a record.
 #pragma once
 #include <string>
 #include <vector>

@@ -90,8 +90,8 @@ class Plans {
                             : "run with --device cpu"));
   }
 
-  // Where no measured candidate may win, or there is no memory for trials, the first
-  // choice stays.
+  // The first choice stays if no measured candidate may win or memory for trials is
+  // missing.
   void measure_if_due(ConvTuning& tuning, Stream& stream, const Problem& wanted,
                       const ConvOperands& operands, Choice& choice) {
     const double budget_ms = tuning.time_for(wanted);

@@ -9,21 +9,21 @@
 namespace kernels {
 namespace {
 
-bool only_counts(const Stream& stream) { return stream.device() == Device::meta; }
+bool on_meta(const Stream& stream) { return stream.device() == Device::meta; }
 }  // namespace
 
 template <class D, class T>
 void dense_forward(Stream& stream, const DenseShape& s, const T* x, const T* w, const T* bias,
                    T* y) {
   gemm<D, T>(stream, Transpose::no, Transpose::yes, s.n, s.out, s.in, 1.f, x, w, 0.f, y);
-  if (bias && !only_counts(stream))
+  if (bias && !on_meta(stream))
     bias_leaky_relu_forward<D, T>(stream, y, bias, y, s.n, s.out, 1.f);
 }
 
 template <class D, class T>
 void dense_backward_weights(Stream& stream, const DenseShape& s, const T* x, const T* dy, T* dw,
                             T* dbias, PendingSums* later) {
-  if (dbias && !(dw && only_counts(stream)))
+  if (dbias && !(dw && on_meta(stream)))
     epilogue_backward<D, T>(stream, {}, {s.n, 1, 1, static_cast<int>(s.out)}, nullptr, dy, nullptr,
                             const_cast<T*>(dy), {&dbias, 1}, later);
   if (dw) gemm<D, T>(stream, Transpose::yes, Transpose::no, s.out, s.in, s.n, 1.f, dy, x, 0.f, dw);

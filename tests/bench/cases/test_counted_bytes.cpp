@@ -1,4 +1,4 @@
-// What a launcher says that it moves, counted on the meta device, against the operands of
+// The bytes that a launcher declares, counted on the meta device, against the operands of
 // its rows in the op table.
 #include <gtest/gtest.h>
 

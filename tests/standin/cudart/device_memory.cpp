@@ -12,7 +12,7 @@
 namespace standin {
 namespace {
 
-// Where no loader puts anything.
+// An address that no loader uses.
 constexpr std::uintptr_t kBase = 0x2a5d'8000'0000;
 // Blocks lie in the upper half of each 4 GiB. A count in a kernel's argument is smaller, so
 // beside unset padding that held half an address it is not taken for one.

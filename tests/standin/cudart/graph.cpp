@@ -100,7 +100,7 @@ thread_local Configuration pushed;  // between <<<>>> and the call of the kernel
 }  // namespace
 
 extern "C" {
-// What the compiler's generated code calls. A binary's handle is never freed: exit
+// Called by the code that the compiler generates. A binary's handle is never freed: exit
 // handlers of other files may still launch.
 void** __cudaRegisterFatBinary(void* wrapper) {
   return reinterpret_cast<void**>(
