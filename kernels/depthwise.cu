@@ -21,7 +21,9 @@ namespace kernels {
 namespace {
 
 constexpr std::int64_t kMostPieces = 64;
-constexpr int kChannels = SIMT_CUDA ? 1 : 16;  // that are summed side by side
+// Channels that are summed side by side: of 2-byte types more, because their conversion
+// gains by long loops.
+template <class T> constexpr int kChannels = SIMT_CUDA ? 1 : sizeof(T) == 2 ? kRun : 16;
 
 // out[0, count) = the window's sums for `count` neighbouring channels. The window lies at
 // (top, left) of the picture; pointers are to the first of the channels. A constant count
@@ -31,7 +33,7 @@ SIMT_DEVICE void sum_window(const PatchShape& s, const T* picture, const T* w, T
                             int left, Count count) {
   const int ky0 = top < 0 ? -top : 0, ky1 = s.h - top < s.kernel_h ? s.h - top : s.kernel_h,
             kx0 = left < 0 ? -left : 0, kx1 = s.w - left < s.kernel_w ? s.w - left : s.kernel_w;
-  compute_t<T> sum[kChannels] = {};
+  compute_t<T> sum[kChannels<T>] = {};
   for (int ky = ky0; ky < ky1; ++ky) {
     const T* from = picture + (static_cast<std::int64_t>(top + ky) * s.w + left + kx0) * s.c;
     const T* tap = w + (static_cast<std::int64_t>(ky) * s.kernel_w + kx0) * s.c;
@@ -53,9 +55,9 @@ __global__ void depthwise_forward_kernel(PatchShape s, const T* x, const T* w, T
     const T *const picture = x + at.n * s.h * s.w * s.c + first, *const weights = w + first;
     T* const out = y + position * s.c + first;
     int k = 0;
-    for (; k + kChannels <= count; k += kChannels)
+    for (; k + kChannels<T> <= count; k += kChannels<T>)
       sum_window(s, picture + k, weights + k, out + k, top, left,
-                 std::integral_constant<int, kChannels>{});
+                 std::integral_constant<int, kChannels<T>>{});
     if (k < count) sum_window(s, picture + k, weights + k, out + k, top, left, count - k);
   });
 }
