@@ -16,8 +16,7 @@ template <class D, class T>
 void dense_forward(Stream& stream, const DenseShape& s, const T* x, const T* w, const T* bias,
                    T* y) {
   gemm<D, T>(stream, Transpose::no, Transpose::yes, s.n, s.out, s.in, 1.f, x, w, 0.f, y);
-  if (bias && !on_meta(stream))
-    bias_leaky_relu_forward<D, T>(stream, y, bias, y, s.n, s.out, 1.f);
+  if (bias && !on_meta(stream)) bias_leaky_relu_forward<D, T>(stream, y, bias, y, s.n, s.out, 1.f);
 }
 
 template <class D, class T>
