@@ -3,7 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "kernels/core/device.h"
+
 namespace faceswap {
+
+using kernels::select_gpu;
 
 struct Finding {
   std::string key, value;

@@ -7,7 +7,7 @@
 
 #include "faceswap/image.h"
 #include "faceswap/progress.h"
-#include "kernels/core/device.h"
+#include "faceswap/system_report.h"
 #include "tools/command.h"
 
 namespace {
@@ -62,7 +62,7 @@ int run(int argc, char** argv) {
   Context context;
   app.add_flag("--json", context.json, "Print the result as JSON on stdout");
   app.add_flag("-q,--quiet", context.quiet, "No progress on stderr");
-  app.add_option_function<int>("--gpu", kernels::select_gpu,
+  app.add_option_function<int>("--gpu", faceswap::select_gpu,
                                "Number of the GPU, as nvidia-smi counts; 0 by default")
       ->check(CLI::Range(0, 1023))
       ->trigger_on_parse();

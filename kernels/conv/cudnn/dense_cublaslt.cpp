@@ -14,12 +14,9 @@
 #include <tuple>
 
 #include "kernels/conv/cudnn/blas.h"
-#include "kernels/conv/dense.h"
-#include "kernels/conv/gemm.h"
+#include "kernels/conv/dense_in_passes.h"
 #include "kernels/core/error.h"
 #include "kernels/core/library.h"
-#include "kernels/elementwise.h"
-#include "kernels/epilogue.h"
 
 namespace kernels {
 namespace {
@@ -190,8 +187,7 @@ void dense_forward(Stream& stream, const DenseShape& s, const T* x, const T* w, 
                             operands))
       return;
   }
-  gemm<D, T>(stream, Transpose::no, Transpose::yes, s.n, s.out, s.in, 1.f, x, w, 0.f, y);
-  if (bias) bias_leaky_relu_forward<D, T>(stream, y, bias, y, s.n, s.out, 1.f);
+  dense_forward_in_passes<D, T>(stream, s, x, w, bias, y);
 }
 
 template <class D, class T>
@@ -205,10 +201,7 @@ void dense_backward_weights(Stream& stream, const DenseShape& s, const T* x, con
                             operands))
       return;
   }
-  if (dbias)
-    epilogue_backward<D, T>(stream, {}, {s.n, 1, 1, static_cast<int>(s.out)}, nullptr, dy, nullptr,
-                            const_cast<T*>(dy), {&dbias, 1}, later);
-  if (dw) gemm<D, T>(stream, Transpose::yes, Transpose::no, s.out, s.in, s.n, 1.f, dy, x, 0.f, dw);
+  dense_backward_in_passes<D, T>(stream, s, x, dy, dw, dbias, later);
 }
 
 #define INSTANTIATE(T)                                              \
