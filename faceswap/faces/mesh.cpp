@@ -57,8 +57,6 @@ bool settled(const Detection& before, const Detection& after) {
 
 Point Mesh::left_eye() const { return mean_of(*this, kLeftEye); }
 Point Mesh::right_eye() const { return mean_of(*this, kRightEye); }
-Point Mesh::left_mouth_corner() const { return points[61]; }
-Point Mesh::right_mouth_corner() const { return points[291]; }
 double Mesh::roll() const { return angle_between(points[kLeftCorner], points[kRightCorner]); }
 
 MeshFinder::MeshFinder(const std::filesystem::path& file, nn::Device device)

@@ -18,8 +18,6 @@ struct Mesh {
 
   Point left_eye() const;  // the mean of 16 points round the eye
   Point right_eye() const;
-  Point left_mouth_corner() const;
-  Point right_mouth_corner() const;
   double roll() const;  // radians, by the outer corners of the eyes
 };
 
