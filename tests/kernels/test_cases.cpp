@@ -137,8 +137,8 @@ TEST(OpCases, NamesAreUnique) {
     EXPECT_TRUE(names.insert(c.name).second) << c.name << " is there twice";
 }
 
-// A launcher is `template <class D...> void name(Stream&...` in a header of kernels/. Each has
-// a row, and a row names one.
+// A launcher is `template <class D...> void name(Stream&...);` in a header of kernels/, without a
+// body. Each has a row, and a row names one.
 TEST(OpCases, EveryLauncherHasARow) {
   const std::filesystem::path folder = DOPPEL_SOURCE_DIR "/kernels";
   if (!exists(folder)) GTEST_SKIP() << "no sources here";
@@ -148,9 +148,10 @@ TEST(OpCases, EveryLauncherHasARow) {
     std::stringstream text;
     text << std::ifstream(file.path()).rdbuf();
     const std::string source = std::regex_replace(text.str(), std::regex("//[^\n]*"), "");
-    const std::regex launcher("template\\s*<class D[^>]*>\\s*void\\s+(\\w+)\\s*\\(\\s*Stream&");
+    const std::regex launcher(
+        "template\\s*<class D[^>]*>\\s*void\\s+(\\w+)\\s*\\(\\s*Stream&[^;]*?\\)\\s*([;{])");
     for (std::sregex_iterator it(source.begin(), source.end(), launcher), end; it != end; ++it)
-      declared.insert((*it)[1]);
+      if ((*it)[2] == ";") declared.insert((*it)[1]);
   }
   for (const OpCase& c : table()) covered.insert(c.launcher);
   EXPECT_GE(declared.size(), 30u) << "the headers were not read";

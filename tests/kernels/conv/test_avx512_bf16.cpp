@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/conv/gemm.h"
 #include "kernels/conv/host/blocked_gemm.h"
 #include "kernels/conv/host/im2col.h"
 #include "kernels/simt/config.h"
@@ -102,10 +101,11 @@ TEST_F(Avx512Bf16, RoundsAsTheTypeDoes) {
 TEST_F(Avx512Bf16, ProductsTakeDenormalsForZero) {
   const bf16 denormal = of_bits(0x0040), large(0x1p100f);
   ASSERT_GT(static_cast<float>(denormal), 0.f);
-  bf16 product = of_bits(untouched);
-  kernels::blocked::gemm<bf16>(kernels::Transpose::no, kernels::Transpose::no, 1, 1, 1, 1.f,
-                               &denormal, &large, 0.f, &product);
-  EXPECT_EQ(static_cast<float>(product), 0.f);
+  using kernels::avx512_bf16::mr, kernels::avx512_bf16::nr;
+  const std::vector<Pair> a(mr, Pair{denormal, large}), b(nr, Pair{large, denormal});
+  std::vector<float> c(mr * nr, 1.f);
+  kernels::avx512_bf16::multiply(1, a.data(), b.data(), c.data(), nr, false);
+  for (const float sum : c) EXPECT_EQ(sum, 0.f);
 }
 
 TEST_F(Avx512Bf16, SameBitsForAnyNumberOfThreads) {
