@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_json.h"
 #include "faceswap/media/media.h"
 #include "faceswap/models/model_file.h"
 #include "faceswap/provenance.h"

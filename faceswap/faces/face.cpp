@@ -11,6 +11,12 @@ Similarity similarity_from_eyes(Point left, Point right) {
   return fit_similarity({left, right}, {kCanonicalEyes[0], kCanonicalEyes[1]});
 }
 
+const char* name(FaceMark mark) {
+  static constexpr const char* names[kFaceMarks] = {"tiny",    "blurred",   "dark",   "cut-off",
+                                                    "covered", "eyes-shut", "profile"};
+  return names[static_cast<int>(mark)];
+}
+
 Similarity canonical_to_crop(int size) { return pixel_scaling(size / kCanonicalSize); }
 
 Image crop_face(const Image& frame, const Similarity& to_canonical, int size) {

@@ -15,10 +15,6 @@ struct FaceFile {
   Image crop;
 };
 
-// JSON, schema "doppel-face/1". face_from_json: Error(damaged) with the field's name.
-std::string to_json(const Face&);
-Face face_from_json(const std::string& text);
-
 // The metadata is the text chunk "doppel-face".
 void write_face(const std::filesystem::path&, const Image& crop, const Face&);
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)

@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "faceswap/faces/face_json.h"
 #include "faceswap/faces/network_files.h"
 #include "faceswap/faces/tracker.h"
 #include "faceswap/synthetic/head.h"
