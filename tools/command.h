@@ -46,16 +46,18 @@ class OptionAdder {
     choice("--device", value, "auto, cpu or cuda", {"auto", "cpu", "cuda"});
   }
   template <class Detection> void detection(Detection& options) const {
-    (*this)(
-        "--detector", options.detector,
-        "cascade, or yunet=FILE with a YuNet model file, better at dark, turned and small faces");
+    (*this)("--detector", options.detector,
+            "centerface (a network; tools/install_deps.sh faces), cascade, yunet=FILE with a YuNet "
+            "model file, or auto: centerface where it is installed");
     choice("--landmarks", options.landmarks,
-           "The eyes that align a face: eyes (the detector's own), mesh (a network of 468 points; "
-           "tools/install_deps.sh faces), or auto: mesh where it is installed. Extract both people "
-           "and convert with the same",
+           "The eyes that align a face: mesh (a network of 468 points; tools/install_deps.sh "
+           "faces), eyes (the detector's own), or auto: mesh where it is installed. Extract both "
+           "people and convert with the same",
            {"auto", "mesh", "eyes"});
-    (*this)("--min-face", options.min_face, "Smallest face, as a share of the frame's short side")
-        ->check(CLI::Range(0.01, 1.0));
+    (*this)("--min-face", options.min_face,
+            "Smallest face, as a share of the frame's short side; 0: from 24 pixels by networks, "
+            "0.12 by cascades")
+        ->check(CLI::Range(0.0, 1.0));
   }
 
  private:

@@ -1,7 +1,9 @@
-// The interface between the tracker and its detectors: cascades (opencv/cascade.h) and
-// YuNet (opencv/yunet.h).
+// The interface between the tracker and its detectors: networks (opencv/centerface.h,
+// opencv/yunet.h), cascades (opencv/cascade.h), and the mesh that follows what one of them
+// found (mesh_detector.h).
 #pragma once
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,14 +13,22 @@
 
 namespace faceswap {
 
+struct Mesh;
+
+inline constexpr double kLeastFace = 24;  // pixels of the working picture
+
 struct DetectorOptions {
-  std::string detector = "cascade";  // or "yunet=FILE"
+  // "centerface", "cascade", "yunet=FILE", or "auto": centerface where its network is
+  // installed, else the cascades.
+  std::string detector = "auto";
   // Eyes by the detector ("eyes"), by the face mesh ("mesh"), or by the mesh where its
   // network is installed ("auto"). They lie up to 5 % of the eye distance apart, so
   // extract both people and convert with the same.
-  std::string landmarks = "eyes";
-  double min_face = 0.12;  // smallest face side, share of the frame's short side
-  int threads = 0;         // 0: all cores
+  std::string landmarks = "auto";
+  // Smallest face side, share of the frame's short side. 0: networks find faces from 24
+  // pixels, cascades from 12 % of the short side.
+  double min_face = 0;
+  int threads = 0;  // 0: all cores
 };
 
 // One face in one frame, in pixels of the tracker's working picture.
@@ -29,6 +39,7 @@ struct Detection {
   double eye_votes = 0;          // of the last eye search, included in the confidence
   std::optional<Point> eyes[2];  // image-left, image-right
   double eye_sigma = 0;          // of these eyes, share of their distance; 0: as in DetectorTraits
+  std::shared_ptr<const Mesh> mesh;  // in the working picture; null where none was found
 };
 
 // A place in the square: shares of its side from the upper left corner before rotation.

@@ -32,22 +32,6 @@ double angle_between(Point left, Point right) {
   return std::atan2(right.y - left.y, right.x - left.x);
 }
 
-// The square round the points, as a detector would give it.
-Detection square_round(const Mesh& mesh) {
-  Detection square;
-  square.roll = mesh.roll();
-  const Similarity upright = rotation_about({0, 0}, -square.roll);
-  Point low{HUGE_VAL, HUGE_VAL}, high{-HUGE_VAL, -HUGE_VAL};
-  for (const Point& point : mesh.points) {
-    const Point p = upright(point);
-    low = {std::min(low.x, p.x), std::min(low.y, p.y)};
-    high = {std::max(high.x, p.x), std::max(high.y, p.y)};
-  }
-  square.center = upright.inverse()({(low.x + high.x) / 2, (low.y + high.y) / 2});
-  square.side = std::max(high.x - low.x, high.y - low.y);
-  return square;
-}
-
 bool settled(const Detection& before, const Detection& after) {
   return distance(before.center, after.center) < kSettled * before.side &&
          std::abs(std::log(after.side / before.side)) < kSettled &&
@@ -57,6 +41,21 @@ bool settled(const Detection& before, const Detection& after) {
 
 Point Mesh::left_eye() const { return mean_of(*this, kLeftEye); }
 Point Mesh::right_eye() const { return mean_of(*this, kRightEye); }
+Detection Mesh::square() const {
+  Detection square;
+  square.roll = roll();
+  const Similarity upright = rotation_about({0, 0}, -square.roll);
+  Point low{HUGE_VAL, HUGE_VAL}, high{-HUGE_VAL, -HUGE_VAL};
+  for (const Point& point : points) {
+    const Point p = upright(point);
+    low = {std::min(low.x, p.x), std::min(low.y, p.y)};
+    high = {std::max(high.x, p.x), std::max(high.y, p.y)};
+  }
+  square.center = upright.inverse()({(low.x + high.x) / 2, (low.y + high.y) / 2});
+  square.side = std::max(high.x - low.x, high.y - low.y);
+  return square;
+}
+
 double Mesh::roll() const { return angle_between(points[kLeftCorner], points[kRightCorner]); }
 
 MeshFinder::MeshFinder(const std::filesystem::path& file, nn::Device device)
@@ -98,7 +97,7 @@ std::optional<Mesh> MeshFinder::find(const Image& rgb, const Detection& face) co
   if (face.eyes[0] && face.eyes[1]) start.roll = angle_between(*face.eyes[0], *face.eyes[1]);
   Mesh mesh = look(rgb, start);
   for (int looks = 1; looks < kMostLooks; ++looks) {
-    const Detection square = square_round(mesh);
+    const Detection square = mesh.square();
     if (looks >= 2 && settled(start, square)) break;
     start = square;
     mesh = look(rgb, start);

@@ -5,6 +5,7 @@
 
 #include "faceswap/faces/detector.h"
 #include "faceswap/faces/layer_list.h"
+#include "faceswap/faces/rigid_fit.h"
 
 namespace faceswap {
 
@@ -16,9 +17,11 @@ struct Mesh {
   std::array<double, kPoints> depth;  // towards the camera is negative; pixels, roughly
   double presence = 0;                // is this a face? 0 to 1
 
+  Point3 point(int i) const { return {points[i].x, points[i].y, depth[i]}; }
   Point left_eye() const;  // the mean of 16 points round the eye
   Point right_eye() const;
-  double roll() const;  // radians, by the outer corners of the eyes
+  double roll() const;       // radians, by the outer corners of the eyes
+  Detection square() const;  // round the points, upright by the eyes
 };
 
 class MeshFinder {

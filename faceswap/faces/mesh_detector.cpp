@@ -1,5 +1,6 @@
 #include "faceswap/faces/mesh_detector.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace faceswap {
@@ -9,48 +10,55 @@ constexpr double kEyeSigma = 0.015;  // of an eye by the mesh, share of the eye 
 
 class MeshDetector final : public FaceDetector {
  public:
-  MeshDetector(std::unique_ptr<FaceDetector> faces, MeshFinder mesh)
-      : faces_(std::move(faces)), mesh_(std::move(mesh)) {}
-
-  const DetectorTraits& traits() const override { return faces_->traits(); }
-
-  void next_frame(const Image& gray, const Image& rgb) override {
-    faces_->next_frame(gray, rgb);
-    rgb_ = &rgb;
-    to_full_size_ = pixel_scaling(rgb.width / gray.width);
+  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh)
+      : finder_(std::move(finder)), mesh_(std::move(mesh)), traits_(finder_->traits()) {
+    traits_.start_confidence = 0.5;
+    traits_.accept_confidence = 0.5;
+    traits_.eyes_per_side = 0.42;  // of the square round the mesh
+    traits_.eye_sigma = kEyeSigma;
+    traits_.box_sigma = 0;
   }
 
-  std::vector<Detection> scan(bool tilted) override { return faces_->scan(tilted); }
+  const DetectorTraits& traits() const override { return traits_; }
 
-  std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
-    std::optional<Detection> face = faces_->follow(expected, with_eyes);
-    if (!face) return face;
-    Detection full_size = *face;
-    full_size.center = to_full_size_(face->center);
-    full_size.side = face->side * to_full_size_.scale();
+  void next_frame(const Image& gray, const Image& rgb) override {
+    finder_->next_frame(gray, rgb);
+    rgb_ = &rgb;
+    to_full_size_ = pixel_scaling(static_cast<double>(rgb.width / gray.width));
+  }
+
+  std::vector<Detection> scan(bool tilted) override { return finder_->scan(tilted); }
+
+  std::optional<Detection> follow(const Detection& expected, bool) override {
+    Detection full_size = expected;
+    full_size.center = to_full_size_(expected.center);
+    full_size.side = expected.side * to_full_size_.scale();
     for (std::optional<Point>& eye : full_size.eyes)
       if (eye) eye = to_full_size_(*eye);
-    const std::optional<Mesh> mesh = mesh_.find(*rgb_, full_size);
+    std::optional<Mesh> found = mesh_.find(*rgb_, full_size);
+    if (!found) return std::nullopt;
     const Similarity shrink = to_full_size_.inverse();
-    if (mesh) {
-      face->eyes[0] = shrink(mesh->left_eye());
-      face->eyes[1] = shrink(mesh->right_eye());
-      face->eye_sigma = kEyeSigma;
-      face->roll = mesh->roll();
-    }
+    for (Point& p : found->points) p = shrink(p);
+    for (double& depth : found->depth) depth *= shrink.scale();
+    Detection face = found->square();
+    face.confidence = found->presence;
+    face.eyes[0] = found->left_eye();
+    face.eyes[1] = found->right_eye();
+    face.mesh = std::make_shared<const Mesh>(*std::move(found));
     return face;
   }
 
  private:
-  std::unique_ptr<FaceDetector> faces_;
+  std::unique_ptr<FaceDetector> finder_;
   MeshFinder mesh_;
+  DetectorTraits traits_;
   const Image* rgb_ = nullptr;
   Similarity to_full_size_;  // from the tracker's working picture
 };
 }  // namespace
 
-std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> faces,
+std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
                                                  MeshFinder mesh) {
-  return std::make_unique<MeshDetector>(std::move(faces), std::move(mesh));
+  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh));
 }
 }  // namespace faceswap

@@ -1,5 +1,5 @@
-// A detector whose eyes come from the face mesh: it finds faces by another detector and
-// places their eyes by FaceMesh.
+// A detector that follows faces by the face mesh. Another detector finds them; from then
+// on the mesh of one frame says where to look in the next, which costs a tenth.
 #pragma once
 #include <memory>
 
@@ -8,8 +8,8 @@
 
 namespace faceswap {
 
-// Eyes of 16 points each in every frame, also closed and turned ones. Where the mesh finds
-// no face, the detector's own eyes remain.
-std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> faces,
+// Confidence is the mesh's presence, 0 to 1. A face without a mesh is none: so the mesh
+// also refuses what the other detector took for a face.
+std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
                                                  MeshFinder mesh);
 }  // namespace faceswap

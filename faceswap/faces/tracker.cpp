@@ -18,6 +18,7 @@
 #include "faceswap/statistics.h"
 #if DOPPEL_DETECT
 #include "faceswap/faces/opencv/cascade.h"
+#include "faceswap/faces/opencv/centerface.h"
 #include "faceswap/faces/opencv/yunet.h"
 #endif
 
@@ -363,44 +364,56 @@ class DetectingTracker final : public FaceTracker {
 };
 
 #if DOPPEL_DETECT
-std::unique_ptr<FaceDetector> make_detector(const DetectorOptions& options) {
-  constexpr std::string_view kYunet = "yunet=";
-  if (options.detector == "cascade") return make_cascade_detector(options);
-  if (options.detector.starts_with(kYunet))
-    return make_yunet_detector(options, options.detector.substr(kYunet.size()));
-  throw Error(ErrorKind::usage,
-              fmt::format("detector: unknown \"{}\"; use cascade or yunet=FILE", options.detector));
+// The network's file, or an empty path where a fallback will do.
+std::filesystem::path network(const std::string& file, bool needed, const std::string& instead) {
+  const std::filesystem::path path = find_network(file);
+  if (path.empty() && needed)
+    throw Error(ErrorKind::input,
+                fmt::format("the network {} is not in {}; run tools/install_deps.sh faces, or use "
+                            "{}",
+                            file, network_folder().string(), instead));
+  return path;
 }
 
-std::unique_ptr<FaceDetector> with_landmarks(std::unique_ptr<FaceDetector> detector,
-                                             const DetectorOptions& options) {
-  if (options.landmarks == "eyes") return detector;
-  if (options.landmarks != "auto" && options.landmarks != "mesh")
+std::unique_ptr<FaceDetector> make_finder(const DetectorOptions& options) {
+  constexpr std::string_view kYunet = "yunet=";
+  const std::string& name = options.detector;
+  if (name.starts_with(kYunet)) return make_yunet_detector(options, name.substr(kYunet.size()));
+  if (name != "auto" && name != "centerface" && name != "cascade")
+    throw Error(
+        ErrorKind::usage,
+        fmt::format("detector: unknown \"{}\"; use auto, centerface, cascade or yunet=FILE", name));
+  if (name != "cascade") {
+    const auto file = network("centerface.onnx", name == "centerface", "--detector cascade");
+    if (!file.empty()) return make_centerface_detector(options, file);
+  }
+  return make_cascade_detector(options);
+}
+
+std::unique_ptr<FaceDetector> make_detector(const DetectorOptions& options) {
+  if (options.landmarks != "auto" && options.landmarks != "mesh" && options.landmarks != "eyes")
     throw Error(ErrorKind::usage, fmt::format("landmarks: unknown \"{}\"; use auto, mesh or eyes",
                                               options.landmarks));
-  const std::filesystem::path network = find_network("face_landmark.safetensors");
-  if (!network.empty()) return make_mesh_detector(std::move(detector), MeshFinder(network));
-  if (options.landmarks == "mesh")
-    throw Error(ErrorKind::input,
-                fmt::format("landmarks: the network face_landmark.safetensors is not in {}; run "
-                            "tools/install_deps.sh faces, or use --landmarks eyes",
-                            network_folder().string()));
-  return detector;
+  std::unique_ptr<FaceDetector> finder = make_finder(options);
+  if (options.landmarks == "eyes") return finder;
+  const auto file =
+      network("face_landmark.safetensors", options.landmarks == "mesh", "--landmarks eyes");
+  if (file.empty()) return finder;
+  return make_mesh_detector(std::move(finder), MeshFinder(file));
 }
 #endif
 }  // namespace
 
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
                                           const SourceInfo& source) {
-  if (!(options.min_face > 0 && options.min_face <= 1))
+  if (!(options.min_face >= 0 && options.min_face <= 1))
     throw Error(
         ErrorKind::usage,
         fmt::format("detector: smallest face {}, expected a share of the frame's short side in "
-                    "(0, 1]",
+                    "[0, 1]",
                     options.min_face));
 #if DOPPEL_DETECT
-  return std::make_unique<DetectingTracker>(with_landmarks(make_detector(options), options),
-                                            source);
+  return std::make_unique<DetectingTracker>(make_detector(options), source);
 #else
   (void)source;
   throw Error(ErrorKind::usage,

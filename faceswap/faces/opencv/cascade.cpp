@@ -27,6 +27,7 @@ constexpr double kDegree = 3.14159265358979323846 / 180;
 // Upright cascades find heads up to about 15 degrees, tilted ones up to 40.
 constexpr double kTilt = 25 * kDegree;
 constexpr int kLongSide = 640;        // of the scanned picture, pixels
+constexpr double kLeastShare = 0.12;  // of the short side, unless the user says otherwise
 constexpr double kLeastScanned = 24;  // pixels of a face there; the cascades' windows have 20
 
 constexpr int kDensePatch = 204;    // pixels
@@ -103,7 +104,8 @@ Point middle(const cv::Rect& r) { return {r.x + 0.5 * (r.width - 1), r.y + 0.5 *
 
 class CascadeDetector final : public FaceDetector {
  public:
-  explicit CascadeDetector(const DetectorOptions& options) : min_face_(options.min_face) {
+  explicit CascadeDetector(const DetectorOptions& options)
+      : min_face_(options.min_face > 0 ? options.min_face : kLeastShare) {
     configure_opencv(options.threads);
     load(face_, "frontalface_alt2");
     load(tree_, "eye_tree_eyeglasses");

@@ -288,7 +288,7 @@ TEST(MakeTracker, SaysWhatIsWrong) {
   EXPECT_EQ(refusal(options("yunet=" + (scratch / "model.onnx").string()), message),
             ErrorKind::input);
   DetectorOptions bad = options();
-  bad.min_face = 0;
+  bad.min_face = -0.1;
   EXPECT_EQ(refusal(bad, message), ErrorKind::usage);
 
   DetectorOptions landmarks = options();
