@@ -11,8 +11,8 @@
 
 namespace faceswap {
 
-// From the picture to the network's 150 x 150 pixels: the eyes' corners and the lower end of
-// the nose lie where dlib's alignment puts them. landmarks: the 468 of faces/mesh.h.
+// From the picture to the network's 150 x 150 pixels: eyes, nose and upper lip lie where
+// dlib's alignment puts them, on average. landmarks: the 468 of faces/mesh.h.
 Similarity to_identity_chip(const std::vector<Point>& landmarks);
 
 class IdentityNetwork {
@@ -21,6 +21,7 @@ class IdentityNetwork {
   // Throws Error(input) if the file is not this network.
   explicit IdentityNetwork(const std::filesystem::path& file, nn::Device device = nn::Device::host);
 
+  // The mean over the face and its mirror image, which halves the errors of turned faces.
   // rgb has square pixels, the landmarks lie in it. On the host one thread computes;
   // several may call at once.
   std::vector<float> operator()(const Image& rgb, const std::vector<Point>& landmarks) const;
