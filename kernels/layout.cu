@@ -9,8 +9,8 @@
 //                  image row, cut off at the image's edges
 //   col2im         its adjoint, as a gather: an image element adds up its patches
 // Parallel: GPU: two vectors of 16 bytes per turn of a thread (kernels/vectors.h), one
-//   element per turn in pad_picture, im2col, col2im and where a run is no multiple of a vector. Host:
-//   a contiguous piece per worker. No atomics.
+//   element per turn in pad_picture, im2col, col2im and where a run is no multiple of a
+//   vector. Host: a contiguous piece per worker. No atomics.
 // Bytes: read once and written once, so the time is 2 * bytes / bandwidth.
 // Source: depth_to_space, https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
 #include "kernels/layout.h"

@@ -23,8 +23,9 @@ import formula  # noqa: E402
 from convert_identity import SIDE, read_from_archive, tensor_file  # noqa: E402
 
 
-def numbers_by_dlib(network, pictures):
-    """[N,128] of pictures [N,150,150,3], f32 in 0..1; network: the bytes of dlib's file."""
+def run_dlib(network, pictures):
+    """(numbers [N,128], ms a picture) of pictures [N,150,150,3], f32 in 0..1; network: the bytes
+    of dlib's file."""
     flags = os.environ.get("DLIB_FLAGS", "-ldlib -lblas -llapack").split()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -33,15 +34,16 @@ def numbers_by_dlib(network, pictures):
                         *flags, "-lpthread"], check=True)
         model.write_bytes(network)
         source.write_bytes(np.ascontiguousarray(pictures, "<f4").tobytes())
-        subprocess.run([program, model, source, result], check=True)
-        return np.fromfile(result, "<f4").reshape(len(pictures), -1)
+        printed = subprocess.run([program, model, source, result], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout
+        return np.fromfile(result, "<f4").reshape(len(pictures), -1), float(printed)
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     picture = formula.picture("face_identity", 1, SIDE + 2)[:, :SIDE, :SIDE]
-    numbers = numbers_by_dlib(read_from_archive(pathlib.Path(sys.argv[1])), picture)
+    numbers, _ = run_dlib(read_from_archive(pathlib.Path(sys.argv[1])), picture)
     tensor_file.write(HERE / "identity.safetensors", {"face_identity/identity": numbers[0]},
                       {"runtime": "dlib"})
 

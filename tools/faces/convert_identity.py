@@ -12,15 +12,15 @@ dlib's file is a stream without a structure of its own: it says the numbers of e
 how the layers hang together. That is NETWORK below. The layers lie in it from the input upward,
 behind the version numbers of all of them.
 
-Convolutions of stride 2 have no padding in dlib; doppel's have Keras' "same" padding. A pad layer
-makes sizes even where it is needed (then the windows start at the first pixel), and another cuts
-off the windows that reach over the edge. The affine layers and the mean of the input move into the
-convolutions, averages are depthwise convolutions, and a dense layer is a 1x1 convolution.
+Convolutions of stride 2 have no padding in dlib; doppel's have Keras' "same" padding. A pad2d layer
+makes odd sizes even, so the windows start at the first pixel or whole strides before it, and
+another cuts off the windows that reach over the edges. The affine layers and the mean of the input
+move into the convolutions, averages are depthwise convolutions, and a dense layer is a 1x1
+convolution.
 """
 
 import hashlib
 import json
-import struct
 import sys
 import tarfile
 from pathlib import Path
@@ -190,18 +190,17 @@ class Converter:
                            height=side, width=side)
 
     def convolve(self, value, weight, bias, stride, relu):
-        """weight [O,I,K,K]. Stride 1: 'same' padding; another one: none."""
+        """weight [O,I,K,K]. Stride 1: 'same' padding; stride 2: none."""
         size, kernel = self.shapes[value][0], weight.shape[2]
-        if stride == 1:
-            skipped, side = 0, size
-        else:  # windows of 'same' padding start at the first pixel, or whole strides before it
-            side = (size - kernel) // stride + 1
-            size += size % stride
+        skipped, side = 0, size
+        if stride == 2:
+            side = (size - kernel) // 2 + 1
+            size += size % 2
             value = self.resize(value, size)
-            begin = (kernel - stride) // 2
-            skipped = begin // stride
-            if begin % stride != 0:
-                fail(f"a {kernel}x{kernel} convolution of stride {stride} on {size} pixels")
+            before = (kernel - 2) // 2  # padding that doppel puts before an even size
+            skipped = before // 2
+        if stride > 2 or stride == 2 and before % 2 != 0:
+            fail(f"a {kernel}x{kernel} convolution of stride {stride} on {size} pixels")
         result = self.append("conv2d", [value], (-(-size // stride), weight.shape[0]),
                              weight=self.keep("weight", weight.transpose(0, 2, 3, 1)),
                              bias=self.keep("bias", bias), stride=stride, relu=relu)
@@ -288,7 +287,7 @@ def main():
     try:
         converter = Converter(Stream(read_from_archive(archive)).network())
         network = converter.convert()
-    except (StopIteration, struct.error, ValueError) as error:
+    except (StopIteration, ValueError) as error:
         fail(f"{archive}: {error!r}")
     metadata = {"format": FORMAT, "source": Path(SOURCE[0]).name, "source_sha256": SOURCE[1],
                 "licence": LICENCE, "network": json.dumps(network, separators=(",", ":"))}
