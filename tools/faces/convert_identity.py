@@ -242,7 +242,7 @@ class Converter:
         return self.append("add", [inner, value], (side, channels), relu=True)
 
     def convert(self):
-        # doppel's input is 0..1.
+        # doppel's input is 0..1. The first convolution has no padding: the mean moves into it.
         value = self.convolution(0, relu=True, scale=255 / SCALE, shift=-MEAN / SCALE)
         pool = next(self.found)
         kernel, stride, size = pool["kernel"], pool["stride"], self.shapes[value][0]
