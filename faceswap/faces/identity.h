@@ -21,7 +21,7 @@ class IdentityNetwork {
   // Throws Error(input) if the file is not this network.
   explicit IdentityNetwork(const std::filesystem::path& file, nn::Device device = nn::Device::host);
 
-  // The mean over the face and its mirror image, which halves the errors of turned faces.
+  // The mean of the face's numbers and its mirror image's: nearer to the person than either.
   // rgb has square pixels, the landmarks lie in it. On the host one thread computes;
   // several may call at once.
   std::vector<float> operator()(const Image& rgb, const std::vector<Point>& landmarks) const;

@@ -30,14 +30,17 @@ struct MeanIdentity {
   double weight = 0;         // in samples
 };
 
+void check_lengths(std::size_t a, std::size_t b) {
+  if (a != b)
+    throw Error(ErrorKind::failure, fmt::format("people: identities of {} and {} numbers", a, b));
+}
+
 MeanIdentity mean_of(const Identities& samples) {
   MeanIdentity result;
   if (samples.empty()) return result;
   result.mean.resize(samples[0].size());
   for (const std::vector<float>& sample : samples) {
-    if (sample.size() != result.mean.size())
-      throw Error(ErrorKind::failure, fmt::format("people: identities of {} and {} numbers",
-                                                  result.mean.size(), sample.size()));
+    check_lengths(result.mean.size(), sample.size());
     for (std::size_t i = 0; i < sample.size(); ++i) result.mean[i] += sample[i];
   }
   for (double& value : result.mean) value /= static_cast<double>(samples.size());
@@ -49,6 +52,7 @@ MeanIdentity mean_of(const Identities& samples) {
 // so the nearest of several can be told.
 double squared_distance(const MeanIdentity& a, const MeanIdentity& b) {
   if (a.mean.empty() || b.mean.empty()) return kApart;
+  check_lengths(a.mean.size(), b.mean.size());
   double sum = 0;
   for (std::size_t i = 0; i < a.mean.size(); ++i)
     sum += (a.mean[i] - b.mean[i]) * (a.mean[i] - b.mean[i]);

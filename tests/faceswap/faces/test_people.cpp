@@ -48,6 +48,7 @@ TEST(People, DistanceDoesNotDependOnTheNumberOfSamples) {
 
 TEST(People, IdentitiesOfOtherNetworksAreRefused) {
   EXPECT_EQ(kind_of([] { people_distance({{1, 2}, {1}}, {{1, 2}}); }), ErrorKind::failure);
+  EXPECT_EQ(kind_of([] { people_distance({{1, 2}}, {{1, 2, 3}}); }), ErrorKind::failure);
 }
 
 TrackIdentity track_of(int number, int person, int samples, std::int64_t faces = 10) {
@@ -218,6 +219,21 @@ TEST_F(References, WithoutAFaceAreRefused) {
   EXPECT_NE(message.find("grey.png: no face found; give a picture"), std::string::npos) << message;
   EXPECT_EQ(kind_of([&] { references({{}, {scratch / "absent.jpg"}}); }), ErrorKind::input);
   EXPECT_EQ(kind_of([&] { references({{}, {scratch.path}}); }, &message), ErrorKind::input);
+}
+
+// Cascades find the two; which one is meant cannot be known.
+TEST_F(References, WithTwoFacesAreRefused) {
+  Image both(640, 240);
+  for (const char person : {'a', 'b'}) {
+    const Image one = draw_head(head_identity(person), talking_pose(0, 3), 320, 240, 0, 1).rgb;
+    for (int y = 0; y < 240; ++y)
+      std::copy_n(one.at(0, y), 320 * 3, both.at(person == 'a' ? 0 : 320, y));
+  }
+  write_png(scratch / "both.png", both);
+  std::string message;
+  EXPECT_EQ(kind_of([&] { references({{scratch / "both.png"}, {}}); }, &message), ErrorKind::input);
+  EXPECT_NE(message.find("both.png: 2 faces, none clearly the largest; give"), std::string::npos)
+      << message;
 }
 
 // A crop without an identity has landmarks, in its frame.
