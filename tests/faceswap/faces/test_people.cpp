@@ -213,6 +213,7 @@ TEST_F(References, NoneWantsEverybody) {
 }
 
 TEST_F(References, WithoutAFaceAreRefused) {
+  if (!DOPPEL_DETECT) GTEST_SKIP() << "this build has no detection";
   write_png(scratch / "grey.png", Image(200, 150));
   std::string message;
   EXPECT_EQ(kind_of([&] { references({{scratch / "grey.png"}, {}}); }, &message), ErrorKind::input);
@@ -223,6 +224,7 @@ TEST_F(References, WithoutAFaceAreRefused) {
 
 // Cascades find the two; which one is meant cannot be known.
 TEST_F(References, WithTwoFacesAreRefused) {
+  if (!DOPPEL_DETECT) GTEST_SKIP() << "this build has no detection";
   Image both(640, 240);
   for (const char person : {'a', 'b'}) {
     const Image one = draw_head(head_identity(person), talking_pose(0, 3), 320, 240, 0, 1).rgb;
@@ -262,6 +264,7 @@ TEST_F(References, CropsAreIdentifiedByTheirLandmarks) {
 
 // Whole pictures of drawn heads, which the networks were never taught.
 TEST(ReferencePeople, FindTheFaceInAPicture) {
+  if (!DOPPEL_DETECT) GTEST_SKIP() << "this build has no detection";
   const auto mesh_file = find_network("face_landmark.safetensors"),
              identity_file = find_network("face_identity.safetensors");
   if (mesh_file.empty() || identity_file.empty())
