@@ -4,15 +4,18 @@
 //                  i belongs, unbroken, to output row h*r + i
 //   copy_columns   the same between any row pitches
 //   pad_columns    wider rows, filled with zeros
+//   pad_picture    an output row is a run of an input row between two runs of zeros
 //   im2col         row (n,oy,ox,ky) of the patch matrix is a run of KW*C values of an
 //                  image row, cut off at the image's edges
 //   col2im         its adjoint, as a gather: an image element adds up its patches
 // Parallel: GPU: two vectors of 16 bytes per turn of a thread (kernels/vectors.h), one
-//   element per turn in im2col, col2im and where a run is no multiple of a vector. Host:
-//   a contiguous piece per worker. No atomics.
+//   element per turn in pad_picture, im2col, col2im and where a run is no multiple of a
+//   vector. Host: a contiguous piece per worker. No atomics.
 // Bytes: read once and written once, so the time is 2 * bytes / bandwidth.
 // Source: depth_to_space, https://www.tensorflow.org/api_docs/python/tf/nn/depth_to_space
 #include "kernels/layout.h"
+
+#include <algorithm>
 
 #include "kernels/simt/instantiate.h"
 #include "kernels/vectors.h"
@@ -85,6 +88,36 @@ __global__ void pad_columns_kernel(VectorRange<lanes<T>> range, Divisor padded, 
   });
 }
 
+// The part of a run of `count` values, from `begin` in a line of `size`, that lies inside
+// the line: [low, high) of the run.
+struct Inside {
+  int low, high;
+};
+SIMT_DEVICE Inside inside_line(std::int64_t begin, int count, std::int64_t size) {
+  const std::int64_t low = begin < 0 ? -begin : 0,
+                     high = begin + count > size ? size - begin : count;
+  const int first = static_cast<int>(low < count ? low : count);
+  return {first, high < first ? first : static_cast<int>(high)};
+}
+
+template <class T>
+__global__ void pad_picture_kernel(PadShape s, const T* x, T* y, std::int64_t rows) {
+  const std::int64_t length = static_cast<std::int64_t>(s.out_w) * s.c,
+                     line = static_cast<std::int64_t>(s.w) * s.c;
+  for_runs(rows, length, [=](std::int64_t row, std::int64_t first, int count) SIMT_LAMBDA {
+    const std::int64_t n = row / s.out_h, iy = row - n * s.out_h - s.top,
+                       begin = first - static_cast<std::int64_t>(s.left) * s.c;
+    const Inside part = inside_line(begin, count, line);
+    const int low = part.low, high = iy < 0 || iy >= s.h ? low : part.high;
+    T* const out = y + row * length + first;
+    const std::int64_t from = (n * s.h + iy) * line + begin;
+    for (int k = 0; k < low; ++k) out[k] = T{};
+    SIMT_SIMD
+    for (int k = low; k < high; ++k) out[k] = x[from + k];
+    for (int k = high; k < count; ++k) out[k] = T{};
+  });
+}
+
 template <class T>
 __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t rows) {
   const std::int64_t length = static_cast<std::int64_t>(s.kernel_w) * s.c,
@@ -97,11 +130,8 @@ __global__ void im2col_kernel(PatchShape s, const T* x, T* columns, std::int64_t
     const std::int64_t iy = oy * s.stride - s.pad_top + ky;
     // Offset of the run in its image row.
     const std::int64_t begin = (ox * s.stride - s.pad_left) * s.c + first;
-    // Values [low, high) of the run lie inside the image.
-    const std::int64_t wanted_low = begin < 0 ? -begin : 0,
-                       wanted_high = begin + count > image_row ? image_row - begin : count;
-    const int low = static_cast<int>(wanted_low < count ? wanted_low : count);
-    const int high = iy < 0 || iy >= s.h || wanted_high < low ? low : static_cast<int>(wanted_high);
+    const Inside part = inside_line(begin, count, image_row);
+    const int low = part.low, high = iy < 0 || iy >= s.h ? low : part.high;
     T* const out = columns + row * length + first;
     const std::int64_t from = (n * s.h + iy) * image_row + begin;
     for (int k = 0; k < low; ++k) out[k] = T{};
@@ -189,6 +219,18 @@ void pad_columns(Stream& stream, const T* src, T* dst, std::int64_t rows, std::i
   });
 }
 
+template <class D, class T> void pad_picture(Stream& stream, const PadShape& s, const T* x, T* y) {
+  const auto shared = [](int size, int begin, int out) {  // pixels of an axis that are copied
+    const int low = std::max(begin, 0), high = std::min(begin + size, out);
+    return std::int64_t{std::max(high - low, 0)};
+  };
+  const std::int64_t rows = s.n * s.out_h, values = rows * s.out_w * s.c,
+                     copied =
+                         s.n * shared(s.h, s.top, s.out_h) * shared(s.w, s.left, s.out_w) * s.c;
+  stream.moves((copied + values) * sizeof(T));
+  simt::launch_range<pad_picture_kernel<T>>(stream, values, s, x, y, rows);
+}
+
 template <class D, class T>
 void im2col(Stream& stream, const PatchShape& s, const T* x, T* columns) {
   const std::int64_t rows = s.n * s.out_h * s.out_w * s.kernel_h;
@@ -209,6 +251,7 @@ SIMT_INSTANTIATE(pixel_shuffle)
 SIMT_INSTANTIATE(pixel_unshuffle)
 SIMT_INSTANTIATE(copy_columns)
 SIMT_INSTANTIATE(pad_columns)
+SIMT_INSTANTIATE(pad_picture)
 SIMT_INSTANTIATE(im2col)
 SIMT_INSTANTIATE(col2im)
 }  // namespace kernels

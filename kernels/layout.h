@@ -1,5 +1,5 @@
 // Data movement without arithmetic: pixel shuffle, rows of channels (concat, split),
-// im2col.
+// padded pictures, im2col.
 #pragma once
 #include "kernels/core/stream.h"
 
@@ -25,6 +25,16 @@ void copy_columns(Stream&, const T* src, std::int64_t src_pitch, T* dst, std::in
 template <class D, class T>
 void pad_columns(Stream&, const T* src /*[rows, columns]*/, T* dst /*[rows, padded]*/,
                  std::int64_t rows, std::int64_t columns, std::int64_t padded);
+
+// y[n, i, j] = x[n, i - top, j - left], and zero where x has no such pixel: margins, or
+// edges cut off where numbers are negative. Its gradient is the same from [H2,W2] to
+// [H,W], by -top and -left.
+struct PadShape {
+  std::int64_t n;
+  int h, w, c, top, left, out_h, out_w;
+};
+template <class D, class T>
+void pad_picture(Stream&, const PadShape&, const T* x /*[N,H,W,C]*/, T* y /*[N,H2,W2,C]*/);
 
 // Patch matrix of a convolution, 0 outside the image:
 //   columns[(n,oy,ox), (ky,kx,c)] = x[n, oy*s - pad_top + ky, ox*s - pad_left + kx, c]

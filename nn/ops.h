@@ -58,6 +58,9 @@ Tensor prelu(const Tensor& x, const Tensor& slope);
 // window, 'same' padding, which does not count.
 Tensor max_pool2d(const Tensor& x, int kernel, int stride);
 Tensor pad_channels(const Tensor& x, int channels);  // [...,C] -> [...,channels], zeros behind
+// x [N,H,W,C] -> [N,height,width,C] with x's first pixel at (top, left): zeros around it,
+// or edges cut off where top and left are negative or the size is smaller.
+Tensor pad2d(const Tensor& x, int top, int left, int height, int width);
 Tensor upsample(const Tensor& x);  // [N,H,W,C] -> [N,2H,2W,C], bilinear (kernels/upsample.h)
 
 // Losses -> [1] in the compute type. mask [N,H,W] or undefined. kernels/losses.h

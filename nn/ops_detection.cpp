@@ -1,5 +1,5 @@
-// The layers of small detection networks: PReLU, max pooling, added channels, bilinear
-// enlargement.
+// The layers of small detection networks: PReLU, max pooling, added channels and margins,
+// bilinear enlargement.
 #include "kernels/epilogue.h"
 #include "kernels/layout.h"
 #include "kernels/pool.h"
@@ -89,6 +89,28 @@ Tensor pad_channels(const Tensor& x, int channels) {
     dispatch(dy, "pad_channels", [&]<class D, class T>(Stream& stream) {
       kernels::copy_columns<D, T>(stream, dy.data<T>(), channels, dx.data<T>(), columns, rows,
                                   columns);
+    });
+    return ctx.gradients(dx);
+  });
+}
+
+Tensor pad2d(const Tensor& x, int top, int left, int height, int width) {
+  check(x.defined(), "pad2d: input is undefined");
+  const Shape& xs = x.shape();
+  check(xs.rank() == 4, "pad2d: input must be [N,H,W,C], got {}", xs.str());
+  check(height >= 1 && width >= 1, "pad2d: a result of {} x {} pixels", height, width);
+  const int h = static_cast<int>(xs[1]), w = static_cast<int>(xs[2]), c = static_cast<int>(xs[3]);
+  Tensor y = Tensor::empty({xs[0], height, width, c}, x.dtype(), x.device());
+  dispatch(x, "pad2d", [&]<class D, class T>(Stream& stream) {
+    kernels::pad_picture<D, T>(stream, {xs[0], h, w, c, top, left, height, width}, x.data<T>(),
+                               y.data<T>());
+  });
+  return record(y, "pad2d", {x}, [=, shape = xs](Backward& ctx) {
+    const Tensor& dy = ctx.grad();
+    const Tensor dx = Tensor::empty(shape, dy.dtype(), dy.device());
+    dispatch(dy, "pad2d", [&]<class D, class T>(Stream& stream) {
+      kernels::pad_picture<D, T>(stream, {shape[0], height, width, c, -top, -left, h, w},
+                                 dy.data<T>(), dx.data<T>());
     });
     return ctx.gradients(dx);
   });

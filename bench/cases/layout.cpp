@@ -85,6 +85,31 @@ template <class T> void column_copies(std::vector<OpCase>& rows) {
   }
 }
 
+template <class T> void pad_picture_cases(std::vector<OpCase>& rows) {
+  struct Padding : PadShape {
+    bool bench = false;
+  };
+  // Nothing, one pixel in the middle, edges cut off, a margin at two sides, all outside, one
+  // axis grown and the other cut with runs longer than 64.
+  for (const Padding& s : {Padding{{0, 4, 4, 3, 1, 1, 6, 6}}, Padding{{1, 1, 1, 1, 1, 1, 3, 3}},
+                           Padding{{2, 7, 6, 3, -1, -2, 5, 3}}, Padding{{2, 3, 3, 5, 0, 0, 4, 5}},
+                           Padding{{1, 2, 3, 2, 2, -3, 2, 3}}, Padding{{2, 5, 9, 70, 2, -1, 9, 6}},
+                           Padding{{16, 64, 64, 64, 1, 1, 66, 66}, true}}) {
+    const Index source = s.n * s.h * s.w * s.c;
+    auto c = op_case<T>("pad_picture", shape_name(s.n, s.h, s.w, s.c, s.out_h, s.out_w));
+    const auto x = c.in("x", source), y = c.out("y", s.n * s.out_h * s.out_w * s.c);
+    c.run([=]<class D>(Stream& stream, auto at) { pad_picture<D, T>(stream, s, at(x), at(y)); });
+    c.expect(y, [=](auto at, Index i) {
+      const Index column = i / s.c % s.out_w - s.left, row = i / s.c / s.out_w % s.out_h - s.top,
+                  n = i / s.c / s.out_w / s.out_h;
+      const bool inside = row >= 0 && row < s.h && column >= 0 && column < s.w;
+      return inside ? at(x)[((n * s.h + row) * s.w + column) * s.c + i % s.c] : 0;
+    });
+    c.bench = s.bench;
+    rows.push_back(c);
+  }
+}
+
 std::string patch_name(const PatchShape& s) {
   return shape_name(s.n, s.h, s.w, s.c, s.kernel_h, s.kernel_w) + "s" + std::to_string(s.stride);
 }
@@ -202,6 +227,7 @@ std::vector<OpCase> layout_cases() {
   for_types([&]<class T>() {
     pixel_shuffle_cases<T>(rows);
     column_copies<T>(rows);
+    pad_picture_cases<T>(rows);
     im2col_cases<T>(rows);
     depthwise_cases<T>(rows);
   });

@@ -67,6 +67,7 @@ Tensor LayerList::Layer::operator()(const std::vector<Tensor>& values) const {
     case Op::prelu: return prelu(x, weight);
     case Op::max_pool2d: return max_pool2d(x, kernel, stride);
     case Op::pad_channels: return pad_channels(x, channels);
+    case Op::pad2d: return pad2d(x, top, left, height, width);
     case Op::upsample: return upsample(x);
   }
   return {};
@@ -96,6 +97,7 @@ struct LayerList::Reader {
                                        {"prelu", Op::prelu, 1},
                                        {"max_pool2d", Op::max_pool2d, 1},
                                        {"pad_channels", Op::pad_channels, 1},
+                                       {"pad2d", Op::pad2d, 1},
                                        {"upsample", Op::upsample, 1}};
     const auto* found = std::ranges::find(known, name, &OpName::name);
     if (found == std::end(known)) refuse(fmt::format("operator \"{}\" is not known", name));
@@ -121,6 +123,12 @@ struct LayerList::Reader {
         layer.kernel = number(entry, "kernel", 1, 64);
         break;
       case Op::pad_channels: layer.channels = number(entry, "channels", 1, 1 << 16); break;
+      case Op::pad2d:
+        layer.top = number(entry, "top", -4096, 4096);
+        layer.left = number(entry, "left", -4096, 4096);
+        layer.height = number(entry, "height", 1, 4096);
+        layer.width = number(entry, "width", 1, 4096);
+        break;
       case Op::add:
       case Op::upsample: break;
     }

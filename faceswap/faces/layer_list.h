@@ -31,7 +31,7 @@ class LayerList {
   std::vector<nn::Tensor> operator()(const nn::Tensor& x) const;
 
  private:
-  enum class Op { conv2d, depthwise_conv2d, add, prelu, max_pool2d, pad_channels, upsample };
+  enum class Op { conv2d, depthwise_conv2d, add, prelu, max_pool2d, pad_channels, pad2d, upsample };
   struct OpName;
   struct Layer {
     Op op = Op::conv2d;
@@ -39,8 +39,9 @@ class LayerList {
     nn::Tensor weight, bias;     // of convolutions; the weight of prelu holds its slopes
     int stride = 1, kernel = 1;  // of convolutions and max_pool2d
     int channels = 0;            // of pad_channels
-    bool relu = false;           // of conv2d and add
-    std::vector<int> finished;   // inputs that no later layer reads
+    int top = 0, left = 0, height = 0, width = 0;  // of pad2d
+    bool relu = false;                             // of conv2d and add
+    std::vector<int> finished;                     // inputs that no later layer reads
     nn::Tensor operator()(const std::vector<nn::Tensor>& values) const;
   };
   struct Reader;

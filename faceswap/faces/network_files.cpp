@@ -9,6 +9,7 @@ namespace fs = std::filesystem;
 std::span<const NetworkFile> known_networks() {
   static constexpr NetworkFile networks[] = {
       {"face_landmark.safetensors", "468 points of a face"},
+      {"face_identity.safetensors", "whose face it is"},
       {"iris_landmark.safetensors", "eye and iris"},
       {"face_detection_short.safetensors", "near faces"},
       {"face_detection_full.safetensors", "faces near and far"},

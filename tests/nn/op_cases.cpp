@@ -265,6 +265,10 @@ std::vector<OpCase> make_cases() {
   cases.push_back({"pad_channels", "", {random_input({2, 3, 2, 5}, 1)}, [](const Inputs& in) {
                      return pad_channels(in[0], 8);
                    }});
+  cases.push_back({"pad2d",
+                   "a margin above, a column cut off",
+                   {random_input({2, 3, 4, 2}, 1)},
+                   [](const Inputs& in) { return pad2d(in[0], 2, -1, 6, 3); }});
   cases.push_back({"upsample", "", {random_input({2, 3, 2, 4}, 1)}, [](const Inputs& in) {
                      return upsample(in[0]);
                    }});

@@ -29,7 +29,7 @@ Weights weights(const std::string& name, std::vector<std::int64_t> shape) {
   return {std::move(shape), golden::uniform(name, n, 0.8)};
 }
 
-// Every operator once or more; value 7 has gone when value 9 is made, value 1 has not.
+// Every operator once or more; value 5 has gone when value 10 is made, value 1 has not.
 NetworkText small_network() {
   return {json::parse(R"({"input": [4, 6, 2], "layers": [
     {"op": "conv2d", "in": [0], "weight": "w1", "bias": "b1", "stride": 1, "relu": true},
@@ -40,8 +40,9 @@ NetworkText small_network() {
     {"op": "max_pool2d", "in": [5], "kernel": 2, "stride": 2},
     {"op": "pad_channels", "in": [6], "channels": 5},
     {"op": "upsample", "in": [6]},
-    {"op": "add", "in": [8, 5], "relu": true}],
-    "outputs": [{"name": "joined", "parts": [7, 9]}, {"name": "first", "parts": [1]}]})"),
+    {"op": "add", "in": [8, 5], "relu": true},
+    {"op": "pad2d", "in": [9], "top": 1, "left": -2, "height": 7, "width": 5}],
+    "outputs": [{"name": "joined", "parts": [7, 10]}, {"name": "first", "parts": [1]}]})"),
           {{"w1", weights("w1", {3, 3, 3, 2})},
            {"b1", weights("b1", {3})},
            {"w2", weights("w2", {3, 3, 3})},
@@ -116,8 +117,10 @@ std::vector<std::vector<double>> expected(const NetworkText& network,
   };
   const Grid v9 = filled(
       4, 6, 3, [&](int y, int x, int i) { return std::max(v8(y, x, i) + v5.get(y, x, i), 0.0); });
+  const Grid v10 =  // a row of zeros above, two columns cut off, two rows and a column added
+      filled(7, 5, 3, [&](int y, int x, int i) { return v9.get(y - 1, x + 2, i); });
   std::vector<double> joined = v7.v;
-  joined.insert(joined.end(), v9.v.begin(), v9.v.end());
+  joined.insert(joined.end(), v10.v.begin(), v10.v.end());
   return {joined, v1.v};
 }
 
@@ -128,7 +131,7 @@ TEST(LayerList, EqualsPlainLoopsForEveryPicture) {
   EXPECT_EQ(list.input(), (nn::Shape{4, 6, 2}));
   ASSERT_EQ(list.outputs().size(), 2u);
   EXPECT_EQ(list.outputs()[0].name, "joined");
-  EXPECT_EQ(list.outputs()[0].size, 2 * 3 * 5 + 4 * 6 * 3);
+  EXPECT_EQ(list.outputs()[0].size, 2 * 3 * 5 + 7 * 5 * 3);
   const std::vector<float> pictures = golden::uniform("pictures", 2 * 4 * 6 * 2, 1);
   const std::vector<nn::Tensor> outputs = list(nn::Tensor::from<float>(pictures, {2, 4, 6, 2}));
   ASSERT_EQ(outputs.size(), 2u);
@@ -230,13 +233,15 @@ const Fault faults[] = {
     {"HugeResult",
      [](NetworkText& n) {
        for (int i = 0; i < 20; ++i)
-         n.layers["layers"].push_back({{"op", "upsample"}, {"in", {9 + i}}});
+         n.layers["layers"].push_back({{"op", "upsample"}, {"in", {10 + i}}});
      },
      "is too large"},
     {"NoOutputs", [](NetworkText& n) { n.layers.erase("outputs"); }, "outputs"},
     {"OutputOfNothing", [](NetworkText& n) { n.layers["outputs"][0]["parts"] = json::array(); },
      "output \"joined\" has no parts"},
-    {"OutputPart10", [](NetworkText& n) { n.layers["outputs"][1]["parts"] = {10}; }, "value 10"},
+    {"OutputPart10", [](NetworkText& n) { n.layers["outputs"][1]["parts"] = {11}; }, "value 11"},
+    {"PadToNothing", [](NetworkText& n) { layer(n, 10)["height"] = 0; }, "layer 10: \"height\""},
+    {"PadFarAway", [](NetworkText& n) { layer(n, 10)["top"] = 5000; }, "layer 10: \"top\""},
     {"Input",
      [](NetworkText& n) {
        n.layers["input"] = {4, 6};
