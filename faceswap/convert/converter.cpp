@@ -21,17 +21,32 @@ double area(const Face& face) {
   return 1.0 / (face.to_canonical.scale() * face.to_canonical.scale());
 }
 
+[[noreturn]] void refuse_track(const ConvertOptions& options, int wanted,
+                               const std::map<int, std::pair<double, std::int64_t>>& tracks) {
+  std::string there;
+  for (const auto& [number, track] : tracks)
+    there += fmt::format("{}{} ({} faces from {:.1f} s on)", there.empty() ? "" : ", ", number,
+                         track.second, track.first);
+  throw Error(ErrorKind::nothing_found,
+              fmt::format("{}: there is no track {}; --tracks can name {}", options.input.string(),
+                          wanted, there.empty() ? "none: no face was found" : there));
+}
+
 // First pass: every frame through the tracker.
 FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
   const std::unique_ptr<FrameSource> source = open_source(options.input);
   const std::unique_ptr<FaceTracker> tracker = make_tracker(options.detection, source->info());
   Progress progress("finding faces", source->info().frames, options.quiet);
   FacesByFrame found;
+  std::map<int, std::pair<double, std::int64_t>> tracks;  // -> first second, faces
   const auto collect = [&] {
-    for (Face& face : tracker->take_finished())
+    for (Face& face : tracker->take_finished()) {
+      if (!face.refused.empty()) continue;
+      ++tracks.try_emplace(face.track, face.seconds, 0).first->second.second;
       if (options.tracks.empty() || std::find(options.tracks.begin(), options.tracks.end(),
                                               face.track) != options.tracks.end())
         found[face.frame].push_back(std::move(face));
+    }
   };
   for (Frame frame; source->next(frame); ++frames) {
     tracker->push(frame);
@@ -41,6 +56,8 @@ FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
   }
   tracker->finish();
   collect();
+  for (const int wanted : options.tracks)
+    if (!tracks.contains(wanted)) refuse_track(options, wanted, tracks);
   if (options.faces == FaceChoice::largest)
     for (auto& [index, faces] : found) {
       std::swap(faces.front(),

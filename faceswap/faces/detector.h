@@ -38,7 +38,7 @@ struct Detection {
   double confidence = 0;
   double eye_votes = 0;          // of the last eye search, included in the confidence
   std::optional<Point> eyes[2];  // image-left, image-right
-  double eye_sigma = 0;          // of these eyes, share of their distance; 0: as in DetectorTraits
+  double eye_sigma[2]{};         // of these eyes, share of their distance; 0: as in DetectorTraits
   std::shared_ptr<const Mesh> mesh;  // in the working picture; null where none was found
 };
 
@@ -65,6 +65,8 @@ struct DetectorTraits {
   double box_sigma = 0;          // of an eye guessed from the square; 0: no guess from it
   Point eye_in_box[2];           // places of the guessed eyes in the square
   int scan_interval = 1;         // frames between two scans for new faces
+  int rescan_interval = 3;       // the same while a face is missing
+  int least_length = 12;         // frames of a track, unless its shot is shorter
 };
 
 class FaceDetector {

@@ -203,7 +203,7 @@ Face face_from_json(const std::string& text) {
   face.frame = integer(member(record, "frame"), "frame", 0, std::int64_t{1} << 40);
   face.pts = integer(member(record, "pts"), "pts", INT64_MIN, INT64_MAX);
   face.seconds = number(member(record, "seconds"), "seconds", -1e9, 1e9);
-  face.track = static_cast<int>(integer(member(record, "track"), "track", 0, 1 << 30));
+  face.track = static_cast<int>(integer(member(record, "track"), "track", -1, 1 << 30));
   const json& similarity = array_of(member(record, "to_canonical"), "to_canonical", 4);
   double values[4];
   for (std::size_t i = 0; i < 4; ++i) values[i] = coordinate(similarity[i], "to_canonical");

@@ -13,8 +13,8 @@ namespace {
 
 constexpr double kZoom = 1.5;  // of the network's picture over the face's square
 constexpr double kLeastPresence = 0.5;
-constexpr int kMostLooks = 4;
-constexpr double kSettled = 0.04;  // change of the square: share of its side, radians
+constexpr int kFirstLooks = 2, kMostLooks = 4;  // at a detector's square; at the last mesh's one
+constexpr double kSettled = 0.04;               // change of the square: share of its side, radians
 constexpr int kLeftCorner = 33, kRightCorner = 263;  // of the eyes, outer
 constexpr int kLeftEye[] = {33,  7,   163, 144, 145, 153, 154, 155,
                             133, 173, 157, 158, 159, 160, 161, 246},
@@ -41,6 +41,19 @@ bool settled(const Detection& before, const Detection& after) {
 
 Point Mesh::left_eye() const { return mean_of(*this, kLeftEye); }
 Point Mesh::right_eye() const { return mean_of(*this, kRightEye); }
+std::array<double, 2> Mesh::eye_opening() const {
+  constexpr int eyes[2][4] = {{33, 133, 159, 145}, {263, 362, 386, 374}};  // corners, lids
+  std::array<double, 2> opening;
+  for (std::size_t k = 0; k < 2; ++k) {
+    const auto apart = [&](int i, int j) {
+      const Point3 a = point(eyes[k][i]), b = point(eyes[k][j]);
+      return std::hypot(a.x - b.x, a.y - b.y, a.z - b.z);
+    };
+    opening[k] = apart(2, 3) / std::max(apart(0, 1), 1e-9);
+  }
+  return opening;
+}
+
 Detection Mesh::square() const {
   Detection square;
   square.roll = roll();
@@ -98,7 +111,7 @@ std::optional<Mesh> MeshFinder::find(const Image& rgb, const Detection& face) co
   Mesh mesh = look(rgb, start);
   for (int looks = 1; looks < kMostLooks; ++looks) {
     const Detection square = mesh.square();
-    if (looks >= 2 && settled(start, square)) break;
+    if ((face.mesh || looks >= kFirstLooks) && settled(start, square)) break;
     start = square;
     mesh = look(rgb, start);
   }

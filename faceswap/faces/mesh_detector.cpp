@@ -1,19 +1,43 @@
 #include "faceswap/faces/mesh_detector.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace faceswap {
 namespace {
 
-constexpr double kEyeSigma = 0.015;  // of an eye by the mesh, share of the eye distance
+constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
+constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
+constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
+// Of a face that only the finder sees: to begin with, and the median of its track.
+constexpr double kStartScore = 0.5, kLeastScore = 0.45;
+
+// Near profile the eyes of a picture nearly meet, and a crop scaled by their distance would
+// show one eye. So beyond 45 degrees they are spread to the distance at 45.
+std::array<Point, 2> spread(std::array<Point, 2> eyes, const Mesh& mesh) {
+  const Point3 a = mesh.point(33), b = mesh.point(263);  // outer corners
+  const double in_picture = std::hypot(b.x - a.x, b.y - a.y),
+               in_space = std::hypot(in_picture, b.z - a.z);
+  const double least = std::sqrt(0.5) * in_space;
+  if (in_picture >= least || in_picture < 1) return eyes;
+  const Point middle{(eyes[0].x + eyes[1].x) / 2, (eyes[0].y + eyes[1].y) / 2};
+  for (Point& eye : eyes)
+    eye = {middle.x + (eye.x - middle.x) * least / in_picture,
+           middle.y + (eye.y - middle.y) * least / in_picture};
+  return eyes;
+}
 
 class MeshDetector final : public FaceDetector {
  public:
-  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh)
-      : finder_(std::move(finder)), mesh_(std::move(mesh)), traits_(finder_->traits()) {
-    traits_.start_confidence = 0.5;
-    traits_.accept_confidence = 0.5;
+  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh, std::optional<EyeFinder> eyes)
+      : finder_(std::move(finder)),
+        mesh_(std::move(mesh)),
+        eyes_(std::move(eyes)),
+        traits_(finder_->traits()) {
+    by_score_ = traits_.start_confidence < 1;  // cascades count windows
+    traits_.start_confidence = by_score_ ? kStartScore : kLeastScore;
+    traits_.accept_confidence = kLeastScore;
     traits_.eyes_per_side = 0.42;  // of the square round the mesh
     traits_.eye_sigma = kEyeSigma;
     traits_.box_sigma = 0;
@@ -29,36 +53,53 @@ class MeshDetector final : public FaceDetector {
 
   std::vector<Detection> scan(bool tilted) override { return finder_->scan(tilted); }
 
-  std::optional<Detection> follow(const Detection& expected, bool) override {
-    Detection full_size = expected;
-    full_size.center = to_full_size_(expected.center);
-    full_size.side = expected.side * to_full_size_.scale();
-    for (std::optional<Point>& eye : full_size.eyes)
+  std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
+    if (std::optional<Detection> face = find_mesh(expected)) return face;
+    if (!by_score_) return std::nullopt;
+    std::optional<Detection> face = finder_->follow(expected, with_eyes);
+    if (face)
+      for (double& sigma : face->eye_sigma) sigma = finder_->traits().eye_sigma;
+    return face;
+  }
+
+ private:
+  std::optional<Detection> find_mesh(const Detection& expected) const {
+    Detection start = expected;
+    start.center = to_full_size_(expected.center);
+    start.side = expected.side * to_full_size_.scale();
+    for (std::optional<Point>& eye : start.eyes)
       if (eye) eye = to_full_size_(*eye);
-    std::optional<Mesh> found = mesh_.find(*rgb_, full_size);
+    std::optional<Mesh> found = mesh_.find(*rgb_, start);
     if (!found) return std::nullopt;
+    std::array<Point, 2> eyes =
+        eyes_ ? eyes_->find(*rgb_, *found) : std::array{found->left_eye(), found->right_eye()};
+    eyes = spread(eyes, *found);
+    const std::array<double, 2> opening = found->eye_opening();
     const Similarity shrink = to_full_size_.inverse();
     for (Point& p : found->points) p = shrink(p);
     for (double& depth : found->depth) depth *= shrink.scale();
     Detection face = found->square();
     face.confidence = found->presence;
-    face.eyes[0] = found->left_eye();
-    face.eyes[1] = found->right_eye();
+    for (std::size_t k = 0; k < 2; ++k) {
+      face.eyes[k] = shrink(eyes[k]);
+      face.eye_sigma[k] = opening[k] < kOpen ? kShutSigma : kEyeSigma;
+    }
     face.mesh = std::make_shared<const Mesh>(*std::move(found));
     return face;
   }
 
- private:
   std::unique_ptr<FaceDetector> finder_;
   MeshFinder mesh_;
+  std::optional<EyeFinder> eyes_;
   DetectorTraits traits_;
+  bool by_score_ = false;  // the finder's confidence is a score from 0 to 1
   const Image* rgb_ = nullptr;
   Similarity to_full_size_;  // from the tracker's working picture
 };
 }  // namespace
 
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
-                                                 MeshFinder mesh) {
-  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh));
+                                                 MeshFinder mesh, std::optional<EyeFinder> eyes) {
+  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh), std::move(eyes));
 }
 }  // namespace faceswap

@@ -4,12 +4,12 @@
 #include <memory>
 
 #include "faceswap/faces/detector.h"
-#include "faceswap/faces/mesh.h"
+#include "faceswap/faces/eye_finder.h"
 
 namespace faceswap {
 
-// Confidence is the mesh's presence, 0 to 1. A face without a mesh is none: so the mesh
-// also refuses what the other detector took for a face.
+// Confidence is the mesh's presence, 0 to 1. Profiles and dark faces have no mesh: they are
+// followed by the finder, with its score as confidence. The eyes come from `eyes`, if given, else from the mesh.
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
-                                                 MeshFinder mesh);
+                                                 MeshFinder mesh, std::optional<EyeFinder> eyes);
 }  // namespace faceswap

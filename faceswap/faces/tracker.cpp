@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "faceswap/faces/face_pose.h"
 #include "faceswap/faces/flow.h"
 #include "faceswap/faces/gray.h"
 #include "faceswap/faces/mesh_detector.h"
@@ -34,10 +35,9 @@ constexpr double kNewScene = 12;  // difference above which a track without flow
 constexpr int kThumbWidth = 32, kThumbHeight = 18;
 
 // In frames.
-constexpr std::int64_t kBridge = 12;       // without a detection until a track ends
-constexpr std::int64_t kLeastLength = 12;  // of a track, unless its shot is shorter
-constexpr std::int64_t kRescan = 3;        // between scans while a face is missing
-constexpr std::int64_t kEyesEvery = 3;     // between eye searches, once the flow is reliable
+constexpr std::int64_t kBridge = 12;    // without a detection until a track ends
+constexpr std::int64_t kCarried = 6;    // between detections without a mesh
+constexpr std::int64_t kEyesEvery = 3;  // between eye searches, once the flow is reliable
 
 constexpr int kFlowPatch = 240;
 constexpr double kFlowZoom = 1.5;
@@ -189,7 +189,7 @@ class DetectingTracker final : public FaceTracker {
         missing = missing || !track.detected_now();
       }
     return waited >= detector_->traits().scan_interval ||
-           ((missing || !tracking) && waited >= kRescan);
+           ((missing || !tracking) && waited >= detector_->traits().rescan_interval);
   }
 
   void scan(const Frame& frame) {
@@ -244,8 +244,10 @@ class DetectingTracker final : public FaceTracker {
     std::vector<Face> faces;
     for (Track& track : tracks_) {
       while (!track.steps.empty() && !track.steps.back().detection) track.steps.pop_back();
-      if (track.steps.empty() || !accepted(track)) continue;
-      std::vector<Face> path = smooth(track, next_track_++);
+      if (track.steps.empty()) continue;
+      const std::string refused = refusal(track);
+      std::vector<Face> path = smooth(track, refused.empty() ? next_track_++ : -1);
+      for (Face& face : path) face.refused = refused;
       faces.insert(faces.end(), path.begin(), path.end());
     }
     std::stable_sort(faces.begin(), faces.end(), [](const Face& a, const Face& b) {
@@ -257,14 +259,22 @@ class DetectingTracker final : public FaceTracker {
     thumb_ = {};
   }
 
-  bool accepted(const Track& track) const {
-    const std::int64_t length = track.steps.back().frame - track.steps.front().frame,
-                       shot = last_frame_ - first_frame_;
-    if (length < std::min(kLeastLength, shot)) return false;
+  // Why the track is not taken for a face's; empty: it is.
+  std::string refusal(const Track& track) const {
+    const DetectorTraits& traits = detector_->traits();
     std::vector<double> confidences;
     for (const Step& step : track.steps)
       if (step.detection) confidences.push_back(step.detection->confidence);
-    return median(std::move(confidences)) >= detector_->traits().accept_confidence;
+    const double typical = median(std::move(confidences));
+    if (typical < traits.accept_confidence)
+      return fmt::format("unsure: confidence {:.2f}, expected {:.2f}", typical,
+                         traits.accept_confidence);
+    const std::int64_t length = track.steps.back().frame - track.steps.front().frame,
+                       shot = last_frame_ - first_frame_;
+    const std::int64_t least = traits.least_length;
+    if (length < std::min(least, shot))
+      return fmt::format("seen for {} frames, expected {}", length + 1, least + 1);
+    return {};
   }
 
   std::vector<Face> smooth(const Track& track, int number) const {
@@ -294,11 +304,33 @@ class DetectingTracker final : public FaceTracker {
         face.box_side = step.detection->side * factor_;
         face.confidence = step.detection->confidence;
       }
+      if (!step.detection) face.confidence = carried_confidence(track, i);
+      if (step.detection && step.detection->mesh) {
+        const Mesh& mesh = *step.detection->mesh;
+        for (const Point p : mesh.points) face.landmarks.push_back(full_size(p));
+        face.measures.presence = mesh.presence;
+        const FacePose pose = pose_of(mesh);
+        face.measures.yaw = pose.yaw, face.measures.pitch = pose.pitch;
+        face.measures.roll = pose.roll;
+      }
       face.box_x = center.x - 0.5 * face.box_side;
       face.box_y = center.y - 0.5 * face.box_side;
       faces.push_back(face);
     }
     return faces;
+  }
+
+  // Profiles and dark faces have no mesh, and a score that falls below its threshold now
+  // and then: the flow carries them over a few frames, which is no reason to doubt them.
+  // Where the mesh is lost and found again, something hid the face: 0.
+  static double carried_confidence(const Track& track, std::size_t i) {
+    std::size_t before = i, after = i;
+    while (!track.steps[before].detection) --before;  // the first step has one
+    while (!track.steps[after].detection) ++after;    // and the last
+    const Detection &a = *track.steps[before].detection, &b = *track.steps[after].detection;
+    const bool hidden = (a.mesh && b.mesh) || a.confidence > 1 || b.confidence > 1;
+    const bool brief = track.steps[after].frame - track.steps[before].frame <= kCarried;
+    return hidden || !brief ? 0 : std::min(a.confidence, b.confidence);
   }
 
   // The eye's place in the square. People differ in it: the median difference of the
@@ -338,7 +370,7 @@ class DetectingTracker final : public FaceTracker {
           const double w = 1 / (sigma * sigma * apart * apart);
           x += w * p.x, y += w * p.y, node.weight += w;
         };
-        const double sigma = step.detection->eye_sigma;
+        const double sigma = step.detection->eye_sigma[eye];
         if (step.detection->eyes[eye])
           add(*step.detection->eyes[eye], sigma > 0 ? sigma : traits.eye_sigma);
         if (traits.box_sigma > 0) add(point_in_square(*step.detection, place), traits.box_sigma);
@@ -399,7 +431,10 @@ std::unique_ptr<FaceDetector> make_detector(const DetectorOptions& options) {
   const auto file =
       network("face_landmark.safetensors", options.landmarks == "mesh", "--landmarks eyes");
   if (file.empty()) return finder;
-  return make_mesh_detector(std::move(finder), MeshFinder(file));
+  std::optional<EyeFinder> eyes;
+  if (const auto iris = find_network("iris_landmark.safetensors"); !iris.empty())
+    eyes.emplace(iris);
+  return make_mesh_detector(std::move(finder), MeshFinder(file), std::move(eyes));
 }
 #endif
 }  // namespace

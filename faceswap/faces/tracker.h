@@ -17,7 +17,8 @@ class FaceTracker {
   virtual ~FaceTracker() = default;
   virtual void push(const Frame& frame) = 0;
   // All faces of the shots ended by a cut or by finish(), in frame order, with track
-  // numbers from 0. Within a frame the largest comes first.
+  // numbers from 0. Within a frame the largest comes first. Face::refused says why a
+  // track is no face's; its number is -1.
   virtual std::vector<Face> take_finished() = 0;
   virtual void finish() = 0;
   virtual double good_confidence() const = 0;  // least confidence of a face to train on

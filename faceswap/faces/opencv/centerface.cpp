@@ -33,6 +33,9 @@ class CenterFace final : public DnnFormat {
     traits.accept_confidence = 0.5;
     traits.eye_sigma = 0.03;
     traits.eyes_per_side = 0.36;
+    traits.scan_interval = 12;
+    traits.rescan_interval = 6;
+    traits.least_length = 3;
     return traits;
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -10,12 +11,16 @@
 
 #include "faceswap/faces/face.h"
 #include "faceswap/faces/opencv/runtime.h"
+#include "kernels/image/resample.h"
 
 namespace faceswap {
 namespace {
 
-constexpr int kCell = 32;         // the sides of the network's input are multiples of this
-constexpr double kOverlap = 0.3;  // intersection over union above which two boxes are one face
+constexpr int kCell = 32;    // the sides of the network's input are multiples of this
+constexpr int kPatch = 192;  // pixels of a followed face's surroundings
+constexpr double kPatchZoom = 2.4;
+constexpr double kSecondScale = 0.6;  // of a scan's second pass
+constexpr double kOverlap = 0.3;      // intersection over union above which two boxes are one face
 
 // Eyes, nose and mouth corners of a frontal face in canonical coordinates: between the
 // two rendered people (mouth at 176) and the people of four clips (about 188).
@@ -60,6 +65,16 @@ std::array<Point, 2> steady_eyes(const std::array<Point, 5>& p) {
   return steady;
 }
 
+// Raises the mean of a dark picture towards kMean: the networks have learnt from well lit
+// ones. values: 0 to 1.
+void lighten(cv::Mat& values) {
+  constexpr double kMean = 0.35, kLeastGamma = 0.45;
+  const cv::Scalar channels = cv::mean(values);
+  const double mean = std::max((channels[0] + channels[1] + channels[2]) / 3, 0.01);
+  const double gamma = std::max(kLeastGamma, std::log(kMean) / std::log(mean));
+  if (mean < kMean) cv::pow(values, gamma, values);
+}
+
 int up_to_cells(int n) { return (n + kCell - 1) / kCell * kCell; }
 
 class DnnDetector final : public FaceDetector {
@@ -76,12 +91,8 @@ class DnnDetector final : public FaceDetector {
           ErrorKind::input,
           fmt::format("{}: no such detector network; expected {}; or use --detector cascade",
                       file.string(), format_->file_name()));
-    try {
-      net_ = cv::dnn::readNet(file.string());
-    } catch (const std::exception& e) { refuse(e.what()); }
     for (const std::string& output : format_->outputs()) outputs_.emplace_back(output);
-    std::vector<cv::String> names;
-    if (!net_.empty()) names = net_.getUnconnectedOutLayersNames();
+    const std::vector<cv::String> names = net_for(kPatch, kPatch).getUnconnectedOutLayersNames();
     for (const cv::String& output : outputs_)
       if (std::find(names.begin(), names.end(), output) == names.end())
         refuse(fmt::format("no output named {}", output));
@@ -110,17 +121,21 @@ class DnnDetector final : public FaceDetector {
     return *tilted_;
   }
 
+  // In a scanned frame the scan's answer, else a look at the surroundings only, upright by
+  // the expected roll: some 5 ms.
   std::optional<Detection> follow(const Detection& expected, bool) override {
     std::optional<Detection> nearest;
     double least = 0.5 * expected.side;
-    const auto consider = [&](const Detection& face) {
-      const double away = distance(face.center, expected.center);
-      if (away < least && face.side > 0.6 * expected.side && face.side < 1.7 * expected.side)
-        least = away, nearest = face;
+    const auto consider = [&](const std::vector<Detection>& faces) {
+      for (const Detection& face : faces) {
+        const double away = distance(face.center, expected.center);
+        if (away < least && face.side > 0.5 * expected.side && face.side < 2 * expected.side)
+          least = away, nearest = face;
+      }
     };
-    for (const Detection& face : upright()) consider(face);
-    if (tilted_)
-      for (const Detection& face : *tilted_) consider(face);
+    if (upright_) consider(*upright_);
+    if (tilted_) consider(*tilted_);
+    if (!nearest) consider(around(expected));
     return nearest;
   }
 
@@ -130,6 +145,20 @@ class DnnDetector final : public FaceDetector {
     return *upright_;
   }
 
+  // Faces of a whole scan: at full size, and smaller, where blurred ones are sharp again.
+  std::vector<Detection> run(int quarters) {
+    std::vector<Detection> faces = run(quarters, 1);
+    for (const Detection& face : run(quarters, kSecondScale))
+      if (std::none_of(faces.begin(), faces.end(), [&](const Detection& other) {
+            return distance(face.center, other.center) < 0.5 * std::max(face.side, other.side);
+          }))
+        faces.push_back(face);
+    std::stable_sort(faces.begin(), faces.end(), [](const Detection& a, const Detection& b) {
+      return a.confidence > b.confidence;
+    });
+    return faces;
+  }
+
   [[noreturn]] void refuse(const std::string& why) const {
     throw Error(ErrorKind::input,
                 fmt::format("{}: not a usable detector network: {}; expected {}; or use "
@@ -137,11 +166,22 @@ class DnnDetector final : public FaceDetector {
                             file_.string(), why, format_->file_name()));
   }
 
-  // All faces of the picture turned clockwise by quarters, best first, in pixels of the
-  // upright working picture.
-  std::vector<Detection> run(int quarters) {
+  // One network per size of input: OpenCV 4.6 gives wrong results from CenterFace after a
+  // change of size.
+  cv::dnn::Net& net_for(int width, int height) {
+    cv::dnn::Net& net = nets_[{width, height}];
+    try {
+      if (net.empty()) net = cv::dnn::readNet(file_.string());
+    } catch (const std::exception& e) { refuse(e.what()); }
+    if (net.empty()) refuse("it has no layers");
+    return net;
+  }
+
+  // All faces of the picture turned clockwise by quarters, in pixels of the upright working
+  // picture; share: of the format's size.
+  std::vector<Detection> run(int quarters, double share) {
     const int longest = std::max(rgb_->width, rgb_->height);
-    const double scale = static_cast<double>(format_->long_side(longest)) / longest;
+    const double scale = share * format_->long_side(longest) / longest;
     int w = std::max(1, static_cast<int>(std::lround(rgb_->width * scale))),
         h = std::max(1, static_cast<int>(std::lround(rgb_->height * scale)));
     cv::Mat colors, small;
@@ -165,16 +205,41 @@ class DnnDetector final : public FaceDetector {
     // The picture lies in the upper left corner of the input.
     cv::Mat input(up_to_cells(h), up_to_cells(w), CV_8UC3, cv::Scalar(0, 0, 0));
     small.copyTo(input(cv::Rect(0, 0, w, h)));
+    const double smallest = min_face_ > 0 ? min_face_ * std::min(w, h) : kLeastFace / place.scale();
+    return detect(input, 1, place, smallest);
+  }
+
+  std::vector<Detection> around(const Detection& expected) {
+    // Enlarging would make a small face look blurred, and score less than in a scan.
+    const double zoom = std::max(kPatchZoom, kPatch / expected.side);
+    const Similarity to_patch = square_to_patch(expected, zoom, kPatch);
+    const Similarity to_rgb = to_patch.inverse().then(
+        pixel_scaling(static_cast<double>(gray_->width) / rgb_->width).inverse());
+    cv::Mat input(kPatch, kPatch, rgb_->channels == 1 ? CV_32FC1 : CV_32FC3);
+    kernels::affine_warp<kernels::Host, std::uint8_t>(
+        kernels::Stream::of(kernels::Device::host),
+        {rgb_->pixels.data(), rgb_->height, rgb_->width, rgb_->channels},
+        {input.ptr<float>(), kPatch, kPatch, rgb_->channels}, to_rgb.affine(),
+        std::clamp(static_cast<int>(std::ceil(to_rgb.scale() - 0.1)), 1, 8));
+    if (rgb_->channels == 1) cv::cvtColor(input, input, cv::COLOR_GRAY2RGB);
+    return detect(input, 255, to_patch.inverse(), 1);
+  }
+
+  // input: RGB with values 0 to 255 / scale, float or bytes.
+  std::vector<Detection> detect(const cv::Mat& picture, double scale, const Similarity& place,
+                                double smallest) {
+    cv::Mat input;
+    picture.convertTo(input, CV_32F, scale / 255);
+    lighten(input);
     std::vector<Candidate> all;
+    cv::dnn::Net& net = net_for(input.cols, input.rows);
     try {
       std::vector<cv::Mat> tensors;
-      net_.setInput(
-          cv::dnn::blobFromImage(input, 1, cv::Size(), cv::Scalar(), !format_->rgb_order()));
-      net_.forward(tensors, outputs_);
+      net.setInput(
+          cv::dnn::blobFromImage(input, 255, cv::Size(), cv::Scalar(), !format_->rgb_order()));
+      net.forward(tensors, outputs_);
       all = format_->decode(tensors, input.cols, input.rows);
     } catch (const std::exception& e) { refuse(e.what()); }
-
-    const double smallest = min_face_ > 0 ? min_face_ * std::min(w, h) : kLeastFace / place.scale();
     std::vector<Detection> faces;
     for (const Candidate& c : suppress_overlaps(std::move(all))) {
       if (!std::isfinite(c.x + c.y + c.width + c.height) || std::max(c.width, c.height) < smallest)
@@ -196,7 +261,7 @@ class DnnDetector final : public FaceDetector {
   std::unique_ptr<DnnFormat> format_;
   DetectorTraits traits_;
   double min_face_;
-  cv::dnn::Net net_;
+  std::map<std::pair<int, int>, cv::dnn::Net> nets_;
   std::vector<cv::String> outputs_;
   const Image *gray_ = nullptr, *rgb_ = nullptr;
   std::optional<std::vector<Detection>> upright_, tilted_;  // of this frame, once asked for
