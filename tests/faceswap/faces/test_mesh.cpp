@@ -137,22 +137,25 @@ TEST(MeshDetector, PlacesTheEyesInTheWorkingPicture) {
   fixed->face = square({45, 35}, 20, 0);
   fixed->face.eyes[0] = Point{40, 35};
   fixed->face.eyes[1] = Point{50, 35};
-  const auto detector = make_mesh_detector(std::move(fixed), MeshFinder(path));
+  const Detection expected = fixed->face;
+  const auto detector = make_mesh_detector(std::move(fixed), MeshFinder(path), std::nullopt);
   const Image gray(100, 75, 1), bright = picture(255), dark = picture(0);  // half as large as rgb
   detector->next_frame(gray, bright);
-  const auto seen = detector->follow({}, true);
+  const auto seen = detector->follow(expected, true);
   ASSERT_TRUE(seen && seen->eyes[0] && seen->eyes[1]);
   const auto mesh = MeshFinder(path).find(bright, square({90.5, 70.5}, 40, 0));
   EXPECT_NEAR(seen->eyes[0]->x, (mesh->left_eye().x + 0.5) / 2 - 0.5, 1e-6);
   EXPECT_NEAR(seen->eyes[1]->y, (mesh->right_eye().y + 0.5) / 2 - 0.5, 1e-6);
-  EXPECT_GT(seen->eye_sigma, 0);
+  EXPECT_GT(seen->eye_sigma[0], 0);
   EXPECT_NE(seen->eyes[0]->x, 40);
+  ASSERT_TRUE(seen->mesh);
+  EXPECT_EQ(seen->confidence, seen->mesh->presence);
 
   detector->next_frame(gray, dark);
-  const auto unseen = detector->follow({}, true);
+  const auto unseen = detector->follow(expected, true);  // by the finder
   ASSERT_TRUE(unseen && unseen->eyes[0]);
   EXPECT_EQ(unseen->eyes[0]->x, 40);
-  EXPECT_EQ(unseen->eye_sigma, 0);
+  EXPECT_FALSE(unseen->mesh);
 }
 
 // The eyes of a drawn head are known. The mesh was taught by photographs: where it says that
