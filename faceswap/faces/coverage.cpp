@@ -109,9 +109,7 @@ std::vector<std::string> Coverage::missing() const {
                high = sorted[sorted.size() - 1 - sorted.size() / 20];
   if (high - low < 0.1)
     lines.push_back(
-        fmt::format("the light hardly changes: the faces' brightness lies between "
-                    "{:.2f} and {:.2f}",
-                    low, high));
+        fmt::format("the light hardly changes: brightness {:.2f} to {:.2f}", low, high));
   return lines;
 }
 

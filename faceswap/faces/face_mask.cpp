@@ -10,6 +10,7 @@
 #include "faceswap/faces/mesh.h"
 #include "faceswap/faces/skin.h"
 #include "kernels/image/blend.h"
+#include "kernels/simt/single_threaded.h"
 
 namespace faceswap {
 namespace {
@@ -67,15 +68,25 @@ FloatImage filled_hull(std::vector<Point> points, double margin) {
   const std::vector<Point> hull = convex_hull(std::move(points));
   FloatImage mask = blank();
   if (hull.size() < 3) return mask;
+  struct Edge {
+    float x, y, offset;  // x * px + y * py + offset: pixels inside the edge's line
+  };
+  std::vector<Edge> edges;
+  for (std::size_t i = 0; i < hull.size(); ++i) {
+    const Point a = hull[i], b = hull[(i + 1) % hull.size()];
+    const double length = distance(a, b), x = (a.y - b.y) / length, y = (b.x - a.x) / length;
+    edges.push_back({static_cast<float>(x), static_cast<float>(y),
+                     static_cast<float>(margin + 0.5 - x * a.x - y * a.y)});
+  }
   for (int y = 0; y < kMaskSize; ++y)
     for (int x = 0; x < kMaskSize; ++x) {
-      const Point p{static_cast<double>(x), static_cast<double>(y)};
-      double inside = HUGE_VAL;  // distance to the nearest edge's line
-      for (std::size_t i = 0; i < hull.size(); ++i) {
-        const Point a = hull[i], b = hull[(i + 1) % hull.size()];
-        inside = std::min(inside, cross(a, b, p) / distance(a, b));
+      float inside = 1;
+      for (const Edge& edge : edges) {
+        inside = std::min(
+            inside, edge.x * static_cast<float>(x) + edge.y * static_cast<float>(y) + edge.offset);
+        if (inside <= 0) break;
       }
-      *mask.at(x, y) = static_cast<float>(std::clamp(inside + margin + 0.5, 0.0, 1.0));
+      *mask.at(x, y) = std::max(inside, 0.f);
     }
   return mask;
 }
@@ -203,6 +214,8 @@ FaceMask face_mask(const Face& face, const Image& crop, int frame_width, int fra
         fmt::format("face_mask: {} landmarks and a crop of {}x{}x{}, expected {} and a "
                     "square RGB picture",
                     face.landmarks.size(), crop.width, crop.height, crop.channels, Mesh::kPoints));
+  // Pictures so small gain nothing from threads, and the caller may measure several faces.
+  const simt::SingleThreaded one_thread;
   const Similarity to_mask = face.to_canonical.then(canonical_to_crop(kMaskSize));
   std::vector<Point> landmarks;
   for (const Point p : face.landmarks) landmarks.push_back(to_mask(p));

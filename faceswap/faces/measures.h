@@ -13,11 +13,10 @@ void measure_face(Face&, const Image& crop, const FaceMask&);
 // Height of the face in the frame, pixels, from above the brows to the chin.
 double face_side(const Face&);
 
-// The finest detail of a face, over the detail half as fine: the 98th percentile of the
-// second differences at a scale of 64 pixels for the canonical square, over the one at 32
-// pixels, in the direction where this is least (an object moved is blurred in one
-// direction). 0.7 to 0.9 in focus, 0.35 without detail. Contrast and skin tone cancel out.
-// A small face is judged at its own size in the frame, as it cannot have more detail.
-// region: [128,128,1], over 127 where the face is.
-double focus(const Image& crop, const Similarity& to_canonical, const Image& region);
+// The finest detail of a face over the detail half as fine: the 98th percentile of second
+// differences at 64 pixels for the canonical square over the one at 32 pixels, in the
+// direction where this is least. 0.5 to 0.9 in focus, 0.35 out of it; contrast and skin tone
+// cancel out. A small face is judged at its own size in the frame, as it cannot have more
+// detail. A face that moved has 0.4 to 0.5, so that only some of these are noticed.
+double focus(const Image& crop, const Similarity& to_canonical);
 }  // namespace faceswap
