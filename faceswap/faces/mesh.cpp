@@ -46,8 +46,7 @@ std::array<double, 2> Mesh::eye_opening() const {
   std::array<double, 2> opening;
   for (std::size_t k = 0; k < 2; ++k) {
     const auto apart = [&](int i, int j) {
-      const Point3 a = point(eyes[k][i]), b = point(eyes[k][j]);
-      return std::hypot(a.x - b.x, a.y - b.y, a.z - b.z);
+      return distance(points[eyes[k][i]], points[eyes[k][j]]);
     };
     opening[k] = apart(2, 3) / std::max(apart(0, 1), 1e-9);
   }

@@ -71,9 +71,8 @@ class MeshDetector final : public FaceDetector {
       if (eye) eye = to_full_size_(*eye);
     std::optional<Mesh> found = mesh_.find(*rgb_, start);
     if (!found) return std::nullopt;
-    std::array<Point, 2> eyes =
-        eyes_ ? eyes_->find(*rgb_, *found) : std::array{found->left_eye(), found->right_eye()};
-    eyes = spread(eyes, *found);
+    if (eyes_) eyes_->refine(*rgb_, found->points);
+    const std::array<Point, 2> eyes = spread({found->left_eye(), found->right_eye()}, *found);
     const std::array<double, 2> opening = found->eye_opening();
     const Similarity shrink = to_full_size_.inverse();
     for (Point& p : found->points) p = shrink(p);
