@@ -222,7 +222,9 @@ SortedFaces sorted(const FaceFolder& folder, const SortArguments& args, bool qui
       values.resize(faces.size());
       for (std::size_t i = 0; i < order.size(); ++i) values[order[i]] = steps[i];
     } else {
-      const FolderFace* like = select_faces(folder, {.files = {args.like}}).front();
+      FaceSelection wanted;
+      wanted.files = {args.like};
+      const FolderFace* like = select_faces(folder, wanted).front();
       const auto found = std::ranges::find(faces, like);
       if (found == faces.end())
         throw Error(ErrorKind::usage, args.like + ": is left out; sort with --all");
