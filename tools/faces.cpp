@@ -133,22 +133,25 @@ void drop(const std::filesystem::path& path, const FaceSelection& selection,
   report(folder, context, fmt::format("{} faces dropped", faces.size()), faces.size());
 }
 
-void keep(const std::filesystem::path& path, const FaceSelection& selection, bool only,
+void keep(const std::filesystem::path& path, const FaceSelection& selection,
           const Context& context) {
   FaceFolder folder(path);
-  const FaceList chosen = chosen_faces(folder, selection), back = with_state(chosen, true);
-  FaceList others;
-  for (const FolderFace& face : folder.faces())
-    if (only && !face.dropped && std::ranges::find(chosen, &face) == chosen.end())
-      others.push_back(&face);
-  DecisionStep step;
-  if (!back.empty()) step.push_back({Decision::keep, names_of(back), -1, "", {}});
+  const FaceList faces = with_state(chosen_faces(folder, selection), true);
+  if (!faces.empty()) folder.decide({Decision::keep, names_of(faces), -1, "", {}});
+  report(folder, context, fmt::format("{} faces taken back", faces.size()), faces.size());
+}
+
+void keep_only(const std::filesystem::path& path, const FaceSelection& selection,
+               const Context& context) {
+  FaceFolder folder(path);
+  const FaceList chosen = chosen_faces(folder, selection);
+  FaceList others = kept_faces(folder);
+  std::erase_if(others, [&](const FolderFace* face) {
+    return std::ranges::find(chosen, face) != chosen.end();
+  });
   if (!others.empty())
-    step.push_back({Decision::drop, names_of(others), -1, "not among those kept", {}});
-  const std::string done =
-      fmt::format("{} faces taken back, {} dropped", back.size(), others.size());
-  if (!step.empty()) folder.decide(step);
-  report(folder, context, done, back.size() + others.size());
+    folder.decide({Decision::drop, names_of(others), -1, "not among those kept", {}});
+  report(folder, context, fmt::format("{} others dropped", others.size()), others.size());
 }
 
 void move(const std::filesystem::path& path, const FaceSelection& selection, const std::string& to,
@@ -408,8 +411,11 @@ void add_faces(CLI::App& app, Context& context) {
       [args, &context] { drop(args->folder, args->selection, args->reason, context); });
   command = sub("keep", "Take faces back that were dropped, or refused by extraction");
   add_selection(command, args->selection);
-  command->add_flag("--only", args->only, "Drop all others");
-  command->callback([args, &context] { keep(args->folder, args->selection, args->only, context); });
+  command->add_flag("--only", args->only,
+                    "Drop all others instead; what was left out before stays so");
+  command->callback([args, &context] {
+    (args->only ? keep_only : keep)(args->folder, args->selection, context);
+  });
   command = sub("merge", "Give the faces of further people to the first");
   command->add_option("people", args->people, "Numbers or names")
       ->required()

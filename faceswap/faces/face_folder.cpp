@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "faceswap/faces/face_file.h"
 #include "faceswap/parallel.h"
@@ -127,6 +128,8 @@ void FaceFolder::move_eyes(FolderFace& face, const Similarity& to_canonical, con
 
 void FaceFolder::check(const DecisionStep& step) const {
   if (step.empty()) refuse("a step without a decision; expected at least one");
+  std::set<int> people;  // also those that the step itself makes
+  for (const FolderFace& face : faces_) people.insert(face.face.person);
   for (const Decision& decision : step) {
     for (const std::string& name : decision.faces)
       if (!find(name))
@@ -137,9 +140,9 @@ void FaceFolder::check(const DecisionStep& step) const {
     if (decision.kind == Decision::move && (decision.person < 0 || decision.person > kMaxPerson))
       refuse(fmt::format("person {} is no number to move faces to; expected 0 to {}",
                          decision.person, kMaxPerson));
+    if (decision.kind == Decision::move) people.insert(decision.person);
     if (decision.kind == Decision::rename &&
-        (decision.person < 0 ||
-         std::ranges::none_of(faces_, [&](auto& f) { return f.face.person == decision.person; })))
+        (decision.person < 0 || !people.contains(decision.person)))
       refuse(fmt::format("{}: no person {}; `doppel faces list {}` shows them", path_.string(),
                          decision.person, path_.string()));
     if (decision.kind == Decision::align) check_eyes(decision);
