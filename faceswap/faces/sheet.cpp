@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -136,8 +137,12 @@ std::string short_form(const std::string& reason) {
 }  // namespace
 
 std::vector<SheetGroup> sheet_groups(const FaceFolder& folder) {
-  std::map<std::pair<int, int>, SheetGroup> tracks;  // of (person, track)
-  std::map<std::string, SheetGroup> dropped;         // by reason
+  // By person and track; faces of no person come behind the people.
+  const auto earlier = [](std::pair<int, int> a, std::pair<int, int> b) {
+    return std::tuple(a.first < 0, a) < std::tuple(b.first < 0, b);
+  };
+  std::map<std::pair<int, int>, SheetGroup, decltype(earlier)> tracks(earlier);
+  std::map<std::string, SheetGroup> dropped;  // by reason
   for (const FolderFace& face : folder.faces())
     if (face.dropped) dropped[short_form(face.reason)].faces.push_back(&face);
     else tracks[{face.face.person, face.face.track}].faces.push_back(&face);

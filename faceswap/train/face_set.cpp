@@ -40,19 +40,20 @@ void store_face(const Image& crop, const FloatImage& mask, int size,
 
 // A model of two people at once draws neither well.
 void warn_of_several_people(const FaceFolder& folder) {
-  std::string people;
-  int count = 0, most = 0, first = -1;
+  std::string groups;
+  int count = 0;
+  FolderPerson largest;
   for (const FolderPerson& person : folder.people()) {
-    if (person.kept == 0 || person.number < 0) continue;
-    people +=
+    if (person.kept == 0) continue;
+    groups +=
         fmt::format("{}{} ({} faces)", count++ == 0 ? "" : ", ", describe(person), person.kept);
-    if (person.kept > most) most = person.kept, first = person.number;
+    if (person.number >= 0 && person.kept > largest.kept) largest = person;
   }
   if (count > 1)
     fmt::print(stderr,
-               "{0} holds {1} people: {2}. All are trained on as one; keep one person with: "
-               "doppel faces keep {0} --person {3} --only\n",
-               folder.path().string(), count, people, first);
+               "{0} holds several people: {1}. All are trained on as one; keep one with: doppel "
+               "faces keep {0} --person {2} --only\n",
+               folder.path().string(), groups, largest.number);
 }
 }  // namespace
 
