@@ -207,6 +207,7 @@ struct SortArguments {
 struct SortedFaces {
   FaceList faces;
   std::vector<double> values;
+  bool ordered = true;  // by these values
 };
 
 SortedFaces sorted(const FaceFolder& folder, const SortArguments& args, bool quiet) {
@@ -246,6 +247,7 @@ SortedFaces sorted(const FaceFolder& folder, const SortArguments& args, bool qui
   }
   if (args.reverse) std::ranges::reverse(order);
   SortedFaces result;
+  result.ordered = key != FaceKey::similarity || !args.like.empty();
   for (const std::size_t i : order) {
     result.faces.push_back(faces[i]);
     result.values.push_back(values[i]);
@@ -259,11 +261,14 @@ std::vector<SheetGroup> value_groups(const SortedFaces& sorted, int count) {
   const auto parts = std::min(static_cast<std::size_t>(count), n);
   for (std::size_t g = 0; g < parts; ++g) {
     const std::size_t begin = g * n / parts, end = (g + 1) * n / parts;
-    SheetGroup group{
-        {fmt::format("{} OF {}", g + 1, parts), fmt::format("{:.3g}", sorted.values[begin]), "to",
-         fmt::format("{:.3g}", sorted.values[end - 1]), fmt::format("x{}", end - begin)},
-        {},
-        true};
+    SheetGroup group;
+    group.new_row = true;
+    group.label = {fmt::format("{} of {}", g + 1, parts)};
+    if (sorted.ordered) {
+      group.label.push_back(fmt::format("{:.3g}", sorted.values[begin]));
+      group.label.push_back(fmt::format("to {:.3g}", sorted.values[end - 1]));
+    }
+    group.label.push_back(fmt::format("x{}", end - begin));
     group.faces.assign(sorted.faces.begin() + static_cast<std::ptrdiff_t>(begin),
                        sorted.faces.begin() + static_cast<std::ptrdiff_t>(end));
     groups.push_back(std::move(group));
