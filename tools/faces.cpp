@@ -2,14 +2,12 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
 #include "faceswap/faces/face_selection.h"
 #include "faceswap/faces/import.h"
-#include "faceswap/faces/sheet.h"
-#include "faceswap/train/reconstruction.h"
+#include "faceswap/sort_faces.h"
 #include "tools/command.h"
 
 namespace {
@@ -19,12 +17,26 @@ using Json = nlohmann::ordered_json;
 
 // --- list
 
+struct Count {
+  int kept = 0, left_out = 0;
+};
+
+std::map<int, Count> tracks_of(const FaceFolder& folder, int person) {
+  std::map<int, Count> tracks;
+  for (const FolderFace& face : folder.faces()) {
+    if (face.face.person != person) continue;
+    Count& count = tracks[face.face.track];
+    ++(face.dropped ? count.left_out : count.kept);
+  }
+  return tracks;
+}
+
 Json people_json(const FaceFolder& folder) {
   Json people = Json::array();
   for (const FolderPerson& person : folder.people()) {
-    std::set<int> tracks;
-    for (const FolderFace& face : folder.faces())
-      if (face.face.person == person.number) tracks.insert(face.face.track);
+    Json tracks = Json::array();
+    for (const auto& [track, count] : tracks_of(folder, person.number))
+      tracks.push_back({{"track", track}, {"kept", count.kept}, {"left_out", count.left_out}});
     people.push_back({{"person", person.number},
                       {"name", person.name},
                       {"kept", person.kept},
@@ -51,27 +63,25 @@ Json faces_json(const FaceFolder& folder) {
   return faces;
 }
 
-std::string joined(const std::set<int>& numbers) {
+// "; track 0: 7, 6: 43"
+std::string tracks_text(const std::map<int, Count>& tracks) {
+  constexpr int kMost = 12;
   std::string text;
-  int count = 0;
-  for (const int number : numbers)
-    if (++count <= 12) text += fmt::format("{}{}", count == 1 ? "" : ", ", number);
-  return text + (count > 12 ? ", ..." : "");
+  int shown = 0;
+  for (const auto& [track, count] : tracks)
+    if (count.kept > 0 && ++shown <= kMost)
+      text += fmt::format("{}{}: {}", shown == 1 ? "; track " : ", ", track, count.kept);
+  return shown <= kMost ? text : text + fmt::format(" and {} more", shown - kMost);
 }
 
 void list_plain(const FaceFolder& folder) {
-  const int all = static_cast<int>(folder.faces().size());
   fmt::print("{}: {} faces to train on, {} left out\n", folder.path().string(), folder.kept(),
-             all - folder.kept());
+             static_cast<int>(folder.faces().size()) - folder.kept());
   for (const FolderPerson& person : folder.people()) {
-    std::set<int> tracks;
-    for (const FolderFace& face : folder.faces())
-      if (face.face.person == person.number && !face.dropped) tracks.insert(face.face.track);
+    const bool named = person.number >= 0 && !person.name.empty();
     fmt::print("  {:<20} {:5} faces, {:5} left out{}\n",
-               person.number >= 0 && !person.name.empty()
-                   ? fmt::format("person {} {}", person.number, person.name)
-                   : describe(person),
-               person.kept, person.dropped, tracks.empty() ? "" : "; tracks " + joined(tracks));
+               named ? fmt::format("person {} {}", person.number, person.name) : describe(person),
+               person.kept, person.dropped, tracks_text(tracks_of(folder, person.number)));
   }
   std::map<std::string, int> marks, reasons;
   for (const FolderFace& face : folder.faces()) {
@@ -197,101 +207,30 @@ void step_back(const std::filesystem::path& path, bool redo, const Context& cont
 // --- sort
 
 struct SortArguments {
-  std::filesystem::path folder, sheet, copies, model;
-  std::string key, like, side = "a";
-  bool reverse = false, all = false, force = false;
+  std::filesystem::path sheet, copies;
+  std::string key, side = "a";
+  SortOptions options;
+  bool force = false;
   int groups = 1;
 };
 
-// The order, and each face's value in it.
-struct SortedFaces {
-  FaceList faces;
-  std::vector<double> values;
-  bool ordered = true;  // by these values
-};
-
-SortedFaces sorted(const FaceFolder& folder, const SortArguments& args, bool quiet) {
-  const FaceKey key = face_key(args.key);
-  FaceList faces;
-  for (const FolderFace& face : folder.faces())
-    if (args.all || !face.dropped) faces.push_back(&face);
-  if (faces.empty()) list_faces(folder.path());  // throws
-  std::vector<std::size_t> order;
-  std::vector<double> values;
-  if (key == FaceKey::similarity) {
-    const FaceLooks looks(faces);
-    if (args.like.empty()) {
-      std::vector<double> steps;
-      looks.chain(order, steps);
-      values.resize(faces.size());
-      for (std::size_t i = 0; i < order.size(); ++i) values[order[i]] = steps[i];
-    } else {
-      FaceSelection wanted;
-      wanted.files = {args.like};
-      const FolderFace* like = select_faces(folder, wanted).front();
-      const auto found = std::ranges::find(faces, like);
-      if (found == faces.end())
-        throw Error(ErrorKind::usage, args.like + ": is left out; sort with --all");
-      values = looks.distances_to(static_cast<std::size_t>(found - faces.begin()));
-      order = order_by(values);
-    }
-  } else if (key == FaceKey::time) {
-    order = order_by_time(faces);
-    for (const FolderFace* face : faces) values.push_back(face->face.seconds);
-  } else {
-    values = key == FaceKey::loss
-                 ? reconstruction_errors(args.model, args.side == "a" ? Side::a : Side::b,
-                                         folder.path(), quiet)
-                 : face_values(faces, key);
-    order = order_by(values);
-  }
-  if (args.reverse) std::ranges::reverse(order);
-  SortedFaces result;
-  result.ordered = key != FaceKey::similarity || !args.like.empty();
-  for (const std::size_t i : order) {
-    result.faces.push_back(faces[i]);
-    result.values.push_back(values[i]);
-  }
-  return result;
-}
-
-std::vector<SheetGroup> value_groups(const SortedFaces& sorted, int count) {
-  std::vector<SheetGroup> groups;
-  const std::size_t n = sorted.faces.size();
-  const auto parts = std::min(static_cast<std::size_t>(count), n);
-  for (std::size_t g = 0; g < parts; ++g) {
-    const std::size_t begin = g * n / parts, end = (g + 1) * n / parts;
-    SheetGroup group;
-    group.new_row = true;
-    group.label = {fmt::format("{} of {}", g + 1, parts)};
-    if (sorted.ordered) {
-      group.label.push_back(fmt::format("{:.3g}", sorted.values[begin]));
-      group.label.push_back(fmt::format("to {:.3g}", sorted.values[end - 1]));
-    }
-    group.label.push_back(fmt::format("x{}", end - begin));
-    group.faces.assign(sorted.faces.begin() + static_cast<std::ptrdiff_t>(begin),
-                       sorted.faces.begin() + static_cast<std::ptrdiff_t>(end));
-    groups.push_back(std::move(group));
-  }
-  return groups;
-}
-
-void sort(const SortArguments& args, const Context& context) {
-  if (face_key(args.key) == FaceKey::loss && (args.model.empty() || args.all))
-    throw Error(ErrorKind::usage, "--by loss needs --model MODEL_DIR, and no --all");
-  const FaceFolder folder(args.folder);
-  const SortedFaces faces = sorted(folder, args, context.quiet);
-  const std::vector<SheetGroup> groups = value_groups(faces, args.groups);
+void sort(const std::filesystem::path& path, SortArguments args, const Context& context) {
+  args.options.key = face_key(args.key);
+  args.options.side = args.side == "a" ? Side::a : Side::b;
+  args.options.quiet = context.quiet;
+  const FaceFolder folder(path);
+  const SortedFaces sorted = sort_faces(folder, args.options);
+  const std::vector<SheetGroup> groups = sheet_groups(sorted, args.groups);
   if (!args.sheet.empty())
     for (const std::filesystem::path& page : write_pages(groups, args.sheet, args.force))
       fmt::print(stderr, "{}\n", page.string());
   if (!args.copies.empty())
-    copy_faces(faces.faces, args.copies, 0, true, args.force, context.quiet);
+    copy_faces(sorted.faces, args.copies, 0, true, args.force, context.quiet);
   std::size_t i = 0;
   Json rows = Json::array();
   for (std::size_t g = 0; g < groups.size(); ++g)
     for (const FolderFace* face : groups[g].faces) {
-      const double value = faces.values[i++];
+      const double value = sorted.values[i++];
       if (context.json) rows.push_back({{"file", face->name}, {"value", value}, {"group", g + 1}});
       else if (args.groups > 1) fmt::print("{}\t{:.6g}\t{}\n", g + 1, value, face->name);
       else fmt::print("{:.6g}\t{}\n", value, face->name);
@@ -445,10 +384,11 @@ void add_faces(CLI::App& app, Context& context) {
   command = sub("sort", "Print faces in an order, as a contact sheet or copies too");
   SortArguments& s = args->sort;
   command->add_option("--by", s.key, key_help())->required()->type_name("KEY");
-  command->add_flag("--reverse", s.reverse, "Highest value first");
-  command->add_flag("--all", s.all, "With the faces that are left out");
-  command->add_option("--like", s.like, "By similarity to this face")->type_name("FILE");
-  command->add_option("--model", s.model, "For loss: folder of the model")->type_name("MODEL_DIR");
+  command->add_flag("--reverse", s.options.reverse, "Highest value first");
+  command->add_flag("--all", s.options.left_out, "With the faces that are left out");
+  command->add_option("--like", s.options.like, "By similarity to this face")->type_name("FILE");
+  command->add_option("--model", s.options.model, "For loss: folder of the model")
+      ->type_name("MODEL_DIR");
   command->add_option("--side", s.side, "For loss: whose decoder copies the faces")
       ->check(CLI::IsMember({"a", "b"}));
   command->add_option("--groups", s.groups, "Divide the order into this many equal groups")
@@ -458,10 +398,7 @@ void add_faces(CLI::App& app, Context& context) {
   command->add_option("--copy-to", s.copies, "Copy the faces as 000001_NAME.png")
       ->type_name("FOLDER");
   command->add_flag("--force", s.force, "Write over files that exist");
-  command->callback([args, &context] {
-    args->sort.folder = args->folder;
-    sort(args->sort, context);
-  });
+  command->callback([args, &context] { sort(args->folder, args->sort, context); });
 
   command = sub("verify", "Check that every file is a whole face; list duplicates");
   command->callback([args, &context] { verify(args->folder, context); });

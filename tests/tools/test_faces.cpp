@@ -34,12 +34,12 @@ struct FacesCli : Cli {
 TEST_F(FacesCli, ListShowsPeopleMarksAndReasons) {
   const Result plain = doppel("faces list f");
   EXPECT_EQ(plain.code, 0) << plain.err;
-  for (const char* word : {"6 faces to train on, 1 left out", "person 0", "tracks 0, 1", "blurred",
-                           "too small: 12 pixels"})
+  for (const char* word : {"6 faces to train on, 1 left out", "person 0", "track 0: 2, 1: 2",
+                           "blurred", "too small: 12 pixels"})
     EXPECT_NE(plain.out.find(word), std::string::npos) << word << plain.out;
   const json listed = list();
   EXPECT_EQ(listed["people"][0]["kept"], 4);
-  EXPECT_EQ(listed["people"][1]["tracks"], json({2, 3}));
+  EXPECT_EQ(listed["people"][1]["tracks"][1], json({{"track", 3}, {"kept", 0}, {"left_out", 1}}));
   EXPECT_EQ(listed["faces"].size(), 7u);
   EXPECT_EQ(listed["faces"][1]["marks"], json({"blurred"}));
   EXPECT_EQ(listed["faces"][6]["reason"], "too small: 12 pixels");
