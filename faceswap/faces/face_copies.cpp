@@ -23,11 +23,9 @@ void copy_face(const FolderFace& from, const fs::path& to, int size, bool force)
   if (same_size && !from.changed)
     return write_whole_file(to, read_whole_file(from.path, UINTMAX_MAX), force);
   if (!force && fs::exists(to)) throw Error(ErrorKind::usage, to.string() + ": exists already");
-  const Image crop = read_crop(from, size);
-  Face face = from.face;
-  face.crop_size = crop.width;
-  face.refused.clear();
-  write_face(to, crop, face);
+  FaceFile file = read_decided(from, size);
+  file.face.refused.clear();
+  write_face(to, file.crop, file.face, file.mask);
 }
 }  // namespace
 

@@ -195,12 +195,23 @@ std::vector<std::string> FaceFolder::missing() const {
   return missing;
 }
 
-Image read_crop(const FolderFace& face, int size) {
-  Image crop = read_face(face.path).crop;
-  if (!face.realigned && (size == 0 || size == crop.width)) return crop;
-  const Similarity picture_to_frame =
-      canonical_to_crop(crop.width).inverse().then(face.stored.inverse());
-  return crop_face(crop, picture_to_frame.then(face.face.to_canonical),
-                   size == 0 ? crop.width : size);
+FaceFile read_decided(const FolderFace& face, int size) {
+  FaceFile file = read_face(face.path);
+  const int stored_size = file.face.crop_size;
+  if (size == 0) size = stored_size;
+  file.face = face.face;
+  file.face.crop_size = size;
+  // From a picture of `side` pixels as stored to the canonical square as decided.
+  const auto to_canonical = [&](int side) {
+    return canonical_to_crop(side)
+        .inverse()
+        .then(face.stored.inverse())
+        .then(face.face.to_canonical);
+  };
+  if (face.realigned || size != stored_size)
+    file.crop = crop_face(file.crop, to_canonical(stored_size), size);
+  if (face.realigned && !file.mask.empty())
+    file.mask = crop_face(file.mask, to_canonical(file.mask.width), file.mask.width);
+  return file;
 }
 }  // namespace faceswap

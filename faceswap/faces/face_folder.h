@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "faceswap/faces/decisions.h"
-#include "faceswap/faces/face.h"
+#include "faceswap/faces/face_file.h"
 
 namespace faceswap {
 
@@ -78,8 +78,11 @@ class FaceFolder {
   std::map<int, std::string> people_names_;
 };
 
-// A face's picture with its eyes where `face` says: as it is on the disk, or warped to
-// a corrected alignment. Parts beyond the picture on the disk then repeat its edge. size:
+// A face as decided, with its picture and mask: as they are on the disk, or warped to a
+// corrected alignment. Parts beyond the picture on the disk then repeat its edge. size:
 // side in pixels; 0: as stored. Error(input), Error(damaged).
-Image read_crop(const FolderFace&, int size = 0);
+FaceFile read_decided(const FolderFace&, int size = 0);
+inline Image read_crop(const FolderFace& face, int size = 0) {
+  return read_decided(face, size).crop;
+}
 }  // namespace faceswap

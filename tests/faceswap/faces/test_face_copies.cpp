@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_mask.h"
 #include "faceswap/faces/face_selection.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
@@ -42,6 +44,13 @@ TEST_F(FaceCopies, AreNumberedAndByteByByte) {
 }
 
 TEST_F(FaceCopies, HaveTheDecisionsAndTheSize) {
+  Image mask(kMaskSize, kMaskSize, 1);
+  for (int x = 0; x < kMaskSize; ++x)  // the left half
+    for (int y = 0; y < kMaskSize; ++y) *mask.at(x, y) = x < kMaskSize / 2 ? 255 : 0;
+  for (const char* name : {"a_1001.png", "a_1002.png"}) {
+    const FaceFile file = read_face(faces / name);
+    write_face(faces / name, file.crop, file.face, mask);
+  }
   FaceFolder folder(faces);
   const FolderFace before = *folder.find("a_1001.png");
   Decision align{Decision::align, {"a_1001.png"}, -1, "", {}};
@@ -61,6 +70,13 @@ TEST_F(FaceCopies, HaveTheDecisionsAndTheSize) {
   EXPECT_NEAR(copies.find("a_1001.png")->face.eyes[0].x, align.eyes[0].x, 1e-9);
   EXPECT_EQ(read_face(scratch / "out/a_1001.png").crop.pixels,
             read_crop(*folder.find("a_1001.png"), 96).pixels);
+  EXPECT_EQ(read_face(scratch / "out/a_1002.png").mask.pixels, mask.pixels);
+  // Eyes that lie 2 frame pixels further right: the mask's edge lies as far left.
+  const Image moved = read_face(scratch / "out/a_1001.png").mask;
+  const int shift = static_cast<int>(std::lround(2 * before.stored.a * kMaskSize / 256));
+  ASSERT_GT(shift, 2);
+  EXPECT_EQ(*moved.at(kMaskSize / 2 - shift - 4, kMaskSize / 2), 255);
+  EXPECT_EQ(*moved.at(kMaskSize / 2 - shift + 4, kMaskSize / 2), 0);
 }
 
 TEST_F(FaceCopies, VerifyFindsDamageDuplicatesAndMissingFaces) {
