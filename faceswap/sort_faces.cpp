@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "faceswap/faces/face_file.h"
-#include "faceswap/faces/face_selection.h"
+#include "faceswap/faces/face_query.h"
 #include "faceswap/train/reconstruction.h"
 
 namespace faceswap {
@@ -19,9 +19,9 @@ void check(const SortOptions& options) {
 }
 
 std::size_t place_of(const FaceFolder& folder, const std::string& file, const FaceList& faces) {
-  FaceSelection wanted;
+  FaceQuery wanted;
   wanted.files = {file};
-  const auto found = std::ranges::find(faces, select_faces(folder, wanted).front());
+  const auto found = std::ranges::find(faces, find_faces(folder, wanted).front());
   if (found == faces.end())
     throw Error(ErrorKind::usage,
                 fmt::format("{}: is left out, so it is not sorted; use --all", file));

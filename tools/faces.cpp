@@ -5,7 +5,7 @@
 
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
-#include "faceswap/faces/face_selection.h"
+#include "faceswap/faces/face_query.h"
 #include "faceswap/faces/import.h"
 #include "faceswap/sort_faces.h"
 #include "tools/command.h"
@@ -111,11 +111,11 @@ void report(const FaceFolder& folder, const Context& context, const std::string&
              folder.faces().size());
 }
 
-FaceList chosen_faces(const FaceFolder& folder, const FaceSelection& selection) {
-  if (selection.empty())
+FaceList chosen_faces(const FaceFolder& folder, const FaceQuery& query) {
+  if (query.empty())
     throw Error(ErrorKind::usage,
                 "no faces chosen: name files, or use --person, --track, --mark or --source");
-  FaceList faces = select_faces(folder, selection);
+  FaceList faces = find_faces(folder, query);
   if (faces.empty())
     throw Error(ErrorKind::nothing_found,
                 fmt::format("{}: no face fits all that was asked for; see `doppel faces list {}`",
@@ -135,26 +135,24 @@ FaceList with_state(FaceList faces, bool dropped) {
   return faces;
 }
 
-void drop(const std::filesystem::path& path, const FaceSelection& selection,
-          const std::string& reason, const Context& context) {
+void drop(const std::filesystem::path& path, const FaceQuery& query, const std::string& reason,
+          const Context& context) {
   FaceFolder folder(path);
-  const FaceList faces = with_state(chosen_faces(folder, selection), false);
+  const FaceList faces = with_state(chosen_faces(folder, query), false);
   if (!faces.empty()) folder.decide({Decision::drop, names_of(faces), -1, reason, {}});
   report(folder, context, fmt::format("{} faces dropped", faces.size()), faces.size());
 }
 
-void keep(const std::filesystem::path& path, const FaceSelection& selection,
-          const Context& context) {
+void keep(const std::filesystem::path& path, const FaceQuery& query, const Context& context) {
   FaceFolder folder(path);
-  const FaceList faces = with_state(chosen_faces(folder, selection), true);
+  const FaceList faces = with_state(chosen_faces(folder, query), true);
   if (!faces.empty()) folder.decide({Decision::keep, names_of(faces), -1, "", {}});
   report(folder, context, fmt::format("{} faces taken back", faces.size()), faces.size());
 }
 
-void keep_only(const std::filesystem::path& path, const FaceSelection& selection,
-               const Context& context) {
+void keep_only(const std::filesystem::path& path, const FaceQuery& query, const Context& context) {
   FaceFolder folder(path);
-  const FaceList chosen = chosen_faces(folder, selection);
+  const FaceList chosen = chosen_faces(folder, query);
   FaceList others = kept_faces(folder);
   std::erase_if(others, [&](const FolderFace* face) {
     return std::ranges::find(chosen, face) != chosen.end();
@@ -164,10 +162,10 @@ void keep_only(const std::filesystem::path& path, const FaceSelection& selection
   report(folder, context, fmt::format("{} others dropped", others.size()), others.size());
 }
 
-void move(const std::filesystem::path& path, const FaceSelection& selection, const std::string& to,
+void move(const std::filesystem::path& path, const FaceQuery& query, const std::string& to,
           const Context& context) {
   FaceFolder folder(path);
-  const FaceList faces = chosen_faces(folder, selection);
+  const FaceList faces = chosen_faces(folder, query);
   const int person = to == "new" ? folder.unused_person() : find_person(folder, to);
   folder.decide({Decision::move, names_of(faces), person, "", {}});
   report(folder, context, fmt::format("{} faces are person {}'s", faces.size(), person),
@@ -178,9 +176,9 @@ void merge(const std::filesystem::path& path, const std::vector<std::string>& pe
            const Context& context) {
   FaceFolder folder(path);
   const int into = find_person(folder, people.front());
-  FaceSelection others;
+  FaceQuery others;
   others.people.assign(people.begin() + 1, people.end());
-  FaceList faces = select_faces(folder, others);
+  FaceList faces = find_faces(folder, others);
   std::erase_if(faces, [&](const FolderFace* face) { return face->face.person == into; });
   if (!faces.empty()) folder.decide({Decision::move, names_of(faces), into, "", {}});
   report(folder, context, fmt::format("{} faces more are person {}'s", faces.size(), into),
@@ -291,7 +289,7 @@ void import(const std::filesystem::path& path, const std::filesystem::path& out,
 
 struct Arguments {
   std::filesystem::path folder, out;
-  FaceSelection selection;
+  FaceQuery query;
   std::string reason, to, person, text;
   std::vector<std::string> people;
   int size = 256;
@@ -299,15 +297,15 @@ struct Arguments {
   SortArguments sort;
 };
 
-void add_selection(CLI::App* command, FaceSelection& selection) {
+void add_query(CLI::App* command, FaceQuery& query) {
   const OptionAdder add(command);
-  command->add_option("files", selection.files, "Names of faces in the folder")->type_name("FILE");
-  command->add_option("--person", selection.people, "Faces of this person, by number or name");
-  command->add_option("--track", selection.tracks, "Faces of this track");
-  command->add_option("--mark", selection.marks,
+  command->add_option("files", query.files, "Names of faces in the folder")->type_name("FILE");
+  command->add_option("--person", query.people, "Faces of this person, by number or name");
+  command->add_option("--track", query.tracks, "Faces of this track");
+  command->add_option("--mark", query.marks,
                       "Faces with this mark: tiny, blurred, dark, cut-off, covered, eyes-shut, "
                       "profile");
-  command->add_option("--source", selection.sources, "Faces of this clip or picture");
+  command->add_option("--source", query.sources, "Faces of this clip or picture");
 }
 
 std::string key_help() {
@@ -349,17 +347,15 @@ void add_faces(CLI::App& app, Context& context) {
                 {"faces", faces_json(folder)}});
   });
   command = sub("drop", "Leave faces out of training; those that fit all that is given");
-  add_selection(command, args->selection);
+  add_query(command, args->query);
   command->add_option("--reason", args->reason, "To remember why");
-  command->callback(
-      [args, &context] { drop(args->folder, args->selection, args->reason, context); });
+  command->callback([args, &context] { drop(args->folder, args->query, args->reason, context); });
   command = sub("keep", "Take faces back that were dropped, or refused by extraction");
-  add_selection(command, args->selection);
+  add_query(command, args->query);
   command->add_flag("--only", args->only,
                     "Drop all others instead; what was left out before stays so");
-  command->callback([args, &context] {
-    (args->only ? keep_only : keep)(args->folder, args->selection, context);
-  });
+  command->callback(
+      [args, &context] { (args->only ? keep_only : keep)(args->folder, args->query, context); });
   command = sub("merge", "Give the faces of further people to the first");
   command->add_option("people", args->people, "Numbers or names")
       ->required()
@@ -367,9 +363,9 @@ void add_faces(CLI::App& app, Context& context) {
       ->type_name("PERSON");
   command->callback([args, &context] { merge(args->folder, args->people, context); });
   command = sub("move", "Give faces to another person");
-  add_selection(command, args->selection);
+  add_query(command, args->query);
   command->add_option("--to", args->to, "Number or name of the person, or new")->required();
-  command->callback([args, &context] { move(args->folder, args->selection, args->to, context); });
+  command->callback([args, &context] { move(args->folder, args->query, args->to, context); });
   command = sub("name", "Name a person");
   command->add_option("person", args->person, "Number or old name")
       ->required()

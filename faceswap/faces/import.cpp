@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numbers>
 #include <optional>
 #include <system_error>
 
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_pose.h"
 #include "faceswap/faces/gray.h"
 #include "faceswap/faces/literal.h"
+#include "faceswap/faces/measures.h"
 #include "faceswap/faces/mesh.h"
 #include "faceswap/faces/network_files.h"
 #include "faceswap/faces/pickle.h"
@@ -27,8 +30,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kMeshNetwork = "face_landmark.safetensors";
-constexpr double kMaxCoordinate = 1e7;  // pixels, as in a face's metadata
-constexpr std::size_t kPoints = 68;     // of iBUG's scheme: eyes are 36 to 41 and 42 to 47
+constexpr double kMaxCoordinate = 1e6;  // pixels; a face's metadata takes 1e7
+constexpr int kMaxFrameSide = 1 << 20;
+constexpr std::size_t kPoints = 68;  // of iBUG's scheme: eyes are 36 to 41 and 42 to 47
 
 struct Eyes {
   Point left, right;
@@ -138,6 +142,20 @@ Detection expected_square(const ForeignFace& face) {
 
 Eyes move(const Similarity& s, const Eyes& eyes) { return {s(eyes.left), s(eyes.right)}; }
 
+// The mask too. The frame's edges are not known.
+FaceMask measure(Face& face, const std::optional<Mesh>& mesh, const Image& crop) {
+  face.sharpness = laplacian_variance(to_gray(crop));
+  if (mesh) {
+    const FacePose pose = pose_of(*mesh);
+    face.measures.presence = mesh->presence;
+    face.measures.yaw = pose.yaw, face.measures.pitch = pose.pitch;
+    face.measures.roll = -face.to_canonical.angle() * 180 / std::numbers::pi;
+  }
+  FaceMask mask = face_mask(face, crop, kMaxFrameSide, kMaxFrameSide);
+  measure_face(face, crop, mask);
+  return mask;
+}
+
 // The crop and its metadata. mesh: null where it is not installed.
 void write_foreign(const ForeignFace& from, const MeshFinder* mesh, int size, const fs::path& to) {
   Face face;
@@ -163,10 +181,8 @@ void write_foreign(const ForeignFace& from, const MeshFinder* mesh, int size, co
   face.to_canonical = similarity_from_eyes(eyes.left, eyes.right);
   const double scale = face.to_canonical.scale();
   if (!(scale >= 1e-3 && scale <= 1e3)) refuse("its eyes are too near to or far from each other");
-  if (found) {
+  if (found)
     for (const Point& point : found->points) face.landmarks.push_back(to_frame(point));
-    face.measures.presence = found->presence;
-  }
   const Similarity to_box = face.to_canonical.inverse();
   face.box_side = 160 * to_box.scale();
   face.box_x = to_box({128, 128}).x - 0.5 * face.box_side;
@@ -175,8 +191,8 @@ void write_foreign(const ForeignFace& from, const MeshFinder* mesh, int size, co
   face.frame = from.frame;
   face.crop_size = size;
   const Image crop = crop_face(from.picture, picture_to_canonical, size);
-  face.sharpness = laplacian_variance(to_gray(crop));
-  write_face(to, crop, face);
+  const FaceMask mask = measure(face, found, crop);
+  write_face(to, crop, face, mask.picture);
 }
 
 std::vector<fs::path> picture_files(const fs::path& folder) {

@@ -6,7 +6,7 @@
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
 #include "faceswap/faces/face_mask.h"
-#include "faceswap/faces/face_selection.h"
+#include "faceswap/faces/face_query.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
@@ -111,35 +111,35 @@ TEST_F(FaceCopies, AreChosenByAllThatIsGiven) {
   }
   FaceFolder folder(faces);
   folder.decide({Decision::rename, {}, 0, "Anna", {}});
-  const auto names = [&](const FaceSelection& selection) {
+  const auto names = [&](const FaceQuery& query) {
     std::string all;
-    for (const FolderFace* face : select_faces(folder, selection)) all += face->name + " ";
+    for (const FolderFace* face : find_faces(folder, query)) all += face->name + " ";
     return all;
   };
-  FaceSelection selection;
-  EXPECT_TRUE(selection.empty());
-  selection.people = {"Anna"};
-  EXPECT_EQ(names(selection), "a_1000.png a_1001.png ");
-  selection.marks = {"blurred"};
-  EXPECT_EQ(names(selection), "a_1001.png ");
-  selection.people = {"0", "1"};
-  EXPECT_EQ(names(selection), "a_1001.png a_1002.png ");
-  selection.tracks = {2};
-  EXPECT_EQ(names(selection), "a_1002.png ");
-  selection = {};
-  selection.files = {"refused/a_1003.png", (faces / "a_1000.png").string(),
-                     (scratch / "faces/../faces/a_1001.png").string()};
-  EXPECT_EQ(names(selection), "a_1000.png a_1001.png refused/a_1003.png ");
-  selection = {};
-  selection.sources = {"a.mp4"};
-  EXPECT_EQ(select_faces(folder, selection).size(), 4u);
+  FaceQuery query;
+  EXPECT_TRUE(query.empty());
+  query.people = {"Anna"};
+  EXPECT_EQ(names(query), "a_1000.png a_1001.png ");
+  query.marks = {"blurred"};
+  EXPECT_EQ(names(query), "a_1001.png ");
+  query.people = {"0", "1"};
+  EXPECT_EQ(names(query), "a_1001.png a_1002.png ");
+  query.tracks = {2};
+  EXPECT_EQ(names(query), "a_1002.png ");
+  query = {};
+  query.files = {"refused/a_1003.png", (faces / "a_1000.png").string(),
+                 (scratch / "faces/../faces/a_1001.png").string()};
+  EXPECT_EQ(names(query), "a_1000.png a_1001.png refused/a_1003.png ");
+  query = {};
+  query.sources = {"a.mp4"};
+  EXPECT_EQ(find_faces(folder, query).size(), 4u);
 
-  const auto refused = [&](const FaceSelection& wrong, const std::string& word) {
+  const auto refused = [&](const FaceQuery& wrong, const std::string& word) {
     std::string message;
-    EXPECT_EQ(kind_of([&] { select_faces(folder, wrong); }, &message), ErrorKind::usage);
+    EXPECT_EQ(kind_of([&] { find_faces(folder, wrong); }, &message), ErrorKind::usage);
     EXPECT_NE(message.find(word), std::string::npos) << message;
   };
-  FaceSelection wrong;
+  FaceQuery wrong;
   wrong.people = {"Bert"}, refused(wrong, "0 (Anna), 1");
   wrong = {}, wrong.tracks = {9}, refused(wrong, "0, 1, 2");
   wrong = {}, wrong.marks = {"ugly"}, refused(wrong, "eyes-shut");

@@ -149,6 +149,9 @@ TEST_F(Import, FaceswapsFaceNeedsTheMesh) {
   EXPECT_EQ(file.face.frame, 42);
   EXPECT_EQ(file.face.source, "clip_000042.png");
   ASSERT_EQ(file.face.landmarks.size(), 468u);
+  EXPECT_GT(file.face.measures.presence, 0.5);
+  EXPECT_GT(file.face.measures.contrast, 0);
+  EXPECT_FALSE(file.mask.empty());
   // On a drawn head the mesh errs by some percent of the eyes' distance.
   const double apart = distance(head.landmarks[0], head.landmarks[1]);
   for (int k = 0; k < 2; ++k)

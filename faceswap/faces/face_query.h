@@ -1,4 +1,4 @@
-// A choice of a folder's faces by what the command line names.
+// Faces of a folder by person, track, mark, source or name, as the command line names them.
 #pragma once
 #include <string>
 #include <vector>
@@ -8,7 +8,7 @@
 namespace faceswap {
 
 // A face is chosen that fits one entry of every list that is not empty.
-struct FaceSelection {
+struct FaceQuery {
   std::vector<std::string> files;   // names in the folder, or paths that lead there
   std::vector<std::string> people;  // numbers or names
   std::vector<int> tracks;
@@ -19,6 +19,6 @@ struct FaceSelection {
 
 // Error(usage): an entry that no face of the folder fits, with those that there are.
 // Files are looked up among the folder's faces, never opened.
-FaceList select_faces(const FaceFolder&, const FaceSelection&);
+FaceList find_faces(const FaceFolder&, const FaceQuery&);
 int find_person(const FaceFolder&, const std::string& number_or_name);  // Error(usage)
 }  // namespace faceswap

@@ -1,4 +1,4 @@
-#include "faceswap/faces/face_selection.h"
+#include "faceswap/faces/face_query.h"
 
 #include <fmt/format.h>
 
@@ -40,7 +40,7 @@ std::string name_in_folder(const FaceFolder& folder, const std::string& file) {
 }
 }  // namespace
 
-bool FaceSelection::empty() const {
+bool FaceQuery::empty() const {
   return files.empty() && people.empty() && tracks.empty() && marks.empty() && sources.empty();
 }
 
@@ -61,7 +61,7 @@ int find_person(const FaceFolder& folder, const std::string& text) {
                   there.empty() ? "are only tracks: choose with --track" : "are: " + there));
 }
 
-FaceList select_faces(const FaceFolder& folder, const FaceSelection& selection) {
+FaceList find_faces(const FaceFolder& folder, const FaceQuery& query) {
   std::set<int> all_tracks, people;
   std::set<std::string> all_marks, all_sources, files;
   for (const FolderFace& face : folder.faces()) {
@@ -69,11 +69,11 @@ FaceList select_faces(const FaceFolder& folder, const FaceSelection& selection) 
     all_sources.insert(face.face.source);
   }
   for (int mark = 0; mark < kFaceMarks; ++mark) all_marks.insert(name(static_cast<FaceMark>(mark)));
-  const std::set<int> tracks = checked(folder, "track", selection.tracks, all_tracks);
-  const std::set<std::string> marks = checked(folder, "mark", selection.marks, all_marks),
-                              sources = checked(folder, "source", selection.sources, all_sources);
-  for (const std::string& person : selection.people) people.insert(find_person(folder, person));
-  for (const std::string& file : selection.files) files.insert(name_in_folder(folder, file));
+  const std::set<int> tracks = checked(folder, "track", query.tracks, all_tracks);
+  const std::set<std::string> marks = checked(folder, "mark", query.marks, all_marks),
+                              sources = checked(folder, "source", query.sources, all_sources);
+  for (const std::string& person : query.people) people.insert(find_person(folder, person));
+  for (const std::string& file : query.files) files.insert(name_in_folder(folder, file));
 
   FaceList chosen;
   for (const FolderFace& face : folder.faces()) {
