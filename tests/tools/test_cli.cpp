@@ -12,52 +12,15 @@
 #include <string>
 #include <thread>
 
+#include "tests/tools/cli.h"
+
 namespace {
-
-namespace fs = std::filesystem;
-
-struct Result {
-  int code;
-  std::string out, err;
-};
-
-std::string slurp(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-struct Cli : ::testing::Test {
-  fs::path dir;
-  void SetUp() override {
-    dir = fs::temp_directory_path() /
-          ("doppel_cli_" +
-           std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + "_" +
-           std::to_string(::getpid()));
-    fs::create_directories(dir);
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    fs::remove_all(dir, ignored);
-  }
-  // Runs `doppel ARGUMENTS` in a shell inside dir; prefix: shell commands first.
-  Result doppel(const std::string& arguments, const std::string& prefix = "") const {
-    const fs::path out = dir / ".stdout", err = dir / ".stderr";
-    const std::string line = "cd '" + dir.string() + "' && " + prefix + " '" DOPPEL_PROGRAM "' " +
-                             arguments + " >'" + out.string() + "' 2>'" + err.string() +
-                             "' </dev/null";
-    const int status = std::system(("bash -c \"" + line + "\"").c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(out), slurp(err)};
-  }
-  void make_clip(const std::string& name, const std::string& more = "--frames 8") const {
-    ASSERT_EQ(doppel("synth -q --person a -o " + name + " " + more).code, 0);
-  }
-};
 
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
   for (const char* command :
-       {"extract", "train", "convert", "demo", "synth", "inspect", "doctor", "bench"}) {
+       {"extract", "faces", "train", "convert", "demo", "synth", "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
