@@ -131,7 +131,8 @@ bool is_image_file(const std::filesystem::path& path) {
   return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
 }
 
-Image read_image(const std::filesystem::path& path) {
+Image read_image(const std::filesystem::path& path, std::vector<std::string>* notes) {
+  (void)notes;
   const std::vector<std::byte> file = read_whole_file(path, kMaxImageBytes);
   if (file.empty()) fail(path, "the file is empty");
   if (has_png_signature(file)) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "faceswap/image.h"
@@ -14,7 +15,11 @@ inline constexpr std::uintmax_t kMaxImageBytes = 256u << 20;
 inline constexpr int kMaxImageSide = 16384;
 inline constexpr std::int64_t kMaxImagePixels = 64'000'000;
 
+inline constexpr const char* kImageKinds =
+    DOPPEL_MEDIA ? "PNG, JPEG, WebP, TIFF or BMP" : "PNG or JPEG";
+
 bool is_image_file(const std::filesystem::path&);  // by suffix: .png, .jpg, .jpeg
-Image read_image(const std::filesystem::path&);    // RGB, EXIF orientation applied; Error(input)
+// RGB, EXIF orientation applied; Error(input)
+Image read_image(const std::filesystem::path&, std::vector<std::string>* notes = nullptr);
 std::vector<std::byte> encode_jpeg(const Image&, int quality);  // Error(failure)
 }  // namespace faceswap

@@ -41,6 +41,13 @@ bool is_video_output(const std::filesystem::path& path) {
 }
 }  // namespace
 
+SkippedFile skipped_file(const std::filesystem::path& path, const Error& error) {
+  std::string why = error.what();
+  if (const std::string begin = path.string() + ": "; why.starts_with(begin))
+    why.erase(0, begin.size());
+  return {path.string(), why};
+}
+
 std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
