@@ -76,7 +76,7 @@ class PictureSink : public FrameSink {
   PictureSink(const std::filesystem::path& out, const SourceInfo& source,
               const SinkOptions& options)
       : out_(out), source_(source), options_(options) {
-    to_folder_ = !is_image_file(out) || std::filesystem::is_directory(out);
+    to_folder_ = !is_image_output(out) || std::filesystem::is_directory(out);
     std::error_code error;
     if (!to_folder_) {
       if (!options.force && std::filesystem::exists(std::filesystem::symlink_status(out, error)))
@@ -107,7 +107,7 @@ class PictureSink : public FrameSink {
   }
 
   void write(const Frame& frame, const Box& changed) override {
-    const std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
+    std::filesystem::path file = to_folder_ ? out_ / name_of(frame) : out_;
     const bool untouched = changed.width <= 0 || changed.height <= 0;
     // An unchanged picture is copied as it is: no second JPEG loss, no synthetic mark.
     if (untouched && source_.kind != SourceInfo::video &&
@@ -117,6 +117,7 @@ class PictureSink : public FrameSink {
       write_whole_file(file, read_whole_file(original, UINTMAX_MAX), true);
       return;
     }
+    if (!is_image_output(file)) file += ".png";  // x.webp: no such writer here
     std::vector<PngText> texts;
     if (!untouched && !options_.comment.empty())
       texts = {{kXmpKeyword, xmp_packet(fmt::format("doppel {}", DOPPEL_VERSION))},

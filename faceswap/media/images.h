@@ -1,4 +1,4 @@
-// Image files: PNG through libpng, JPEG through stb_image.
+// Image files: PNG through libpng, JPEG through stb_image, other kinds through libav.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +18,10 @@ inline constexpr std::int64_t kMaxImagePixels = 64'000'000;
 inline constexpr const char* kImageKinds =
     DOPPEL_MEDIA ? "PNG, JPEG, WebP, TIFF or BMP" : "PNG or JPEG";
 
-bool is_image_file(const std::filesystem::path&);  // by suffix: .png, .jpg, .jpeg
-// RGB, EXIF orientation applied; Error(input)
+bool is_image_file(const std::filesystem::path&);    // by suffix: of these kinds
+bool is_image_output(const std::filesystem::path&);  // by suffix: PNG or JPEG
+// Upright (EXIF) 8-bit sRGB; alpha is laid over grey. notes: takes what that changed, in
+// words for the user: "its channels were rounded to 8 bits". Error(input).
 Image read_image(const std::filesystem::path&, std::vector<std::string>* notes = nullptr);
 std::vector<std::byte> encode_jpeg(const Image&, int quality);  // Error(failure)
 }  // namespace faceswap

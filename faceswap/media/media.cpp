@@ -79,12 +79,16 @@ std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const Sou
                               source.kind == SourceInfo::still ? " or a picture" : ""));
     return libav::open_sink(out, source, options);
   }
-  if (is_image_file(out) && source.kind != SourceInfo::still)
+  if (is_image_file(out) && !is_image_output(out))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: '{}' is read, but not written. Name a .png or .jpg file",
+                            out.string(), out.extension().string()));
+  if (is_image_output(out) && source.kind != SourceInfo::still)
     throw Error(
         ErrorKind::usage,
         fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(),
                     source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
-  if (!is_image_file(out) && out.has_extension() && !std::filesystem::is_directory(out) &&
+  if (!is_image_output(out) && out.has_extension() && !std::filesystem::is_directory(out) &&
       source.kind == SourceInfo::video)
     throw Error(
         ErrorKind::usage,
