@@ -173,9 +173,8 @@ Image read_image(const std::filesystem::path& path, std::vector<std::string>* no
   StoredPicture picture;
   if (const std::string problem = decode(read_whole_file(path, kMaxImageBytes), picture);
       !problem.empty())
-    throw Error(ErrorKind::input,
-                fmt::format("{}: cannot be read as a picture: {}. Give a {} file", path.string(),
-                            problem, kImageKinds));
+    throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a picture: {}. Give a {} file",
+                                              path.string(), problem, kImageKinds));
   const auto note = [notes](std::string text) {
     if (notes && !text.empty()) notes->push_back(std::move(text));
   };

@@ -148,8 +148,8 @@ std::string profile_to_srgb(Bytes bytes, Image& rgb) {
   const std::string useless = "its colour profile cannot be used, colours were taken for sRGB";
   if (bytes.size() > kMaxProfile) return useless;
   const std::unique_ptr<_cmsContext_struct, Delete> context(cmsCreateContext(nullptr, nullptr));
-  const Profile from(
-      cmsOpenProfileFromMemTHR(context.get(), bytes.data(), static_cast<cmsUInt32Number>(bytes.size())));
+  const Profile from(cmsOpenProfileFromMemTHR(context.get(), bytes.data(),
+                                              static_cast<cmsUInt32Number>(bytes.size())));
   const Profile to(cmsCreate_sRGBProfileTHR(context.get()));
   if (!from || !to) return useless;
   const bool gray = cmsGetColorSpace(from.get()) == cmsSigGrayData;

@@ -22,7 +22,8 @@ bool begins(Bytes file, std::size_t at, std::string_view text) {
 
 AVCodecID codec_of(Bytes file) {
   if (begins(file, 0, "BM")) return AV_CODEC_ID_BMP;
-  if (begins(file, 0, std::string_view("II*\0", 4)) || begins(file, 0, std::string_view("MM\0*", 4)))
+  if (begins(file, 0, std::string_view("II*\0", 4)) ||
+      begins(file, 0, std::string_view("MM\0*", 4)))
     return AV_CODEC_ID_TIFF;
   if (begins(file, 0, "RIFF") && begins(file, 8, "WEBP")) return AV_CODEC_ID_WEBP;
   return AV_CODEC_ID_NONE;
@@ -74,8 +75,8 @@ std::string decode_picture(Bytes file, StoredPicture& picture) {
   const bool alpha = (format->flags & (AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_PAL)) != 0;
   if (frame->colorspace == AVCOL_SPC_UNSPECIFIED)
     frame->colorspace = AVCOL_SPC_SMPTE170M;  // WebP's, whatever its size
-  const FramePtr rgb = new_picture(frame->width, frame->height,
-                                   alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24);
+  const FramePtr rgb =
+      new_picture(frame->width, frame->height, alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24);
   Converter().convert(frame.get(), colour_of(frame.get()), rgb.get(), Colour{SWS_CS_DEFAULT, true});
   picture.pixels = Image(frame->width, frame->height, alpha ? 4 : 3);
   for (int y = 0; y < frame->height; ++y)
