@@ -18,6 +18,6 @@ FloatImage rounded_box(int size, double inset);
 void erode(FloatImage& mask, double radius);  // pixels; a negative radius grows
 
 // The picture resampled; to_source: from its new coordinates to its old ones.
-FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
+FloatImage warp(const FloatImage& picture, int width, int height, const kernels::Affine& to_source,
                 int supersample);
 }  // namespace faceswap

@@ -28,7 +28,7 @@ int threads_of(const ExtractOptions& options) {
 }  // namespace
 
 std::unique_ptr<FrameSource> ExtractClip::open() const {
-  if (!photos) return open_source(sources[0].path);
+  if (!photos) return open_source(sources[0].path, {.square_pixels = true});
   std::vector<fs::path> files;
   for (const ExtractSource& source : sources) files.push_back(source.path);
   return open_picture_list(std::move(files));

@@ -20,7 +20,7 @@ namespace {
 }
 }  // namespace
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path, const SourceOptions&) {
   no_video(path, ErrorKind::input);
 }
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo&,
@@ -48,7 +48,8 @@ SkippedFile skipped_file(const std::filesystem::path& path, const Error& error) 
   return {path.string(), why};
 }
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
@@ -62,7 +63,7 @@ std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
     throw Error(ErrorKind::input, fmt::format("{}: is neither a file nor a folder", path.string()));
   if (std::filesystem::file_size(path, error) == 0)
     throw Error(ErrorKind::input, fmt::format("{}: the file is empty", path.string()));
-  return is_image_file(path) ? open_pictures(path) : libav::open_source(path);
+  return is_image_file(path) ? open_pictures(path) : libav::open_source(path, options);
 }
 
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,

@@ -69,9 +69,16 @@ class FrameSource {
   // first frame always has its pixels. Called from the thread that reads.
   virtual void want(std::function<bool(std::int64_t index)> wanted) = 0;
 };
+struct SourceOptions {
+  // Frames with oblong pixels (a sample aspect ratio other than 1) are enlarged in one
+  // direction, as players show them. Faces are sought in such frames. The native frame
+  // stays as it is, so a sink cannot write them.
+  bool square_pixels = false;
+};
 // Error(input): no such path, not media, beyond the limits (formats, protocols, sizes),
 // or nothing in it can be decoded.
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options = {});
 
 struct SinkOptions {
   int crf = 18;

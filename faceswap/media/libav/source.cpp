@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <thread>
 #include <utility>
 
@@ -18,12 +19,14 @@ extern "C" {
 namespace faceswap::libav {
 namespace {
 
+constexpr double kMostAspect = 8;   // of a pixel; anamorphic film has 2
+constexpr long kMostSide = 16384;   // pixels
 constexpr int kMaxReadErrors = 64;  // in a row; then the rest of the file counts as lost
 
 class VideoSource : public FrameSource {
  public:
-  explicit VideoSource(const std::filesystem::path& path)
-      : input_(path), packet_(new_packet()), decoded_(new_frame()) {
+  VideoSource(const std::filesystem::path& path, const SourceOptions& options)
+      : input_(path), options_(options), packet_(new_packet()), decoded_(new_frame()) {
     const AVStream* stream = input_.video;
     for (unsigned i = 0; i < input_.context->nb_streams; ++i) {
       AVStream* s = input_.context->streams[i];
@@ -197,10 +200,14 @@ class VideoSource : public FrameSource {
       return;
     }
     std::shared_ptr<const AVFrame> native = take_decoded();
-    if (!rgb_) rgb_ = new_picture(width_, height_, AV_PIX_FMT_RGB24);
+    if (!rgb_) {
+      const Size size = options_.square_pixels ? square_size(native.get()) : Size{width_, height_};
+      rgb_ = new_picture(size.width, size.height, AV_PIX_FMT_RGB24);
+    }
     to_rgb_.convert(native.get(), colour_of(native.get()), rgb_.get(),
                     Colour{SWS_CS_DEFAULT, true});
-    to_upright(rgb_->data[0], rgb_->linesize[0], width_, height_, orientation_, frame.rgb);
+    to_upright(rgb_->data[0], rgb_->linesize[0], rgb_->width, rgb_->height, orientation_,
+               frame.rgb);
     frame.native = std::make_shared<NativeFrame>(NativeFrame{std::move(native)});
   }
 
@@ -214,6 +221,21 @@ class VideoSource : public FrameSource {
     last_pts_ = pts;
     last_ticks_ = ticks;
     return pts;
+  }
+
+  struct Size {
+    int width, height;
+  };
+
+  // The size of a frame whose pixels are made square by enlarging it in one direction.
+  Size square_size(const AVFrame* frame) {
+    const double aspect = av_q2d(sample_aspect(input_, frame));
+    // A ratio beyond all formats is damage.
+    if (aspect < 1 / kMostAspect || aspect > kMostAspect) return {width_, height_};
+    const auto enlarged = [](int side, double by) {
+      return static_cast<int>(std::min(std::lround(side * by), kMostSide));
+    };
+    return {enlarged(width_, std::max(1.0, aspect)), enlarged(height_, std::max(1.0, 1 / aspect))};
   }
 
   bool in_first_format(const AVFrame& frame) const {
@@ -255,6 +277,7 @@ class VideoSource : public FrameSource {
 
   std::atomic<int> errors_logged_{0};  // declared before the reader and decoder that refer to it
   Input input_;
+  SourceOptions options_;
   SourceInfo info_;
   Orientation orientation_;
   CodecPtr decoder_;
@@ -272,7 +295,8 @@ class VideoSource : public FrameSource {
 };
 }  // namespace
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
-  return std::make_unique<VideoSource>(path);
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options) {
+  return std::make_unique<VideoSource>(path, options);
 }
 }  // namespace faceswap::libav
