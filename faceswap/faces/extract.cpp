@@ -339,6 +339,7 @@ class Extraction {
       }
       if (used && later.empty()) kept.add(std::move(frame));
       hand_over(clip, new_faces(*clip, tracker, reading), kept, later, writer);
+      if (clip->photos) kept = KeptFrames(options_.kept_bytes);  // no shot goes on
       progress.update(++read);
     }
     {
