@@ -157,17 +157,17 @@ class Extraction {
   }
 
   void refuse_used_folder(const ExtractJournal& journal) const {
-    if (!journal.unfinished.empty())
-      throw Error(ErrorKind::usage,
-                  fmt::format("extract: {} holds an extraction that was stopped; go on with the "
-                              "same inputs and options, or use --force to add these",
-                              options_.out.string()));
     try {
       list_faces(options_.out);
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::nothing_found) return;
       throw;
     }
+    if (!journal.unfinished.empty())
+      throw Error(ErrorKind::usage,
+                  fmt::format("extract: {} holds an extraction that was stopped; go on with the "
+                              "same inputs and options, or use --force to add these",
+                              options_.out.string()));
     throw Error(ErrorKind::usage,
                 fmt::format("extract: {} already holds pictures; name another folder, or use "
                             "--force to add to it",

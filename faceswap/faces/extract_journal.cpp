@@ -52,6 +52,10 @@ SourceRecord record_from(const Json& json) {
   json.at("path").get_to(s.path);
   json.at("content").get_to(s.content);
   json.at("prefix").get_to(s.prefix);
+  // It becomes a part of file names, and a folder may come from a stranger.
+  if (s.prefix.empty() || s.prefix[0] == '.' || s.prefix.find('/') != std::string::npos ||
+      s.prefix.find('\0') != std::string::npos)
+    throw std::runtime_error("a prefix that cannot begin a file name");
   if (!json.contains("done")) return s;
   s.done = true;
   const Json& done = json["done"];
@@ -103,9 +107,9 @@ std::string prefix_of(const std::string& name) {
   return name.substr(0, end - frame - 1);
 }
 
-void remove_faces(const fs::path& folder, const std::string& prefix) {
+void remove_faces(const fs::path& folder, const std::set<std::string>& prefixes) {
   for_each_name(folder, [&](const fs::path& file) {
-    if (prefix_of(file.filename().string()) == prefix) fs::remove(file);
+    if (prefixes.contains(prefix_of(file.filename().string()))) fs::remove(file);
   });
 }
 

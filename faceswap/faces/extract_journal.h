@@ -64,8 +64,8 @@ class ExtractJournal {
 
 // The prefix of PREFIX_<frame>_<face>.png; empty: no such name.
 std::string prefix_of(const std::string& file_name);
-// Deletes the faces with this prefix, in the folder and in its `refused`.
-void remove_faces(const std::filesystem::path& folder, const std::string& prefix);
+// Deletes the faces with these prefixes, in the folder and in its `refused`.
+void remove_faces(const std::filesystem::path& folder, const std::set<std::string>& prefixes);
 // Deletes what a killed extraction left half written.
 void remove_temporaries(const std::filesystem::path& folder);
 }  // namespace faceswap

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -44,10 +45,16 @@ ExtractWriter::ExtractWriter(const ExtractOptions& options, std::string settings
 
 void ExtractWriter::begin(std::shared_ptr<const ExtractClip> clip) {
   in_order_.run([this, clip = std::move(clip)] {
-    for (const std::size_t record : clip->records) {
-      remove_faces(options_.out, journal_.sources[record].prefix);
-      journal_.sources[record].done = false;
+    std::set<std::string> prefixes;
+    bool done_before = false;
+    for (const std::size_t i : clip->records) {
+      SourceRecord& record = journal_.sources[i];
+      prefixes.insert(record.prefix);
+      done_before = done_before || record.done;
+      record.done = false;
     }
+    if (done_before) journal_.save();  // before its faces go: it may be killed here
+    remove_faces(options_.out, prefixes);
     now_.assign(clip->sources.size(), {});
     cut_short_ = false;
     first_track_ = journal_.next_track();

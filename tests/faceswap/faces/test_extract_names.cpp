@@ -242,6 +242,26 @@ TEST(ExtractNames, FacesWithoutAJournalAreNotTouched) {
   EXPECT_EQ(read_face(scratch / "c/clip-2_000006_0.png").face.track, 1) << "0 was taken";
 }
 
+TEST(ExtractNames, AJournalThatIsNoneIsDamage) {
+  const Scratch scratch;
+  render(scratch / "clip.mp4", 'a', 7);
+  ExtractOptions o = options({scratch / "clip.mp4"}, scratch / "c");
+  extract(o);
+  o.force = true;
+  const fs::path journal = scratch / "c/extraction.json";
+  const auto bytes = read_whole_file(journal, 1 << 20);
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::string outside = text;
+  outside.replace(outside.find("\"clip\""), 6, "\"../up\"");
+  for (const std::string& bad : {std::string(), std::string("{}"), text.substr(0, 200), outside}) {
+    std::ofstream(journal) << bad;
+    std::string message;
+    EXPECT_EQ(kind_of([&] { extract(o); }, &message), ErrorKind::damaged) << bad;
+    EXPECT_NE(message.find("extraction.json"), std::string::npos) << message;
+  }
+  EXPECT_EQ(names_in(scratch / "c").size(), 2u);
+}
+
 TEST(ExtractNames, AClipThatCannotBeReadDoesNotStopTheOthers) {
   const Scratch scratch;
   std::ofstream(scratch / "text.mp4") << "this is no film";
