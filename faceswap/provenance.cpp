@@ -177,6 +177,12 @@ bool has_synthetic_mark(const std::filesystem::path& path) {
   return ends_contain(file, size, kMark);
 }
 
+std::string sha256_of_bytes(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.add(bytes.data(), bytes.size());
+  return hash.hex();
+}
+
 std::string sha256_of_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file || !std::filesystem::is_regular_file(path))

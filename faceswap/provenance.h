@@ -2,8 +2,10 @@
 // "compositeWithTrainedAlgorithmicMedia" as an XMP packet (iTXt in PNG, uuid box in MP4
 // and MOV), a comment in every container, and a manifest beside the output.
 #pragma once
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 
 namespace faceswap {
@@ -13,6 +15,7 @@ inline constexpr const char* kXmpKeyword = "XML:com.adobe.xmp";  // of the PNG t
 // Appends a top-level uuid box. Error(disk).
 void append_xmp_box(const std::filesystem::path& mp4, const std::string& packet);
 bool has_synthetic_mark(const std::filesystem::path&);     // of a PNG, JPEG or video; Error(input)
+std::string sha256_of_bytes(std::span<const std::byte>);   // hex
 std::string sha256_of_file(const std::filesystem::path&);  // hex; Error(input)
 // Writes <out>.provenance.json: tool, version, time, command line, hashes of output and
 // inputs, and the entries of `facts`. Error(input), Error(disk).

@@ -13,8 +13,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=(build-essential cmake ninja-build pkg-config ccache git
-       libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev libssl-dev libdnnl-dev
-       libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
+       libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev liblcms2-dev libssl-dev
+       libdnnl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
 tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3-pip)
 

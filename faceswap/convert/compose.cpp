@@ -80,8 +80,8 @@ struct Bounds {  // edges inclusive
 };
 
 // The pixels of the frame that a mask above zero can reach.
-Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const Image& frame,
-                int supersample) {
+Box reached_box(const FloatImage& mask, const Similarity& view_to_square, const PixelScale& pixels,
+                const Image& frame, int supersample) {
   Bounds inside;
   for (int y = 0; y < mask.height; ++y) {
     for (int x = 0; x < mask.width; ++x) {
@@ -93,7 +93,8 @@ Box reached_box(const FloatImage& mask, const Similarity& view_to_frame, const I
   // pixel of the frame.
   Bounds reached;
   for (const double x : {inside.left - 1, inside.right + 1}) {
-    for (const double y : {inside.top - 1, inside.bottom + 1}) reached.add(view_to_frame({x, y}));
+    for (const double y : {inside.top - 1, inside.bottom + 1})
+      reached.add(pixels.oblong(view_to_square({x, y})));
   }
   const double margin = supersample > 1 ? 0.5 : 0.0;
   const auto within = [](double v, int size) {
@@ -214,7 +215,8 @@ FloatImage blend_mask(int size, const View& view, const FloatImage& original,
 }
 
 Box compose(Image& frame, const Similarity& to_canonical, const View& view,
-            const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options) {
+            const FloatImage& decoded, const FloatImage& original, const ComposeOptions& options,
+            const PixelScale& pixels) {
   check(frame, to_canonical, decoded, original);
   const int size = decoded.width;
   const FloatImage mask = blend_mask(size, view, original, options);
@@ -223,14 +225,15 @@ Box compose(Image& frame, const Similarity& to_canonical, const View& view,
           ? decoded
           : match_color(decoded, original, color_weight(mask, view), options.color);
 
-  const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse()),
-                   frame_to_view = view_to_frame.inverse();
+  const Similarity view_to_square = view_to_canonical(view, size).then(to_canonical.inverse()),
+                   square_to_view = view_to_square.inverse();
   // A small face takes several samples a pixel.
-  const int supersample = std::clamp(static_cast<int>(frame_to_view.scale() + 0.5), 1, 8);
-  const Box box = reached_box(mask, view_to_frame, frame, supersample);
+  const double shrink = square_to_view.scale() / std::min(pixels.x, pixels.y);
+  const int supersample = std::clamp(static_cast<int>(shrink + 0.5), 1, 8);
+  const Box box = reached_box(mask, view_to_square, pixels, frame, supersample);
   if (box.width == 0) return {};
-  const Similarity box_to_view =
-      Similarity{1, 0, static_cast<double>(box.x), static_cast<double>(box.y)}.then(frame_to_view);
+  const kernels::Affine box_to_view =
+      pixels.from_oblong({static_cast<double>(box.x), static_cast<double>(box.y)}, square_to_view);
   const FloatImage face_here = warp(face, box.width, box.height, box_to_view, supersample),
                    mask_here = warp(mask, box.width, box.height, box_to_view, supersample),
                    behind = read_box(frame, box);

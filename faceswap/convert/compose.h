@@ -21,9 +21,11 @@ struct ComposeOptions {
 
 // `decoded` [size,size,3] is the model's picture of the view; `original` is the model's
 // input, the same view of the frame. Every pixel with a mask above zero lies in the
-// returned box, and no pixel outside it changes. Empty box: nothing changed.
+// returned box, and no pixel outside it changes. Empty box: nothing changed. to_canonical
+// holds between square pixels; pixels: those of the frame, if they are not square.
 Box compose(Image& frame, const Similarity& to_canonical, const View& view,
-            const FloatImage& decoded, const FloatImage& original, const ComposeOptions&);
+            const FloatImage& decoded, const FloatImage& original, const ComposeOptions&,
+            const PixelScale& pixels = {});
 
 // The blending mask over the view, [size,size] in [0,1], eroded and feathered. Only the
 // skin mask reads `original`.

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "faceswap/faces/tracker.h"
+#include "faceswap/media/read_ahead.h"
 #include "faceswap/progress.h"
 #include "faceswap/provenance.h"
 #include "kernels/image/resample.h"
@@ -14,6 +15,8 @@
 namespace faceswap {
 
 namespace {
+
+constexpr int kFramesAhead = 8;
 
 using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;
 
@@ -32,13 +35,24 @@ double area(const Face& face) {
                           wanted, there.empty() ? "none: no face was found" : there));
 }
 
+// What the first pass found: faces, in frames of square pixels.
+struct Found {
+  FacesByFrame faces;
+  std::int64_t frames = 0;
+  int width = 0, height = 0;  // of these frames
+};
+
 // First pass: every frame through the tracker.
-FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
-  const std::unique_ptr<FrameSource> source = open_source(options.input);
+Found find_faces(const ConvertOptions& options) {
+  const std::unique_ptr<FrameSource> source =
+      read_ahead(open_source(options.input, {.square_pixels = true}), kFramesAhead);
   const std::unique_ptr<FaceTracker> tracker = make_tracker(options.detection, source->info());
   Progress progress("finding faces", source->info().frames, options.quiet);
-  FacesByFrame found;
   std::map<int, std::pair<double, std::int64_t>> tracks;  // -> first second, faces
+  Found result;
+  result.width = source->info().width, result.height = source->info().height;
+  FacesByFrame& found = result.faces;
+  std::int64_t& frames = result.frames;
   const auto collect = [&] {
     for (Face& face : tracker->take_finished()) {
       if (!face.refused.empty()) continue;
@@ -52,7 +66,7 @@ FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
     tracker->push(frame);
     collect();
     progress.update(frames + 1);
-    if (stop_signal() != 0) return found;
+    if (stop_signal() != 0) return result;
   }
   tracker->finish();
   collect();
@@ -66,7 +80,7 @@ FacesByFrame find_faces(const ConvertOptions& options, std::int64_t& frames) {
       faces.resize(1);
     }
   progress.finish(fmt::format("{} of {} frames have a face", found.size(), frames));
-  return found;
+  return result;
 }
 
 // A frame waiting for its decoded faces.
@@ -83,12 +97,12 @@ Box unite(const Box& a, const Box& b) {
           std::max(a.y + a.height, b.y + b.height) - y};
 }
 
-void swap_and_write(const ConvertOptions& options, const Model& model,
+void swap_and_write(const ConvertOptions& options, const Model& model, const PixelScale& pixels,
                     std::vector<Pending>& pending, FrameSink& sink, ConvertReport& report) {
   std::vector<FloatImage> views;
   for (const Pending& p : pending)
     for (const Face& face : p.faces)
-      views.push_back(take_view(p.frame.rgb, face.to_canonical, kModelView, model.size()));
+      views.push_back(take_view(p.frame.rgb, face.to_canonical, kModelView, model.size(), pixels));
   const std::vector<FloatImage> decoded =
       swap_views(model, views, options.swap ? Side::a : Side::b);
   std::size_t next = 0;
@@ -96,7 +110,7 @@ void swap_and_write(const ConvertOptions& options, const Model& model,
     Box changed;
     for (const Face& face : p.faces) {
       changed = unite(changed, compose(p.frame.rgb, face.to_canonical, kModelView, decoded[next],
-                                       views[next], options.compose));
+                                       views[next], options.compose, pixels));
       ++next;
     }
     sink.write(p.frame, changed);
@@ -115,15 +129,15 @@ FaceChoice face_choice(const std::string& text) {
               fmt::format("faces '{}' is not known: choose largest or all", text));
 }
 
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view,
-                     int size) {
-  const Similarity view_to_frame = view_to_canonical(view, size).then(to_canonical.inverse());
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view, int size,
+                     const PixelScale& pixels) {
+  const Similarity view_to_square = view_to_canonical(view, size).then(to_canonical.inverse());
   FloatImage out(size, size, 3);
-  const int supersample = std::clamp(static_cast<int>(view_to_frame.scale() + 0.5), 1, 8);
+  const int supersample = std::clamp(static_cast<int>(view_to_square.scale() + 0.5), 1, 8);
   kernels::affine_warp<kernels::Host, std::uint8_t>(
       kernels::Stream::of(kernels::Device::host),
       {frame.pixels.data(), frame.height, frame.width, 3}, {out.pixels.data(), size, size, 3},
-      view_to_frame.affine(), supersample);
+      pixels.to_oblong(view_to_square), supersample);
   return out;
 }
 
@@ -169,17 +183,19 @@ ConvertReport convert(const ConvertOptions& options) {
   // Opened before the long first pass, so an unwritable output fails at once.
   const std::unique_ptr<FrameSink> sink = open_sink(options.out, source->info(), sink_options);
 
-  std::int64_t frames = 0;
-  const FacesByFrame found = find_faces(options, frames);
+  const Found first = find_faces(options);
+  const FacesByFrame& found = first.faces;
+  const PixelScale pixels{static_cast<double>(source->info().width) / first.width,
+                          static_cast<double>(source->info().height) / first.height};
   if (stop_signal() != 0) return report;
   if (found.empty())
     throw Error(
         ErrorKind::nothing_found,
         fmt::format(
             "{}: no face found in {} frames. Try --detector yunet=FILE, or a smaller --min-face",
-            options.input.string(), frames));
+            options.input.string(), first.frames));
 
-  Progress progress("converting", frames, options.quiet);
+  Progress progress("converting", first.frames, options.quiet);
   std::vector<Pending> pending;
   int waiting = 0;
   for (Frame frame; source->next(frame);) {
@@ -188,14 +204,14 @@ ConvertReport convert(const ConvertOptions& options) {
         {std::move(frame), faces == found.end() ? std::vector<Face>{} : faces->second});
     waiting += static_cast<int>(pending.back().faces.size());
     if (waiting >= options.batch || static_cast<int>(pending.size()) >= 2 * options.batch) {
-      swap_and_write(options, *loaded.model, pending, *sink, report);
+      swap_and_write(options, *loaded.model, pixels, pending, *sink, report);
       waiting = 0;
     }
     progress.update(report.frames);
     if (stop_signal() != 0) return report;  // the unfinished output is removed
     frame = Frame{};
   }
-  swap_and_write(options, *loaded.model, pending, *sink, report);
+  swap_and_write(options, *loaded.model, pixels, pending, *sink, report);
   sink->finish();
   report.damaged_frames = source->info().damaged_frames;
   if (std::string note = sink->notes(); !note.empty()) report.notes.push_back(std::move(note));

@@ -45,7 +45,7 @@ std::int64_t padded_batch(std::int64_t count, nn::Device);
 std::vector<FloatImage> swap_views(const Model& model, const std::vector<FloatImage>& views,
                                    Side to);
 
-// The view of this face in the frame, [size,size,3].
-FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view,
-                     int size);
+// The view of this face in the frame, [size,size,3]. pixels: as in compose().
+FloatImage take_view(const Image& frame, const Similarity& to_canonical, const View& view, int size,
+                     const PixelScale& pixels = {});
 }  // namespace faceswap

@@ -52,12 +52,12 @@ void keep_component(FloatImage& mask, int x, int y) {
 }
 }  // namespace
 
-FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
+FloatImage warp(const FloatImage& picture, int width, int height, const kernels::Affine& to_source,
                 int supersample) {
   FloatImage out(width, height, picture.channels);
   kernels::affine_warp<Host, float>(
       host(), {picture.pixels.data(), picture.height, picture.width, picture.channels},
-      {out.pixels.data(), height, width, picture.channels}, to_source.affine(), supersample);
+      {out.pixels.data(), height, width, picture.channels}, to_source, supersample);
   return out;
 }
 
@@ -68,7 +68,7 @@ FloatImage egg_in_view(int size, const View& view, double growth) {
   // Drawn at about the view's own resolution.
   const int drawn = std::clamp(static_cast<int>(std::lround(size / view.side)), 16, 1024);
   return warp(egg_mask(drawn, growth), size, size,
-              view_to_canonical(view, size).then(canonical_to_crop(drawn)), 1);
+              view_to_canonical(view, size).then(canonical_to_crop(drawn)).affine(), 1);
 }
 
 FloatImage rounded_box(int size, double inset) {

@@ -17,6 +17,6 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view);
 FloatImage rounded_box(int size, double inset);
 
 // The picture resampled; to_source: from its new coordinates to its old ones.
-FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,
+FloatImage warp(const FloatImage& picture, int width, int height, const kernels::Affine& to_source,
                 int supersample);
 }  // namespace faceswap

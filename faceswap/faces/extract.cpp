@@ -1,22 +1,39 @@
+// One clip after the other goes through a pipeline of threads:
+//   read_ahead()    decodes, and makes RGB of the frames that are wanted
+//   this thread     tracks the faces; frames are kept until their shot ends
+//   ExtractWriter   cuts and examines the faces of finished shots, in the order of the
+//                   frames, in one thread; compresses and writes them in several
+// All that depends on an order happens in one thread, so the faces do not depend on the
+// number of threads.
 #include "faceswap/faces/extract.h"
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "faceswap/faces/extract_journal.h"
+#include "faceswap/faces/extract_writer.h"
 #include "faceswap/faces/face_file.h"
-#include "faceswap/faces/gray.h"
-#include "faceswap/faces/sheet.h"
 #include "faceswap/faces/tracker.h"
+#include "faceswap/media/files.h"
+#include "faceswap/media/read_ahead.h"
 #include "faceswap/progress.h"
+#include "faceswap/stopwatch.h"
 
 namespace faceswap {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kFramesAhead = 8;
+constexpr std::size_t kPhotosAtOnce = 64;  // share a tracker, and are done or not as one
 
 void check(const ExtractOptions& options) {
   const auto refuse = [](const std::string& message) {
@@ -38,158 +55,353 @@ void check(const ExtractOptions& options) {
       refuse(
           fmt::format("{} is both input and output; name another folder with -o", input.string()));
   }
-  if (!options.force && fs::is_directory(options.out, ignored)) {
-    if (!face_names(options.out).empty())
-      refuse(
-          fmt::format("{} already holds pictures; name another folder, or use --force to add to it",
-                      options.out.string()));
-  }
 }
 
-// The clip's name as a portable file name: letters, digits, dot, dash and underscore,
-// without a leading dot or dash.
-std::string safe_stem(const fs::path& input) {
-  const fs::path named = input.has_filename() ? input : input.parent_path();
-  std::string stem =
-      (fs::is_directory(named) ? named.filename() : named.stem()).string().substr(0, 80);
-  for (char& c : stem)
-    if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '.' &&
-        c != '_')
-      c = c == '-' ? '-' : '_';
-  stem.erase(0, stem.find_first_not_of("-."));
-  return stem.empty() ? "clip" : stem;
+// All that decides which faces a source gives, and how they look.
+std::string settings_of(const ExtractOptions& o) {
+  return fmt::format("every {}, size {}, detector {}, landmarks {}, min-face {}, max-faces {}",
+                     o.every, o.size, o.detection.detector, o.detection.landmarks,
+                     o.detection.min_face, o.max_faces);
 }
 
 // Frames between two detections: 2 or 3 where this still includes each kept frame.
 int detection_interval(int every) { return every % 3 == 0 ? 3 : every % 2 == 0 ? 2 : 1; }
 
+// Frames that wait for the end of their shot, the newest of them up to a number of bytes.
+class KeptFrames {
+ public:
+  explicit KeptFrames(std::size_t most_bytes) : most_(most_bytes) {}
+  void add(Frame frame) {
+    frame.native.reset();
+    bytes_ += frame.rgb.pixels.size();
+    frames_.push_back(std::make_shared<const Frame>(std::move(frame)));
+    while (bytes_ > most_) drop_first();
+  }
+  // Those of these faces, and drops all up to the last of them. None if one is missing.
+  std::vector<std::shared_ptr<const Frame>> take(const FacesByFrame& faces) {
+    std::vector<std::shared_ptr<const Frame>> taken;
+    while (!frames_.empty() && frames_.front()->index <= faces.rbegin()->first) {
+      if (faces.contains(frames_.front()->index)) taken.push_back(frames_.front());
+      drop_first();
+    }
+    if (taken.size() < faces.size()) taken.clear();
+    return taken;
+  }
+
+ private:
+  void drop_first() {
+    bytes_ -= frames_.front()->rgb.pixels.size();
+    frames_.pop_front();
+  }
+  std::size_t most_, bytes_ = 0;
+  std::deque<std::shared_ptr<const Frame>> frames_;
+};
+
 class Extraction {
  public:
-  explicit Extraction(const ExtractOptions& options) : options_(options) {}
+  explicit Extraction(const ExtractOptions& options)
+      : options_(options), settings_(settings_of(options)) {}
 
   ExtractReport run() {
-    check(options_);
-    std::error_code problem;
-    const bool fresh = fs::create_directories(options_.out, problem);
-    if (problem)
-      throw Error(ErrorKind::disk,
-                  fmt::format("{}: the folder cannot be made: {}; choose another one",
-                              options_.out.string(), problem.message()));
-    try {
-      for (const fs::path& input : options_.inputs) {
-        extract_from(input);
-        if (stop_signal()) break;
+    {
+      const Stopwatch running(report_.times.wall);
+      check(options_);
+      inputs_ = list_inputs(options_.inputs, options_.pictures, options_.every);
+      make_folder();
+      const FolderLock lock(options_.out);
+      try {
+        ExtractJournal journal(options_.out);
+        begin(journal);
+        extract_all(journal);
+        finish(journal);
+      } catch (...) {
+        remove_empty_folder();
+        throw;
       }
-      if (report_.faces == 0 && !stop_signal()) {
-        const std::string where = options_.inputs.size() == 1
-                                      ? options_.inputs[0].string()
-                                      : fmt::format("{} inputs", options_.inputs.size());
-        throw Error(
-            ErrorKind::nothing_found,
-            fmt::format("{}: no face found in {} frames; expected faces roughly towards the "
-                        "camera, of at least {:.0f} % of the frame's short side; try "
-                        "--detector yunet=FILE for rotated, dark or small ones",
-                        where, frames_searched_, 100 * options_.detection.min_face));
-      }
-      if (options_.sheet && report_.faces > 0) write_sheet(FaceFolder(options_.out));
-    } catch (...) {
-      if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // fails if not empty
-      throw;
     }
-    for (const auto& [track, count] : per_track_)
-      report_.faces_per_track.emplace_back(track, count);
-    report_.tracks = static_cast<int>(per_track_.size());
     return report_;
   }
 
  private:
-  using FacesByFrame = std::map<std::int64_t, std::vector<Face>>;
-
-  void extract_from(const fs::path& input) {
-    std::string stem = safe_stem(input);
-    for (int copy = 2; !stems_.insert(stem).second; ++copy)
-      stem = fmt::format("{}-{}", safe_stem(input), copy);
-    const bool was_stopped = stop_signal() != 0;
-    const FacesByFrame faces = track_faces(input, stem);
-    if (!faces.empty()) write_crops(input, stem, faces, !was_stopped && stop_signal() != 0);
+  void make_folder() {
+    std::error_code problem;
+    fresh_ = fs::create_directories(options_.out, problem);
+    if (problem)
+      throw Error(ErrorKind::disk,
+                  fmt::format("{}: the folder cannot be made: {}; choose another one",
+                              options_.out.string(), problem.message()));
   }
 
-  FacesByFrame track_faces(const fs::path& input, const std::string& stem) {
-    const std::unique_ptr<FrameSource> source = open_source(input);
-    const SourceInfo& info = source->info();
-    const int every = info.kind == SourceInfo::still ? 1 : options_.every;
-    const int interval = info.kind == SourceInfo::video ? detection_interval(every) : every;
-    const std::unique_ptr<FaceTracker> tracker = make_tracker(options_.detection, info);
-    Progress progress("finding faces in " + stem, info.frames, options_.quiet);
-    Frame frame;
-    std::int64_t used = 0, read = 0;
-    while (!stop_signal() && source->next(frame)) {
-      ++read;
-      if (frame.index % every == 0) ++used;
-      if (frame.index % interval == 0) {
-        tracker->push(frame);
-        ++frames_searched_;
+  void remove_empty_folder() const {
+    std::error_code problem;
+    for (const auto& entry : fs::directory_iterator(options_.out, problem))
+      if (!fresh_ || entry.path().filename() != kJournalFile) return;
+    fs::remove(options_.out / kJournalFile, problem);
+    fs::remove(options_.out, problem);
+  }
+
+  // --- the folder before and after
+
+  void begin(ExtractJournal& journal) {
+    std::string command = settings_;
+    for (const ExtractSource& source : inputs_.sources) command += "\n" + source.content;
+    if (!options_.force && journal.unfinished != command) refuse_used_folder(journal);
+    remove_temporaries(options_.out);
+    for (const ExtractSource& source : inputs_.sources) claimed_.push_back(journal.claim(source));
+    for (const std::size_t record : std::set(claimed_.begin(), claimed_.end())) {
+      ++report_.sources;
+      report_.done_before += is_done(journal.sources[record]);
+    }
+    journal.unfinished = std::move(command);
+    journal.save();
+  }
+
+  void refuse_used_folder(const ExtractJournal& journal) const {
+    try {
+      list_faces(options_.out);
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::nothing_found) return;
+      throw;
+    }
+    if (!journal.unfinished.empty())
+      throw Error(ErrorKind::usage,
+                  fmt::format("extract: {} holds an extraction that was stopped; go on with the "
+                              "same inputs and options, or use --force to add these",
+                              options_.out.string()));
+    throw Error(ErrorKind::usage,
+                fmt::format("extract: {} already holds pictures; name another folder, or use "
+                            "--force to add to it",
+                            options_.out.string()));
+  }
+
+  bool is_done(const SourceRecord& source) const {
+    return source.done && source.settings == settings_;
+  }
+
+  std::vector<ExtractClip> clips_to_do(const ExtractJournal& journal) const {
+    std::vector<ExtractClip> clips;
+    std::set<std::size_t> seen;  // an input may be named twice
+    for (std::size_t i = 0; i < inputs_.sources.size(); ++i) {
+      const ExtractSource& source = inputs_.sources[i];
+      if (is_done(journal.sources[claimed_[i]]) || !seen.insert(claimed_[i]).second) continue;
+      const bool photo = source.kind == ExtractSource::photo;
+      if (!photo || clips.empty() || !clips.back().photos ||
+          clips.back().sources.size() == kPhotosAtOnce) {
+        ExtractClip& clip = clips.emplace_back();
+        clip.photos = photo;
+        if (!photo) clip.every = options_.every, clip.interval = detection_interval(clip.every);
       }
-      progress.update(read);
+      clips.back().sources.push_back(source);
+      clips.back().records.push_back(claimed_[i]);
     }
-    tracker->finish();
+    return clips;
+  }
+
+  void finish(ExtractJournal& journal) {
+    std::map<int, std::int64_t> per_track;
+    for (const std::size_t record : std::set(claimed_.begin(), claimed_.end())) {
+      const SourceRecord& source = journal.sources[record];
+      report_.frames_read += source.frames_read;
+      report_.frames_used += source.frames_used;
+      report_.frames_without_face += source.frames_without_face;
+      report_.damaged_frames += source.damaged_frames;
+      for (const auto& [track, faces] : source.faces_per_track) per_track[track] += faces;
+      for (const auto& [reason, faces] : source.refused) report_.refused[reason] += faces;
+    }
+    for (const auto& [track, faces] : per_track) report_.faces += faces;
+    report_.faces_per_track.assign(per_track.begin(), per_track.end());
+    report_.tracks = static_cast<int>(per_track.size());
+    report_.stopped = stop_signal() != 0;
+    describe();
+    if (report_.stopped) return;
+    if (report_.failed.empty()) {
+      journal.unfinished.clear();
+      journal.save();
+    }
+    if (report_.faces == 0) nothing_found();
+  }
+
+  void describe() {
+    report_.notes = inputs_.notes;
+    if (report_.done_before > 0)
+      report_.notes.push_back(fmt::format("{} of {} inputs were in {} already: left as they are",
+                                          report_.done_before, report_.sources,
+                                          options_.out.string()));
+    for (const auto& [text, files] : picture_notes_)
+      report_.notes.push_back(
+          files.count == 1 ? fmt::format("{}: {}", files.first, text)
+                           : fmt::format("{} and {} more: {}", files.first, files.count - 1, text));
+    report_.skipped.insert(report_.skipped.begin(), inputs_.skipped.begin(), inputs_.skipped.end());
+  }
+
+  [[noreturn]] void nothing_found() const {
+    if (report_.frames_read == 0 && unread_)
+      throw Error(ErrorKind::input, fmt::format("{}: {}", unread_->path, unread_->why));
+    const std::string where = options_.inputs.size() == 1
+                                  ? options_.inputs[0].string()
+                                  : fmt::format("{} inputs", options_.inputs.size());
+    std::string refused;
+    for (const auto& [reason, faces] : report_.refused)
+      refused += fmt::format("{}{} ({})", refused.empty() ? "" : ", ", reason, faces);
+    if (!refused.empty())
+      throw Error(ErrorKind::nothing_found,
+                  fmt::format("{}: every face was refused: {}; look at {}", where, refused,
+                              (options_.out / "refused").string()));
+    throw Error(ErrorKind::nothing_found,
+                fmt::format("{}: no face found in {} frames; expected faces roughly towards the "
+                            "camera, of at least {:.0f} % of the frame's short side; try "
+                            "--detector yunet=FILE for rotated, dark or small ones",
+                            where, report_.frames_used, 100 * options_.detection.min_face));
+  }
+
+  // --- the pipeline
+
+  void extract_all(ExtractJournal& journal) {
+    const std::vector<ExtractClip> clips = clips_to_do(journal);
+    std::set<std::string> prefixes;
+    for (const ExtractClip& clip : clips)
+      for (const std::size_t record : clip.records) prefixes.insert(journal.sources[record].prefix);
+    ExtractWriter writer(options_, settings_, journal);
+    for (const ExtractClip& clip : clips) {
+      if (stop_signal()) break;
+      extract_from(std::make_shared<const ExtractClip>(clip), writer);
+    }
+    writer.wait();
+    const StageTimes writing = writer.times();
+    report_.times.decode += writing.decode;
+    report_.times.convert += writing.convert;
+    report_.times.align = writing.align;
+    report_.times.write = writing.write;
+    if (options_.sheet) write_sheet(writer.sheet(), prefixes);
+  }
+
+  // Adds the faces that lay in the folder before: those of other prefixes.
+  void write_sheet(ContactSheet& sheet, const std::set<std::string>& prefixes) const {
+    std::vector<fs::path> older;
+    try {
+      older = list_faces(options_.out);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::nothing_found) throw;
+    }
+    std::erase_if(older, [&](const fs::path& file) {
+      return prefixes.contains(prefix_of(file.filename().string()));
+    });
+    std::sort(older.begin(), older.end(), [](const fs::path& a, const fs::path& b) {
+      return natural_less(a.filename().string(), b.filename().string());
+    });
+    for (const fs::path& path : older) try {
+        const FaceFile file = read_face(path);
+        sheet.add(file.face.track, file.crop);
+      } catch (const Error&) {}  // not ours, or damaged: training names it
+    if (!sheet.empty()) write_png(options_.out / "sheet.png", sheet.picture());
+  }
+
+  void extract_from(const std::shared_ptr<const ExtractClip>& clip, ExtractWriter& writer) {
+    std::unique_ptr<FrameSource> source;
+    try {
+      source = read_ahead(clip->open(), kFramesAhead);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::input) throw;
+      unread_ = skipped_file(clip->sources[0].path, error);
+      report_.failed.push_back(*unread_);
+      return;
+    }
+    const std::unique_ptr<FaceTracker> tracker = make_tracker(options_.detection, source->info());
+    writer.begin(clip);
+    writer.end(clip, track(clip, *source, *tracker, writer));
+    const SourceInfo& info = source->info();
+    report_.times.decode += info.decode_seconds;
+    report_.times.convert += info.convert_seconds;
+    report_.skipped.insert(report_.skipped.end(), info.skipped.begin(), info.skipped.end());
+    if (!info.skipped.empty()) unread_ = info.skipped.back();
+  }
+
+  ExtractReading track(const std::shared_ptr<const ExtractClip>& clip, FrameSource& source,
+                       FaceTracker& tracker, ExtractWriter& writer) {
+    source.want([interval = clip->interval](std::int64_t i) { return i % interval == 0; });
+    Progress progress("finding faces in " + name_of(*clip), source.info().frames, options_.quiet);
+    ExtractReading reading;
+    reading.frames.resize(clip->sources.size());
+    KeptFrames kept(options_.kept_bytes);
+    FacesByFrame later;
+    std::int64_t read = 0;
+    for (Frame frame; !stop_signal() && source.next(frame); frame = Frame{}) {
+      const bool used = frame.index % clip->every == 0;
+      ExtractReading::Counts& counts = reading.frames[clip->source_of(frame.index)];
+      ++counts.read;
+      counts.used += used;
+      for (const std::string& note : frame.notes)
+        if (NotedFiles& files = picture_notes_[note]; files.count++ == 0) files.first = frame.name;
+      if (frame.index % clip->interval == 0) {
+        const Stopwatch detecting(report_.times.detect);
+        tracker.push(frame);
+        if (clip->photos) tracker.finish();  // each is a shot of its own
+      }
+      if (used && later.empty()) kept.add(std::move(frame));
+      hand_over(clip, new_faces(*clip, tracker, reading), kept, later, writer);
+      if (clip->photos) kept = KeptFrames(options_.kept_bytes);  // no shot goes on
+      progress.update(++read);
+    }
+    {
+      const Stopwatch detecting(report_.times.detect);
+      tracker.finish();
+    }
+    hand_over(clip, new_faces(*clip, tracker, reading), kept, later, writer);
+    if (!later.empty()) writer.write_decoded_again(clip, std::move(later));
+    reading.whole = stop_signal() == 0;
+    if (!clip->photos) reading.frames[0].damaged = source.info().damaged_frames;
+    report_.frames_now += read;
+    progress.finish();
+    return reading;
+  }
+
+  static std::string name_of(const ExtractClip& clip) {
+    return clip.photos && clip.sources.size() > 1 ? fmt::format("{} photos", clip.sources.size())
+                                                  : face_prefix(clip.sources[0].path);
+  }
+
+  // Of the shots that have ended, in the frames that are kept.
+  FacesByFrame new_faces(const ExtractClip& clip, FaceTracker& tracker, ExtractReading& reading) {
+    std::vector<Face> finished;
+    {
+      const Stopwatch detecting(report_.times.detect);
+      finished = tracker.take_finished();
+    }
     FacesByFrame faces;
-    std::set<std::int64_t> with_face;
-    for (Face& face : tracker->take_finished()) {
-      if (face.frame % every != 0) continue;
-      with_face.insert(face.frame);
-      std::vector<Face>& here = faces[face.frame];
-      const bool room =
-          options_.max_faces == 0 || static_cast<int>(here.size()) < options_.max_faces;
-      if (room && face.confidence >= tracker->good_confidence()) here.push_back(std::move(face));
-      if (here.empty()) faces.erase(face.frame);
+    for (Face& face : finished) {
+      reading.tracks = std::max(reading.tracks, face.track + 1);
+      if (face.frame % clip.every != 0) continue;
+      if (face.refused.empty() && face.confidence < tracker.good_confidence())
+        face.refused = face.confidence > 0 ? "low confidence" : "not seen in this frame";
+      faces[face.frame].push_back(std::move(face));
     }
-    report_.frames_read += read;
-    report_.frames_used += used;
-    report_.frames_without_face += used - static_cast<std::int64_t>(with_face.size());
-    report_.damaged_frames += source->info().damaged_frames;
-    progress.finish(fmt::format("faces in {} of {} frames", with_face.size(), used));
     return faces;
   }
 
-  // stopped: a signal has ended the tracking, so it does not end this too.
-  void write_crops(const fs::path& input, const std::string& stem, const FacesByFrame& faces,
-                   bool stopped) {
-    const std::unique_ptr<FrameSource> source = open_source(input);
-    Progress progress("writing faces of " + stem, static_cast<std::int64_t>(faces.size()),
-                      options_.quiet);
-    std::map<int, int> track_numbers;  // of the clip's tracker, from 0 -> of the whole extraction
-    Frame frame;
-    std::int64_t done = 0;
-    for (auto next = faces.begin();
-         next != faces.end() && (stopped || !stop_signal()) && source->next(frame);) {
-      if (frame.index < next->first) continue;
-      int k = 0;
-      for (Face face : next->second) {
-        face.track = track_numbers.try_emplace(face.track, next_track_).first->second;
-        next_track_ = std::max(next_track_, face.track + 1);
-        face.crop_size = options_.size;
-        if (source->info().kind != SourceInfo::video && !frame.name.empty())
-          face.source = frame.name;
-        const Image crop = crop_face(frame.rgb, face.to_canonical, options_.size);
-        face.sharpness = laplacian_variance(to_gray(crop));
-        write_face(options_.out / fmt::format("{}_{:06}_{}.png", stem, face.frame, k++), crop,
-                   face);
-        ++per_track_[face.track];
-        ++report_.faces;
-      }
-      progress.update(++done);
-      ++next;
-    }
-    progress.finish(fmt::format("{} faces", report_.faces));
+  // Passes the faces on with their frames. If one of these was not kept, these faces and
+  // all that follow wait for the second decoding of the clip, so that faces come in order.
+  static void hand_over(const std::shared_ptr<const ExtractClip>& clip, FacesByFrame faces,
+                        KeptFrames& kept, FacesByFrame& later, ExtractWriter& writer) {
+    if (faces.empty()) return;
+    std::vector<std::shared_ptr<const Frame>> frames;
+    if (later.empty()) frames = kept.take(faces);
+    if (frames.empty()) later.merge(faces);
+    else writer.write(clip, std::move(frames), std::move(faces));
   }
 
+  struct NotedFiles {
+    std::string first;
+    std::int64_t count = 0;
+  };
+
   const ExtractOptions& options_;
+  const std::string settings_;
+  ExtractInputs inputs_;
+  std::vector<std::size_t> claimed_;  // of the inputs, in the journal
+  bool fresh_ = false;                // the folder was made by this run
+  std::map<std::string, NotedFiles> picture_notes_;
+  std::optional<SkippedFile> unread_;  // one of the clips or photos that could not be read
   ExtractReport report_;
-  std::set<std::string> stems_;  // used so far: clips of the same name stay distinct
-  std::map<int, std::int64_t> per_track_;
-  std::int64_t frames_searched_ = 0;
-  int next_track_ = 0;
 };
 }  // namespace
 

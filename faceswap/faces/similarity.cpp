@@ -24,6 +24,18 @@ kernels::Affine Similarity::affine() const {
   return {f(a), f(-b), f(tx), f(b), f(a), f(ty)};
 }
 
+kernels::Affine PixelScale::to_oblong(const Similarity& s) const {
+  const auto f = [](double v) { return static_cast<float>(v); };
+  const Point shift = oblong({s.tx, s.ty});
+  return {f(s.a * x), f(-s.b * x), f(shift.x), f(s.b * y), f(s.a * y), f(shift.y)};
+}
+
+kernels::Affine PixelScale::from_oblong(Point origin, const Similarity& s) const {
+  const auto f = [](double v) { return static_cast<float>(v); };
+  const Point shift = s(square(origin));
+  return {f(s.a / x), f(-s.b / y), f(shift.x), f(s.b / x), f(s.a / y), f(shift.y)};
+}
+
 Similarity rotation_about(Point center, double angle, double scale) {
   const double a = scale * std::cos(angle), b = scale * std::sin(angle);
   return {a, b, center.x - a * center.x + b * center.y, center.y - b * center.x - a * center.y};

@@ -22,6 +22,22 @@ struct Similarity {
   kernels::Affine affine() const;
 };
 
+// A picture with oblong pixels beside the same one with square pixels: pixels of the former
+// per pixel of the latter, by axis. A similarity holds between square pixels only.
+struct PixelScale {
+  double x = 1, y = 1;
+  Point oblong(Point square) const {
+    return {square.x * x + (0.5 * x - 0.5), square.y * y + (0.5 * y - 0.5)};
+  }
+  Point square(Point oblong) const {
+    return {(oblong.x + 0.5) / x - 0.5, (oblong.y + 0.5) / y - 0.5};
+  }
+  // For the warp kernels: a similarity to square pixels, and on to oblong ones; and one
+  // from square pixels, taken from oblong ones, `origin` being their first.
+  kernels::Affine to_oblong(const Similarity& to_square) const;
+  kernels::Affine from_oblong(Point origin, const Similarity& from_square) const;
+};
+
 Similarity rotation_about(Point center, double angle, double scale = 1);
 
 // Scales a picture by `scale`. Pixel centres lie at whole coordinates and a pixel's

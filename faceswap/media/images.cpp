@@ -1,9 +1,11 @@
 // JPEG through stb_image, fed from memory. A stranger's file is checked before stb sees
-// it: sizes, Huffman tables, and a limit on every allocation.
+// it: sizes, Huffman tables, and a limit on every allocation. Every picture then becomes
+// an upright one in sRGB without alpha.
 #include "faceswap/media/images.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -12,6 +14,10 @@
 #include "faceswap/media/files.h"
 #include "faceswap/media/orientation.h"
 #include "faceswap/media/png.h"
+#include "faceswap/media/stored_picture.h"
+#if DOPPEL_MEDIA
+#include "faceswap/media/libav/picture.h"
+#endif
 
 namespace {
 
@@ -46,30 +52,6 @@ using Bytes = std::span<const std::byte>;
 
 unsigned byte_at(Bytes b, std::size_t i) { return static_cast<unsigned>(b[i]); }
 unsigned big16(Bytes b, std::size_t i) { return byte_at(b, i) << 8 | byte_at(b, i + 1); }
-
-// The orientation tag (0x0112) of a TIFF block; 1 if absent or invalid.
-int tiff_orientation(Bytes tiff) {
-  if (tiff.size() < 8) return 1;
-  const bool little = byte_at(tiff, 0) == 'I';
-  if (byte_at(tiff, 0) != byte_at(tiff, 1) || (!little && byte_at(tiff, 0) != 'M')) return 1;
-  const auto u16 = [&](std::size_t i) {
-    return little ? byte_at(tiff, i + 1) << 8 | byte_at(tiff, i) : big16(tiff, i);
-  };
-  const auto u32 = [&](std::size_t i) {
-    return little ? u16(i + 2) << 16 | u16(i) : u16(i) << 16 | u16(i + 2);
-  };
-  if (u16(2) != 42) return 1;
-  const std::size_t directory = u32(4);
-  if (directory > tiff.size() - 2) return 1;
-  const unsigned entries = u16(directory);
-  for (unsigned e = 0; e < entries; ++e) {
-    const std::size_t at = directory + 2 + 12u * e;
-    if (at + 12 > tiff.size()) return 1;
-    if (u16(at) == 0x0112)
-      return u16(at + 2) == 3 && u32(at + 4) == 1 ? static_cast<int>(u16(at + 8)) : 1;
-  }
-  return 1;
-}
 
 // Checks the sixteen counts of each Huffman table. stb_image 2.27 trusts them and would
 // write past its 256 entries.
@@ -119,50 +101,90 @@ std::optional<int> check_jpeg(Bytes file) {
   return orientation;
 }
 
-[[noreturn]] void fail(const std::filesystem::path& path, const std::string& why) {
-  throw Error(ErrorKind::input,
-              fmt::format("{}: cannot be read as a picture: {}. Give a PNG or JPEG file",
-                          path.string(), why));
-}
-}  // namespace
-
-bool is_image_file(const std::filesystem::path& path) {
-  const std::string suffix = lower_suffix(path);
-  return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
-}
-
-Image read_image(const std::filesystem::path& path) {
-  const std::vector<std::byte> file = read_whole_file(path, kMaxImageBytes);
-  if (file.empty()) fail(path, "the file is empty");
-  if (has_png_signature(file)) {
-    Image rgb;
-    const std::string problem = decode_png(file, &rgb, nullptr);
-    if (!problem.empty()) fail(path, problem);
-    return rgb;
-  }
-  if (file.size() <= 3 || file[0] != std::byte{0xff} || file[1] != std::byte{0xd8})
-    fail(path, "it is neither PNG nor JPEG");
+// Returns the problem found, or an empty string.
+std::string decode_jpeg(Bytes file, StoredPicture& picture) {
   const std::optional<int> orientation = check_jpeg(file);
-  if (!orientation) fail(path, "its JPEG structure is damaged");
-
+  if (!orientation) return "its JPEG structure is damaged";
   const auto* data = reinterpret_cast<const stbi_uc*>(file.data());
   const int size = static_cast<int>(file.size());
   int width = 0, height = 0, channels = 0;
   g_stb_limit = 1u << 20;
   if (!stbi_info_from_memory(data, size, &width, &height, &channels) || width < 1 || height < 1)
-    fail(path, stbi_failure_reason());
+    return stbi_failure_reason();
   const std::int64_t pixels = static_cast<std::int64_t>(width) * height;
   if (pixels > kMaxImagePixels)
-    fail(path, fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
-                           kMaxImagePixels / 1'000'000));
+    return fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
+                       kMaxImagePixels / 1'000'000);
   g_stb_limit = static_cast<std::size_t>(pixels) * 16 + (16u << 20);
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load_from_memory(data, size, &width, &height, &channels, 3), std::free);
-  if (!decoded || width < 1 || height < 1)
-    fail(path, decoded ? "it has no pixels" : stbi_failure_reason());
+  if (!decoded) return stbi_failure_reason();
+  if (width < 1 || height < 1) return "it has no pixels";
+  picture.pixels = Image(width, height);
+  std::copy_n(decoded.get(), picture.pixels.pixels.size(), picture.pixels.pixels.begin());
+  picture.orientation = *orientation;
+  picture.profile = jpeg_profile(file);
+  return "";
+}
+
+std::string decode(Bytes file, StoredPicture& picture) {
+  if (file.empty()) return "the file is empty";
+  if (has_png_signature(file)) return decode_png(file, picture);
+  if (file.size() > 3 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8})
+    return decode_jpeg(file, picture);
+#if DOPPEL_MEDIA
+  if (libav::is_picture(file)) return libav::decode_picture(file, picture);
+#endif
+  return fmt::format("it is not {}", kImageKinds);
+}
+
+// RGB of RGBA over a middle grey. True if anything showed through.
+bool lay_over_grey(Image& picture) {
+  if (picture.channels != 4) return false;
+  constexpr int kGrey = 128;
+  bool seen = false;
+  Image rgb(picture.width, picture.height);
+  for (std::size_t i = 0; i < picture.pixels.size() / 4; ++i) {
+    const std::uint8_t* from = &picture.pixels[4 * i];
+    const int alpha = from[3];
+    seen = seen || alpha != 255;
+    for (std::size_t c = 0; c < 3; ++c)
+      rgb.pixels[3 * i + c] =
+          static_cast<std::uint8_t>((from[c] * alpha + kGrey * (255 - alpha) + 127) / 255);
+  }
+  picture = std::move(rgb);
+  return seen;
+}
+}  // namespace
+
+bool is_image_file(const std::filesystem::path& path) {
+  const std::string suffix = lower_suffix(path);
+  if (suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg") return true;
+  return DOPPEL_MEDIA &&
+         (suffix == ".webp" || suffix == ".tif" || suffix == ".tiff" || suffix == ".bmp");
+}
+
+bool is_image_output(const std::filesystem::path& path) {
+  const std::string suffix = lower_suffix(path);
+  return suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg";
+}
+
+Image read_image(const std::filesystem::path& path, std::vector<std::string>* notes) {
+  StoredPicture picture;
+  if (const std::string problem = decode(read_whole_file(path, kMaxImageBytes), picture);
+      !problem.empty())
+    throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a picture: {}. Give a {} file",
+                                              path.string(), problem, kImageKinds));
+  const auto note = [notes](std::string text) {
+    if (notes && !text.empty()) notes->push_back(std::move(text));
+  };
+  if (picture.deep) note("its channels were rounded to 8 bits");
+  if (lay_over_grey(picture.pixels)) note("its transparent parts were laid over grey");
+  if (!picture.profile.empty()) note(profile_to_srgb(picture.profile, picture.pixels));
   Image upright;
-  to_upright(decoded.get(), static_cast<std::ptrdiff_t>(width) * 3, width, height,
-             orientation_of_exif(*orientation), upright);
+  const Image& stored = picture.pixels;
+  to_upright(stored.pixels.data(), static_cast<std::ptrdiff_t>(stored.width) * 3, stored.width,
+             stored.height, orientation_of_exif(picture.orientation), upright);
   return upright;
 }
 

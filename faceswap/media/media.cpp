@@ -20,7 +20,7 @@ namespace {
 }
 }  // namespace
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path, const SourceOptions&) {
   no_video(path, ErrorKind::input);
 }
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo&,
@@ -41,7 +41,15 @@ bool is_video_output(const std::filesystem::path& path) {
 }
 }  // namespace
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
+SkippedFile skipped_file(const std::filesystem::path& path, const Error& error) {
+  std::string why = error.what();
+  if (const std::string begin = path.string() + ": "; why.starts_with(begin))
+    why.erase(0, begin.size());
+  return {path.string(), why};
+}
+
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (!std::filesystem::exists(status)) {
@@ -55,7 +63,7 @@ std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
     throw Error(ErrorKind::input, fmt::format("{}: is neither a file nor a folder", path.string()));
   if (std::filesystem::file_size(path, error) == 0)
     throw Error(ErrorKind::input, fmt::format("{}: the file is empty", path.string()));
-  return is_image_file(path) ? open_pictures(path) : libav::open_source(path);
+  return is_image_file(path) ? open_pictures(path) : libav::open_source(path, options);
 }
 
 std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const SourceInfo& source,
@@ -72,12 +80,16 @@ std::unique_ptr<FrameSink> open_sink(const std::filesystem::path& out, const Sou
                               source.kind == SourceInfo::still ? " or a picture" : ""));
     return libav::open_sink(out, source, options);
   }
-  if (is_image_file(out) && source.kind != SourceInfo::still)
+  if (is_image_file(out) && !is_image_output(out))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: '{}' is read, but not written. Name a .png or .jpg file",
+                            out.string(), out.extension().string()));
+  if (is_image_output(out) && source.kind != SourceInfo::still)
     throw Error(
         ErrorKind::usage,
         fmt::format("{}: many frames cannot go to one picture. Name a folder{}", out.string(),
                     source.kind == SourceInfo::video ? " or a .mp4, .mkv or .mov file" : ""));
-  if (!is_image_file(out) && out.has_extension() && !std::filesystem::is_directory(out) &&
+  if (!is_image_output(out) && out.has_extension() && !std::filesystem::is_directory(out) &&
       source.kind == SourceInfo::video)
     throw Error(
         ErrorKind::usage,

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,12 @@ struct Rational {
   int num = 0, den = 1;
   double value() const { return den ? static_cast<double>(num) / den : 0; }
 };
+
+// A file that was not read, and why: "it is not a picture".
+struct SkippedFile {
+  std::string path, why;
+};
+SkippedFile skipped_file(const std::filesystem::path&, const Error&);
 
 struct SourceInfo {
   std::filesystem::path path;
@@ -33,17 +40,22 @@ struct SourceInfo {
   int damaged_frames = 0;  // decoding errors survived, and promised frames that never came
   int resized_frames = 0;  // frames of another size or format than the first, scaled to it
   int repaired_times = 0;  // time stamps that were missing or did not rise
+  std::vector<SkippedFile> skipped;  // of a folder
+  double decode_seconds = 0;         // spent in decoding, and
+  double convert_seconds = 0;        // in making RGB of it
 };
 
 // The decoder's own frame. convert() changes a box of it and keeps every other sample.
 class NativeFrame;
 
 struct Frame {
-  std::int64_t index = 0;  // from 0, in presentation order
-  std::int64_t pts = 0;    // in SourceInfo::time_base
+  // From 0, in presentation order. In a folder a picture that cannot be read leaves a gap.
+  std::int64_t index = 0;
+  std::int64_t pts = 0;  // in SourceInfo::time_base
   double seconds = 0;
   std::string name;                     // of the image file; empty for videos
-  Image rgb;                            // upright
+  std::vector<std::string> notes;       // about the image file, as read_image() gives them
+  Image rgb;                            // upright; empty if the frame is not wanted
   std::shared_ptr<NativeFrame> native;  // null for folders and stills
 };
 
@@ -52,10 +64,21 @@ class FrameSource {
   virtual ~FrameSource() = default;
   virtual const SourceInfo& info() const = 0;
   virtual bool next(Frame& frame) = 0;  // false at the end
+  // Frames for which `wanted` is false come with their times alone: a video still decodes
+  // them, as others depend on them, but makes no RGB; a folder does not open them. The
+  // first frame always has its pixels. Called from the thread that reads.
+  virtual void want(std::function<bool(std::int64_t index)> wanted) = 0;
+};
+struct SourceOptions {
+  // Frames with oblong pixels (a sample aspect ratio other than 1) are enlarged in one
+  // direction, as players show them. Faces are sought in such frames. The native frame
+  // stays as it is, so a sink cannot write them.
+  bool square_pixels = false;
 };
 // Error(input): no such path, not media, beyond the limits (formats, protocols, sizes),
 // or nothing in it can be decoded.
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options = {});
 
 struct SinkOptions {
   int crf = 18;

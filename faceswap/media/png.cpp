@@ -72,8 +72,9 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // Reads up to the pixels, which become 8-bit RGB. False: see problem().
-  bool read_header(bool want_texts) {
+  // Reads up to the pixels, which become 8-bit RGB, or RGBA if `keep_alpha` and the file
+  // has alpha. False: see problem().
+  bool read_header(bool want_texts, bool keep_alpha) {
     if (setjmp(png_jmpbuf(png_))) return false;
     png_set_read_fn(png_, &in_, take);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
@@ -83,14 +84,17 @@ class Reader {
     png_set_chunk_malloc_max(png_, want_texts ? kMaxTextBytes : kMaxImageBytes);
     // Of the chunks that a picture can do without, only the checksums are verified.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
-    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kTransparency, 1);
+    png_set_keep_unknown_chunks(
+        png_, keep_alpha ? PNG_HANDLE_CHUNK_AS_DEFAULT : PNG_HANDLE_CHUNK_NEVER, kTransparency, 1);
     if (want_texts) png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_AS_DEFAULT, kText, 1);
     png_read_info(png_, info_);
     png_set_palette_to_rgb(png_);
     png_set_expand_gray_1_2_4_to_8(png_);
-    png_set_strip_16(png_);
+    png_set_scale_16(png_);
     png_set_gray_to_rgb(png_);
-    png_set_strip_alpha(png_);
+    if (!keep_alpha) png_set_strip_alpha(png_);
+    else if (png_get_valid(png_, info_, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png_);
+    depth_ = png_get_bit_depth(png_, info_);
     passes_ = png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
     return true;
@@ -98,6 +102,8 @@ class Reader {
 
   int width() const { return static_cast<int>(png_get_image_width(png_, info_)); }
   int height() const { return static_cast<int>(png_get_image_height(png_, info_)); }
+  int channels() const { return png_get_channels(png_, info_); }
+  int stored_depth() const { return depth_; }  // bits a channel, in the file
   std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
 
   // Reads the rows and the rest of the file. Stride 0: all rows to the same memory.
@@ -134,8 +140,14 @@ class Reader {
   Message message_{};
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
-  int passes_ = 1;
+  int passes_ = 1, depth_ = 8;
 };
+
+std::string too_large(int width, int height) {
+  if (std::int64_t{width} * height <= kMaxImagePixels) return "";
+  return fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
+                     kMaxImagePixels / 1'000'000);
+}
 
 void read(const std::filesystem::path& path, Image* rgb, std::vector<PngText>* texts) {
   const std::string problem = decode_png(read_whole_file(path, kMaxImageBytes), rgb, texts);
@@ -193,13 +205,11 @@ bool has_png_signature(std::span<const std::byte> file) {
 
 std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts) {
   Reader reader(file);
-  if (!reader.read_header(texts != nullptr)) return reader.problem();
+  if (!reader.read_header(texts != nullptr, false)) return reader.problem();
   const int width = reader.width(), height = reader.height();
   std::vector<std::uint8_t> row;
   if (rgb) {
-    if (std::int64_t{width} * height > kMaxImagePixels)
-      return fmt::format("it has {}x{} pixels, at most {} megapixels are read", width, height,
-                         kMaxImagePixels / 1'000'000);
+    if (std::string problem = too_large(width, height); !problem.empty()) return problem;
     *rgb = Image(width, height);
   } else {
     row.resize(reader.row_bytes());
@@ -208,6 +218,18 @@ std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<
           : !reader.read_rows(row.data(), 0))
     return reader.problem();
   if (texts) *texts = reader.texts();
+  return "";
+}
+
+std::string decode_png(std::span<const std::byte> file, StoredPicture& picture) {
+  Reader reader(file);
+  if (!reader.read_header(false, true)) return reader.problem();
+  const int width = reader.width(), height = reader.height();
+  if (std::string problem = too_large(width, height); !problem.empty()) return problem;
+  picture.pixels = Image(width, height, reader.channels());
+  picture.deep = reader.stored_depth() > 8;
+  if (!reader.read_rows(picture.pixels.pixels.data(), reader.row_bytes())) return reader.problem();
+  picture.profile = png_profile(file);
   return "";
 }
 

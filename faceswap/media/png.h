@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "faceswap/image.h"
+#include "faceswap/media/stored_picture.h"
 
 namespace faceswap {
 
@@ -28,6 +29,8 @@ bool has_png_signature(std::span<const std::byte> file);
 // Reads the whole file, verifies every checksum, and fills what is not null. Returns
 // the problem found, or an empty string. Alpha is dropped.
 std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<PngText>* texts);
+// With alpha and the colour profile, for pictures that are not faces of ours.
+std::string decode_png(std::span<const std::byte> file, StoredPicture& picture);
 
 std::optional<std::string> find_text(const std::vector<PngText>&, const std::string& keyword);
 

@@ -234,6 +234,11 @@ Orientation orientation(const AVStream* stream) {
   return m ? orientation_of_matrix(m[0], m[1], m[3], m[4]) : Orientation{};
 }
 
+AVRational sample_aspect(const Input& input, const AVFrame* frame) {
+  // The frame is not written to; its parameter lacks a const.
+  return av_guess_sample_aspect_ratio(input.context, input.video, const_cast<AVFrame*>(frame));
+}
+
 std::int64_t duration_of(const AVFrame* frame) {
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 30, 100)
   return frame->duration;

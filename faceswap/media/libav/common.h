@@ -82,6 +82,9 @@ class Input {
 
 // --- properties of a stream
 Orientation orientation(const AVStream*);
+// Width over height of a pixel of the video; 0/1: not known. The container's word counts
+// more than the stream's, as in players.
+AVRational sample_aspect(const Input&, const AVFrame*);
 const std::int32_t* display_matrix(const AVStream*);  // 9 entries or null
 // Display matrix, mastering display and light level.
 void copy_stream_side_data(const AVStream* from, AVStream* to);

@@ -151,8 +151,7 @@ class VideoSink : public FrameSink {
     format.time_base = from->time_base;
     const AVRational rate = av_guess_frame_rate(input_.context, input_.video, nullptr);
     if (rate.num > 0 && rate.den > 0) format.frame_rate = rate;
-    format.sample_aspect = native->sample_aspect_ratio.num > 0 ? native->sample_aspect_ratio
-                                                               : from->sample_aspect_ratio;
+    format.sample_aspect = sample_aspect(input_, native);
     format.range = native->color_range;
     format.primaries = native->color_primaries;
     format.transfer = native->color_trc;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <thread>
 #include <utility>
 
 #include "faceswap/media/libav/common.h"
+#include "faceswap/stopwatch.h"
 
 extern "C" {
 #include <libavutil/opt.h>
@@ -17,12 +19,14 @@ extern "C" {
 namespace faceswap::libav {
 namespace {
 
+constexpr double kMostAspect = 8;   // of a pixel; anamorphic film has 2
+constexpr long kMostSide = 16384;   // pixels
 constexpr int kMaxReadErrors = 64;  // in a row; then the rest of the file counts as lost
 
 class VideoSource : public FrameSource {
  public:
-  explicit VideoSource(const std::filesystem::path& path)
-      : input_(path), packet_(new_packet()), decoded_(new_frame()) {
+  VideoSource(const std::filesystem::path& path, const SourceOptions& options)
+      : input_(path), options_(options), packet_(new_packet()), decoded_(new_frame()) {
     const AVStream* stream = input_.video;
     for (unsigned i = 0; i < input_.context->nb_streams; ++i) {
       AVStream* s = input_.context->streams[i];
@@ -59,6 +63,7 @@ class VideoSource : public FrameSource {
                               info_.damaged_frames > 0
                                   ? fmt::format("{} damaged pieces", info_.damaged_frames)
                                   : "it holds no frames"));
+    convert(first_);
     info_.width = first_.rgb.width, info_.height = first_.rgb.height;
     info_.pixel_format =
         av_get_pix_fmt_name(static_cast<AVPixelFormat>(first_.native->frame->format));
@@ -66,11 +71,16 @@ class VideoSource : public FrameSource {
   }
 
   const SourceInfo& info() const override { return info_; }
+  void want(std::function<bool(std::int64_t)> wanted) override { wanted_ = std::move(wanted); }
 
   bool next(Frame& frame) override {
-    if (!have_first_) return decode(frame);
-    have_first_ = false;
-    frame = std::move(first_);
+    if (have_first_) {
+      have_first_ = false;
+      frame = std::move(first_);
+      return true;
+    }
+    if (!decode(frame)) return false;
+    convert(frame);
     return true;
   }
 
@@ -163,6 +173,7 @@ class VideoSource : public FrameSource {
   }
 
   bool decode(Frame& frame) {
+    const Stopwatch decoding(info_.decode_seconds);
     for (;;) {
       if (!receive()) {
         count_missing();
@@ -175,13 +186,29 @@ class VideoSource : public FrameSource {
     frame.name.clear();
     frame.pts = strictly_rising(decoded_->best_effort_timestamp);
     frame.seconds = static_cast<double>(frame.pts) * info_.time_base.value();
-    std::shared_ptr<const AVFrame> native = in_first_format();
-    if (!rgb_) rgb_ = new_picture(width_, height_, AV_PIX_FMT_RGB24);
+    return true;
+  }
+
+  // Gives the frame that decode() has left in decoded_ its pixels, if they are wanted.
+  void convert(Frame& frame) {
+    const Stopwatch converting(info_.convert_seconds);
+    if (wanted_ && !wanted_(frame.index)) {
+      frame.rgb = {};
+      frame.native.reset();
+      info_.resized_frames += !in_first_format(*decoded_);
+      av_frame_unref(decoded_.get());
+      return;
+    }
+    std::shared_ptr<const AVFrame> native = take_decoded();
+    if (!rgb_) {
+      const Size size = options_.square_pixels ? square_size(native.get()) : Size{width_, height_};
+      rgb_ = new_picture(size.width, size.height, AV_PIX_FMT_RGB24);
+    }
     to_rgb_.convert(native.get(), colour_of(native.get()), rgb_.get(),
                     Colour{SWS_CS_DEFAULT, true});
-    to_upright(rgb_->data[0], rgb_->linesize[0], width_, height_, orientation_, frame.rgb);
+    to_upright(rgb_->data[0], rgb_->linesize[0], rgb_->width, rgb_->height, orientation_,
+               frame.rgb);
     frame.native = std::make_shared<NativeFrame>(NativeFrame{std::move(native)});
-    return true;
   }
 
   std::int64_t strictly_rising(std::int64_t pts) {
@@ -196,15 +223,33 @@ class VideoSource : public FrameSource {
     return pts;
   }
 
+  struct Size {
+    int width, height;
+  };
+
+  // The size of a frame whose pixels are made square by enlarging it in one direction.
+  Size square_size(const AVFrame* frame) {
+    const double aspect = av_q2d(sample_aspect(input_, frame));
+    // A ratio beyond all formats is damage.
+    if (aspect < 1 / kMostAspect || aspect > kMostAspect) return {width_, height_};
+    const auto enlarged = [](int side, double by) {
+      return static_cast<int>(std::min(std::lround(side * by), kMostSide));
+    };
+    return {enlarged(width_, std::max(1.0, aspect)), enlarged(height_, std::max(1.0, 1 / aspect))};
+  }
+
+  bool in_first_format(const AVFrame& frame) const {
+    return frame.width == width_ && frame.height == height_ && frame.format == format_;
+  }
+
   // Takes decoded_ over, scaled if the stream changed its size or format.
-  std::shared_ptr<const AVFrame> in_first_format() {
+  std::shared_ptr<const AVFrame> take_decoded() {
     FramePtr taken = new_frame();
     av_frame_move_ref(taken.get(), decoded_.get());
     if (width_ == 0)
       width_ = taken->width, height_ = taken->height,
       format_ = static_cast<AVPixelFormat>(taken->format), colour_ = colour_of(taken.get());
-    if (taken->width == width_ && taken->height == height_ && taken->format == format_)
-      return {taken.release(), Free{}};
+    if (in_first_format(*taken)) return {taken.release(), Free{}};
     ++info_.resized_frames;
     FramePtr resized = new_picture(width_, height_, format_);
     if (av_frame_copy_props(resized.get(), taken.get()) < 0)
@@ -232,12 +277,14 @@ class VideoSource : public FrameSource {
 
   std::atomic<int> errors_logged_{0};  // declared before the reader and decoder that refer to it
   Input input_;
+  SourceOptions options_;
   SourceInfo info_;
   Orientation orientation_;
   CodecPtr decoder_;
   PacketPtr packet_;
   FramePtr decoded_, rgb_;
   Converter to_rgb_, to_first_;
+  std::function<bool(std::int64_t)> wanted_;
   Frame first_;
   bool have_first_ = false, drained_ = false, ended_badly_ = false, counted_missing_ = false;
   int failures_ = 0, damage_seen_ = 0, damage_logged_ = 0, missing_ = 0;
@@ -248,7 +295,8 @@ class VideoSource : public FrameSource {
 };
 }  // namespace
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path) {
-  return std::make_unique<VideoSource>(path);
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path,
+                                         const SourceOptions& options) {
+  return std::make_unique<VideoSource>(path, options);
 }
 }  // namespace faceswap::libav

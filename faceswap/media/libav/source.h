@@ -7,5 +7,5 @@
 
 namespace faceswap::libav {
 
-std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path);
+std::unique_ptr<FrameSource> open_source(const std::filesystem::path& path, const SourceOptions&);
 }  // namespace faceswap::libav

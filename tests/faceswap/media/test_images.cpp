@@ -476,6 +476,18 @@ TEST(Folder, DamagedPicturesArePassedOverAndCounted) {
   for (Frame frame; source->next(frame);) names.push_back(frame.name);
   EXPECT_EQ(names, (std::vector<std::string>{"f0.png", "f1.png", "f3.png"}));
   EXPECT_EQ(source->info().damaged_frames, 1);
+  ASSERT_EQ(source->info().skipped.size(), 1u);
+  EXPECT_EQ(source->info().skipped[0].path, (scratch / "f2.png").string());
+
+  // A frame's number is its place in the folder, whatever is read.
+  const auto odd = open_source(scratch.path);
+  odd->want([](std::int64_t i) { return i % 2 == 1; });
+  std::vector<std::int64_t> with_pixels, without;
+  for (Frame frame; odd->next(frame);)
+    (frame.rgb.empty() ? without : with_pixels).push_back(frame.index);
+  EXPECT_EQ(with_pixels, (std::vector<std::int64_t>{0, 1, 3})) << "the first always has them";
+  EXPECT_EQ(without, (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(odd->info().damaged_frames, 0);
 }
 
 TEST(Folder, WritesUnderTheSameNamesAndMarksOnlyWhatChanged) {
