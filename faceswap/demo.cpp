@@ -7,6 +7,7 @@
 
 #include "faceswap/convert/converter.h"
 #include "faceswap/faces/extract.h"
+#include "faceswap/faces/face_file.h"
 #include "faceswap/progress.h"
 #include "faceswap/train/trainer.h"
 #include "nn/checkpoint/atomic_file.h"

@@ -50,12 +50,14 @@ class DecisionFile {
   bool redo();  // false: none was undone since the last step
 
  private:
-  void read_from(int fd);
+  bool forget();           // true: there was something to forget
+  bool read_from(int fd);  // true: there was something new
   void take_line(const std::string& line);
-  bool write_line(const std::function<std::string()>& next_line);  // empty: none, false
+  // Adds the line that `next_line` returns under the lock; none where that is empty.
+  bool write_line(const std::function<std::string()>& next_line);
 
   std::filesystem::path path_;
-  std::uint64_t read_ = 0;  // bytes, up to the end of the last whole line
+  std::uint64_t inode_ = 0, read_ = 0;  // read_: bytes, up to the end of the last whole line
   int lines_ = 0;
   std::vector<DecisionStep> done_, undone_;
 };

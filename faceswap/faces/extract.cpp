@@ -39,14 +39,7 @@ void check(const ExtractOptions& options) {
           fmt::format("{} is both input and output; name another folder with -o", input.string()));
   }
   if (!options.force && fs::is_directory(options.out, ignored)) {
-    bool holds_faces = true;
-    try {
-      list_faces(options.out);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::nothing_found) throw;
-      holds_faces = false;
-    }
-    if (holds_faces)
+    if (!face_names(options.out).empty())
       refuse(
           fmt::format("{} already holds pictures; name another folder, or use --force to add to it",
                       options.out.string()));
@@ -98,8 +91,7 @@ class Extraction {
                         "--detector yunet=FILE for rotated, dark or small ones",
                         where, frames_searched_, 100 * options_.detection.min_face));
       }
-      if (options_.sheet && !sheet_.empty())
-        write_png(options_.out / "sheet.png", sheet_.picture());
+      if (options_.sheet && report_.faces > 0) write_sheet(FaceFolder(options_.out));
     } catch (...) {
       if (fresh && report_.faces == 0) fs::remove(options_.out, problem);  // fails if not empty
       throw;
@@ -183,7 +175,6 @@ class Extraction {
         face.sharpness = laplacian_variance(to_gray(crop));
         write_face(options_.out / fmt::format("{}_{:06}_{}.png", stem, face.frame, k++), crop,
                    face);
-        if (options_.sheet) sheet_.add(face.track, crop);
         ++per_track_[face.track];
         ++report_.faces;
       }
@@ -195,7 +186,6 @@ class Extraction {
 
   const ExtractOptions& options_;
   ExtractReport report_;
-  ContactSheet sheet_;
   std::set<std::string> stems_;  // used so far: clips of the same name stay distinct
   std::map<int, std::int64_t> per_track_;
   std::int64_t frames_searched_ = 0;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <system_error>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
+#include "faceswap/faces/decisions.h"
 #include "faceswap/faces/face_json.h"
 #include "faceswap/media/media.h"
 
@@ -12,7 +14,43 @@ namespace faceswap {
 namespace {
 
 constexpr const char* kKeyword = "doppel-face";
+
+Face parse(const std::filesystem::path& path, const std::optional<std::string>& text) {
+  if (!text)
+    throw Error(ErrorKind::input,
+                fmt::format("{}: not a face picture: no \"{}\" chunk, which `doppel extract` "
+                            "writes; move the file out of the folder",
+                            path.string(), kKeyword));
+  try {
+    return face_from_json(*text);
+  } catch (const Error& e) {
+    throw Error(e.kind(), fmt::format("{}: {}", path.string(), e.what()));
+  }
 }
+
+// sheet.png, sheet-2.png, ...: faces/sheet.h
+bool is_sheet(const std::string& name) {
+  if (name == "sheet.png") return true;
+  return name.starts_with("sheet-") && name.ends_with(".png") && name.size() > 10 &&
+         std::all_of(name.begin() + 6, name.end() - 4, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+void append_names(const std::filesystem::path& folder, const std::string& prefix,
+                  std::vector<std::string>& names) {
+  std::error_code problem;
+  std::filesystem::directory_iterator entries(folder, problem);
+  if (problem)
+    throw Error(ErrorKind::input,
+                fmt::format("{}: the folder cannot be listed: {}; check its permissions",
+                            folder.string(), problem.message()));
+  for (const auto& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() == ".png" && !is_sheet(name) && name.front() != '.' &&
+        entry.is_regular_file(problem))
+      names.push_back(prefix + name);
+  }
+}
+}  // namespace
 
 void write_face(const std::filesystem::path& path, const Image& crop, const Face& face) {
   if (crop.channels != 3 || crop.width != face.crop_size || crop.height != face.crop_size)
@@ -25,19 +63,9 @@ void write_face(const std::filesystem::path& path, const Image& crop, const Face
 
 FaceFile read_face(const std::filesystem::path& path) {
   PngFile png = read_png(path);
-  const std::optional<std::string> text = find_text(png.texts, kKeyword);
-  if (!text)
-    throw Error(ErrorKind::input,
-                fmt::format("{}: not a face picture: no \"{}\" chunk, which `doppel extract` "
-                            "writes; move the file out of the folder",
-                            path.string(), kKeyword));
   FaceFile file;
   file.path = path;
-  try {
-    file.face = face_from_json(*text);
-  } catch (const Error& e) {
-    throw Error(e.kind(), fmt::format("{}: {}", path.string(), e.what()));
-  }
+  file.face = parse(path, find_text(png.texts, kKeyword));
   file.crop = std::move(png.rgb);
   if (file.crop.width != file.face.crop_size || file.crop.height != file.face.crop_size)
     throw Error(
@@ -48,30 +76,50 @@ FaceFile read_face(const std::filesystem::path& path) {
   return file;
 }
 
-std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
+Face read_face_metadata(const std::filesystem::path& path) {
+  return parse(path, read_png_text(path, kKeyword));
+}
+
+std::vector<std::string> face_names(const std::filesystem::path& folder) {
   std::error_code problem;
   if (!std::filesystem::is_directory(folder, problem))
     throw Error(ErrorKind::input,
                 fmt::format("{}: no such folder of faces; make one with `doppel extract`",
                             folder.string()));
+  std::vector<std::string> names;
+  append_names(folder, "", names);
+  const std::size_t own = names.size();
+  if (std::filesystem::is_directory(folder / kRefusedFolder, problem))
+    append_names(folder / kRefusedFolder, std::string(kRefusedFolder) + "/", names);
+  std::sort(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(own));
+  std::sort(names.begin() + static_cast<std::ptrdiff_t>(own), names.end());
+  return names;
+}
+
+std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
+  const std::vector<std::string> names = face_names(folder);
+  std::unordered_map<std::string, bool> kept;
+  for (const std::string& name : names) kept[name] = !lies_in_refused(name);
+  const DecisionFile decisions(folder);
+  for (const DecisionStep& step : decisions.steps())
+    for (const Decision& decision : step)
+      if (decision.kind == Decision::drop || decision.kind == Decision::keep)
+        for (const std::string& name : decision.faces)
+          if (const auto found = kept.find(name); found != kept.end())
+            found->second = decision.kind == Decision::keep;
   std::vector<std::filesystem::path> faces;
-  std::filesystem::directory_iterator entries(folder, problem);
-  if (problem)
-    throw Error(ErrorKind::input,
-                fmt::format("{}: the folder cannot be listed: {}; check its permissions",
-                            folder.string(), problem.message()));
-  for (const auto& entry : entries) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file(problem) && entry.path().extension() == ".png" &&
-        name != "sheet.png" && name.front() != '.')
-      faces.push_back(entry.path());
-  }
+  for (const std::string& name : names)
+    if (kept[name]) faces.push_back(folder / name);
   if (faces.empty())
-    throw Error(
-        ErrorKind::nothing_found,
-        fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first",
-                    folder.string()));
-  std::sort(faces.begin(), faces.end());
+    throw Error(ErrorKind::nothing_found,
+                names.empty()
+                    ? fmt::format("{}: no face pictures (*.png) in this folder; run `doppel "
+                                  "extract` first",
+                                  folder.string())
+                    : fmt::format("{0}: all {1} faces are refused or dropped; see them with "
+                                  "`doppel faces list {0}` and take some back with `doppel faces "
+                                  "keep` or `undo`",
+                                  folder.string(), names.size()));
   return faces;
 }
 }  // namespace faceswap

@@ -19,6 +19,20 @@ struct FaceFile {
 void write_face(const std::filesystem::path&, const Image& crop, const Face&);
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)
 
-// The PNGs, sorted, without the contact sheet. Error(input), Error(nothing_found).
+Face read_face_metadata(const std::filesystem::path&);  // the same without the pixels
+
+inline constexpr const char* kRefusedFolder = "refused";  // of faces that extraction refused
+
+// The face pictures of a folder by their names in it, without the contact sheet: first
+// its own, then those of its `refused` folder ("refused/a_000012_0.png"), both sorted.
+// May be empty. Error(input).
+std::vector<std::string> face_names(const std::filesystem::path& folder);
+inline bool lies_in_refused(const std::string& name) {
+  return name.starts_with(std::string(kRefusedFolder) + "/");
+}
+
+// The faces to train on: all but the refused ones and those that a decision dropped, and
+// those that one kept. In the order of face_names(). Error(input), Error(damaged),
+// Error(nothing_found).
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder);
 }  // namespace faceswap

@@ -2,7 +2,9 @@
 // a picture: each is one more line of FOLDER/decisions.jsonl, and so is its undoing.
 #pragma once
 #include <filesystem>
+#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "faceswap/faces/decisions.h"
@@ -25,6 +27,8 @@ struct FolderPerson {
   std::string name;  // given by the user, or empty
   int kept = 0, dropped = 0;
 };
+
+std::string describe(const FolderPerson&);  // "Anna", "person 2", "faces of no person"
 
 class FaceFolder {
  public:
@@ -56,7 +60,10 @@ class FaceFolder {
 
  private:
   void check(const DecisionStep&) const;
-  void apply();  // all steps, to faces_ and names_
+  static void check_eyes(const Decision&);
+  void apply();  // all steps, to faces_ and people_names_
+  static void apply(const Decision&, FolderFace&);
+  static void move_eyes(FolderFace&, const Similarity& to_canonical, const Point* eyes);
 
   std::filesystem::path path_;
   std::vector<FolderFace> faces_;
@@ -66,14 +73,12 @@ class FaceFolder {
     Point eyes[2];
   };
   std::vector<Original> originals_;
-  std::vector<std::pair<int, std::string>> names_;  // person, name
+  std::unordered_map<std::string, std::size_t> index_;  // of a name in faces_
+  std::map<int, std::string> people_names_;
 };
 
-// The picture files of a folder, without the sheet: kept, dropped and refused ones.
-// `refused` names lie in FOLDER/refused. Sorted, refused ones last. Error(input).
-std::vector<std::string> face_names(const std::filesystem::path& folder);
-
-// A crop whose eyes were corrected: `crop` shows the frame through `stored`, the result
-// through `wanted`. Parts that `crop` does not hold repeat its edge.
-Image realign_crop(const Image& crop, const Similarity& stored, const Similarity& wanted);
+// A face's picture with its eyes where `face` says: as it is on the disk, or warped to
+// a corrected alignment. Parts beyond the picture on the disk then repeat its edge. size:
+// side in pixels; 0: as stored. Error(input), Error(damaged).
+Image read_crop(const FolderFace&, int size = 0);
 }  // namespace faceswap

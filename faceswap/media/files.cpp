@@ -41,6 +41,40 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
+
+// The descriptor of a file to read, and its size.
+int open_regular(const std::filesystem::path& path, std::uintmax_t& size) {
+  // O_NONBLOCK: opening a pipe without a writer must not hang. It is refused below.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    throw Error(ErrorKind::input,
+                fmt::format("{}: cannot open it: {}. Check the path and its rights", path.string(),
+                            std::strerror(errno)));
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(fd);
+    throw Error(ErrorKind::input,
+                fmt::format("{}: is not a regular file; one was expected", path.string()));
+  }
+  size = static_cast<std::uintmax_t>(status.st_size);
+  return fd;
+}
+
+std::vector<std::byte> read_bytes(int fd, std::size_t count, const std::filesystem::path& named) {
+  std::vector<std::byte> bytes(count);
+  std::size_t have = 0;
+  while (have < bytes.size()) {
+    const ssize_t got = ::read(fd, bytes.data() + have, bytes.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      throw Error(ErrorKind::input, fmt::format("{}: cannot read it: {}. Check the disk it lies on",
+                                                named.string(), std::strerror(errno)));
+    if (got == 0) break;  // it shrank meanwhile
+    have += static_cast<std::size_t>(got);
+  }
+  bytes.resize(have);
+  return bytes;
+}
 }  // namespace
 
 PendingFile::PendingFile(const std::filesystem::path& final_path, bool force) : final_(final_path) {
@@ -85,33 +119,19 @@ void PendingFile::commit(bool sync) {
 
 std::vector<std::byte> read_whole_file(const std::filesystem::path& path,
                                        std::uintmax_t max_bytes) {
-  // O_NONBLOCK: opening a pipe without a writer must not hang. It is refused below.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.fd < 0)
-    throw Error(ErrorKind::input,
-                fmt::format("{}: cannot open it: {}. Check the path and its rights", path.string(),
-                            std::strerror(errno)));
-  struct stat status {};
-  if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode))
-    throw Error(ErrorKind::input,
-                fmt::format("{}: is not a regular file; one was expected", path.string()));
-  if (static_cast<std::uintmax_t>(status.st_size) > max_bytes)
+  std::uintmax_t size = 0;
+  const Descriptor file(open_regular(path, size));
+  if (size > max_bytes)
     throw Error(ErrorKind::input,
                 fmt::format("{}: is {} bytes long, at most {} are read; make it smaller",
-                            path.string(), status.st_size, max_bytes));
-  std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t got = ::read(file.fd, bytes.data() + have, bytes.size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      throw Error(ErrorKind::input, fmt::format("{}: cannot read it: {}. Check the disk it lies on",
-                                                path.string(), std::strerror(errno)));
-    if (got == 0) break;  // it shrank meanwhile
-    have += static_cast<std::size_t>(got);
-  }
-  bytes.resize(have);
-  return bytes;
+                            path.string(), size, max_bytes));
+  return read_bytes(file.fd, static_cast<std::size_t>(size), path);
+}
+
+std::vector<std::byte> read_file_head(const std::filesystem::path& path, std::size_t bytes) {
+  std::uintmax_t size = 0;
+  const Descriptor file(open_regular(path, size));
+  return read_bytes(file.fd, static_cast<std::size_t>(std::min<std::uintmax_t>(size, bytes)), path);
 }
 
 void write_whole_file(const std::filesystem::path& path, std::span<const std::byte> bytes,

@@ -39,6 +39,8 @@ class PendingFile {
 
 // Error(input): not a regular file, unreadable, or larger than max_bytes.
 std::vector<std::byte> read_whole_file(const std::filesystem::path&, std::uintmax_t max_bytes);
+// At most the first `bytes` of it. Error(input) as above.
+std::vector<std::byte> read_file_head(const std::filesystem::path&, std::size_t bytes);
 // Through a PendingFile, without a sync: thousands of faces are written one by one.
 void write_whole_file(const std::filesystem::path&, std::span<const std::byte>, bool force);
 // Synced. A disk that fills up leaves the file as it was. Error(disk).

@@ -21,6 +21,7 @@ namespace {
 // Limits on texts: memory for one of them, unpacked, and their number.
 constexpr png_alloc_size_t kMaxTextBytes = 8u << 20;
 constexpr png_uint_32 kMaxTexts = 64;
+constexpr std::size_t kHeadBytes = 32u << 10;  // hold the texts of our own files
 
 using Message = std::array<char, 160>;
 
@@ -114,11 +115,14 @@ class Reader {
     return true;
   }
 
-  std::span<const png_text> texts() const {
+  std::vector<PngText> texts() const {
     png_textp text = nullptr;
     int count = 0;
     png_get_text(png_, info_, &text, &count);
-    return {text, static_cast<std::size_t>(count)};
+    std::vector<PngText> all;
+    for (const png_text& t : std::span(text, static_cast<std::size_t>(count)))
+      all.push_back({t.key, {t.text, t.itxt_length}});
+    return all;
   }
 
   std::string problem() const { return message_.data(); }
@@ -203,8 +207,7 @@ std::string decode_png(std::span<const std::byte> file, Image* rgb, std::vector<
   if (rgb ? !reader.read_rows(rgb->pixels.data(), reader.row_bytes())
           : !reader.read_rows(row.data(), 0))
     return reader.problem();
-  if (texts)
-    for (const png_text& t : reader.texts()) texts->push_back({t.key, {t.text, t.itxt_length}});
+  if (texts) *texts = reader.texts();
   return "";
 }
 
@@ -265,7 +268,14 @@ PngFile read_png(const std::filesystem::path& path) {
 std::optional<std::string> read_png_text(const std::filesystem::path& path,
                                          const std::string& keyword) {
   std::vector<PngText> texts;
-  read(path, nullptr, &texts);
+  {
+    const std::vector<std::byte> head = read_file_head(path, kHeadBytes);
+    Reader reader(head);
+    if (reader.read_header(true)) texts = reader.texts();
+  }
+  if (std::optional<std::string> found = find_text(texts, keyword)) return found;
+  texts.clear();
+  read(path, nullptr, &texts);  // it stands behind the pixels, or is long, or the file is damaged
   return find_text(texts, keyword);
 }
 }  // namespace faceswap

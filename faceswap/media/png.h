@@ -37,5 +37,7 @@ struct PngFile {
 };
 // Error(input): unreadable; Error(damaged): not a whole PNG.
 PngFile read_png(const std::filesystem::path&);
+// Stops before the pixels where the text is found there: only a text's own checksum is
+// verified then.
 std::optional<std::string> read_png_text(const std::filesystem::path&, const std::string& keyword);
 }  // namespace faceswap

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
-#include <mutex>
-#include <thread>
 
+#include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_folder.h"
 #include "faceswap/faces/view.h"
+#include "faceswap/parallel.h"
 #include "faceswap/progress.h"
 #include "kernels/core/memory.h"
 #include "kernels/image/resample.h"
@@ -24,13 +23,12 @@ constexpr float kBackgroundWeight = 0.1f;
 constexpr double kFaceGrowth = 1.35;
 constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, for one person's faces
 
-void store_face(const FaceFile& file, const FloatImage& mask, int size,
+void store_face(const Image& crop, const FloatImage& mask, int size,
                 std::uint8_t* out /*[size,size,4]*/) {
   FloatImage small(size, size, 3);
-  kernels::resize<kernels::Host, std::uint8_t>(
-      kernels::Stream::of(kernels::Device::host),
-      {file.crop.pixels.data(), file.crop.height, file.crop.width, 3},
-      {small.pixels.data(), size, size, 3});
+  kernels::resize<kernels::Host, std::uint8_t>(kernels::Stream::of(kernels::Device::host),
+                                               {crop.pixels.data(), crop.height, crop.width, 3},
+                                               {small.pixels.data(), size, size, 3});
   for (int i = 0; i < size * size; ++i) {
     for (int c = 0; c < 3; ++c)
       out[4 * i + c] =
@@ -39,13 +37,31 @@ void store_face(const FaceFile& file, const FloatImage& mask, int size,
         (kBackgroundWeight + (1.f - kBackgroundWeight) * mask.pixels[i]) * 255.f + 0.5f);
   }
 }
+
+// A model of two people at once draws neither well.
+void warn_of_several_people(const FaceFolder& folder) {
+  std::string people;
+  int count = 0, most = 0, first = -1;
+  for (const FolderPerson& person : folder.people()) {
+    if (person.kept == 0 || person.number < 0) continue;
+    people +=
+        fmt::format("{}{} ({} faces)", count++ == 0 ? "" : ", ", describe(person), person.kept);
+    if (person.kept > most) most = person.kept, first = person.number;
+  }
+  if (count > 1)
+    fmt::print(stderr,
+               "{0} holds {1} people: {2}. All are trained on as one; keep one person with: "
+               "doppel faces keep {0} --person {3} --only\n",
+               folder.path().string(), count, people, first);
+}
 }  // namespace
 
 int stored_size_for(int model_size) {
   return static_cast<int>(2 * model_size / kModelView.side / 16.f + 0.5f) * 16;
 }
 int stored_size_for(int model_size, const std::filesystem::path& folder) {
-  return std::min(stored_size_for(model_size), read_face(list_faces(folder).front()).crop.width);
+  return std::min(stored_size_for(model_size),
+                  read_face_metadata(list_faces(folder).front()).crop_size);
 }
 
 std::size_t resident_bytes(std::size_t bytes, kernels::Device device, std::size_t available) {
@@ -54,41 +70,34 @@ std::size_t resident_bytes(std::size_t bytes, kernels::Device device, std::size_
   return too_large ? 0 : bytes;
 }
 
-FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device,
+FaceSet::FaceSet(const std::filesystem::path& path, int stored_size, kernels::Device device,
                  bool quiet)
     : stored_size_(stored_size) {
-  const std::vector<std::filesystem::path> files = list_faces(folder);
-  count_ = static_cast<int>(files.size());
+  list_faces(path);  // throws where nothing is left to train on
+  const FaceFolder folder(path);
+  std::vector<const FolderFace*> faces;
+  for (const FolderFace& face : folder.faces())
+    if (!face.dropped) faces.push_back(&face);
+  count_ = static_cast<int>(faces.size());
+  if (!quiet) warn_of_several_people(folder);
   const std::size_t face_bytes = static_cast<std::size_t>(stored_size) * stored_size * 4;
-  kernels::Buffer host(kernels::Device::host, face_bytes * files.size());
+  kernels::Buffer host(kernels::Device::host, face_bytes * faces.size());
   const FloatImage mask = egg_mask(stored_size, kFaceGrowth);
 
-  Progress progress(fmt::format("reading {}", folder.string()), count_, quiet);
-  std::atomic<int> next{0}, done{0};
-  std::exception_ptr first_error;
-  std::mutex mutex;
-  const auto work = [&] {
-    for (int i; (i = next.fetch_add(1)) < count_;) {
-      try {
-        store_face(read_face(files[i]), mask, stored_size,
-                   host.as<std::uint8_t>() + face_bytes * i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!first_error) first_error = std::current_exception();
-        next = count_;
-      }
-      const std::lock_guard lock(mutex);
-      progress.update(++done);
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    const unsigned workers = std::max(1u, std::thread::hardware_concurrency());
-    for (unsigned t = 1; t < workers; ++t) threads.emplace_back(work);
-    work();
-  }
-  if (first_error) std::rethrow_exception(first_error);
-  progress.finish();
+  Progress progress(fmt::format("reading {}", path.string()), count_, quiet);
+  int done = 0;
+  parallel_for(
+      count_,
+      [&](int i) {
+        store_face(read_crop(*faces[static_cast<std::size_t>(i)]), mask, stored_size,
+                   host.as<std::uint8_t>() + face_bytes * static_cast<std::size_t>(i));
+      },
+      [&] { progress.update(++done); });
+  const auto left_out = static_cast<int>(folder.faces().size()) - count_;
+  progress.finish(left_out == 0 ? fmt::format("{} faces", count_)
+                                : fmt::format("{} faces, {} left out: refused by extraction or "
+                                              "dropped by decisions",
+                                              count_, left_out));
 
   fingerprint_ = fmt::format("{} faces, crc32c {:08x}", count_,
                              nn::crc32c({host.as<std::byte>(), host.bytes()}));
@@ -101,7 +110,7 @@ FaceSet::FaceSet(const std::filesystem::path& folder, int stored_size, kernels::
       fmt::print(stderr,
                  "{}: {:.1f} GiB of faces stay in the computer's memory; the GPU reads them in "
                  "place\n",
-                 folder.string(), static_cast<double>(host.bytes()) / (1 << 30));
+                 path.string(), static_cast<double>(host.bytes()) / (1 << 30));
   } else {
     faces_ = kernels::Buffer(device, host.bytes());
     kernels::copy(faces_.data(), device, host.data(), kernels::Device::host, host.bytes());

@@ -1,19 +1,20 @@
-// The faces of one person in device memory: decoded once, kept as 8-bit RGBA, the
+// The faces to train on of one folder in device memory: decoded once, kept as 8-bit RGBA, the
 // fourth channel weighing the loss.
 #pragma once
 #include <filesystem>
 #include <string>
 
-#include "faceswap/faces/face_file.h"
+#include "faceswap/image.h"
 #include "kernels/core/memory.h"
 
 namespace faceswap {
 
 class FaceSet {
  public:
-  // Reads every face PNG of the folder with all cores. stored_size: side of the square
-  // kept per face. Error(nothing_found) for a folder without faces; Error(damaged)
-  // names a broken file.
+  // Reads the folder's faces with all cores, but for those refused or dropped, with their
+  // eyes where decisions put them (see faces/face_folder.h). stored_size: side of the
+  // square kept per face. Error(nothing_found): no face is left; Error(damaged) names a
+  // broken file. Unless quiet, warns of several people.
   FaceSet(const std::filesystem::path& folder, int stored_size, kernels::Device device, bool quiet);
 
   int count() const { return count_; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "faceswap/faces/face_file.h"
 #include "faceswap/train/face_set.h"
 #include "kernels/core/memory.h"
 
