@@ -14,7 +14,6 @@ using nlohmann::json;
 
 constexpr double kSamePerson = 0.6;      // distance of identities, see Face::identity
 constexpr double kUsualDistance = 0.35;  // within one person
-constexpr double kFewFaces = 2;          // a person of so many faces has doubt 0.5 more
 constexpr std::size_t kMaxText = 200;    // bytes of a name or a reason
 constexpr double kMaxCoordinate = 1e7;   // pixels, as in a face's file
 constexpr double kLeastEyeDistance = 2;  // pixels
@@ -215,27 +214,21 @@ std::string ReviewSet::state() {
   folder_.refresh();
   const std::map<int, Identity> means = mean_identities(folder_);
   json faces = json::array();
-  std::map<int, double> doubts;  // summed over a person's kept faces
   for (const FolderFace& entry : folder_.faces()) {
     const Face& face = entry.face;
     const auto mean = means.find(face.person);
     const bool known = face.person >= 0 && !face.identity.empty() && mean != means.end();
     const double distance = known ? distance_between(mean->second, face.identity) : -1;
-    const double doubt = face_doubt(face, distance);
-    if (!entry.dropped) doubts[face.person] += doubt;
-    faces.push_back({face.person, entry.dropped ? 1 : 0, entry.realigned ? 1 : 0, rounded(doubt),
-                     rounded(distance), entry.reason});
+    faces.push_back({face.person, entry.dropped ? 1 : 0, entry.realigned ? 1 : 0,
+                     rounded(face_doubt(face, distance)), rounded(distance), entry.reason});
   }
   json people = json::array();
   for (const FolderPerson& person : folder_.people()) {
     const Near near = nearest_person(person.number, means);
-    const double doubt =
-        person.kept == 0 ? 0 : (doubts[person.number] + 0.5 * kFewFaces) / person.kept;
     people.push_back({{"number", person.number},
                       {"name", person.name},
                       {"kept", person.kept},
                       {"dropped", person.dropped},
-                      {"doubt", rounded(doubt)},
                       {"near", near.person},
                       {"distance", rounded(near.distance)}});
   }

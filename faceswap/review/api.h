@@ -26,7 +26,7 @@ class ReviewSet {
   // are absent.
   std::string faces() const;
 
-  // {"people": [{number, name, kept, dropped, doubt, near, distance}],
+  // {"people": [{number, name, kept, dropped, near, distance}],
   //  "faces": [[person, dropped, realigned, doubt, distance, reason]],
   //  "kept", "undoable", "redoable"}
   // `near` is the person whose mean identity lies nearest, at `distance`; a face's

@@ -168,6 +168,7 @@ void ReviewServer::State::add_routes() {
     server.Get(std::string(file.path), [&file](const Request&, Response& response) {
       response.set_content(file.text.data(), file.text.size(), std::string(file.type));
     });
+  server.Get("/favicon.ico", [](const Request&, Response& response) { response.status = 204; });
   server.Get("/api/sets", answering([this](const Request&, Response& response) {
                response.set_content(describe().dump(-1, ' ', false, json::error_handler_t::replace),
                                     kJson);

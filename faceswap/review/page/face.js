@@ -121,7 +121,7 @@ export class Large {
       context.rect(0, 0, this.side, this.side);
       OUTLINE.forEach((i, at) => context[at ? 'lineTo' : 'moveTo'](...point(i)));
       context.closePath();
-      context.fillStyle = '#d9483bb0';
+      context.fillStyle = '#c8402e73';
       context.fill('evenodd');
     }
     if (landmarks.length && $('show-landmarks').checked) {

@@ -1,5 +1,6 @@
 // The review page: state, rows, keys. The server holds the truth: each change is sent,
 // and what comes back is shown.
+import {ask, over} from './dialogs.js';
 import {Large} from './face.js';
 import {Rows} from './rows.js';
 
@@ -7,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const el = (tag, text, className = '') =>
     Object.assign(document.createElement(tag), {textContent: text, className});
 const PERSON = 0, DROPPED = 1, REALIGNED = 2, DOUBT = 3, DISTANCE = 4, REASON = 5;
-const FOLDED_LINES = 2, FEW_DISTANCE = 0.5;
+const FOLDED_LINES = 2, NEAR_DISTANCE = 0.5;
 
 // Orders of the faces in a row: label, value of a face, lowest first.
 const measure = (name) => (i) => set.faces[i][name] ?? Infinity;
@@ -33,6 +34,14 @@ let run = '', sets = [], set = null;   // set: the one whose tab is open
 const fact = (face, which) => set.state.faces[face][which];
 const personOf = (number) => set.state.people.find((p) => p.number === number);
 
+// A row shows a person, by number; or a track of faces that were not told apart, numbered
+// from -2 down; or, as REFUSED, what extraction took for no one's face.
+const REFUSED = -1;
+function rowOf(face) {
+  const person = fact(face, PERSON);
+  return person >= 0 ? person : set.faces[face].refused ? REFUSED : -2 - set.trackRow[face];
+}
+
 // ---------------------------------------------------------------- talk with the server
 
 async function request(path, body) {
@@ -42,7 +51,7 @@ async function request(path, body) {
   try {
     answer = await fetch(path, options);
   } catch {
-    over('The program has ended', 'Every decision is saved. Start doppel review again to go on.');
+    end('The program has ended', 'Every decision is saved. Start doppel review again to go on.');
     throw new Error('no server');
   }
   const text = await answer.text();
@@ -60,6 +69,7 @@ function change(body, words) {
   queue = queue.then(async () => {
     to.state = await request(`/api/change/${sets.indexOf(to)}`, body);
     if (to !== set) return;
+    regroup();
     place(body.faces);
     say(words);
     if (large.open) await large.reload();
@@ -74,13 +84,29 @@ function say(words, bad = false) {
 
 // ---------------------------------------------------------------- rows and their order
 
-const label = (number) => {
-  if (number < 0) return 'Not told apart';
-  const name = personOf(number)?.name;
-  return name ? `${name} (person ${number})` : `Person ${number}`;
-};
+function label(row) {
+  if (row === REFUSED) return 'Refused by extraction';
+  if (row < REFUSED) return set.trackNames[-2 - row];
+  const name = personOf(row)?.name;
+  return name ? `${name} (person ${row})` : `Person ${row}`;
+}
 
-// Ranks faces and people anew. Between two calls nothing changes its place by itself.
+// Sorts the faces into `members`, row -> {faces, kept, doubt}.
+function regroup() {
+  const members = new Map();
+  for (let i = 0; i < set.faces.length; ++i) {
+    const row = rowOf(i);
+    if (!members.has(row)) members.set(row, {faces: [], kept: 0, doubt: 0});
+    const entry = members.get(row);
+    entry.faces.push(i);
+    if (fact(i, DROPPED)) continue;
+    ++entry.kept;
+    entry.doubt += fact(i, DOUBT);
+  }
+  set.members = members;
+}
+
+// Ranks faces and rows anew. Between two calls nothing changes its place by itself.
 function rank() {
   const [, value] = ORDERS[$('order').value];
   const sign = $('reverse').ariaPressed === 'true' ? -1 : 1;
@@ -89,9 +115,10 @@ function rank() {
   order.sort((a, b) => fact(a, DROPPED) - fact(b, DROPPED) || values[a] - values[b] || a - b);
   set.rank = [];
   order.forEach((face, at) => { set.rank[face] = at; });
-  const people = [...set.state.people];
-  people.sort((a, b) => (a.kept === 0) - (b.kept === 0) || b.doubt - a.doubt);
-  set.rowRank = new Map(people.map((p, at) => [p.number, at]));
+  // Rows by the mean doubt of their faces; few faces deserve a look too.
+  const doubt = ({kept, doubt}) => kept ? (doubt + 1) / kept : -1;
+  const rows = [...set.members].sort(([, a], [, b]) => doubt(b) - doubt(a));
+  set.rowRank = new Map(rows.map(([row], at) => [row, at]));
 }
 
 function passes(i) {
@@ -99,7 +126,7 @@ function passes(i) {
   const dropped = fact(i, DROPPED) === 1;
   if (shown === 'kept' && dropped || shown === 'dropped' && !dropped) return false;
   if (shown === 'refused' && !set.faces[i].refused) return false;
-  if (person !== '' && fact(i, PERSON) !== +person) return false;
+  if (person !== '' && rowOf(i) !== +person) return false;
   if (track !== '' && set.faces[i].track !== +track) return false;
   return mark === '' || set.faces[i].marks.includes(mark);
 }
@@ -110,28 +137,31 @@ function place(moved = []) {
   const rows = new Map();
   for (let i = 0; i < set.faces.length; ++i) {
     if (!passes(i)) continue;
-    const person = fact(i, PERSON);
-    if (!rows.has(person)) rows.set(person, []);
-    rows.get(person).push(i);
+    const row = rowOf(i);
+    if (!rows.has(row)) rows.set(row, []);
+    rows.get(row).push(i);
   }
-  for (const person of rows.keys())
-    if (!set.rowRank.has(person))
-      set.rowRank.set(person, (set.rowRank.get(set.lastPerson) ?? 0) + 0.5 - 1 / (person + 3));
-  const people = [...rows.keys()].sort((a, b) => set.rowRank.get(a) - set.rowRank.get(b));
-  const whole = $('unfold').ariaPressed === 'true' || people.length === 1;
+  for (const row of rows.keys())
+    if (!set.rowRank.has(row))
+      set.rowRank.set(row, (set.rowRank.get(set.lastRow) ?? 0) + 0.5 - 1 / (row + 3));
+  const order = [...rows.keys()].sort((a, b) => set.rowRank.get(a) - set.rowRank.get(b));
+  const whole = $('unfold').ariaPressed === 'true' || order.length === 1;
   set.hidden = new Map();
   let found = 0;
-  const groups = people.map((person) => {
-    const faces = rows.get(person).sort((a, b) => set.rank[a] - set.rank[b]);
+  const groups = order.map((row) => {
+    const faces = rows.get(row).sort((a, b) => set.rank[a] - set.rank[b]);
     found += faces.length;
-    const most = whole || set.unfolded.has(person) ? faces.length : FOLDED_LINES * list.columns();
-    set.hidden.set(person, Math.max(0, faces.length - most));
-    return {person, faces: faces.slice(0, most)};
+    const most = whole || set.unfolded.has(row) ? faces.length : FOLDED_LINES * list.columns();
+    set.hidden.set(row, Math.max(0, faces.length - most));
+    return {row, faces: faces.slice(0, most)};
   });
   set.rows = rows;
-  list.set(groups);
-  if (!list.lineOf.has(set.active)) set.active = list.lineOf.has(next) ? next : list.order[0];
   for (const face of set.selection) if (!passes(face)) set.selection.delete(face);
+  list.set(groups);
+  if (!list.lineOf.has(set.active)) {
+    set.active = list.lineOf.has(next) ? next : list.order[0];
+    list.refresh();
+  }
   $('found').textContent = found === set.faces.length ? '' : `shows ${found} of ${set.faces.length}`;
   fillPeople();
   tell();
@@ -147,38 +177,38 @@ function behind(faces) {
   return order[at] ?? order.findLast((f) => !gone.has(f));
 }
 
-function makeHead(number) {
-  const person = personOf(number) ?? {kept: 0, dropped: 0, near: -1};
+function makeHead(row) {
+  const {faces, kept} = set.members.get(row) ?? {faces: [], kept: 0};
+  const dropped = faces.length - kept, person = row >= 0 ? personOf(row) : null;
   const marks = new Map();
-  for (const face of set.rows.get(number) ?? [])
+  for (const face of faces)
     if (!fact(face, DROPPED))
       for (const mark of set.faces[face].marks) marks.set(mark, (marks.get(mark) ?? 0) + 1);
-  const parts = [el('h2', label(number)),
-                 el('span', `${person.kept} kept` +
-                            (person.dropped ? `, ${person.dropped} dropped` : ''), 'soft')];
+  const parts = [el('h2', label(row)),
+                 el('span', `${kept} kept` + (dropped ? `, ${dropped} dropped` : ''), 'soft')];
   if (marks.size)
     parts.push(el('span', [...marks].sort((a, b) => b[1] - a[1])
         .map(([mark, n]) => `${n} ${mark}`).join(', '), 'marks'));
   const button = (text, key, what) => {
     const b = el('button', text);
     if (key) b.append(' ', el('kbd', key));
-    b.addEventListener('click', () => { what(number); focusList(); });
+    b.addEventListener('click', () => { what(row); focusList(); });
     parts.push(b);
   };
-  const hidden = set.hidden.get(number);
-  if (hidden || set.unfolded.has(number))
-    button(hidden ? `${hidden} more` : 'Fold', 'e', unfold);
-  if (number >= 0) button('Only this', 'o', onlyPerson);
-  if (person.kept) button('Drop all', 'D', dropPerson);
-  if (person.dropped) button('Keep all', 'K', keepPerson);
+  const hidden = set.hidden.get(row);
+  if (hidden || set.unfolded.has(row)) button(hidden ? `${hidden} more` : 'Fold', 'e', unfold);
+  if (row !== REFUSED) button('Only this', 'o', onlyRow);
+  if (kept) button('Drop all', 'D', dropRow);
+  if (dropped) button('Keep all', 'K', keepRow);
   button('Select', 'a', selectRow);
-  if (number >= 0) button('Name', 'n', namePerson);
-  button('Merge', 'm', (n) => moveTo(peopleFaces(n), n));
-  if (number >= 0 && person.near >= 0 && person.distance < FEW_DISTANCE)
-    button(`Like ${label(person.near)}: merge`, '', (n) => move(peopleFaces(n), person.near));
+  if (row !== REFUSED) button('Name', 'n', nameRow);
+  button('Merge', 'm', mergeRow);
+  if (person && person.near >= 0 && person.distance < NEAR_DISTANCE)
+    button(`Like ${label(person.near)}: merge`, '', () => move(rowFaces(row), person.near));
   return parts;
 }
 
+const thumbnail = (face) => `/thumb/${sets.indexOf(set)}/${face}?run=${run}`;
 function makeTile(face) {
   const tile = el('div', '', 'tile');
   tile.id = `f${face}`;
@@ -186,7 +216,7 @@ function makeTile(face) {
   const image = el('img', '');
   image.alt = '';
   image.draggable = false;
-  image.src = `/thumb/${sets.indexOf(set)}/${face}?run=${run}`;
+  image.src = thumbnail(face);
   tile.append(image, el('span', ''), el('span', '', 'corner'));
   return tile;
 }
@@ -199,7 +229,7 @@ function paint(tile, face) {
   tile.ariaSelected = String(selected);
   const words = dropped ? fact(face, REASON) || 'dropped' :
       [...(typeof value === 'number' ? [String(value)] : []), ...marks].join(', ');
-  tile.ariaLabel = `Face ${face}, ${label(fact(face, PERSON))}, ` +
+  tile.ariaLabel = `Face ${face}, ${label(rowOf(face))}, ` +
                    `${dropped ? 'dropped: ' : 'kept'}${words ? ` ${words}` : ''}`;
   tile.title = `${set.faces[face].name}${words ? `\n${words}` : ''}`;
   const [, caption, corner] = tile.children;
@@ -220,14 +250,14 @@ function command() {
 
 function tell() {
   const {state, selection} = set;
-  const people = state.people.filter((p) => p.kept > 0 && p.number >= 0).length;
+  const people = [...set.members].filter(([row, m]) => row !== REFUSED && m.kept).length;
   $('counts').replaceChildren(
       el('b', state.kept), ` kept, ${set.faces.length - state.kept} dropped, `,
-      el('b', people), people === 1 ? ' person' : ' people');
+      el('b', people), people === 1 ? ' row' : ' rows');
   $('undo').disabled = !state.undoable;
   $('redo').disabled = !state.redoable;
   $('selected').textContent = selection.size ? `${selection.size} selected: k, d, s or m` :
-      people > 1 ? `${people} people are kept; training takes them for one` : '';
+      people > 1 ? `${people} rows are kept: training takes all for one person` : '';
   $('command').textContent = command();
   if (set.active !== undefined) $('list').setAttribute('aria-activedescendant', `f${set.active}`);
 }
@@ -238,7 +268,8 @@ function options(id, entries) {
   $(id).value = entries.some(([v]) => v === value) ? value : entries[0][0];
 }
 const fillPeople = () => options('person', [['', 'all'],
-    ...set.state.people.map((p) => [String(p.number), label(p.number)])]);
+    ...[...set.members.keys()].sort((a, b) => (a < 0) - (b < 0) || Math.abs(a) - Math.abs(b))
+        .map((row) => [String(row), label(row)])]);
 
 function fillFilters() {
   const tracks = [...new Set(set.faces.map((f) => f.track))].sort((a, b) => a - b);
@@ -256,9 +287,8 @@ const focusList = () => $('list').focus({preventScroll: true});
 const faces = (n) => n === 1 ? '1 face' : `${n} faces`;
 const chosen = () => set.selection.size ? [...set.selection] :
     set.active === undefined ? [] : [set.active];
-const peopleFaces = (person) =>
-    set.faces.map((_, i) => i).filter((i) => fact(i, PERSON) === person);
-const activePerson = () => set.active === undefined ? undefined : fact(set.active, PERSON);
+const rowFaces = (row) => set.members.get(row)?.faces ?? [];
+const activeRow = () => set.active === undefined ? undefined : rowOf(set.active);
 
 function activate(face) {
   if (face === undefined) return;
@@ -278,28 +308,27 @@ function decide(what, which = chosen(), words = '') {
                 `${done} ${faces(which.length)}.`).then(() => activate(
       list.lineOf.has(next) ? next : set.active));
 }
-function dropPerson(person) {
-  const which = peopleFaces(person).filter((i) => !fact(i, DROPPED));
-  decide('drop', which, `all of ${label(person)}`);
+function dropRow(row) {
+  const which = rowFaces(row).filter((i) => !fact(i, DROPPED));
+  if (which.length) decide('drop', which, `all of ${label(row)}`);
 }
 // Faces that extraction refused come back one by one only, or where just they are shown.
-function keepPerson(person) {
+function keepRow(row) {
   const also = set.filter.shown === 'refused';
-  const which = (set.rows.get(person) ?? []).filter(
+  const which = (set.rows.get(row) ?? []).filter(
       (i) => fact(i, DROPPED) && (also || !set.faces[i].refused));
   if (which.length) decide('keep', which);
   else say('Its dropped faces were refused by extraction: select those to keep and press k.');
 }
-function onlyPerson(person) {
-  const which = set.faces.map((_, i) => i).filter(
-      (i) => fact(i, PERSON) !== person && !fact(i, DROPPED));
-  if (which.length) decide('drop', which, `not ${label(person)}`);
-  else say(`${label(person)} is the only one already.`);
+function onlyRow(row) {
+  const which = set.faces.map((_, i) => i).filter((i) => rowOf(i) !== row && !fact(i, DROPPED));
+  if (which.length) decide('drop', which, `not ${label(row)}`);
+  else say(`${label(row)} is the only one already.`);
 }
 
 function move(which, person) {
   set.selection.clear();
-  set.lastPerson = fact(which[0], PERSON);
+  set.lastRow = rowOf(which[0]);
   return change({do: 'move', faces: which, person},
                 `Moved ${faces(which.length)} to ${person === 'new' ? 'a new person' :
                                                                     label(person)}.`);
@@ -308,26 +337,33 @@ const split = () => { if (chosen().length) move(chosen(), 'new'); };
 
 function moveTo(which, from) {
   if (!which.length) return;
-  const people = set.state.people.filter((p) => p.number !== from && p.number >= 0);
-  const choices = people.map((p) => {
-    const face = peopleFaces(p.number).sort((a, b) => fact(a, DOUBT) - fact(b, DOUBT))[0];
+  const choices = set.state.people.filter((p) => p.number !== from && p.number >= 0).map((p) => {
+    const face = [...rowFaces(p.number)].sort((a, b) => fact(a, DOUBT) - fact(b, DOUBT))[0];
     return {text: `${label(p.number)}, ${p.kept} kept`, value: p.number, face};
   });
   choices.push({text: 'a new person', value: 'new'});
-  ask(`Move ${faces(which.length)} to`, '', choices).then(({value}) => move(which, value))
-      .catch(() => {});
+  pick(`Move ${faces(which.length)} to`, '', choices)
+      .then(({value}) => move(which, value)).catch(() => {});
 }
-function namePerson(person) {
-  if (person < 0) return say('These faces were not told apart: select some and press s first.');
-  ask(`Name of person ${person}`, personOf(person).name).then(({text}) =>
-      change({do: 'rename', person, text}, text ? `Person ${person} is ${text}.` :
-                                                  `Person ${person} has no name.`)).catch(() => {});
-}
+const mergeRow = (row) => moveTo(rowFaces(row), row);
 
-function selectRow(person) {
-  const row = set.rows.get(person) ?? [];
-  const all = row.every((face) => set.selection.has(face));
-  for (const face of row) set.selection[all ? 'delete' : 'add'](face);
+// A track without a person becomes one with its name.
+function nameRow(row) {
+  if (row === REFUSED) return say('These are no one: select some and press s first.', true);
+  pick(`Name of ${label(row)}`, row >= 0 ? personOf(row).name : '').then(async ({text}) => {
+    const some = rowFaces(row)[0];
+    if (row < 0) await move(rowFaces(row), 'new');
+    const person = fact(some, PERSON);
+    return change({do: 'rename', person, text},
+                  text ? `Person ${person} is ${text}.` : `Person ${person} has no name.`);
+  }).catch(() => {});
+}
+const pick = (title, text, choices) => ask(title, text, choices, thumbnail).finally(focusList);
+
+function selectRow(row) {
+  const shown = set.rows.get(row) ?? [];
+  const all = shown.every((face) => set.selection.has(face));
+  for (const face of shown) set.selection[all ? 'delete' : 'add'](face);
   list.refresh();
   tell();
 }
@@ -346,20 +382,38 @@ function selectTo(face) {
   for (const f of list.between(set.anchor ?? set.active, face)) set.selection.add(f);
   activate(face);
 }
-function unfold(person) {
-  if (!set.unfolded.delete(person)) set.unfolded.add(person);
+function unfold(row) {
+  if (!set.unfolded.delete(row)) set.unfolded.add(row);
   place();
 }
-function jump(person) {
-  const face = set.rows.get(person)?.sort((a, b) => set.rank[a] - set.rank[b])[0];
-  if (face === undefined) return say(`Person ${person} is not shown.`, true);
-  activate(face);
-  list.revealPerson(person);
+// To a person, or without people to the track of that number.
+function jump(number) {
+  const rows = [...set.rows.keys()];
+  const row = rows.includes(number) ? number : rows.find(
+      (r) => r < REFUSED && set.faces[set.rows.get(r)[0]].track === number);
+  if (row === undefined) return say(`Person ${number} is not shown.`, true);
+  activate(set.rows.get(row)[0]);
+  list.revealRow(row);
 }
 const undo = () => set.state.undoable ? change({do: 'undo'}, 'Undone.') :
                                         say('There is nothing to undo.');
 const redo = () => set.state.redoable ? change({do: 'redo'}, 'Done again.') :
                                         say('There is nothing to redo.');
+
+// Numbers the tracks of all sources for rowOf(); a track's own number counts in a source.
+function nameTracks(to) {
+  const several = new Set(to.faces.map((f) => f.source)).size > 1;
+  const numbers = new Map();
+  to.trackNames = [];
+  to.trackRow = to.faces.map(({track, source}) => {
+    const key = `${track} ${source}`;
+    if (!numbers.has(key)) {
+      numbers.set(key, numbers.size);
+      to.trackNames.push(`Track ${track}${several ? ` of ${source}` : ''}`);
+    }
+    return numbers.get(key);
+  });
+}
 
 async function openSet(index) {
   const wanted = sets[index];
@@ -373,10 +427,12 @@ async function openSet(index) {
     });
     wanted.place = [];
     order.forEach((face, at) => { wanted.place[face] = at; });
+    nameTracks(wanted);
   }
   if (set) set.scroll = $('list').scrollTop;
   set = wanted;
   [...$('sets').children].forEach((tab, i) => { tab.ariaSelected = String(i === index); });
+  regroup();
   fillPeople();
   fillFilters();
   if (!set.rank) rank();
@@ -386,57 +442,13 @@ async function openSet(index) {
   focusList();
 }
 
-// A question in a dialog: a text, or one of `choices` that the text finds. Rejects on Esc.
-function ask(title, text, choices) {
-  const dialog = $('ask'), input = $('ask-text');
-  $('ask-title').textContent = title;
-  input.value = text;
-  const fitting = () => (choices ?? []).filter(
-      (c) => c.text.toLowerCase().includes(input.value.trim().toLowerCase()));
-  const fill = () => $('ask-list').replaceChildren(...fitting().map((choice) => {
-    const button = el('button', '');
-    button.type = 'button';
-    if (choice.face !== undefined) {
-      const image = el('img', '');
-      image.alt = '';
-      image.src = `/thumb/${sets.indexOf(set)}/${choice.face}?run=${run}`;
-      button.append(image);
-    }
-    button.append(choice.text);
-    button.addEventListener('click', () => { dialog.picked = choice; dialog.close('ok'); });
-    const item = el('li', '');
-    item.append(button);
-    return item;
-  }));
-  fill();
-  input.oninput = fill;
-  dialog.picked = null;
-  dialog.returnValue = '';
-  dialog.showModal();
-  input.select();
-  return new Promise((resolve, reject) => {
-    dialog.onclose = () => {
-      focusList();
-      const picked = dialog.picked ?? fitting()[0];
-      if (dialog.returnValue !== 'ok' || choices && !picked) return reject(new Error('cancelled'));
-      resolve({text: input.value.trim(), value: picked?.value});
-    };
-  });
-}
-
-function over(title, text) {
-  if ($('over').open) return;
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
-  $('over-title').textContent = title;
-  $('over-text').textContent = text;
-  $('over-command').textContent = sets.length ? command() : '';
-  $('over').addEventListener('cancel', (event) => event.preventDefault());
-  $('over').showModal();
+function end(title, text) {
+  over(title, text, sets.length ? command() : '');
 }
 async function finish() {
   await queue;
   await request('/api/done', {});
-  over('Done', `${set.state.kept} faces kept in ${set.path}. Every decision is saved; this tab ` +
+  end('Done', `${set.state.kept} faces kept in ${set.path}. Every decision is saved; this tab ` +
                'can be closed. The next command is');
 }
 
@@ -449,8 +461,8 @@ const arrow = (dx, dy) => (event) => {
   if (event.shiftKey) selectTo(to);
   else activate(to);
 };
-const withPerson = (what) => () => {
-  if (activePerson() !== undefined) what(activePerson());
+const withRow = (what) => () => {
+  if (activeRow() !== undefined) what(activeRow());
 };
 const KEYS = [  // key, words for the help, what it does
   ['ArrowLeft', '', arrow(-1, 0)], ['ArrowRight', '', arrow(1, 0)],
@@ -460,21 +472,21 @@ const KEYS = [  // key, words for the help, what it does
   ['Enter', 'large view: landmarks, mask, eyes', () => large.show(set.active)],
   ['d', 'drop the selection, or the face', () => decide('drop')],
   ['k', 'keep it; takes refused faces back', () => decide('keep')],
-  ['D', 'drop the whole person', withPerson(dropPerson)],
-  ['K', 'keep the whole person', withPerson(keepPerson)],
-  ['o', 'keep only this person', withPerson(onlyPerson)],
+  ['D', 'drop the whole person', withRow(dropRow)],
+  ['K', 'keep the whole person', withRow(keepRow)],
+  ['o', 'keep only this person', withRow(onlyRow)],
   ['s', 'split: the selection is a new person', split],
   ['m', 'move the selection into a person, or merge this whole person', () =>
       set.selection.size ? moveTo([...set.selection]) :
-                           withPerson((p) => moveTo(peopleFaces(p), p))()],
-  ['n', 'name the person', withPerson(namePerson)],
+                           withRow(mergeRow)()],
+  ['n', 'name the person', withRow(nameRow)],
   ['u', 'undo', undo],
   ['r', 'redo', redo],
-  ['a', 'select the row, or none of it', withPerson(selectRow)],
+  ['a', 'select the row, or none of it', withRow(selectRow)],
   ['A', 'select all that is shown', selectShown],
   ['Escape', 'select nothing', () => { set.selection.clear(); list.refresh(); tell(); }],
   ['0-9', 'go to the person of that number'],
-  ['e', 'the whole row, or its first lines', withPerson(unfold)],
+  ['e', 'the whole row, or its first lines', withRow(unfold)],
   ['E', 'all rows whole, or their first lines', () => press('unfold')],
   ['f', 'to the filters', () => $('shown').focus()],
   ['[', 'the set before', () => openSet(sets.indexOf(set) - 1)],
@@ -528,7 +540,7 @@ const large = new Large({
   url: (face) => `${sets.indexOf(set)}/${face}`,
   run: () => run,
   request,
-  about: (face) => ({...set.faces[face], person: label(fact(face, PERSON)),
+  about: (face) => ({...set.faces[face], person: label(rowOf(face)),
                      dropped: fact(face, DROPPED) === 1, reason: fact(face, REASON),
                      distance: fact(face, DISTANCE)}),
   next: (face, step) => list.neighbour(face, step, 0),
@@ -558,7 +570,9 @@ addEventListener('focus', async () => {  // `doppel faces` may have decided mean
   const looked = set;
   const state = await request(`/api/state/${sets.indexOf(looked)}`);
   looked.state = state;
-  if (looked === set) place();
+  if (looked !== set) return;
+  regroup();
+  place();
 });
 
 const help = (key) => key === ' ' ? 'Space' : key;

@@ -1,14 +1,14 @@
 // A list of 5,000 tiles of which only the lines in sight are elements of the page. A line
-// is a person's head or a few tiles side by side; its height is known without layout, so
+// is a row's head or a few tiles side by side; its height is known without layout, so
 // the whole list's height is too.
 const HEAD = 40, GAP = 6, MARGIN = 700;  // pixels; MARGIN: kept ready above and below
 
 export class Rows {
-  // makeHead(person) returns a list of elements, makeTile(face) one, and paint(tile, face)
+  // makeHead(row) returns a list of elements, makeTile(face) one, and paint(tile, face)
   // gives a tile the face's present look.
   constructor(list, space, makeHead, makeTile, paint) {
     Object.assign(this, {list, space, makeHead, makeTile, paint});
-    this.lines = [];         // {top, height, person, faces: null or [face]}
+    this.lines = [];         // {top, height, row, faces: null or [face]}
     this.shown = new Map();  // index of the line -> its element
     this.lineOf = new Map(); // face -> index of its line
     list.addEventListener('scroll', () => this.render(), {passive: true});
@@ -22,18 +22,18 @@ export class Rows {
     return Math.max(1, Math.floor((this.space.clientWidth + GAP) / (this.tileSize() + GAP)));
   }
 
-  // groups: [{person, faces: in order}]. Lines that stay as they are keep their elements.
+  // groups: [{row, faces: in order}]. Lines that stay as they are keep their elements.
   set(groups) {
     const tile = this.tileSize(), columns = this.columns();
-    const key = (line) => `${line.top} ${line.faces ? line.faces.join() : 'head'}`;
+    const key = (line) => `${line.top} ${line.faces ? line.faces.join() : `head ${line.row}`}`;
     const old = new Map();
     for (const [index, element] of this.shown) old.set(key(this.lines[index]), element);
     this.lines = [];
     this.lineOf.clear();
     this.order = [];
     let top = 0;
-    for (const {person, faces} of groups) {
-      this.lines.push({top, height: HEAD, person, faces: null});
+    for (const {row, faces} of groups) {
+      this.lines.push({top, height: HEAD, row, faces: null});
       top += HEAD;
       for (let i = 0; i < faces.length; i += columns) {
         const line = faces.slice(i, i + columns);
@@ -41,7 +41,7 @@ export class Rows {
           this.lineOf.set(face, this.lines.length);
           this.order.push(face);
         }
-        this.lines.push({top, height: tile + GAP, person, faces: line});
+        this.lines.push({top, height: tile + GAP, row, faces: line});
         top += tile + GAP;
       }
     }
@@ -92,7 +92,7 @@ export class Rows {
       element.append(...line.faces.map(this.makeTile));
       line.faces.forEach((face, i) => this.paint(element.children[i], face));
     } else {
-      element.append(...this.makeHead(line.person));
+      element.append(...this.makeHead(line.row));
     }
     this.space.append(element);
     this.shown.set(index, element);
@@ -101,9 +101,9 @@ export class Rows {
   // The same lines after something about them changed. Tiles stay, so no picture flickers.
   refresh() {
     for (const [index, element] of this.shown) {
-      const {person, faces} = this.lines[index];
+      const {row, faces} = this.lines[index];
       if (faces) faces.forEach((face, i) => this.paint(element.children[i], face));
-      else element.replaceChildren(...this.makeHead(person));
+      else element.replaceChildren(...this.makeHead(row));
     }
   }
 
@@ -116,8 +116,8 @@ export class Rows {
       this.list.scrollTop = line.top + line.height - clientHeight;
     this.render();
   }
-  revealPerson(person) {
-    const line = this.lines.find((l) => l.person === person);
+  revealRow(row) {
+    const line = this.lines.find((l) => l.row === row);
     if (line) this.list.scrollTop = line.top;
     this.render();
   }
