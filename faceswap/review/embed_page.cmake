@@ -1,5 +1,5 @@
 # Writes review_page.cpp: page_files() of review/page.h with the files of review/page/.
-set(review_page_files index.html review.css review.js rows.js face.js dialogs.js)
+set(review_page_files index.html review.css review.js set.js rows.js face.js dialogs.js)
 set(entries "")
 foreach(file ${review_page_files})
   set(source ${CMAKE_CURRENT_LIST_DIR}/page/${file})

@@ -12,7 +12,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -62,16 +61,33 @@ std::string cookie(const Request& request, const std::string& name) {
   return all.substr(begin, all.find(';', begin) - begin);
 }
 
+// Through a provider, as httplib compresses a plain body: seconds for 1 MB.
+void send(Response& response, std::string body, std::string_view type) {
+  const std::size_t size = body.size();
+  response.set_content_provider(
+      size, std::string(type),
+      [body = std::move(body)](std::size_t begin, std::size_t count, httplib::DataSink& sink) {
+        return sink.write(body.data() + begin, count);
+      });
+}
+void send_json(Response& response, const json& body) {
+  send(response, body.dump(-1, ' ', false, json::error_handler_t::replace), kJson);
+}
+// The browser keeps pictures. The page adds ?run=, so it shows none of another run.
+void send_picture(Response& response, const std::vector<std::byte>& file, std::string_view type) {
+  response.set_header("Cache-Control", "private, max-age=86400, immutable");
+  send(response, std::string(reinterpret_cast<const char*>(file.data()), file.size()), type);
+}
+
 // A handler whose Error becomes a status with its text.
-httplib::Server::Handler answering(std::function<void(const Request&, Response&)> handler) {
+using Handler = httplib::Server::Handler;
+Handler answering(Handler handler) {
   return [handler = std::move(handler)](const Request& request, Response& response) {
     try {
       handler(request, response);
     } catch (const Error& error) {
       response.status = error.kind() == ErrorKind::usage ? 400 : 500;
-      response.set_content(
-          json{{"error", error.what()}}.dump(-1, ' ', false, json::error_handler_t::replace),
-          kJson);
+      send_json(response, {{"error", error.what()}});
     }
   };
 }
@@ -164,49 +180,40 @@ json ReviewServer::State::describe() const {
 void ReviewServer::State::add_routes() {
   server.set_pre_routing_handler(
       [this](const Request& request, Response& response) { return guard(request, response); });
+  const auto get = [this](const std::string& pattern, Handler handler) {
+    server.Get(pattern, answering(std::move(handler)));
+  };
   for (const PageFile& file : page_files())
-    server.Get(std::string(file.path), [&file](const Request&, Response& response) {
-      response.set_content(file.text.data(), file.text.size(), std::string(file.type));
+    get(std::string(file.path), [&file](const Request&, Response& response) {
+      send(response, std::string(file.text), file.type);
     });
-  server.Get("/favicon.ico", [](const Request&, Response& response) { response.status = 204; });
-  server.Get("/api/sets", answering([this](const Request&, Response& response) {
-               response.set_content(describe().dump(-1, ' ', false, json::error_handler_t::replace),
-                                    kJson);
-             }));
-  server.Get("/api/faces/(\\d{1,6})", answering([this](const Request& request, Response& response) {
-               response.set_content(folder(request).set.faces(), kJson);
-             }));
-  server.Get("/api/state/(\\d{1,6})", answering([this](const Request& request, Response& response) {
-               response.set_content(folder(request).set.state(), kJson);
-             }));
-  server.Get("/api/face/(\\d{1,6})/(\\d{1,6})",
-             answering([this](const Request& request, Response& response) {
-               response.set_content(folder(request).set.face(number_of(request, 2)), kJson);
-             }));
-  // The page adds ?run=, so pictures that the browser kept of another run are not shown.
-  server.Get(
-      "/thumb/(\\d{1,6})/(\\d{1,6})", answering([this](const Request& request, Response& response) {
-        Folder& from = folder(request);
-        const int index = number_of(request, 2);
-        from.set.face_path(index);  // checks the index
-        const std::vector<std::byte>& jpeg = from.thumbnails.get(index);
-        response.set_header("Cache-Control", "private, max-age=86400, immutable");
-        response.set_content(reinterpret_cast<const char*>(jpeg.data()), jpeg.size(), "image/jpeg");
-      }));
-  server.Get(
-      "/picture/(\\d{1,6})/(\\d{1,6})",
-      answering([this](const Request& request, Response& response) {
-        const std::vector<std::byte> png =
-            read_whole_file(folder(request).set.face_path(number_of(request, 2)), kMaxImageBytes);
-        response.set_header("Cache-Control", "private, max-age=86400, immutable");
-        response.set_content(reinterpret_cast<const char*>(png.data()), png.size(), "image/png");
-      }));
+  get("/favicon.ico", [](const Request&, Response& response) { response.status = 204; });
+  get("/api/sets", [this](const Request&, Response& response) { send_json(response, describe()); });
+  get("/api/faces/(\\d{1,6})", [this](const Request& request, Response& response) {
+    send(response, folder(request).set.faces(), kJson);
+  });
+  get("/api/state/(\\d{1,6})", [this](const Request& request, Response& response) {
+    send(response, folder(request).set.state(), kJson);
+  });
+  get("/api/face/(\\d{1,6})/(\\d{1,6})", [this](const Request& request, Response& response) {
+    send(response, folder(request).set.face(number_of(request, 2)), kJson);
+  });
+  get("/thumb/(\\d{1,6})/(\\d{1,6})", [this](const Request& request, Response& response) {
+    Folder& from = folder(request);
+    const int index = number_of(request, 2);
+    from.set.face_path(index);  // checks the index
+    send_picture(response, from.thumbnails.get(index), "image/jpeg");
+  });
+  get("/picture/(\\d{1,6})/(\\d{1,6})", [this](const Request& request, Response& response) {
+    const std::filesystem::path& path = folder(request).set.face_path(number_of(request, 2));
+    send_picture(response, read_whole_file(path, kMaxImageBytes), "image/png");
+  });
   server.Post("/api/change/(\\d{1,6})",
               answering([this](const Request& request, Response& response) {
-                response.set_content(folder(request).set.change(request.body), kJson);
+                send(response, folder(request).set.change(request.body), kJson);
               }));
   server.Post("/api/done", [this](const Request&, Response& response) {
-    response.set_content("{}", kJson);
+    response.set_content("{}", kJson);  // a provider would not be asked after stop()
     const std::lock_guard lock(mutex);
     done = true;
     changed.notify_all();
@@ -226,7 +233,8 @@ ReviewServer::ReviewServer(const std::vector<std::filesystem::path>& folders, in
   httplib::Server& server = s.server;
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server.set_payload_max_length(kMaxBody);
-  server.set_keep_alive_max_count(1000);
+  // One request per connection: the unread body of a refused one is not taken for the next.
+  server.set_keep_alive_max_count(1);
   server.set_tcp_nodelay(true);
   // Without SO_REUSEPORT, httplib's default: another program could share the port.
   server.set_socket_options([](socket_t socket) {

@@ -3,9 +3,9 @@
 const $ = (id) => document.getElementById(id);
 
 // The outline of the face among FaceMesh's 468 points, in order.
-const OUTLINE = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400,
-                 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67,
-                 109];
+const OUTLINE = [
+  10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
+  176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109];
 const CANONICAL_SIDE = 256, CANONICAL_EYES = [88, 100, 168, 100];  // as in faces/face.h
 const GRAB = 12, STEP = 0.25, BIG_STEP = 2;  // pixels: of the screen; of the picture
 const PAUSE = 600;                           // ms without a key, then moved eyes are sent
@@ -82,7 +82,7 @@ export class Large {
         about.dropped ? `dropped: ${about.reason || 'by hand'}` : 'kept';
     $('large-state').className = about.dropped ? 'drop' : 'keep';
     const facts = {
-      person: about.person, track: about.track, marks: about.marks.join(', ') || 'none',
+      row: about.row, track: about.track, marks: about.marks.join(', ') || 'none',
       source: `${about.source}, frame ${about.frame}`, time: `${about.seconds} s`,
       pixels: `${about.pixels} along the crop`, sharpness: about.sharpness};
     if (about.distance >= 0) facts['from person'] = `${about.distance} (same within 0.6)`;

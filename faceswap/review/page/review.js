@@ -3,58 +3,28 @@
 import {ask, over} from './dialogs.js';
 import {Large} from './face.js';
 import {Rows} from './rows.js';
+import {DISTANCE, DOUBT, FaceSet, ORDERS, PERSON, REALIGNED, REASON, REFUSED} from './set.js';
 
 const $ = (id) => document.getElementById(id);
 const el = (tag, text, className = '') =>
     Object.assign(document.createElement(tag), {textContent: text, className});
-const PERSON = 0, DROPPED = 1, REALIGNED = 2, DOUBT = 3, DISTANCE = 4, REASON = 5;
 const FOLDED_LINES = 2, NEAR_DISTANCE = 0.5;
 
-// Orders of the faces in a row: label, value of a face, lowest first.
-const measure = (name) => (i) => set.faces[i][name] ?? Infinity;
-const ORDERS = {
-  doubt: ['doubtful first', (i) => -fact(i, DOUBT)],
-  distance: ['far from the person', (i) => -fact(i, DISTANCE)],
-  presence: ['hardly a face', measure('presence')],
-  sharpness: ['blurred', measure('sharpness')],
-  pixels: ['small', measure('pixels')],
-  yaw: ['turned', measure('yaw')],
-  pitch: ['looking down', measure('pitch')],
-  roll: ['tilted', measure('roll')],
-  eyes_open: ['eyes shut', measure('eyes_open')],
-  mouth_open: ['mouth shut', measure('mouth_open')],
-  brightness: ['dark', measure('brightness')],
-  contrast: ['without contrast', measure('contrast')],
-  visible: ['cut off', measure('visible')],
-  covered: ['covered', (i) => -(set.faces[i].covered ?? -1)],
-  time: ['time', (i) => set.place[i]],
-};
-
-let run = '', sets = [], set = null;   // set: the one whose tab is open
-const fact = (face, which) => set.state.faces[face][which];
-const personOf = (number) => set.state.people.find((p) => p.number === number);
-
-// A row shows a person, by number; or a track of faces that were not told apart, numbered
-// from -2 down; or, as REFUSED, what extraction took for no one's face.
-const REFUSED = -1;
-function rowOf(face) {
-  const person = fact(face, PERSON);
-  return person >= 0 ? person : set.faces[face].refused ? REFUSED : -2 - set.trackRow[face];
-}
+let run = '', sets = [], set = null;  // set: the one whose tab is open
 
 // ---------------------------------------------------------------- talk with the server
 
 async function request(path, body) {
   const options = body === undefined ? {} : {
     method: 'POST', body: JSON.stringify(body), headers: {'Content-Type': 'application/json'}};
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(path, options);
+    text = await answer.text();
   } catch {
     end('The program has ended', 'Every decision is saved. Start doppel review again to go on.');
     throw new Error('no server');
   }
-  const text = await answer.text();
   if (answer.ok) return JSON.parse(text);
   let why = text.trim();
   try { why = JSON.parse(text).error; } catch { /* a plain text */ }
@@ -63,14 +33,15 @@ async function request(path, body) {
 }
 
 // Sends one change at a time, in order: a second key may come before the first answer.
+// next: the face to go on with.
 let queue = Promise.resolve();
-function change(body, words) {
+function change(body, words, next) {
   const to = set;
   queue = queue.then(async () => {
-    to.state = await request(`/api/change/${sets.indexOf(to)}`, body);
+    to.update(await request(`/api/change/${to.index}`, body));
     if (to !== set) return;
-    regroup();
-    place(body.faces);
+    place(next);
+    if (next !== undefined) activate(set.active);
     say(words);
     if (large.open) await large.reload();
   }).catch(() => {});
@@ -84,111 +55,48 @@ function say(words, bad = false) {
 
 // ---------------------------------------------------------------- rows and their order
 
-function label(row) {
-  if (row === REFUSED) return 'Refused by extraction';
-  if (row < REFUSED) return set.trackNames[-2 - row];
-  const name = personOf(row)?.name;
-  return name ? `${name} (person ${row})` : `Person ${row}`;
-}
+const pressed = (id) => $(id).ariaPressed === 'true';
+const rank = () => set.rank($('order').value, pressed('reverse'));
 
-// Sorts the faces into `members`, row -> {faces, kept, doubt}.
-function regroup() {
-  const members = new Map();
-  for (let i = 0; i < set.faces.length; ++i) {
-    const row = rowOf(i);
-    if (!members.has(row)) members.set(row, {faces: [], kept: 0, doubt: 0});
-    const entry = members.get(row);
-    entry.faces.push(i);
-    if (fact(i, DROPPED)) continue;
-    ++entry.kept;
-    entry.doubt += fact(i, DOUBT);
-  }
-  set.members = members;
-}
-
-// Ranks faces and rows anew. Between two calls nothing changes its place by itself.
-function rank() {
-  const [, value] = ORDERS[$('order').value];
-  const sign = $('reverse').ariaPressed === 'true' ? -1 : 1;
-  const values = set.faces.map((_, i) => value(i) * (sign === 1 || value(i) === Infinity ? 1 : -1));
-  const order = set.faces.map((_, i) => i);
-  order.sort((a, b) => fact(a, DROPPED) - fact(b, DROPPED) || values[a] - values[b] || a - b);
-  set.rank = [];
-  order.forEach((face, at) => { set.rank[face] = at; });
-  // Rows by the mean doubt of their faces; few faces deserve a look too.
-  const doubt = ({kept, doubt}) => kept ? (doubt + 1) / kept : -1;
-  const rows = [...set.members].sort(([, a], [, b]) => doubt(b) - doubt(a));
-  set.rowRank = new Map(rows.map(([row], at) => [row, at]));
-}
-
-function passes(i) {
-  const {shown, person, track, mark} = set.filter;
-  const dropped = fact(i, DROPPED) === 1;
-  if (shown === 'kept' && dropped || shown === 'dropped' && !dropped) return false;
-  if (shown === 'refused' && !set.faces[i].refused) return false;
-  if (person !== '' && rowOf(i) !== +person) return false;
-  if (track !== '' && set.faces[i].track !== +track) return false;
-  return mark === '' || set.faces[i].marks.includes(mark);
-}
-
-// Lays the rows out. moved: faces of the last change, whose new row goes behind their old one.
-function place(moved = []) {
-  const next = behind(moved);
-  const rows = new Map();
-  for (let i = 0; i < set.faces.length; ++i) {
-    if (!passes(i)) continue;
-    const row = rowOf(i);
-    if (!rows.has(row)) rows.set(row, []);
-    rows.get(row).push(i);
-  }
-  for (const row of rows.keys())
-    if (!set.rowRank.has(row))
-      set.rowRank.set(row, (set.rowRank.get(set.lastRow) ?? 0) + 0.5 - 1 / (row + 3));
-  const order = [...rows.keys()].sort((a, b) => set.rowRank.get(a) - set.rowRank.get(b));
-  const whole = $('unfold').ariaPressed === 'true' || order.length === 1;
+// Lays the rows out anew and goes on with the face `next`, if it is still shown.
+function place(next = set.active) {
+  if (!set.members.has(+set.filter.person)) set.filter.person = '';
+  set.filterRows(set.lastRow);
+  const whole = pressed('unfold') || set.rows.size === 1;
   set.hidden = new Map();
-  let found = 0;
-  const groups = order.map((row) => {
-    const faces = rows.get(row).sort((a, b) => set.rank[a] - set.rank[b]);
-    found += faces.length;
+  const groups = [...set.rows].map(([row, faces]) => {
     const most = whole || set.unfolded.has(row) ? faces.length : FOLDED_LINES * list.columns();
     set.hidden.set(row, Math.max(0, faces.length - most));
     return {row, faces: faces.slice(0, most)};
   });
-  set.rows = rows;
-  for (const face of set.selection) if (!passes(face)) set.selection.delete(face);
-  list.set(groups);
-  if (!list.lineOf.has(set.active)) {
-    set.active = list.lineOf.has(next) ? next : list.order[0];
-    list.refresh();
-  }
-  $('found').textContent = found === set.faces.length ? '' : `shows ${found} of ${set.faces.length}`;
+  list.set(groups, set);
+  const shown = [next, set.active].filter((face) => list.lineOf.has(face));
+  set.active = shown[0] ?? list.order[0];
+  list.refresh();
+  const found = [...set.rows.values()].reduce((sum, faces) => sum + faces.length, 0);
+  const all = set.faces.length;
+  $('found').textContent = found === all ? '' : `shows ${found} of ${all}`;
   fillPeople();
   tell();
 }
 
-// The first face behind those of a change, to go on with.
+// The face to go on with after a change of some: the active one, or the first behind them.
 function behind(faces) {
-  if (!faces.length) return set.active;
-  const gone = new Set(faces);
-  const order = list.order ?? [];
-  let at = order.findLastIndex((f) => gone.has(f));
-  while (at >= 0 && at < order.length && gone.has(order[at])) ++at;
-  return order[at] ?? order.findLast((f) => !gone.has(f));
+  const gone = new Set(faces), {order} = list;
+  if (!gone.has(set.active)) return set.active;
+  let at = order.indexOf(set.active);
+  while (at < order.length && gone.has(order[at])) ++at;
+  return order[at] ?? order.findLast((face) => !gone.has(face));
 }
 
 function makeHead(row) {
   const {faces, kept} = set.members.get(row) ?? {faces: [], kept: 0};
-  const dropped = faces.length - kept, person = row >= 0 ? personOf(row) : null;
-  const marks = new Map();
-  for (const face of faces)
-    if (!fact(face, DROPPED))
-      for (const mark of set.faces[face].marks) marks.set(mark, (marks.get(mark) ?? 0) + 1);
-  const parts = [el('h2', label(row)),
+  const dropped = faces.length - kept, person = row >= 0 ? set.person(row) : null;
+  const marks = set.marks(faces.filter((face) => !set.dropped(face)));
+  const parts = [el('h2', set.label(row)),
                  el('span', `${kept} kept` + (dropped ? `, ${dropped} dropped` : ''), 'soft')];
-  if (marks.size)
-    parts.push(el('span', [...marks].sort((a, b) => b[1] - a[1])
-        .map(([mark, n]) => `${n} ${mark}`).join(', '), 'marks'));
+  if (marks.length)
+    parts.push(el('span', marks.map(([mark, n]) => `${n} ${mark}`).join(', '), 'marks'));
   const button = (text, key, what) => {
     const b = el('button', text);
     if (key) b.append(' ', el('kbd', key));
@@ -204,11 +112,11 @@ function makeHead(row) {
   if (row !== REFUSED) button('Name', 'n', nameRow);
   button('Merge', 'm', mergeRow);
   if (person && person.near >= 0 && person.distance < NEAR_DISTANCE)
-    button(`Like ${label(person.near)}: merge`, '', () => move(rowFaces(row), person.near));
+    button(`Like ${set.label(person.near)}: merge`, '', () => move(set.rowFaces(row), person.near));
   return parts;
 }
 
-const thumbnail = (face) => `/thumb/${sets.indexOf(set)}/${face}?run=${run}`;
+const thumbnail = (face) => `/thumb/${set.index}/${face}?run=${run}`;
 function makeTile(face) {
   const tile = el('div', '', 'tile');
   tile.id = `f${face}`;
@@ -223,20 +131,20 @@ function makeTile(face) {
 
 function paint(tile, face) {
   const {marks, [$('order').value]: value} = set.faces[face];
-  const dropped = fact(face, DROPPED) === 1, selected = set.selection.has(face);
+  const dropped = set.dropped(face), selected = set.selection.has(face);
   tile.className = `tile${dropped ? ' dropped' : ''}${selected ? ' selected' : ''}` +
                    (face === set.active ? ' active' : '');
   tile.ariaSelected = String(selected);
-  const words = dropped ? fact(face, REASON) || 'dropped' :
+  const words = dropped ? set.fact(face, REASON) || 'dropped' :
       [...(typeof value === 'number' ? [String(value)] : []), ...marks].join(', ');
-  tile.ariaLabel = `Face ${face}, ${label(rowOf(face))}, ` +
+  tile.ariaLabel = `Face ${face}, ${set.label(set.rowOf(face))}, ` +
                    `${dropped ? 'dropped: ' : 'kept'}${words ? ` ${words}` : ''}`;
   tile.title = `${set.faces[face].name}${words ? `\n${words}` : ''}`;
   const [, caption, corner] = tile.children;
   caption.textContent = words;
   caption.hidden = !words;
-  corner.textContent = fact(face, REALIGNED) ? '✎ eyes set' : '';
-  corner.hidden = !fact(face, REALIGNED);
+  corner.textContent = set.fact(face, REALIGNED) ? '✎ eyes set' : '';
+  corner.hidden = !set.fact(face, REALIGNED);
 }
 
 // ---------------------------------------------------------------- words round the rows
@@ -251,13 +159,12 @@ function command() {
 function tell() {
   const {state, selection} = set;
   const people = [...set.members].filter(([row, m]) => row !== REFUSED && m.kept).length;
-  $('counts').replaceChildren(
-      el('b', state.kept), ` kept, ${set.faces.length - state.kept} dropped, `,
-      el('b', people), people === 1 ? ' row' : ' rows');
+  const dropped = set.faces.length - state.kept;
+  $('counts').replaceChildren(el('b', state.kept), ` kept, ${dropped} dropped`);
   $('undo').disabled = !state.undoable;
   $('redo').disabled = !state.redoable;
   $('selected').textContent = selection.size ? `${selection.size} selected: k, d, s or m` :
-      people > 1 ? `${people} rows are kept: training takes all for one person` : '';
+      people > 1 ? `${people} rows have kept faces: training takes all for one person` : '';
   $('command').textContent = command();
   if (set.active !== undefined) $('list').setAttribute('aria-activedescendant', `f${set.active}`);
 }
@@ -267,28 +174,29 @@ function options(id, entries) {
   $(id).replaceChildren(...entries.map(([v, text]) => new Option(text, v)));
   $(id).value = entries.some(([v]) => v === value) ? value : entries[0][0];
 }
-const fillPeople = () => options('person', [['', 'all'],
-    ...[...set.members.keys()].sort((a, b) => (a < 0) - (b < 0) || Math.abs(a) - Math.abs(b))
-        .map((row) => [String(row), label(row)])]);
+// Rows as the menus list them: people by number, then tracks.
+const listed = () => [...set.members.keys()].sort(
+    (a, b) => (a < 0) - (b < 0) || Math.abs(a) - Math.abs(b));
+function fillPeople() {
+  options('person', [['', 'all'], ...listed().map((row) => [String(row), set.label(row)])]);
+  $('person').value = set.filter.person;
+}
 
 function fillFilters() {
   const tracks = [...new Set(set.faces.map((f) => f.track))].sort((a, b) => a - b);
-  const marks = new Map();
-  for (const face of set.faces)
-    for (const mark of face.marks) marks.set(mark, (marks.get(mark) ?? 0) + 1);
   options('track', [['', 'all'], ...tracks.map((t) => [String(t), `track ${t}`])]);
-  options('mark', [['', 'any'], ...[...marks].map(([m, n]) => [m, `${m} (${n})`])]);
+  const marks = set.marks(set.faces.map((_, i) => i));
+  options('mark', [['', 'any'], ...marks.map(([mark, n]) => [mark, `${mark} (${n})`])]);
   for (const id of ['shown', 'person', 'track', 'mark']) $(id).value = set.filter[id];
 }
 
 // ---------------------------------------------------------------- what keys and buttons do
 
 const focusList = () => $('list').focus({preventScroll: true});
-const faces = (n) => n === 1 ? '1 face' : `${n} faces`;
+const count = (n) => n === 1 ? '1 face' : `${n} faces`;
 const chosen = () => set.selection.size ? [...set.selection] :
     set.active === undefined ? [] : [set.active];
-const rowFaces = (row) => set.members.get(row)?.faces ?? [];
-const activeRow = () => set.active === undefined ? undefined : rowOf(set.active);
+const activeRow = () => set.active === undefined ? undefined : set.rowOf(set.active);
 
 function activate(face) {
   if (face === undefined) return;
@@ -298,62 +206,64 @@ function activate(face) {
   tell();
 }
 
-// Keeps or drops the chosen faces and goes on to the next one.
-function decide(what, which = chosen(), words = '') {
+function decide(what, which, words = 'by hand') {
   if (!which.length) return Promise.resolve();
-  const next = set.selection.size ? set.active : behind(which);
+  const [done, text] = what === 'drop' ? ['Dropped', words.slice(0, 50)] : ['Kept', ''];
+  return change({do: what, faces: which, text}, `${done} ${count(which.length)}.`, behind(which));
+}
+function decideChosen(what) {
+  const which = chosen();
   set.selection.clear();
-  const done = what === 'drop' ? 'Dropped' : 'Kept';
-  return change({do: what, faces: which, text: what === 'drop' ? words || 'by hand' : ''},
-                `${done} ${faces(which.length)}.`).then(() => activate(
-      list.lineOf.has(next) ? next : set.active));
+  decide(what, which);
 }
 function dropRow(row) {
-  const which = rowFaces(row).filter((i) => !fact(i, DROPPED));
-  if (which.length) decide('drop', which, `all of ${label(row)}`);
+  const which = set.rowFaces(row).filter((i) => !set.dropped(i));
+  if (which.length) decide('drop', which, `all of ${set.label(row)}`);
 }
 // Faces that extraction refused come back one by one only, or where just they are shown.
 function keepRow(row) {
   const also = set.filter.shown === 'refused';
   const which = (set.rows.get(row) ?? []).filter(
-      (i) => fact(i, DROPPED) && (also || !set.faces[i].refused));
+      (i) => set.dropped(i) && (also || !set.faces[i].refused));
   if (which.length) decide('keep', which);
   else say('Its dropped faces were refused by extraction: select those to keep and press k.');
 }
 function onlyRow(row) {
-  const which = set.faces.map((_, i) => i).filter((i) => rowOf(i) !== row && !fact(i, DROPPED));
-  if (which.length) decide('drop', which, `not ${label(row)}`);
-  else say(`${label(row)} is the only one already.`);
+  const which = set.faces.map((_, i) => i).filter((i) => set.rowOf(i) !== row && !set.dropped(i));
+  if (which.length) decide('drop', which, `not ${set.label(row)}`);
+  else say(`${set.label(row)} is the only one already.`);
 }
 
 function move(which, person) {
   set.selection.clear();
-  set.lastRow = rowOf(which[0]);
-  return change({do: 'move', faces: which, person},
-                `Moved ${faces(which.length)} to ${person === 'new' ? 'a new person' :
-                                                                    label(person)}.`);
+  set.lastRow = set.rowOf(which[0]);
+  const to = person === 'new' ? 'a new person' : set.label(person);
+  return change({do: 'move', faces: which, person}, `Moved ${count(which.length)} to ${to}.`,
+                behind(which));
 }
 const split = () => { if (chosen().length) move(chosen(), 'new'); };
 
+// Into another row. A track without a person becomes one together with them.
 function moveTo(which, from) {
   if (!which.length) return;
-  const choices = set.state.people.filter((p) => p.number !== from && p.number >= 0).map((p) => {
-    const face = [...rowFaces(p.number)].sort((a, b) => fact(a, DOUBT) - fact(b, DOUBT))[0];
-    return {text: `${label(p.number)}, ${p.kept} kept`, value: p.number, face};
-  });
+  const sure = (a, b) => set.fact(a, DOUBT) - set.fact(b, DOUBT);
+  const choices = listed().filter((row) => row !== from && row !== REFUSED).map((row) => ({
+    text: `${set.label(row)}, ${set.members.get(row).kept} kept`, value: row,
+    face: [...set.rowFaces(row)].sort(sure)[0]}));
   choices.push({text: 'a new person', value: 'new'});
-  pick(`Move ${faces(which.length)} to`, '', choices)
-      .then(({value}) => move(which, value)).catch(() => {});
+  pick(`Move ${count(which.length)} to`, '', choices).then(({value}) =>
+      value < REFUSED ? move([...which, ...set.rowFaces(value)], 'new') : move(which, value))
+      .catch(() => {});
 }
-const mergeRow = (row) => moveTo(rowFaces(row), row);
+const mergeRow = (row) => moveTo(set.rowFaces(row), row);
 
 // A track without a person becomes one with its name.
 function nameRow(row) {
   if (row === REFUSED) return say('These are no one: select some and press s first.', true);
-  pick(`Name of ${label(row)}`, row >= 0 ? personOf(row).name : '').then(async ({text}) => {
-    const some = rowFaces(row)[0];
-    if (row < 0) await move(rowFaces(row), 'new');
-    const person = fact(some, PERSON);
+  pick(`Name of ${set.label(row)}`, row >= 0 ? set.person(row).name : '').then(async ({text}) => {
+    const some = set.rowFaces(row)[0];
+    if (row < 0) await move(set.rowFaces(row), 'new');
+    const person = set.fact(some, PERSON);
     return change({do: 'rename', person, text},
                   text ? `Person ${person} is ${text}.` : `Person ${person} has no name.`);
   }).catch(() => {});
@@ -400,42 +310,17 @@ const undo = () => set.state.undoable ? change({do: 'undo'}, 'Undone.') :
 const redo = () => set.state.redoable ? change({do: 'redo'}, 'Done again.') :
                                         say('There is nothing to redo.');
 
-// Numbers the tracks of all sources for rowOf(); a track's own number counts in a source.
-function nameTracks(to) {
-  const several = new Set(to.faces.map((f) => f.source)).size > 1;
-  const numbers = new Map();
-  to.trackNames = [];
-  to.trackRow = to.faces.map(({track, source}) => {
-    const key = `${track} ${source}`;
-    if (!numbers.has(key)) {
-      numbers.set(key, numbers.size);
-      to.trackNames.push(`Track ${track}${several ? ` of ${source}` : ''}`);
-    }
-    return numbers.get(key);
-  });
-}
-
 async function openSet(index) {
   const wanted = sets[index];
   if (!wanted) return;
-  if (!wanted.faces) {
-    wanted.faces = await request(`/api/faces/${index}`);
-    wanted.state = await request(`/api/state/${index}`);
-    const order = wanted.faces.map((_, i) => i).sort((a, b) => {
-      const x = wanted.faces[a], y = wanted.faces[b];
-      return x.source < y.source ? -1 : x.source > y.source ? 1 : x.frame - y.frame;
-    });
-    wanted.place = [];
-    order.forEach((face, at) => { wanted.place[face] = at; });
-    nameTracks(wanted);
-  }
+  if (!wanted.faces)
+    wanted.fill(await request(`/api/faces/${index}`), await request(`/api/state/${index}`));
   if (set) set.scroll = $('list').scrollTop;
   set = wanted;
   [...$('sets').children].forEach((tab, i) => { tab.ariaSelected = String(i === index); });
-  regroup();
   fillPeople();
   fillFilters();
-  if (!set.rank) rank();
+  rank();
   place();
   $('list').scrollTop = set.scroll;
   list.render();
@@ -470,8 +355,8 @@ const KEYS = [  // key, words for the help, what it does
   ['arrows', 'go to a face; with Shift select on the way'],
   [' ', 'select the face, or not', () => toggle(set.active)],
   ['Enter', 'large view: landmarks, mask, eyes', () => large.show(set.active)],
-  ['d', 'drop the selection, or the face', () => decide('drop')],
-  ['k', 'keep it; takes refused faces back', () => decide('keep')],
+  ['d', 'drop the selection, or the face', () => decideChosen('drop')],
+  ['k', 'keep it; takes refused faces back', () => decideChosen('keep')],
   ['D', 'drop the whole person', withRow(dropRow)],
   ['K', 'keep the whole person', withRow(keepRow)],
   ['o', 'keep only this person', withRow(onlyRow)],
@@ -489,8 +374,8 @@ const KEYS = [  // key, words for the help, what it does
   ['e', 'the whole row, or its first lines', withRow(unfold)],
   ['E', 'all rows whole, or their first lines', () => press('unfold')],
   ['f', 'to the filters', () => $('shown').focus()],
-  ['[', 'the set before', () => openSet(sets.indexOf(set) - 1)],
-  [']', 'the next set', () => openSet(sets.indexOf(set) + 1)],
+  ['[', 'the set before', () => openSet(set.index - 1)],
+  [']', 'the next set', () => openSet(set.index + 1)],
   ['?', 'this list', () => $('keys').showModal()],
 ];
 const actions = new Map(KEYS.filter((k) => k[2]).map(([key, , what]) => [key, what]));
@@ -537,14 +422,17 @@ $('list').addEventListener('mousedown', (event) => {
 
 const list = new Rows($('list'), $('space'), makeHead, makeTile, paint);
 const large = new Large({
-  url: (face) => `${sets.indexOf(set)}/${face}`,
+  url: (face) => `${set.index}/${face}`,
   run: () => run,
   request,
-  about: (face) => ({...set.faces[face], person: label(rowOf(face)),
-                     dropped: fact(face, DROPPED) === 1, reason: fact(face, REASON),
-                     distance: fact(face, DISTANCE)}),
+  about: (face) => ({...set.faces[face], row: set.label(set.rowOf(face)),
+                     dropped: set.dropped(face), reason: set.fact(face, REASON),
+                     distance: set.fact(face, DISTANCE)}),
   next: (face, step) => list.neighbour(face, step, 0),
-  decide: (what, face) => decide(what, [face]).then(() => large.show(set.active)),
+  decide: async (what, face) => {
+    await decide(what, [face]);
+    await large.show(set.active);
+  },
   align: (face, eyes) => change({do: 'align', faces: [face], eyes}, 'The eyes are set.'),
   undo, redo,
   closed: (face) => { activate(face); focusList(); },
@@ -568,14 +456,11 @@ addEventListener('resize', () => { if (set) place(); });
 addEventListener('focus', async () => {  // `doppel faces` may have decided meanwhile
   if (!set || $('over').open) return;
   const looked = set;
-  const state = await request(`/api/state/${sets.indexOf(looked)}`);
-  looked.state = state;
-  if (looked !== set) return;
-  regroup();
-  place();
+  looked.update(await request(`/api/state/${looked.index}`));
+  if (looked === set) place();
 });
 
-const help = (key) => key === ' ' ? 'Space' : key;
+const help = (key) => ({' ': 'Space', Escape: 'Esc'})[key] ?? key;
 $('key-table').append(...KEYS.filter((k) => k[1]).map(([key, words]) => {
   const line = el('div', '');
   line.append(el('kbd', help(key)), words);
@@ -585,9 +470,7 @@ options('order', Object.entries(ORDERS).map(([key, [text]]) => [key, text]));
 
 const about = await request('/api/sets');
 run = about.run;
-sets = about.sets.map(({path}) => ({
-  path, scroll: 0, selection: new Set(), unfolded: new Set(),
-  filter: {shown: 'all', person: '', track: '', mark: ''}}));
+sets = about.sets.map(({path}, index) => new FaceSet(index, path));
 $('sets').append(...sets.map((s, index) => {
   const tab = el('button', s.path.replace(/\/+$/, '').split('/').slice(-2).join('/'));
   tab.setAttribute('role', 'tab');

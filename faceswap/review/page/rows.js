@@ -1,7 +1,7 @@
 // A list of 5,000 tiles of which only the lines in sight are elements of the page. A line
 // is a row's head or a few tiles side by side; its height is known without layout, so
 // the whole list's height is too.
-const HEAD = 40, GAP = 6, MARGIN = 700;  // pixels; MARGIN: kept ready above and below
+const GAP = 6, MARGIN = 700;  // pixels; MARGIN: kept ready above and below
 
 export class Rows {
   // makeHead(row) returns a list of elements, makeTile(face) one, and paint(tile, face)
@@ -14,27 +14,34 @@ export class Rows {
     list.addEventListener('scroll', () => this.render(), {passive: true});
   }
 
-  tileSize() {
-    return parseInt(getComputedStyle(document.documentElement).getPropertyValue('--tile'), 10);
+  // Sizes in pixels, as the style sheet says for this window.
+  measure() {
+    const style = getComputedStyle(document.documentElement);
+    this.tile = parseInt(style.getPropertyValue('--tile'), 10);
+    this.head = parseInt(style.getPropertyValue('--head'), 10);
   }
 
   columns() {
-    return Math.max(1, Math.floor((this.space.clientWidth + GAP) / (this.tileSize() + GAP)));
+    this.measure();
+    return Math.max(1, Math.floor((this.space.clientWidth + GAP) / (this.tile + GAP)));
   }
 
-  // groups: [{row, faces: in order}]. Lines that stay as they are keep their elements.
-  set(groups) {
-    const tile = this.tileSize(), columns = this.columns();
+  // groups: [{row, faces: in order}] of a face set. Lines that stay keep their elements.
+  set(groups, owner) {
+    const columns = this.columns(), {tile, head} = this;
     const key = (line) => `${line.top} ${line.faces ? line.faces.join() : `head ${line.row}`}`;
     const old = new Map();
-    for (const [index, element] of this.shown) old.set(key(this.lines[index]), element);
+    for (const [index, element] of this.shown)
+      if (owner === this.owner) old.set(key(this.lines[index]), element);
+      else element.remove();
+    this.owner = owner;
     this.lines = [];
     this.lineOf.clear();
     this.order = [];
     let top = 0;
     for (const {row, faces} of groups) {
-      this.lines.push({top, height: HEAD, row, faces: null});
-      top += HEAD;
+      this.lines.push({top, height: head, row, faces: null});
+      top += head;
       for (let i = 0; i < faces.length; i += columns) {
         const line = faces.slice(i, i + columns);
         for (const face of line) {
@@ -111,7 +118,7 @@ export class Rows {
     const line = this.lines[this.lineOf.get(face)];
     if (!line) return;
     const {scrollTop, clientHeight} = this.list;
-    if (line.top < scrollTop + HEAD) this.list.scrollTop = line.top - HEAD;
+    if (line.top < scrollTop + this.head) this.list.scrollTop = line.top - this.head;
     else if (line.top + line.height > scrollTop + clientHeight)
       this.list.scrollTop = line.top + line.height - clientHeight;
     this.render();

@@ -68,7 +68,6 @@ struct Review : ::testing::Test {
     server.reset();
     server = std::make_unique<faceswap::ReviewServer>(std::vector{folder}, 0);
     client = std::make_unique<httplib::Client>("127.0.0.1", server->port());
-    client->set_keep_alive(true);
   }
   std::string host() const { return fmt::format("127.0.0.1:{}", server->port()); }
   // As the page's own requests.
@@ -184,7 +183,7 @@ TEST_F(Review, BodiesHaveLimits) {
   EXPECT_TRUE(!chunked || chunked->status == 411);
   EXPECT_EQ(post("{}", with("Content-Encoding", "gzip")), 411);
   const std::string deep(500'000, '[');
-  for (const std::string body :
+  for (const std::string& body :
        {std::string(),
         std::string("{"),
         std::string("[]"),
