@@ -22,7 +22,7 @@ function then([a, b, tx, ty], next) {
 }
 // Scales areas, not centres: pixel centres lie at whole coordinates.
 const scaling = (s) => [s, 0, (s - 1) / 2, (s - 1) / 2];
-// The one that takes both eyes to their canonical places.
+// The one that takes two eyes to two others.
 function fromEyes([x0, y0, x1, y1], [u0, v0, u1, v1]) {
   const dx = x1 - x0, dy = y1 - y0, n = dx * dx + dy * dy;
   const a = ((u1 - u0) * dx + (v1 - v0) * dy) / n, b = ((v1 - v0) * dx - (u1 - u0) * dy) / n;
@@ -69,7 +69,6 @@ export class Large {
     if (face !== this.face) return;
     this.detail = detail;
     this.eyes = [...detail.eyes];
-    this.shift = [0, 0];
     this.moved = false;
     this.tell();
     this.draw();
@@ -114,8 +113,9 @@ export class Large {
     context.scale(ratio, ratio);
     context.imageSmoothingQuality = 'high';
     context.drawImage(this.picture, 0, 0, this.side, this.side);
-    const {landmarks} = this.detail, [dx, dy] = this.shift;
-    const point = (i) => this.toScreen(landmarks[2 * i] + dx, landmarks[2 * i + 1] + dy);
+    const {landmarks, eyes} = this.detail;
+    const along = fromEyes(eyes, this.eyes);  // landmarks follow the eyes, as on the server
+    const point = (i) => this.toScreen(...map(along, landmarks[2 * i], landmarks[2 * i + 1]));
     if (landmarks.length && $('show-mask').checked) {
       context.beginPath();
       context.rect(0, 0, this.side, this.side);
@@ -164,7 +164,7 @@ export class Large {
     return false;
   }
 
-  // Moves one eye, or both and all landmarks, by pixels of the picture.
+  // Moves one eye, or all, by pixels of the picture.
   move(what, u, v) {
     const back = inverse(this.detail.crop);
     const dx = back[0] * u - back[1] * v, dy = back[1] * u + back[0] * v;
@@ -172,7 +172,6 @@ export class Large {
       this.eyes[2 * eye] += dx;
       this.eyes[2 * eye + 1] += dy;
     }
-    if (what === 'all') this.shift = [this.shift[0] + dx, this.shift[1] + dy];
     this.moved = true;
     this.draw();
   }

@@ -100,7 +100,13 @@ function makeHead(row) {
   const button = (text, key, what) => {
     const b = el('button', text);
     if (key) b.append(' ', el('kbd', key));
-    b.addEventListener('click', () => { what(row); focusList(); });
+    b.addEventListener('click', () => {
+      set.active = set.rows.get(row)[0];  // the next key is for this row too
+      list.refresh();
+      tell();
+      what(row);
+      focusList();
+    });
     parts.push(b);
   };
   const hidden = set.hidden.get(row);
@@ -234,12 +240,13 @@ function onlyRow(row) {
   else say(`${set.label(row)} is the only one already.`);
 }
 
+// A new person is gone on with, to name it; else those that are left are.
 function move(which, person) {
   set.selection.clear();
   set.lastRow = set.rowOf(which[0]);
-  const to = person === 'new' ? 'a new person' : set.label(person);
+  const made = person === 'new', to = made ? 'a new person' : set.label(person);
   return change({do: 'move', faces: which, person}, `Moved ${count(which.length)} to ${to}.`,
-                behind(which));
+                made ? which[0] : behind(which));
 }
 const split = () => { if (chosen().length) move(chosen(), 'new'); };
 
@@ -317,6 +324,7 @@ async function openSet(index) {
     wanted.fill(await request(`/api/faces/${index}`), await request(`/api/state/${index}`));
   if (set) set.scroll = $('list').scrollTop;
   set = wanted;
+  say('');
   [...$('sets').children].forEach((tab, i) => { tab.ariaSelected = String(i === index); });
   fillPeople();
   fillFilters();
@@ -333,8 +341,9 @@ function end(title, text) {
 async function finish() {
   await queue;
   await request('/api/done', {});
-  end('Done', `${set.state.kept} faces kept in ${set.path}. Every decision is saved; this tab ` +
-               'can be closed. The next command is');
+  const kept = sets.filter((s) => s.state).map((s) => `${s.state.kept} faces in ${s.path}`);
+  end('Done', `Kept are ${kept.join(' and ')}. Every decision is saved, and this tab can be ` +
+              'closed. The next command is');
 }
 
 // ---------------------------------------------------------------- keys and clicks

@@ -145,7 +145,9 @@ class Page:
         self.mouse("mouseReleased", x, y, modifiers=modifiers)
 
     def drag(self, selector, dx, dy):
-        x, y = self.middle(selector)
+        self.drag_from(*self.middle(selector), dx, dy)
+
+    def drag_from(self, x, y, dx, dy):
         self.mouse("mousePressed", x, y)
         for step in range(1, 5):
             self.mouse("mouseMoved", x + dx * step / 4, y + dy * step / 4)

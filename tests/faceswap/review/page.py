@@ -86,6 +86,15 @@ class PageTest(unittest.TestCase):
         page.key(key)
         page.wait(f"{STATUS}.includes('{words}')")
 
+    def on_screen(self, page, face, landmark):
+        """A landmark's place in the large view."""
+        return page.evaluate(
+            f"fetch('/api/face/0/{face}').then((r) => r.json()).then(({{size, crop, landmarks}}) => {{"
+            " const b = document.querySelector('#picture').getBoundingClientRect();"
+            f" const x = landmarks[{2 * landmark}], y = landmarks[{2 * landmark + 1}];"
+            " return [b.x + (crop[0] * x - crop[1] * y + crop[2] + 0.5) / size * b.width,"
+            "         b.y + (crop[1] * x + crop[0] * y + crop[3] + 0.5) / size * b.height]; })")
+
     def test_a_person_cleans_a_set(self):
         face_sets.small(self.folder)
         review = self.start(self.folder)
@@ -117,13 +126,11 @@ class PageTest(unittest.TestCase):
         chosen = page.evaluate("document.querySelectorAll('.tile.selected').length")
         self.assertGreaterEqual(chosen, 2)
         self.go(page, "s", f"Moved {chosen} faces to a new person")
-        page.click("#" + tile["p1_00"])
         page.key("n")
         page.write("Anna")
         self.go(page, "Enter", "is Anna")
         page.wait("[...document.querySelectorAll('.head h2')].some("
                   "(h) => h.textContent.startsWith('Anna'))")
-        page.key("Escape")
 
         # By mark, and what extraction refused.
         page.evaluate("(() => { const m = document.querySelector('#mark'); m.value = 'blurred';"
@@ -158,6 +165,14 @@ class PageTest(unittest.TestCase):
         self.assertAlmostEqual(after[0] - before[0], 24, delta=1.5)
         self.assertAlmostEqual(after[1] - before[1], -12, delta=1.5)
         self.shot(page, "eyes")
+        # A landmark takes all others and both eyes along.
+        page.wait("document.querySelector('#eye1').style.left !== ''")
+        eye = page.middle("#eye1")
+        x, y = self.on_screen(page, 0, 152)
+        page.drag_from(x, y, 0, 15)
+        page.wait(f"document.querySelector('#eye1').getBoundingClientRect().y > {eye[1]} - 5")
+        self.assertAlmostEqual(page.middle("#eye1")[1] - eye[1], 15, delta=1.5)
+        page.wait("fetch('/api/state/0').then((r) => r.json()).then((s) => s.undoable === 7)")
         page.key("Escape")
 
         # Reloaded, and served by another process: all is kept.
