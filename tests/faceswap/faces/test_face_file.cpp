@@ -121,7 +121,7 @@ TEST(FaceJson, RefusesWhatIsNotAFace) {
     for (const char* text : {"null", "{}", "\"text\"", "-1e300", "true"}) {
       const nlohmann::json wrong = nlohmann::json::parse(text);
       if ((item.key() == "source" || item.key() == "refused") && wrong.is_string()) continue;
-      if (good[item.key()].is_array() && wrong.is_object()) continue;
+      if (good[item.key()].is_object() && wrong.is_object()) continue;  // its entries are named
       bad = good;
       bad[item.key()] = wrong;
       refused(bad.dump(), item.key());
