@@ -15,6 +15,7 @@ struct Context {
 
 void add_extract(CLI::App& app, Context& context);
 void add_review(CLI::App& app, Context& context);
+void add_faces(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_convert(CLI::App& app, Context& context);
 void add_demo(CLI::App& app, Context& context);

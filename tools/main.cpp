@@ -70,6 +70,7 @@ int run(int argc, char** argv) {
   for (int i = 0; i < argc; ++i) context.command_line += fmt::format("{}{}", i ? " " : "", argv[i]);
   add_extract(app, context);
   add_review(app, context);
+  add_faces(app, context);
   add_train(app, context);
   add_convert(app, context);
   add_demo(app, context);

@@ -148,6 +148,14 @@ DecisionFile::DecisionFile(const std::filesystem::path& folder) : path_(folder /
   refresh();
 }
 
+std::set<std::string> DecisionFile::names() const {
+  std::set<std::string> names;
+  for (const DecisionStep& step : done_)
+    for (const Decision& decision : step)
+      names.insert(decision.faces.begin(), decision.faces.end());
+  return names;
+}
+
 bool DecisionFile::refresh() {
   const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd >= 0) return read_from(file.fd);

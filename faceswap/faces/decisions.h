@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class DecisionFile {
 
   const std::vector<DecisionStep>& steps() const { return done_; }     // that hold, oldest first
   const std::vector<DecisionStep>& undone() const { return undone_; }  // the next redo last
+
+  std::set<std::string> names() const;  // of all faces in steps()
 
   bool refresh();  // reads what was added since; true: something was
   // On the disk before it returns. `check` runs under the lock, on the newest state, and

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "faceswap/faces/face_file.h"
 #include "faceswap/parallel.h"
@@ -81,7 +80,7 @@ void FaceFolder::apply() {
   for (std::size_t i = 0; i < faces_.size(); ++i) {
     FolderFace& face = faces_[i];
     if (face.realigned) move_eyes(face, face.stored, originals_[i].eyes);
-    face.realigned = false;
+    face.realigned = face.changed = false;
     face.face.person = originals_[i].person;
     face.dropped = lies_in_refused(face.name);
     face.reason = !face.dropped               ? ""
@@ -99,6 +98,7 @@ void FaceFolder::apply() {
 }
 
 void FaceFolder::apply(const Decision& decision, FolderFace& face) {
+  face.changed = true;
   switch (decision.kind) {
     case Decision::drop:
       face.dropped = true;
@@ -186,12 +186,10 @@ bool FaceFolder::refresh() {
 }
 
 std::vector<std::string> FaceFolder::missing() const {
-  std::set<std::string> names;
-  for (const DecisionStep& step : decisions_.steps())
-    for (const Decision& decision : step)
-      for (const std::string& name : decision.faces)
-        if (!find(name)) names.insert(name);
-  return {names.begin(), names.end()};
+  std::vector<std::string> missing;
+  for (const std::string& name : decisions_.names())
+    if (!find(name)) missing.push_back(name);
+  return missing;
 }
 
 Image read_crop(const FolderFace& face, int size) {

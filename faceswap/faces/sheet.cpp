@@ -16,12 +16,12 @@ namespace {
 
 constexpr int kThumb = 96, kGap = 4, kCell = kThumb + kGap;
 constexpr int kColumns = 14, kRows = 20;  // of cells on a page; a label takes a cell
-constexpr std::uint8_t kPaper = 32, kInk = 220, kUnreadable = 96;
+constexpr std::uint8_t kPaper = 32, kInk = 220, kUnreadable = 96, kLabel = 56;
 
 // 3 x 5 dots per character, one row per octal digit.
-constexpr int kDotsWide = 3, kDotsHigh = 5, kDot = 2;
-constexpr int kLineHeight = (kDotsHigh + 2) * kDot;
-constexpr std::size_t kLineLength = 11, kMostLines = 6;
+constexpr int kDotsWide = 3, kDotsHigh = 5;
+constexpr int kLineHeight = 18;
+constexpr std::size_t kLineLength = 11, kMostLines = 5;
 struct Glyph {
   char character;
   int rows[kDotsHigh];
@@ -39,18 +39,19 @@ constexpr Glyph kGlyphs[] = {
     {'V', {5, 5, 5, 5, 2}}, {'W', {5, 5, 7, 7, 5}}, {'X', {5, 5, 2, 5, 5}}, {'Y', {5, 5, 2, 2, 2}},
     {'Z', {7, 1, 2, 4, 7}}};
 
-// Characters without a glyph leave a gap.
-void write_text(Image& page, int x, int y, const std::string& text) {
+// Characters without a glyph leave a gap. Short lines are large.
+void write_line(Image& page, int x, int y, const std::string& text) {
+  const int dot = text.size() <= 8 ? 3 : 2;  // 8 x 4 x 3 pixels fill a cell
   for (const char given : text) {
     const char character = given >= 'a' && given <= 'z' ? static_cast<char>(given - 32) : given;
     for (const Glyph& glyph : kGlyphs) {
       if (glyph.character != character) continue;
-      for (int j = 0; j < kDotsHigh * kDot; ++j)
-        for (int i = 0; i < kDotsWide * kDot; ++i)
-          if (glyph.rows[j / kDot] >> (kDotsWide - 1 - i / kDot) & 1)
+      for (int j = 0; j < kDotsHigh * dot; ++j)
+        for (int i = 0; i < kDotsWide * dot; ++i)
+          if (glyph.rows[j / dot] >> (kDotsWide - 1 - i / dot) & 1)
             std::memset(page.at(x + i, y + j), kInk, 3);
     }
-    x += (kDotsWide + 1) * kDot;
+    x += (kDotsWide + 1) * dot;
   }
 }
 
@@ -69,12 +70,21 @@ void paste_thumbnail(const Image& crop, Image& page, int left, int top) {
     }
 }
 
+void fill_cell(Image& page, int left, int top, std::uint8_t value) {
+  for (int y = 0; y < kThumb; ++y) std::memset(page.at(left, top + y), value, 3 * kThumb);
+}
+
 void paste_face(const FolderFace& face, Image& page, int left, int top) {
   try {
     paste_thumbnail(read_crop(face), page, left, top);
-  } catch (const Error&) {
-    for (int y = 0; y < kThumb; ++y) std::memset(page.at(left, top + y), kUnreadable, 3 * kThumb);
-  }
+  } catch (const Error&) { fill_cell(page, left, top, kUnreadable); }
+}
+
+void paste_label(const std::vector<std::string>& lines, Image& page, int left, int top) {
+  fill_cell(page, left, top, kLabel);
+  for (std::size_t i = 0; i < std::min(lines.size(), kMostLines); ++i)
+    write_line(page, left + 2, top + 3 + static_cast<int>(i) * kLineHeight,
+               lines[i].substr(0, kLineLength));
 }
 
 struct Cell {
@@ -171,9 +181,7 @@ std::vector<std::filesystem::path> write_pages(const std::vector<SheetGroup>& gr
       const int left = kGap + cell.index % kColumns * kCell,
                 top = kGap + cell.index % kCells / kColumns * kCell;
       if (cell.face) return paste_face(*cell.face, page, left, top);
-      for (std::size_t line = 0; line < std::min(cell.label->size(), kMostLines); ++line)
-        write_text(page, left + 2, top + 4 + static_cast<int>(line) * kLineHeight,
-                   (*cell.label)[line].substr(0, kLineLength));
+      paste_label(*cell.label, page, left, top);
     });
     pages.push_back(page_path(first, page_number));
     write_png(pages.back(), page, {}, force);

@@ -10,30 +10,12 @@
 namespace faceswap {
 namespace {
 
-// `count` faces spread evenly over the set, not augmented: [count,S,S,3].
-nn::Tensor plain_views(const Model& model, const FaceSet& set, int count) {
-  const nn::Device device = model.arena().device();
-  const nn::DType dtype = model.arena().working().dtype();
-  const int size = model.size();
-  const nn::Tensor input = nn::Tensor::empty({count, size, size, 3}, dtype, device),
-                   target = nn::Tensor::empty({1, size, size, 3}, dtype, device),
-                   mask = nn::Tensor::empty({1, size, size}, dtype, device);
-  const nn::StepStateBlock state(device, {});
-  kernels::AugmentOptions options;
-  options.random = false;
-  const std::size_t face_bytes =
-      static_cast<std::size_t>(set.stored_size()) * set.stored_size() * 4;
-  for (int i = 0; i < count; ++i) {
-    const int index = static_cast<int>((i + 0.5) * set.count() / count);
-    const std::array one_face{
-        kernels::ImageSource{set.data() + face_bytes * index, 1, set.stored_size(), 0}};
-    const nn::Tensor row = input.rows(i, i + 1);
-    nn::dispatch(row, "augment", [&]<class D, class T>(kernels::Stream& stream) {
-      kernels::augment<D, T>(stream, one_face, kModelView, state.device_pointer(), 1, size,
-                             row.data<T>(), target.data<T>(), mask.data<T>(), options);
-    });
-  }
-  return input;
+// `count` faces spread evenly over the set.
+std::vector<int> spread(const FaceSet& set, int count) {
+  std::vector<int> faces;
+  for (int i = 0; i < count; ++i)
+    faces.push_back(static_cast<int>((i + 0.5) * set.count() / count));
+  return faces;
 }
 
 void paste(Image& sheet, const Image& picture, int column, int row) {
@@ -54,12 +36,38 @@ Image tensor_picture(const nn::Tensor& images, std::int64_t index) {
 }
 }  // namespace
 
+nn::Tensor plain_views(const Model& model, const FaceSet& set, const std::vector<int>& faces) {
+  const auto count = static_cast<int>(faces.size());
+  const nn::Device device = model.arena().device();
+  const nn::DType dtype = model.arena().working().dtype();
+  const int size = model.size();
+  const nn::Tensor input = nn::Tensor::empty({count, size, size, 3}, dtype, device),
+                   target = nn::Tensor::empty({1, size, size, 3}, dtype, device),
+                   mask = nn::Tensor::empty({1, size, size}, dtype, device);
+  const nn::StepStateBlock state(device, {});
+  kernels::AugmentOptions options;
+  options.random = false;
+  const std::size_t face_bytes =
+      static_cast<std::size_t>(set.stored_size()) * set.stored_size() * 4;
+  for (int i = 0; i < count; ++i) {
+    const std::size_t offset = face_bytes * static_cast<std::size_t>(faces[i]);
+    const std::array one_face{kernels::ImageSource{set.data() + offset, 1, set.stored_size(), 0}};
+    const nn::Tensor row = input.rows(i, i + 1);
+    nn::dispatch(row, "augment", [&]<class D, class T>(kernels::Stream& stream) {
+      kernels::augment<D, T>(stream, one_face, kModelView, state.device_pointer(), 1, size,
+                             row.data<T>(), target.data<T>(), mask.data<T>(), options);
+    });
+  }
+  return input;
+}
+
 SwapSamples swap_samples(const Model& model, const FaceSet& a, const FaceSet& b, int count) {
   const nn::NoGrad no_grad;
   SwapSamples samples;
   for (const Side side : {Side::a, Side::b}) {
     const int k = side == Side::a ? 0 : 1;
-    const nn::Tensor input = plain_views(model, side == Side::a ? a : b, count);
+    const FaceSet& set = side == Side::a ? a : b;
+    const nn::Tensor input = plain_views(model, set, spread(set, count));
     const nn::Tensor code = model.encode(input);
     samples.input[k] = to_host_f32(input);
     samples.same[k] = to_host_f32(model.decode(side, code));

@@ -5,6 +5,9 @@
 
 namespace faceswap {
 
+// The faces with these indices as the model sees them, not augmented: [N,S,S,3].
+nn::Tensor plain_views(const Model& model, const FaceSet& set, const std::vector<int>& faces);
+
 // Faces spread evenly over both sets; a row holds A, A->A, A->B, B, B->B, B->A.
 Image preview_grid(const Model& model, const FaceSet& a, const FaceSet& b, int rows);
 

@@ -208,11 +208,40 @@ TEST(Png, EveryFlippedBitAndEveryCutIsNoticed) {
   for (std::size_t size = 0; size < good.size(); ++size)
     accepted += problem_of(std::span(good).first(size)).empty();
   EXPECT_EQ(accepted, 0);
-  std::vector<std::byte> bad = good;
-  bad[good.size() / 2] ^= std::byte{1};
-  write_bytes(scratch / "bad.png", bad);
+  const auto write_damaged = [&](std::size_t at) {
+    std::vector<std::byte> bad = good;
+    bad[at] ^= std::byte{1};
+    write_bytes(scratch / "bad.png", bad);
+    EXPECT_EQ(refused([&] { read_image(scratch / "bad.png"); }), ErrorKind::input);
+  };
+  const std::string_view file(reinterpret_cast<const char*>(good.data()), good.size());
+  write_damaged(file.find("some text"));
   EXPECT_EQ(refused([&] { read_png_text(scratch / "bad.png", "doppel"); }), ErrorKind::damaged);
-  EXPECT_EQ(refused([&] { read_image(scratch / "bad.png"); }), ErrorKind::input);
+  // A text before the pixels is found without them.
+  write_damaged(file.find("IDAT") + 6);
+  EXPECT_EQ(read_png_text(scratch / "bad.png", "doppel"), "some text");
+  EXPECT_EQ(refused([&] { read_png_text(scratch / "bad.png", "other"); }), ErrorKind::damaged);
+}
+
+TEST(Png, TextsBehindThePixelsAndLongOnesAreFound) {
+  const Scratch scratch;
+  const std::string text(200000, 'x');
+  write_png(scratch / "long.png", smooth(8, 8), {{"doppel", text}});
+  EXPECT_EQ(read_png_text(scratch / "long.png", "doppel"), text);
+  write_png(scratch / "a.png", smooth(8, 8), {{"doppel", "some text"}});
+  std::vector<std::byte> png = read_bytes(scratch / "a.png");
+  const auto type_at = [&](const char* type) {
+    return std::string_view(reinterpret_cast<const char*>(png.data()), png.size()).find(type) - 4;
+  };
+  const std::size_t begin = type_at("iTXt"), end = type_at("IDAT");
+  const std::vector<std::byte> chunk(png.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     png.begin() + static_cast<std::ptrdiff_t>(end));
+  png.erase(png.begin() + static_cast<std::ptrdiff_t>(begin),
+            png.begin() + static_cast<std::ptrdiff_t>(end));
+  png.insert(png.begin() + static_cast<std::ptrdiff_t>(type_at("IEND")), chunk.begin(),
+             chunk.end());
+  write_bytes(scratch / "a.png", png);
+  EXPECT_EQ(read_png_text(scratch / "a.png", "doppel"), "some text");
 }
 
 TEST(Png, SizesThatAreAttacksAreRefused) {

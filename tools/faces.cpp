@@ -1,0 +1,472 @@
+// doppel faces: what is in a folder of faces, and decisions on it.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
+
+#include "faceswap/faces/face_copies.h"
+#include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_selection.h"
+#include "faceswap/faces/import.h"
+#include "faceswap/faces/sheet.h"
+#include "faceswap/train/reconstruction.h"
+#include "tools/command.h"
+
+namespace {
+
+using namespace faceswap;
+using Json = nlohmann::ordered_json;
+
+// --- list
+
+Json people_json(const FaceFolder& folder) {
+  Json people = Json::array();
+  for (const FolderPerson& person : folder.people()) {
+    std::set<int> tracks;
+    for (const FolderFace& face : folder.faces())
+      if (face.face.person == person.number) tracks.insert(face.face.track);
+    people.push_back({{"person", person.number},
+                      {"name", person.name},
+                      {"kept", person.kept},
+                      {"left_out", person.dropped},
+                      {"tracks", tracks}});
+  }
+  return people;
+}
+
+Json faces_json(const FaceFolder& folder) {
+  Json faces = Json::array();
+  for (const FolderFace& face : folder.faces()) {
+    Json marks = Json::array();
+    for (const FaceMark mark : face.face.marks) marks.push_back(name(mark));
+    faces.push_back({{"file", face.name},
+                     {"source", face.face.source},
+                     {"frame", face.face.frame},
+                     {"track", face.face.track},
+                     {"person", face.face.person},
+                     {"marks", marks},
+                     {"kept", !face.dropped},
+                     {"reason", face.reason}});
+  }
+  return faces;
+}
+
+std::string joined(const std::set<int>& numbers) {
+  std::string text;
+  int count = 0;
+  for (const int number : numbers)
+    if (++count <= 12) text += fmt::format("{}{}", count == 1 ? "" : ", ", number);
+  return text + (count > 12 ? ", ..." : "");
+}
+
+void list_plain(const FaceFolder& folder) {
+  const int all = static_cast<int>(folder.faces().size());
+  fmt::print("{}: {} faces to train on, {} left out\n", folder.path().string(), folder.kept(),
+             all - folder.kept());
+  for (const FolderPerson& person : folder.people()) {
+    std::set<int> tracks;
+    for (const FolderFace& face : folder.faces())
+      if (face.face.person == person.number && !face.dropped) tracks.insert(face.face.track);
+    fmt::print("  {:<20} {:5} faces, {:5} left out{}\n",
+               person.number >= 0 && !person.name.empty()
+                   ? fmt::format("person {} {}", person.number, person.name)
+                   : describe(person),
+               person.kept, person.dropped, tracks.empty() ? "" : "; tracks " + joined(tracks));
+  }
+  std::map<std::string, int> marks, reasons;
+  for (const FolderFace& face : folder.faces()) {
+    if (face.dropped) ++reasons[face.reason];
+    else
+      for (const FaceMark mark : face.face.marks) ++marks[name(mark)];
+  }
+  if (!marks.empty()) fmt::print("marked, but kept:\n");
+  for (const auto& [mark, count] : marks) fmt::print("  {:<20} {:5} faces\n", mark, count);
+  if (!reasons.empty()) fmt::print("left out:\n");
+  for (const auto& [reason, count] : reasons) fmt::print("  {:5} faces: {}\n", count, reason);
+  for (const std::string& file : folder.missing())
+    fmt::print("decided on, but not there: {}\n", file);
+}
+
+// --- decisions
+
+void report(const FaceFolder& folder, const Context& context, const std::string& done,
+            std::size_t changed) {
+  if (context.json)
+    return print_json({{"changed", changed},
+                       {"kept", folder.kept()},
+                       {"left_out", static_cast<int>(folder.faces().size()) - folder.kept()},
+                       {"undoable", folder.undoable()},
+                       {"redoable", folder.redoable()}});
+  fmt::print("{}; {} of {} faces are left to train on\n", done, folder.kept(),
+             folder.faces().size());
+}
+
+FaceList chosen_faces(const FaceFolder& folder, const FaceSelection& selection) {
+  if (selection.empty())
+    throw Error(ErrorKind::usage,
+                "no faces chosen: name files, or use --person, --track, --mark or --source");
+  FaceList faces = select_faces(folder, selection);
+  if (faces.empty())
+    throw Error(ErrorKind::nothing_found,
+                fmt::format("{}: no face fits all that was asked for; see `doppel faces list {}`",
+                            folder.path().string(), folder.path().string()));
+  return faces;
+}
+
+std::vector<std::string> names_of(const FaceList& faces) {
+  std::vector<std::string> names;
+  for (const FolderFace* face : faces) names.push_back(face->name);
+  return names;
+}
+
+// The faces of the list that are dropped, or that are not.
+FaceList with_state(FaceList faces, bool dropped) {
+  std::erase_if(faces, [&](const FolderFace* face) { return face->dropped != dropped; });
+  return faces;
+}
+
+void drop(const std::filesystem::path& path, const FaceSelection& selection,
+          const std::string& reason, const Context& context) {
+  FaceFolder folder(path);
+  const FaceList faces = with_state(chosen_faces(folder, selection), false);
+  if (!faces.empty()) folder.decide({Decision::drop, names_of(faces), -1, reason, {}});
+  report(folder, context, fmt::format("{} faces dropped", faces.size()), faces.size());
+}
+
+void keep(const std::filesystem::path& path, const FaceSelection& selection, bool only,
+          const Context& context) {
+  FaceFolder folder(path);
+  const FaceList chosen = chosen_faces(folder, selection), back = with_state(chosen, true);
+  FaceList others;
+  for (const FolderFace& face : folder.faces())
+    if (only && !face.dropped && std::ranges::find(chosen, &face) == chosen.end())
+      others.push_back(&face);
+  DecisionStep step;
+  if (!back.empty()) step.push_back({Decision::keep, names_of(back), -1, "", {}});
+  if (!others.empty())
+    step.push_back({Decision::drop, names_of(others), -1, "not among those kept", {}});
+  const std::string done =
+      fmt::format("{} faces taken back, {} dropped", back.size(), others.size());
+  if (!step.empty()) folder.decide(step);
+  report(folder, context, done, back.size() + others.size());
+}
+
+void move(const std::filesystem::path& path, const FaceSelection& selection, const std::string& to,
+          const Context& context) {
+  FaceFolder folder(path);
+  const FaceList faces = chosen_faces(folder, selection);
+  const int person = to == "new" ? folder.unused_person() : find_person(folder, to);
+  folder.decide({Decision::move, names_of(faces), person, "", {}});
+  report(folder, context, fmt::format("{} faces are person {}'s", faces.size(), person),
+         faces.size());
+}
+
+void merge(const std::filesystem::path& path, const std::vector<std::string>& people,
+           const Context& context) {
+  FaceFolder folder(path);
+  const int into = find_person(folder, people.front());
+  FaceSelection others;
+  others.people.assign(people.begin() + 1, people.end());
+  FaceList faces = select_faces(folder, others);
+  std::erase_if(faces, [&](const FolderFace* face) { return face->face.person == into; });
+  if (!faces.empty()) folder.decide({Decision::move, names_of(faces), into, "", {}});
+  report(folder, context, fmt::format("{} faces more are person {}'s", faces.size(), into),
+         faces.size());
+}
+
+void rename(const std::filesystem::path& path, const std::string& person, const std::string& text,
+            const Context& context) {
+  FaceFolder folder(path);
+  const int number = find_person(folder, person);
+  folder.decide({Decision::rename, {}, number, text, {}});
+  report(folder, context, fmt::format("person {} is called {}", number, text), 0);
+}
+
+void step_back(const std::filesystem::path& path, bool redo, const Context& context) {
+  FaceFolder folder(path);
+  const bool done = redo ? folder.redo() : folder.undo();
+  report(folder, context,
+         done ? (redo ? "decided again" : "taken back")
+              : (redo ? "nothing to redo" : "nothing to undo"),
+         done ? 1 : 0);
+}
+
+// --- sort
+
+struct SortArguments {
+  std::filesystem::path folder, sheet, copies, model;
+  std::string key, like, side = "a";
+  bool reverse = false, all = false, force = false;
+  int groups = 1;
+};
+
+// The order, and each face's value in it.
+struct SortedFaces {
+  FaceList faces;
+  std::vector<double> values;
+};
+
+SortedFaces sorted(const FaceFolder& folder, const SortArguments& args, bool quiet) {
+  const FaceKey key = face_key(args.key);
+  FaceList faces;
+  for (const FolderFace& face : folder.faces())
+    if (args.all || !face.dropped) faces.push_back(&face);
+  if (faces.empty()) list_faces(folder.path());  // throws
+  std::vector<std::size_t> order;
+  std::vector<double> values;
+  if (key == FaceKey::similarity) {
+    const FaceLooks looks(faces);
+    if (args.like.empty()) {
+      std::vector<double> steps;
+      looks.chain(order, steps);
+      values.resize(faces.size());
+      for (std::size_t i = 0; i < order.size(); ++i) values[order[i]] = steps[i];
+    } else {
+      FaceSelection wanted;
+      wanted.files = {args.like};
+      const FolderFace* like = select_faces(folder, wanted).front();
+      const auto found = std::ranges::find(faces, like);
+      if (found == faces.end())
+        throw Error(ErrorKind::usage, args.like + ": is left out; sort with --all");
+      values = looks.distances_to(static_cast<std::size_t>(found - faces.begin()));
+      order = order_by(values);
+    }
+  } else if (key == FaceKey::time) {
+    order = order_by_time(faces);
+    for (const FolderFace* face : faces) values.push_back(face->face.seconds);
+  } else {
+    values = key == FaceKey::loss
+                 ? reconstruction_errors(args.model, args.side == "a" ? Side::a : Side::b,
+                                         folder.path(), quiet)
+                 : face_values(faces, key);
+    order = order_by(values);
+  }
+  if (args.reverse) std::ranges::reverse(order);
+  SortedFaces result;
+  for (const std::size_t i : order) {
+    result.faces.push_back(faces[i]);
+    result.values.push_back(values[i]);
+  }
+  return result;
+}
+
+std::vector<SheetGroup> value_groups(const SortedFaces& sorted, int count) {
+  std::vector<SheetGroup> groups;
+  const std::size_t n = sorted.faces.size();
+  const auto parts = std::min(static_cast<std::size_t>(count), n);
+  for (std::size_t g = 0; g < parts; ++g) {
+    const std::size_t begin = g * n / parts, end = (g + 1) * n / parts;
+    SheetGroup group{
+        {fmt::format("{} OF {}", g + 1, parts), fmt::format("{:.3g}", sorted.values[begin]), "to",
+         fmt::format("{:.3g}", sorted.values[end - 1]), fmt::format("x{}", end - begin)},
+        {},
+        true};
+    group.faces.assign(sorted.faces.begin() + static_cast<std::ptrdiff_t>(begin),
+                       sorted.faces.begin() + static_cast<std::ptrdiff_t>(end));
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+void sort(const SortArguments& args, const Context& context) {
+  if (face_key(args.key) == FaceKey::loss && (args.model.empty() || args.all))
+    throw Error(ErrorKind::usage, "--by loss needs --model MODEL_DIR, and no --all");
+  const FaceFolder folder(args.folder);
+  const SortedFaces faces = sorted(folder, args, context.quiet);
+  const std::vector<SheetGroup> groups = value_groups(faces, args.groups);
+  if (!args.sheet.empty())
+    for (const std::filesystem::path& page : write_pages(groups, args.sheet, args.force))
+      fmt::print(stderr, "{}\n", page.string());
+  if (!args.copies.empty())
+    copy_faces(faces.faces, args.copies, 0, true, args.force, context.quiet);
+  std::size_t i = 0;
+  Json rows = Json::array();
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    for (const FolderFace* face : groups[g].faces) {
+      const double value = faces.values[i++];
+      if (context.json) rows.push_back({{"file", face->name}, {"value", value}, {"group", g + 1}});
+      else if (args.groups > 1) fmt::print("{}\t{:.6g}\t{}\n", g + 1, value, face->name);
+      else fmt::print("{:.6g}\t{}\n", value, face->name);
+    }
+  if (context.json) print_json({{"by", args.key}, {"faces", rows}});
+}
+
+// --- whole folders
+
+void verify(const std::filesystem::path& path, const Context& context) {
+  const FolderCheck check = verify_folder(path, context.quiet);
+  if (context.json) {
+    print_json({{"faces", check.faces},
+                {"damaged", check.damaged},
+                {"duplicates", check.duplicates},
+                {"missing", check.missing}});
+  } else {
+    fmt::print("{} faces, {} damaged\n", check.faces, check.damaged.size());
+    for (const std::string& problem : check.damaged) fmt::print("  {}\n", problem);
+    for (const auto& same : check.duplicates)
+      fmt::print("the same picture: {}\n", fmt::join(same, ", "));
+    for (const std::string& file : check.missing)
+      fmt::print("decided on, but not there: {}\n", file);
+  }
+  if (!check.damaged.empty())
+    throw Error(ErrorKind::damaged,
+                fmt::format("{}: {} damaged files, listed on stdout; restore them or move them "
+                            "out of the folder",
+                            path.string(), check.damaged.size()));
+}
+
+void resize(const std::filesystem::path& path, const std::filesystem::path& out, int size,
+            bool force, const Context& context) {
+  list_faces(path);  // throws where all are left out
+  const FaceFolder folder(path);
+  if (std::filesystem::exists(out) && std::filesystem::equivalent(path, out))
+    throw Error(ErrorKind::usage,
+                out.string() + ": is both input and output; name another folder with -o");
+  const auto files = copy_faces(kept_faces(folder), out, size, false, force, context.quiet);
+  if (context.json) return print_json({{"faces", files.size()}, {"size", size}});
+  fmt::print("{} faces of {} pixels in {}\n", files.size(), size, out.string());
+}
+
+void import(const std::filesystem::path& path, const std::filesystem::path& out, int size,
+            bool force, const Context& context) {
+  const ImportReport imported = import_faces(path, out, size, force, context.quiet);
+  if (context.json)
+    return print_json({{"faces", imported.faces},
+                       {"faceswap", imported.faceswap},
+                       {"deepfacelab", imported.deepfacelab},
+                       {"skipped", imported.skipped}});
+  fmt::print("{} faces in {}: {} of Faceswap, {} of DeepFaceLab\n", imported.faces, out.string(),
+             imported.faceswap, imported.deepfacelab);
+  for (const std::string& problem : imported.skipped) fmt::print(stderr, "skipped {}\n", problem);
+}
+
+// --- flags
+
+struct Arguments {
+  std::filesystem::path folder, out;
+  FaceSelection selection;
+  std::string reason, to, person, text;
+  std::vector<std::string> people;
+  int size = 256;
+  bool only = false, force = false;
+  SortArguments sort;
+};
+
+void add_selection(CLI::App* command, FaceSelection& selection) {
+  const OptionAdder add(command);
+  command->add_option("files", selection.files, "Names of faces in the folder")->type_name("FILE");
+  command->add_option("--person", selection.people, "Faces of this person, by number or name");
+  command->add_option("--track", selection.tracks, "Faces of this track");
+  command->add_option("--mark", selection.marks,
+                      "Faces with this mark: tiny, blurred, dark, cut-off, covered, eyes-shut, "
+                      "profile");
+  command->add_option("--source", selection.sources, "Faces of this clip or picture");
+}
+
+std::string key_help() {
+  std::string text = "The order, lowest value first:";
+  for (const FaceKeyInfo& info : face_keys())
+    text += fmt::format("\n  {}: {}", info.name, info.help);
+  return text;
+}
+}  // namespace
+
+void add_faces(CLI::App& app, Context& context) {
+  CLI::App* faces = app.add_subcommand(
+      "faces",
+      "List, sort, drop, keep and name the faces of a folder\n\n"
+      "  doppel faces list faces/anna\n"
+      "  doppel faces drop faces/anna --track 3\n"
+      "  doppel faces keep faces/anna --person 0 --only\n"
+      "  doppel faces sort faces/anna --by blur --sheet blur.png\n\n"
+      "No picture is changed or deleted: decisions are lines of FACES/decisions.jsonl, which "
+      "training honours and undo takes back.");
+  faces->require_subcommand(1);
+  const auto args = std::make_shared<Arguments>();
+  const auto sub = [&](const char* name, const char* help) {
+    CLI::App* command = faces->add_subcommand(name, help);
+    command->add_option("folder", args->folder, "Folder of faces")->required()->type_name("FACES");
+    return command;
+  };
+  CLI::App* command = sub("list", "People, tracks, marks, and what is left out and why");
+  command->callback([args, &context] {
+    const FaceFolder folder(args->folder);
+    if (!context.json) return list_plain(folder);
+    print_json({{"folder", args->folder.string()},
+                {"kept", folder.kept()},
+                {"left_out", static_cast<int>(folder.faces().size()) - folder.kept()},
+                {"undoable", folder.undoable()},
+                {"redoable", folder.redoable()},
+                {"people", people_json(folder)},
+                {"missing", folder.missing()},
+                {"faces", faces_json(folder)}});
+  });
+  command = sub("drop", "Leave faces out of training; those that fit all that is given");
+  add_selection(command, args->selection);
+  command->add_option("--reason", args->reason, "To remember why");
+  command->callback(
+      [args, &context] { drop(args->folder, args->selection, args->reason, context); });
+  command = sub("keep", "Take faces back that were dropped, or refused by extraction");
+  add_selection(command, args->selection);
+  command->add_flag("--only", args->only, "Drop all others");
+  command->callback([args, &context] { keep(args->folder, args->selection, args->only, context); });
+  command = sub("merge", "Give the faces of further people to the first");
+  command->add_option("people", args->people, "Numbers or names")
+      ->required()
+      ->expected(2, 1000)
+      ->type_name("PERSON");
+  command->callback([args, &context] { merge(args->folder, args->people, context); });
+  command = sub("move", "Give faces to another person");
+  add_selection(command, args->selection);
+  command->add_option("--to", args->to, "Number or name of the person, or new")->required();
+  command->callback([args, &context] { move(args->folder, args->selection, args->to, context); });
+  command = sub("name", "Name a person");
+  command->add_option("person", args->person, "Number or old name")
+      ->required()
+      ->type_name("PERSON");
+  command->add_option("name", args->text, "New name")->required()->type_name("NAME");
+  command->callback([args, &context] { rename(args->folder, args->person, args->text, context); });
+  command = sub("undo", "Take back the last decision that still holds");
+  command->callback([args, &context] { step_back(args->folder, false, context); });
+  command = sub("redo", "Decide again what undo took back");
+  command->callback([args, &context] { step_back(args->folder, true, context); });
+
+  command = sub("sort", "Print faces in an order, as a contact sheet or copies too");
+  SortArguments& s = args->sort;
+  command->add_option("--by", s.key, key_help())->required()->type_name("KEY");
+  command->add_flag("--reverse", s.reverse, "Highest value first");
+  command->add_flag("--all", s.all, "With the faces that are left out");
+  command->add_option("--like", s.like, "By similarity to this face")->type_name("FILE");
+  command->add_option("--model", s.model, "For loss: folder of the model")->type_name("MODEL_DIR");
+  command->add_option("--side", s.side, "For loss: whose decoder copies the faces")
+      ->check(CLI::IsMember({"a", "b"}));
+  command->add_option("--groups", s.groups, "Divide the order into this many equal groups")
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--sheet", s.sheet, "Paint a contact sheet: OUT.png, OUT-2.png, ...")
+      ->type_name("OUT.png");
+  command->add_option("--copy-to", s.copies, "Copy the faces as 000001_NAME.png")
+      ->type_name("FOLDER");
+  command->add_flag("--force", s.force, "Write over files that exist");
+  command->callback([args, &context] {
+    args->sort.folder = args->folder;
+    sort(args->sort, context);
+  });
+
+  command = sub("verify", "Check that every file is a whole face; list duplicates");
+  command->callback([args, &context] { verify(args->folder, context); });
+  const auto add_out = [&](const char* size_help) {
+    command->add_option("-o,--out", args->out, "New folder")->required()->type_name("FOLDER");
+    command->add_option("--size", args->size, size_help)->check(CLI::Range(64, 1024));
+    command->add_flag("--force", args->force, "Write into a folder that is not empty");
+  };
+  command = sub("resize", "Write the faces to train on in another size, with all decisions");
+  add_out("Side of the face in pixels");
+  command->callback(
+      [args, &context] { resize(args->folder, args->out, args->size, args->force, context); });
+  command = sub("import",
+                "Take over faces that Faceswap (PNG) or DeepFaceLab (JPEG) extracted, with their "
+                "landmarks");
+  add_out("Side of the face in pixels");
+  command->callback(
+      [args, &context] { import(args->folder, args->out, args->size, args->force, context); });
+}
