@@ -3,13 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
-#include "faceswap/statistics.h"
-#include "kernels/image/blend.h"
-#include "kernels/image/color.h"
 #include "kernels/image/resample.h"
 
 namespace faceswap {
@@ -19,10 +15,8 @@ using kernels::Host;
 namespace {
 
 constexpr double kWideEgg = 1.18, kCoreEgg = 0.72, kFallbackEgg = 1.1;
-constexpr float kNear = 0.12f;                          // least exp(-d^2/2)
-constexpr double kBlur = 2, kClose = 10, kOpen = 7;     // deviation and radii, canonical pixels
-constexpr std::array<float, 3> kLeastSpread{14, 5, 5};  // L, a, b: even a flat face has this much
-constexpr std::array<float, 3> kTolerance{2.2f, 1.6f, 1.6f};  // spreads per unit of distance
+constexpr float kNear = 0.12f;                       // least likeness
+constexpr double kBlur = 2, kClose = 10, kOpen = 7;  // deviation and radii, canonical pixels
 
 kernels::Stream& host() { return kernels::Stream::of(kernels::Device::host); }
 
@@ -31,23 +25,6 @@ bool is_sample_place(Point p) {
   if (p.y < 125 || p.y > 165) return false;
   const double half_width = 48 - 16 * (p.y - 125) / 40;
   return std::fabs(p.x - 128) <= half_width;
-}
-
-struct ColorModel {
-  std::array<float, 3> center, spread;
-};
-
-// Median, and the median distance from it as a deviation: robust to beard and shadow.
-ColorModel learn_color(const std::vector<float>& lab, const std::vector<std::size_t>& samples) {
-  ColorModel model;
-  for (int c = 0; c < 3; ++c) {
-    std::vector<float> values;
-    for (const std::size_t i : samples) values.push_back(lab[3 * i + c]);
-    model.center[c] = median(values);
-    for (float& v : values) v = std::fabs(v - model.center[c]);
-    model.spread[c] = std::max(1.48f * median(values), kLeastSpread[c]);
-  }
-  return model;
 }
 
 // Keeps the connected component of the pixel (x, y).
@@ -84,13 +61,6 @@ FloatImage warp(const FloatImage& picture, int width, int height, const Similari
   return out;
 }
 
-void erode(FloatImage& mask, double radius) {
-  FloatImage out(mask.width, mask.height, 1);
-  kernels::erode<Host>(host(), {mask.pixels.data(), mask.height, mask.width, 1}, out.pixels.data(),
-                       static_cast<float>(radius));
-  mask = std::move(out);
-}
-
 FloatImage egg_in_view(int size, const View& view, double growth) {
   if (!(view.side > 0))
     throw Error(ErrorKind::failure,
@@ -120,13 +90,9 @@ FloatImage rounded_box(int size, double inset) {
 
 FloatImage skin_in_view(const FloatImage& picture, const View& view) {
   const int size = picture.width;
-  const std::int64_t pixels = static_cast<std::int64_t>(size) * size;
   const Similarity position = view_to_canonical(view, size);
   const double canonical = 1 / position.scale();  // one canonical pixel, in pixels of the view
-  std::vector<float> smooth(picture.pixels.size()), lab(picture.pixels.size());
-  kernels::gaussian_blur<Host>(host(), {picture.pixels.data(), size, size, 3}, smooth.data(),
-                               static_cast<float>(kBlur * canonical));
-  kernels::rgb_to_lab<Host>(host(), smooth.data(), lab.data(), pixels);
+  const std::vector<float> lab = smooth_lab(picture, kBlur * canonical);
 
   std::vector<std::size_t> samples;
   for (int y = 0; y < size; ++y) {
@@ -136,18 +102,13 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view) {
     }
   }
   if (samples.empty()) return egg_in_view(size, view, kFallbackEgg);  // no cheek in the view
-  const ColorModel model = learn_color(lab, samples);
+  const SkinColor color(lab, samples);
 
   const FloatImage wide = egg_in_view(size, view, kWideEgg),
                    core = egg_in_view(size, view, kCoreEgg);
   FloatImage mask(size, size, 1);
   for (std::size_t i = 0; i < mask.pixels.size(); ++i) {
-    float distance2 = 0;
-    for (int c = 0; c < 3; ++c) {
-      const float d = (lab[3 * i + c] - model.center[c]) / (kTolerance[c] * model.spread[c]);
-      distance2 += d * d;
-    }
-    const bool skin = std::exp(-0.5f * distance2) > kNear && wide.pixels[i] > 0.5f;
+    const bool skin = color.likeness(&lab[3 * i]) > kNear && wide.pixels[i] > 0.5f;
     mask.pixels[i] = skin || core.pixels[i] > 0.5f ? 1.f : 0.f;
   }
   erode(mask, -kClose * canonical);  // closes brows, glasses, nostrils

@@ -1,5 +1,6 @@
 // The shapes that blend_mask erodes and feathers: [size,size,1], 1 inside, 0 outside.
 #pragma once
+#include "faceswap/faces/skin.h"
 #include "faceswap/faces/view.h"
 
 namespace faceswap {
@@ -14,8 +15,6 @@ FloatImage skin_in_view(const FloatImage& picture, const View& view);
 
 // A rounded rectangle `inset` shares of the side away from the border.
 FloatImage rounded_box(int size, double inset);
-
-void erode(FloatImage& mask, double radius);  // pixels; a negative radius grows
 
 // The picture resampled; to_source: from its new coordinates to its old ones.
 FloatImage warp(const FloatImage& picture, int width, int height, const Similarity& to_source,

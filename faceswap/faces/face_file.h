@@ -1,5 +1,5 @@
-// Face pictures on disk: a PNG crop with its metadata as JSON inside. Training and
-// conversion need no other file.
+// Face pictures on disk: a PNG crop with its metadata as JSON and its mask inside. Training
+// and conversion need no other file.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -13,10 +13,13 @@ struct FaceFile {
   std::filesystem::path path;
   Face face;
   Image crop;
+  Image mask;  // as of face_mask(): [128,128,1]; empty where the file has none
 };
 
-// The metadata is the text chunk "doppel-face".
-void write_face(const std::filesystem::path&, const Image& crop, const Face&);
+// The metadata is the text chunk "doppel-face"; the mask, unless it is empty, the text
+// chunk "doppel-mask": a grey PNG in base64, of 1 to 3 KB.
+void write_face(const std::filesystem::path&, const Image& crop, const Face&,
+                const Image& mask = {});
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)
 
 Face read_face_metadata(const std::filesystem::path&);  // the same without the pixels

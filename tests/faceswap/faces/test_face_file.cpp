@@ -8,6 +8,7 @@
 
 #include "faceswap/faces/face_file.h"
 #include "faceswap/faces/face_json.h"
+#include "faceswap/faces/face_mask.h"
 #include "faceswap/media/media.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
@@ -200,6 +201,54 @@ TEST(FaceFile, OtherPicturesAreRefused) {
   EXPECT_EQ(kind_of([&] { read_face(scratch / "lies.png"); }), ErrorKind::damaged);
   EXPECT_EQ(kind_of([&] { write_face(scratch / "x.png", some_crop(32), some_face()); }),
             ErrorKind::failure);
+}
+
+Image some_mask() {
+  Image mask(kMaskSize, kMaskSize, 1);
+  for (std::size_t i = 0; i < mask.pixels.size(); ++i)
+    mask.pixels[i] = static_cast<std::uint8_t>(i / 64);
+  return mask;
+}
+
+TEST(FaceFile, KeepsItsMask) {
+  const Scratch scratch;
+  write_face(scratch / "masked.png", some_crop(64), some_face(), some_mask());
+  write_face(scratch / "bare.png", some_crop(64), some_face());
+  const FaceFile masked = read_face(scratch / "masked.png");
+  EXPECT_EQ(masked.mask.pixels, some_mask().pixels);
+  EXPECT_EQ(masked.mask.channels, 1);
+  EXPECT_EQ(masked.crop.pixels, some_crop(64).pixels);
+  EXPECT_TRUE(read_face(scratch / "bare.png").mask.empty());
+  EXPECT_EQ(
+      kind_of([&] { write_face(scratch / "x.png", some_crop(64), some_face(), Image(64, 64, 1)); }),
+      ErrorKind::failure);
+}
+
+TEST(FaceFile, RefusesAMaskThatIsNone) {
+  const Scratch scratch;
+  const auto path = scratch / "face.png";
+  write_face(path, some_crop(64), some_face(), some_mask());
+  const std::string good = *read_png_text(path, "doppel-mask");
+  const auto refused = [&](const std::string& mask, const std::string& word) {
+    write_png(path, some_crop(64), {{"doppel-face", to_json(some_face())}, {"doppel-mask", mask}});
+    std::string message;
+    EXPECT_EQ(kind_of([&] { read_face(path); }, &message), ErrorKind::damaged) << mask;
+    EXPECT_NE(message.find(word), std::string::npos) << message;
+    EXPECT_NE(message.find("face.png"), std::string::npos) << message;
+  };
+  refused("", "base64");
+  refused("no base64!!!", "base64");
+  refused(" " + good.substr(1), "base64");
+  refused(good + "\n", "base64");
+  refused(good.substr(0, good.size() - 4) + "====", "base64");
+  refused("QUJD", "128x128");
+  refused(good.substr(0, good.size() / 8 * 4), "damaged");
+  std::string flipped = good;
+  flipped[good.size() / 2] = good[good.size() / 2] == 'A' ? 'B' : 'A';
+  refused(flipped, "damaged");
+  refused(std::string(70000, 'A'), "bytes");
+  write_face(path, some_crop(64), some_face(), some_mask());
+  EXPECT_NO_THROW(read_face(path));
 }
 
 TEST(ListFaces, SortedAndWithoutTheSheet) {
