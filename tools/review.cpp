@@ -55,16 +55,15 @@ void add_review(CLI::App& app, Context& context) {
       "review",
       "Clean face sets on a page in the browser\n\n"
       "  doppel review faces/anna faces/bert\n\n"
-      "People are rows, faces are tiles, the doubtful first. Drop, keep, move and name them by "
-      "keys (? lists them); every step can be undone. No picture is touched: decisions go into "
-      "FACES/decisions.jsonl, which training honours. The page is for this computer alone.");
+      "People are rows, faces are tiles, the doubtful first. Drop, keep, move and name them\n"
+      "by keys (? lists them); every step can be undone. No picture is touched: decisions go\n"
+      "into FACES/decisions.jsonl, which training honours. The page is for this computer alone.");
   const auto args = std::make_shared<Arguments>();
   const OptionAdder add(command);
   add.required("folders", args->folders, "FACES", "Folders of extracted faces, a tab each");
   add("--port", args->port, "Port of the page; 0: a free one")->check(CLI::Range(0, 65535));
   command->add_flag("!--no-open", args->open,
-                    "Print the address without opening a browser; so it is without a terminal or "
-                    "a display");
+                    "Print the address only, as is done without a terminal or a display");
   command->callback([args, &context] { review(*args, context); });
 }
 

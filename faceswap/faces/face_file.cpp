@@ -20,7 +20,6 @@ constexpr const char* kMaskKeyword = "doppel-mask";
 constexpr std::size_t kMaxMask = 65536;  // bytes of its text
 constexpr int kPngHeader = 29;           // bytes up to the end of size, depth and kind
 
-
 std::string to_base64(const std::vector<std::byte>& bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),

@@ -1,7 +1,7 @@
-// Who else could talk to this server? Pages of other sites in the same browser: they do
-// not know the token, their Origin is another, and a name of theirs that resolves to
-// 127.0.0.1 shows in Host. Other users of the computer: they do not know the token. Each
-// request is checked before its body is read.
+// Two kinds of strangers can send requests to this server. Pages of other sites in the same
+// browser do not know the token, have another Origin, and show in Host when a name of theirs
+// resolves to 127.0.0.1. Other users of the computer do not know the token. Each request is
+// checked before its body is read.
 #include "faceswap/review/server.h"
 
 #include <fmt/format.h>
@@ -16,8 +16,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "faceswap/faces/face_file.h"
 #include "faceswap/media/files.h"
 #include "faceswap/media/images.h"
+#include "faceswap/media/png.h"
 #include "faceswap/review/api.h"
 #include "faceswap/review/page.h"
 #include "faceswap/review/thumbnails.h"
@@ -31,7 +33,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxBody = 1 << 20;  // bytes; 100,000 faces in one decision
 constexpr std::size_t kMaxTarget = 128;    // bytes of a path with its query
-constexpr std::size_t kThreads = 16;       // a browser holds six connections, some idle
+constexpr std::size_t kThreads = 16;       // a browser opens six connections, also ahead of need
 constexpr const char* kJson = "application/json";
 
 // No script or style but our files, no other host, no frame round the page.
@@ -207,6 +209,11 @@ void ReviewServer::State::add_routes() {
   get("/picture/(\\d{1,6})/(\\d{1,6})", [this](const Request& request, Response& response) {
     const std::filesystem::path& path = folder(request).set.face_path(number_of(request, 2));
     send_picture(response, read_whole_file(path, kMaxImageBytes), "image/png");
+  });
+  get("/mask/(\\d{1,6})/(\\d{1,6})", [this](const Request& request, Response& response) {
+    const Image mask = read_face(folder(request).set.face_path(number_of(request, 2))).mask;
+    if (mask.empty()) response.status = 204;
+    else send_picture(response, encode_png(mask), "image/png");
   });
   server.Post("/api/change/(\\d{1,6})",
               answering([this](const Request& request, Response& response) {

@@ -9,6 +9,7 @@ const OUTLINE = [
 const CANONICAL_SIDE = 256, CANONICAL_EYES = [88, 100, 168, 100];  // as in faces/face.h
 const GRAB = 12, STEP = 0.25, BIG_STEP = 2;  // pixels: of the screen; of the picture
 const PAUSE = 600;                           // ms without a key, then moved eyes are sent
+const SHADE = [200, 64, 46, 0.45];           // red, green, blue, opacity of what is masked out
 
 // Similarities [a, b, tx, ty]: x' = a*x - b*y + tx, y' = b*x + a*y + ty.
 const map = ([a, b, tx, ty], x, y) => [a * x - b * y + tx, b * x + a * y + ty];
@@ -29,6 +30,20 @@ function fromEyes([x0, y0, x1, y1], [u0, v0, u1, v1]) {
   return [a, b, u0 - a * x0 + b * y0, v0 - b * x0 - a * y0];
 }
 
+// A mask as a red veil over all that is not the face.
+function shadeOf(mask) {
+  const canvas = new OffscreenCanvas(mask.naturalWidth, mask.naturalHeight);
+  const context = canvas.getContext('2d');
+  context.drawImage(mask, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height), {data} = pixels;
+  for (let i = 0; i < data.length; i += 4) {
+    data[i + 3] = (255 - data[i]) * SHADE[3];
+    data.set(SHADE.slice(0, 3), i);
+  }
+  context.putImageData(pixels, 0, 0);
+  return canvas;
+}
+
 export class Large {
   // page: what the view asks of the rest (see review.js)
   constructor(page) {
@@ -36,6 +51,8 @@ export class Large {
     this.dialog = $('large');
     this.picture = new Image();
     this.picture.addEventListener('load', () => this.draw());
+    this.mask = new Image();  // white is the face; the picture's square
+    this.mask.addEventListener('load', () => { this.shade = shadeOf(this.mask); this.draw(); });
     this.dialog.addEventListener('keydown', (event) => this.key(event));
     this.dialog.addEventListener('close', () => {
       this.send();
@@ -59,6 +76,8 @@ export class Large {
     this.send();
     this.face = face;
     this.picture.src = `/picture/${this.page.url(face)}?run=${this.page.run()}`;
+    this.shade = null;  // until the mask has come; some files have none
+    this.mask.src = `/mask/${this.page.url(face)}?run=${this.page.run()}`;
     if (!this.open) this.dialog.showModal();
     await this.reload();
   }
@@ -92,7 +111,7 @@ export class Large {
     $('facts').replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [
       Object.assign(document.createElement('dt'), {textContent: name}),
       Object.assign(document.createElement('dd'), {textContent: value})]));
-    $('show-mask').disabled = $('show-landmarks').disabled = !this.detail.landmarks.length;
+    $('show-landmarks').disabled = !this.detail.landmarks.length;
   }
 
   // Pixels of the screen per pixel of the picture.
@@ -116,14 +135,7 @@ export class Large {
     const {landmarks, eyes} = this.detail;
     const along = fromEyes(eyes, this.eyes);  // landmarks follow the eyes, as on the server
     const point = (i) => this.toScreen(...map(along, landmarks[2 * i], landmarks[2 * i + 1]));
-    if (landmarks.length && $('show-mask').checked) {
-      context.beginPath();
-      context.rect(0, 0, this.side, this.side);
-      OUTLINE.forEach((i, at) => context[at ? 'lineTo' : 'moveTo'](...point(i)));
-      context.closePath();
-      context.fillStyle = '#c8402e73';
-      context.fill('evenodd');
-    }
+    if ($('show-mask').checked) this.drawMask(context, landmarks.length ? point : null);
     if (landmarks.length && $('show-landmarks').checked) {
       context.fillStyle = '#8fe3c0';
       for (let i = 0; i < landmarks.length / 2; ++i) {
@@ -137,6 +149,18 @@ export class Large {
       $(`eye${eye}`).style.top = `${y}px`;
     });
     this.drawTrained();
+  }
+
+  // The mask of the face's file, or else the outline of its mesh.
+  drawMask(context, point) {
+    if (this.shade) return context.drawImage(this.shade, 0, 0, this.side, this.side);
+    if (!point) return undefined;
+    context.beginPath();
+    context.rect(0, 0, this.side, this.side);
+    OUTLINE.forEach((i, at) => context[at ? 'lineTo' : 'moveTo'](...point(i)));
+    context.closePath();
+    context.fillStyle = `rgba(${SHADE.join()})`;
+    return context.fill('evenodd');
   }
 
   // The picture as the eyes place it.

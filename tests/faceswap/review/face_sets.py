@@ -1,4 +1,5 @@
 """Face sets drawn by a formula, for trials of the review page. No picture shows anyone."""
+import base64
 import json
 import math
 import os
@@ -77,23 +78,37 @@ def metadata(frame, person, track, marks=(), refused="", full=True):
             "refused": refused, "identity": identity if full else []}
 
 
-def write(path, pixels, face):
+def mask():
+    """The text of a face's mask: an ellipse of 128 x 128 grey pixels, cut off at a hand."""
+    rows = b"".join(b"\0" + bytes(255 if ((x - 64) / 40) ** 2 + ((y - 68) / 54) ** 2 < 1 and
+                                  x + y < 160 else 0 for x in range(128)) for y in range(128))
+    header = struct.pack(">IIBBBBB", 128, 128, 8, 0, 0, 0, 0)
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) +
+                            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+MASK = mask()
+
+
+def write(path, pixels, face, with_mask=False):
     text = b"doppel-face\0\0\0\0\0" + json.dumps(face).encode()
     header = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 2, 0, 0, 0)
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"iTXt", text) +
+                   (chunk(b"iTXt", b"doppel-mask\0\0\0\0\0" + MASK) if with_mask else b"") +
                    chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
 
 
 def small(folder):
-    """Persons 0, 1, 2 with 12, 8 and 4 faces; three are marked; two more are refused."""
+    """Persons 0, 1, 2 with 12, 8 and 4 faces; three are marked, person 1's have a mask; two
+    more are refused."""
     os.makedirs(os.path.join(folder, "refused"))
     frame = 0
     for person, count in enumerate((12, 8, 4)):
         for i in range(count):
             marks = ["blurred"] if person == 0 and i < 3 else []
             write(os.path.join(folder, f"p{person}_{i:02}.png"), drawing(person, i),
-                  metadata(frame, person, person, marks))
+                  metadata(frame, person, person, marks), person == 1)
             frame += 1
     for i in range(2):
         write(os.path.join(folder, "refused", f"q_{i}.png"), drawing(90 + i, i),

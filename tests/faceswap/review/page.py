@@ -89,7 +89,8 @@ class PageTest(unittest.TestCase):
     def on_screen(self, page, face, landmark):
         """A landmark's place in the large view."""
         return page.evaluate(
-            f"fetch('/api/face/0/{face}').then((r) => r.json()).then(({{size, crop, landmarks}}) => {{"
+            f"fetch('/api/face/0/{face}').then((r) => r.json())"
+            ".then(({size, crop, landmarks}) => {"
             " const b = document.querySelector('#picture').getBoundingClientRect();"
             f" const x = landmarks[{2 * landmark}], y = landmarks[{2 * landmark + 1}];"
             " return [b.x + (crop[0] * x - crop[1] * y + crop[2] + 0.5) / size * b.width,"
@@ -165,6 +166,7 @@ class PageTest(unittest.TestCase):
         self.assertAlmostEqual(after[0] - before[0], 24, delta=1.5)
         self.assertAlmostEqual(after[1] - before[1], -12, delta=1.5)
         self.shot(page, "eyes")
+
         # A landmark takes all others and both eyes along.
         page.wait("document.querySelector('#eye1').style.left !== ''")
         eye = page.middle("#eye1")
@@ -173,6 +175,13 @@ class PageTest(unittest.TestCase):
         page.wait(f"document.querySelector('#eye1').getBoundingClientRect().y > {eye[1]} - 5")
         self.assertAlmostEqual(page.middle("#eye1")[1] - eye[1], 15, delta=1.5)
         page.wait("fetch('/api/state/0').then((r) => r.json()).then((s) => s.undoable === 7)")
+        page.key("Escape")
+        page.key("1")
+        page.key("Enter")
+        page.wait("document.querySelector('#large-name').textContent.startsWith('p1_') && "
+                  "performance.getEntriesByType('resource').some("
+                  "(e) => e.name.includes('/mask/'))")
+        self.shot(page, "mask")
         page.key("Escape")
 
         # Reloaded, and served by another process: all is kept.

@@ -10,6 +10,7 @@
 
 #include "faceswap/faces/face_file.h"
 #include "faceswap/faces/face_folder.h"
+#include "faceswap/faces/face_mask.h"
 #include "faceswap/review/api.h"
 #include "faceswap/review/server.h"
 #include "tests/faceswap/kind_of.h"
@@ -50,7 +51,9 @@ void make_set(const fs::path& folder) {
     const std::string name =
         refused ? "refused/c_0.png"
                 : fmt::format("{}_{}.png", person == 0 ? 'a' : 'b', i % kPerPerson);
-    faceswap::write_face(folder / name, crop, face);
+    const faceswap::Image mask =
+        i == 0 ? faceswap::Image(faceswap::kMaskSize, faceswap::kMaskSize, 1) : faceswap::Image();
+    faceswap::write_face(folder / name, crop, face, mask);
   }
 }
 
@@ -286,6 +289,10 @@ TEST_F(Review, Pictures) {
   ASSERT_TRUE(picture);
   std::ifstream file(folder / "refused/c_0.png", std::ios::binary);
   EXPECT_EQ(picture->body, std::string(std::istreambuf_iterator<char>(file), {}));
+  const httplib::Result mask = client->Get("/mask/0/0", headers());
+  ASSERT_TRUE(mask);
+  EXPECT_EQ(mask->get_header_value("Content-Type"), "image/png");
+  EXPECT_EQ(get("/mask/0/1", headers()), 204);  // its file has none
 }
 
 TEST_F(Review, ADamagedPictureIsNamed) {
