@@ -97,7 +97,7 @@ export class Large {
     const about = this.page.about(this.face);
     $('large-name').textContent = about.name;
     $('large-state').textContent =
-        about.dropped ? `dropped: ${about.reason || 'by hand'}` : 'kept';
+        about.dropped ? about.reason : 'kept';
     $('large-state').className = about.dropped ? 'drop' : 'keep';
     const facts = {
       row: about.row, track: about.track, marks: about.marks.join(', ') || 'none',

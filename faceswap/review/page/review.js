@@ -212,7 +212,7 @@ function activate(face) {
   tell();
 }
 
-function decide(what, which, words = 'by hand') {
+function decide(what, which, words = '') {
   if (!which.length) return Promise.resolve();
   const [done, text] = what === 'drop' ? ['Dropped', words.slice(0, 50)] : ['Kept', ''];
   return change({do: what, faces: which, text}, `${done} ${count(which.length)}.`, behind(which));
