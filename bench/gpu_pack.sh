@@ -97,7 +97,8 @@ newest=0
 for set in "${sets[@]}"; do
   build=build/pack-${set%%:*}
   cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDOPPEL_PORTABLE=ON \
-    -DDOPPEL_CUDA=ON -DDOPPEL_MEDIA=OFF -DDOPPEL_DETECT=OFF -DDOPPEL_ONEDNN=OFF \
+    -DDOPPEL_CUDA=ON -DDOPPEL_MEDIA=OFF -DDOPPEL_DETECT=OFF -DDOPPEL_REVIEW=OFF \
+    -DDOPPEL_ONEDNN=OFF \
     "-DCMAKE_CUDA_ARCHITECTURES=${set#*:}" >"$build.log" || fail "configuring failed: $build.log"
   ninja -C "$build" -j "$jobs" "${programs[@]}" >>"$build.log" || fail "building failed: $build.log"
   mkdir "$pack/${set%%:*}"

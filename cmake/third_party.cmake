@@ -1,4 +1,5 @@
-# Libraries linked into every build: png, crypto, fmt, nlohmann_json, GoogleTest.
+# Libraries linked into every build: png, crypto, fmt, nlohmann_json, GoogleTest; and, with
+# DOPPEL_REVIEW, cpp-httplib.
 # tools/install_deps.sh installs them.
 
 # A portable program goes to another machine (bench/gpu_pack.sh): only the C library, and what
@@ -17,6 +18,11 @@ endif()
 find_package(PNG REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(nlohmann_json REQUIRED)
+if(DOPPEL_REVIEW)
+  # Debian's is a shared library, and its header depends on the flags that pkg-config tells.
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+endif()
 if(DOPPEL_TESTS)
   find_package(GTest QUIET)
 endif()

@@ -114,6 +114,8 @@ std::vector<Finding> examine_system() {
                           ? ""
                           : "install the package opencv-data, or use --detector yunet=FILE"});
   findings.push_back(examine_networks());
+  findings.push_back({"review_page", DOPPEL_REVIEW ? "built in" : "not in this build",
+                      DOPPEL_REVIEW != 0, DOPPEL_REVIEW ? "" : "doppel faces does without"});
   return findings;
 }
 }  // namespace faceswap

@@ -14,6 +14,7 @@ struct Context {
 };
 
 void add_extract(CLI::App& app, Context& context);
+void add_review(CLI::App& app, Context& context);
 void add_faces(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_convert(CLI::App& app, Context& context);

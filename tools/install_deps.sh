@@ -14,9 +14,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=(build-essential cmake ninja-build pkg-config ccache git
        libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev libpng-dev liblcms2-dev libssl-dev
-       libdnnl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
+       libdnnl-dev libcpp-httplib-dev
+       libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev
        libopencv-objdetect-dev libopencv-imgproc-dev libopencv-dnn-dev opencv-data)
-tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3-pip)
+tests=(libgtest-dev libgmock-dev libbenchmark-dev clang-format python3-pip chromium)
 
 groups=("${@:-build}") wanted=()
 for group in "${groups[@]}"; do

@@ -17,6 +17,7 @@ constexpr const char* kAbout =
 
   doppel demo                               all steps on synthetic people, minutes on a laptop
   doppel extract anna.mp4 -o faces/anna     faces out of a clip
+  doppel review faces/anna                  a page on which to drop wrong faces
   doppel train -A faces/anna -B faces/bert -m model
   doppel convert anna.mp4 -m model -o swapped.mp4
 
@@ -68,6 +69,7 @@ int run(int argc, char** argv) {
       ->trigger_on_parse();
   for (int i = 0; i < argc; ++i) context.command_line += fmt::format("{}{}", i ? " " : "", argv[i]);
   add_extract(app, context);
+  add_review(app, context);
   add_faces(app, context);
   add_train(app, context);
   add_convert(app, context);

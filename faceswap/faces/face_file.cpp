@@ -20,6 +20,50 @@ constexpr const char* kMaskKeyword = "doppel-mask";
 constexpr std::size_t kMaxMask = 65536;  // bytes of its text
 constexpr int kPngHeader = 29;           // bytes up to the end of size, depth and kind
 
+std::string to_base64(const std::vector<std::byte>& bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                     reinterpret_cast<const unsigned char*>(bytes.data()),
+                                     static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(length));
+  return text;
+}
+
+// Nothing unless `text` is what to_base64() makes of the bytes: the decoder alone would
+// skip spaces.
+std::vector<std::byte> from_base64(const std::string& text) {
+  if (text.size() % 4 != 0 || text.empty()) return {};
+  std::vector<std::byte> bytes(3 * (text.size() / 4));
+  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                     reinterpret_cast<const unsigned char*>(text.data()),
+                                     static_cast<int>(text.size()));
+  if (length != static_cast<int>(bytes.size())) return {};
+  bytes.resize(bytes.size() - (text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0));
+  if (to_base64(bytes) != text) return {};
+  return bytes;
+}
+
+Image read_mask(const std::string& text) {
+  const auto refuse = [](const std::string& why) {
+    throw Error(ErrorKind::damaged, fmt::format("face mask: {}; extract the faces again", why));
+  };
+  if (text.size() > kMaxMask)
+    refuse(fmt::format("{} bytes, expected at most {}", text.size(), kMaxMask));
+  const std::vector<std::byte> bytes = from_base64(text);
+  if (bytes.empty()) refuse("it is not base64");
+  // The header says the size, and so how much memory the pixels take.
+  const std::vector<std::byte> blank = encode_png(Image(kMaskSize, kMaskSize, 1));
+  if (bytes.size() < kPngHeader ||
+      !std::equal(blank.begin(), blank.begin() + kPngHeader, bytes.begin()))
+    refuse(fmt::format("expected a PNG of {0}x{0} grey pixels of 8 bits", kMaskSize));
+  Image rgb;
+  const std::string problem = decode_png(bytes, &rgb, nullptr);
+  if (!problem.empty()) refuse("damaged PNG: " + problem);
+  Image mask(kMaskSize, kMaskSize, 1);
+  for (std::size_t i = 0; i < mask.pixels.size(); ++i) mask.pixels[i] = rgb.pixels[3 * i];
+  return mask;
+}
+
 Face parse(const std::filesystem::path& path, const std::optional<std::string>& text) {
   if (!text)
     throw Error(ErrorKind::input,
@@ -55,50 +99,6 @@ void append_names(const std::filesystem::path& folder, const std::string& prefix
       names.push_back(prefix + name);
   }
 }
-std::string to_base64(const std::vector<std::byte>& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
-
-// Nothing unless `text` is what to_base64() makes of the bytes: the decoder alone would
-// skip spaces.
-std::vector<std::byte> from_base64(const std::string& text) {
-  if (text.size() % 4 != 0 || text.empty()) return {};
-  std::vector<std::byte> bytes(3 * (text.size() / 4));
-  const int length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-  if (length != static_cast<int>(bytes.size())) return {};
-  bytes.resize(bytes.size() - (text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0));
-  if (to_base64(bytes) != text) return {};
-  return bytes;
-}
-
-Image read_mask(const std::filesystem::path& path, const std::string& text) {
-  const auto refuse = [&path](const std::string& why) {
-    throw Error(ErrorKind::damaged,
-                fmt::format("{}: face mask: {}; extract the faces again", path.string(), why));
-  };
-  if (text.size() > kMaxMask)
-    refuse(fmt::format("{} bytes, expected at most {}", text.size(), kMaxMask));
-  const std::vector<std::byte> bytes = from_base64(text);
-  if (bytes.empty()) refuse("it is not base64");
-  // The header says the size, and so how much memory the pixels take.
-  const std::vector<std::byte> blank = encode_png(Image(kMaskSize, kMaskSize, 1));
-  if (bytes.size() < kPngHeader ||
-      !std::equal(blank.begin(), blank.begin() + kPngHeader, bytes.begin()))
-    refuse(fmt::format("expected a PNG of {0}x{0} grey pixels of 8 bits", kMaskSize));
-  Image rgb;
-  const std::string problem = decode_png(bytes, &rgb, nullptr);
-  if (!problem.empty()) refuse("damaged PNG: " + problem);
-  Image mask(kMaskSize, kMaskSize, 1);
-  for (std::size_t i = 0; i < mask.pixels.size(); ++i) mask.pixels[i] = rgb.pixels[3 * i];
-  return mask;
-}
 }  // namespace
 
 void write_face(const std::filesystem::path& path, const Image& crop, const Face& face,
@@ -123,8 +123,13 @@ FaceFile read_face(const std::filesystem::path& path) {
   FaceFile file;
   file.path = path;
   file.face = parse(path, find_text(png.texts, kKeyword));
-  if (const std::optional<std::string> mask = find_text(png.texts, kMaskKeyword))
-    file.mask = read_mask(path, *mask);
+  if (const std::optional<std::string> mask = find_text(png.texts, kMaskKeyword)) {
+    try {
+      file.mask = read_mask(*mask);
+    } catch (const Error& e) {
+      throw Error(e.kind(), fmt::format("{}: {}", path.string(), e.what()));
+    }
+  }
   file.crop = std::move(png.rgb);
   if (file.crop.width != file.face.crop_size || file.crop.height != file.face.crop_size)
     throw Error(
