@@ -13,7 +13,8 @@ constexpr const char* kAbout =
   doppel extract anna.mp4 more/*.jpg -o faces/anna
 
 FACES gets one PNG per face, named after its source, and sheet.png, an overview of who was
-found. Faces that are not good to train on lie in FACES/refused, each with its reason inside.
+found. False faces, near-duplicates and people who were not asked for lie in FACES/refused, each
+with its reason inside; doppel review and doppel faces take them back.
 A run that was stopped or killed goes on when it is started again. --force adds to a folder;
 what lies in it already is not read again.)";
 
@@ -28,6 +29,9 @@ nlohmann::ordered_json to_json(const faceswap::ExtractReport& report) {
   auto tracks = nlohmann::ordered_json::array();
   for (const auto& [track, faces] : report.faces_per_track)
     tracks.push_back({{"track", track}, {"faces", faces}});
+  auto people = nlohmann::ordered_json::array();
+  for (const auto& [person, faces] : report.faces_per_person)
+    if (person >= 0) people.push_back({{"person", person}, {"faces", faces}});
   const faceswap::StageTimes& t = report.times;
   return {
       {"faces", report.faces},
@@ -35,6 +39,7 @@ nlohmann::ordered_json to_json(const faceswap::ExtractReport& report) {
       {"frames_used", report.frames_used},
       {"frames_without_face", report.frames_without_face},
       {"damaged_frames", report.damaged_frames},
+      {"people", people},
       {"tracks", tracks},
       {"refused", report.refused},
       {"sources", report.sources},
@@ -78,13 +83,11 @@ void print_remarks(const faceswap::ExtractReport& report) {
 void print_result(const faceswap::ExtractReport& report, const std::filesystem::path& out) {
   fmt::print("{} faces from {} frames ({} without a face) in {}\n", report.faces,
              report.frames_used, report.frames_without_face, out.string());
-  if (report.tracks > 1) {
-    fmt::print(
-        "{} tracks, each one person in one shot: look at {} and delete those of other people\n",
-        report.tracks, (out / "sheet.png").string());
-    for (const auto& [track, faces] : report.faces_per_track)
-      fmt::print("  track {:3}: {} faces\n", track, faces);
-  }
+  for (const auto& [person, faces] : report.faces_per_person)
+    if (person >= 0) fmt::print("  person {:3}: {} faces\n", person, faces);
+  if (report.faces_per_person.size() > 1 || report.tracks > 1)
+    fmt::print("look at {}; doppel review {} or doppel faces keep --only --person N {} cleans it\n",
+               (out / "sheet.png").string(), out.string(), out.string());
   if (!report.refused.empty()) fmt::print("refused, in {}:\n", (out / "refused").string());
   for (const auto& [reason, faces] : report.refused) fmt::print("  {:5} {}\n", faces, reason);
 }
@@ -123,6 +126,17 @@ void add_extract(CLI::App& app, Context& context) {
   add("--size", options->size, "Side of the saved face in pixels")->check(CLI::Range(64, 1024));
   add.detection(options->detection);
   add("--max-faces", options->max_faces, "Faces per frame, the largest first; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  add("--person", options->people, "Keep only people who look like one of these pictures")
+      ->type_name("PICTURE");
+  add("--not", options->not_people, "Leave out people who look like one of these pictures")
+      ->type_name("PICTURE");
+  add("--difference", options->least_difference,
+      "Of faces that differ less, the sharpest stays: 0.25 leaves out what is hardly another "
+      "picture, 0.5 what looks the same to a person, 0 nothing")
+      ->check(CLI::Range(0.0, 10.0));
+  add("--diverse", options->diverse,
+      "Faces per person, those that differ most in pose, expression and light; 0: all")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--force", options->force, "Add to a folder that already holds faces");
   command->add_flag("!--no-sheet", options->sheet, "Do not write the contact sheet sheet.png");

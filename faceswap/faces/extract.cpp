@@ -19,8 +19,10 @@
 #include <fmt/format.h>
 
 #include "faceswap/faces/extract_journal.h"
+#include "faceswap/faces/extract_people.h"
 #include "faceswap/faces/extract_writer.h"
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/sheet.h"
 #include "faceswap/faces/tracker.h"
 #include "faceswap/media/files.h"
 #include "faceswap/media/read_ahead.h"
@@ -59,9 +61,14 @@ void check(const ExtractOptions& options) {
 
 // All that decides which faces a source gives, and how they look.
 std::string settings_of(const ExtractOptions& o) {
-  return fmt::format("every {}, size {}, detector {}, landmarks {}, min-face {}, max-faces {}",
-                     o.every, o.size, o.detection.detector, o.detection.landmarks,
-                     o.detection.min_face, o.max_faces);
+  std::string text = fmt::format(
+      "every {}, size {}, detector {}, landmarks {}, min-face {}, max-faces {}, difference {}, "
+      "diverse {}",
+      o.every, o.size, o.detection.detector, o.detection.landmarks, o.detection.min_face,
+      o.max_faces, o.least_difference, o.diverse);
+  for (const fs::path& picture : o.people) text += ", person " + picture.string();
+  for (const fs::path& picture : o.not_people) text += ", not " + picture.string();
+  return text;
 }
 
 // Frames between two detections: 2 or 3 where this still includes each kept frame.
@@ -223,6 +230,8 @@ class Extraction {
 
   void describe() {
     report_.notes = inputs_.notes;
+    const std::string missing = missing_networks(options_.detection);
+    if (!missing.empty()) report_.notes.push_back(missing);
     if (report_.done_before > 0)
       report_.notes.push_back(fmt::format("{} of {} inputs were in {} already: left as they are",
                                           report_.done_before, report_.sources,
@@ -248,19 +257,14 @@ class Extraction {
                   fmt::format("{}: every face was refused: {}; look at {}", where, refused,
                               (options_.out / "refused").string()));
     throw Error(ErrorKind::nothing_found,
-                fmt::format("{}: no face found in {} frames; expected faces roughly towards the "
-                            "camera, of at least {:.0f} % of the frame's short side; try "
-                            "--detector yunet=FILE for rotated, dark or small ones",
-                            where, report_.frames_used, 100 * options_.detection.min_face));
+                fmt::format("{}: no face found in {} frames; {}", where, report_.frames_used,
+                            detection_limits(options_.detection)));
   }
 
   // --- the pipeline
 
   void extract_all(ExtractJournal& journal) {
     const std::vector<ExtractClip> clips = clips_to_do(journal);
-    std::set<std::string> prefixes;
-    for (const ExtractClip& clip : clips)
-      for (const std::size_t record : clip.records) prefixes.insert(journal.sources[record].prefix);
     ExtractWriter writer(options_, settings_, journal);
     for (const ExtractClip& clip : clips) {
       if (stop_signal()) break;
@@ -272,28 +276,35 @@ class Extraction {
     report_.times.convert += writing.convert;
     report_.times.align = writing.align;
     report_.times.write = writing.write;
-    if (options_.sheet) write_sheet(writer.sheet(), prefixes);
+    if (stop_signal() == 0) clean(journal, writer.take_looks());
+    if (options_.sheet && !face_names(options_.out).empty()) write_sheet(FaceFolder(options_.out));
   }
 
-  // Adds the faces that lay in the folder before: those of other prefixes.
-  void write_sheet(ContactSheet& sheet, const std::set<std::string>& prefixes) const {
-    std::vector<fs::path> older;
-    try {
-      older = list_faces(options_.out);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::nothing_found) throw;
+  // The last step over the whole folder; the records follow it.
+  void clean(ExtractJournal& journal, std::map<std::string, FaceLook> looks) {
+    const std::vector<CleanedFace> left =
+        clean_faces(options_.out,
+                    {.keep = options_.people,
+                     .drop = options_.not_people,
+                     .least_difference = options_.least_difference,
+                     .diverse = options_.diverse,
+                     .detection = options_.detection,
+                     .quiet = options_.quiet},
+                    std::move(looks));
+    std::map<std::string, SourceRecord*> records;  // by prefix
+    for (SourceRecord& source : journal.sources) records[source.prefix] = &source;
+    for (const CleanedFace& face : left) {
+      const auto record = records.find(prefix_of(face.name));
+      if (record == records.end()) continue;
+      ++record->second->refused[face.reason];
+      if (--record->second->faces_per_track[face.track] <= 0)
+        record->second->faces_per_track.erase(face.track);
     }
-    std::erase_if(older, [&](const fs::path& file) {
-      return prefixes.contains(prefix_of(file.filename().string()));
-    });
-    std::sort(older.begin(), older.end(), [](const fs::path& a, const fs::path& b) {
-      return natural_less(a.filename().string(), b.filename().string());
-    });
-    for (const fs::path& path : older) try {
-        const FaceFile file = read_face(path);
-        sheet.add(file.face.track, file.crop);
-      } catch (const Error&) {}  // not ours, or damaged: training names it
-    if (!sheet.empty()) write_png(options_.out / "sheet.png", sheet.picture());
+    if (!left.empty()) journal.save();
+    std::map<int, std::int64_t> people;
+    for (const std::string& name : face_names(options_.out))
+      if (!lies_in_refused(name)) ++people[read_face_metadata(options_.out / name).person];
+    report_.faces_per_person.assign(people.begin(), people.end());
   }
 
   void extract_from(const std::shared_ptr<const ExtractClip>& clip, ExtractWriter& writer) {

@@ -29,10 +29,10 @@ struct ExtractOptions {
   // Frames are kept until their shot ends and its faces are known. A clip with a shot that
   // needs more is decoded a second time.
   std::size_t kept_bytes = std::size_t{512} << 20;
-  // Called for each face before it is written, in the order of the frames, in one thread
-  // beside the tracking. It may fill in the face and set `refused`. Not part of what
-  // decides whether a clip is done again.
-  std::function<void(const Image& frame, const Image& crop, Face&)> examine;
+  // Of the whole folder, at the end: see CleaningOptions.
+  std::vector<std::filesystem::path> people, not_people;  // pictures of them
+  double least_difference = 0.25;
+  int diverse = 0;
 };
 
 // Seconds of work, summed over the threads of each stage; they run side by side.
@@ -46,6 +46,7 @@ struct ExtractReport {
                damaged_frames = 0;
   int tracks = 0;  // with faces
   std::vector<std::pair<int, std::int64_t>> faces_per_track;
+  std::vector<std::pair<int, std::int64_t>> faces_per_person;
   std::map<std::string, std::int64_t> refused;  // faces in OUT/refused, by reason
   int sources = 0, done_before = 0;             // clips and photos; done by an earlier run
   bool stopped = false;                         // by a signal: the same options go on

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/face_json.h"
 #include "faceswap/faces/gray.h"
 #include "faceswap/media/folder.h"
 #include "faceswap/media/read_ahead.h"
@@ -65,6 +66,7 @@ void ExtractWriter::write(std::shared_ptr<const ExtractClip> clip,
                           std::vector<std::shared_ptr<const Frame>> frames, FacesByFrame faces) {
   in_order_.run(
       [this, clip = std::move(clip), frames = std::move(frames), faces = std::move(faces)] {
+        examine_.begin_shot(faces);
         for (const auto& frame : frames) write_frame(*clip, *frame, faces.at(frame->index));
       });
 }
@@ -74,6 +76,7 @@ void ExtractWriter::write_decoded_again(std::shared_ptr<const ExtractClip> clip,
   in_order_.run([this, clip = std::move(clip), faces = std::move(faces)] {
     const std::unique_ptr<FrameSource> source = read_ahead(clip->open(), kFramesAhead);
     source->want([&faces](std::int64_t i) { return faces.contains(i); });
+    examine_.begin_shot(faces);
     Frame frame;
     auto next = faces.begin();
     while (next != faces.end() && !stop_signal() && source->next(frame)) {
@@ -114,31 +117,34 @@ void ExtractWriter::write_frame(const ExtractClip& clip, const Frame& frame,
     const std::size_t source = clip.source_of(frame.index);
     Written& now = now_[source];
     const std::string& prefix = journal_.sources[clip.records[source]].prefix;
-    int number = 0, taken = 0;
-    for (Face& face : faces) {
-      face.track += first_track_;
+    int taken = 0;
+    for (std::size_t number = 0; number < faces.size(); ++number) {
+      Face& face = faces[number];
       face.crop_size = options_.size;
       if (!frame.name.empty()) face.source = frame.name;
-      if (clip.photos) face.frame = face.pts = 0, face.seconds = 0;
+      if (face.refused.empty() && options_.max_faces > 0 && taken == options_.max_faces)
+        face.refused = "beyond --max-faces";
       Image crop;
+      FaceMask mask;
       {
         const simt::SingleThreaded beside_the_tracker;
         crop = crop_face(frame.rgb, face.to_canonical, options_.size);
+        face.sharpness = laplacian_variance(to_gray(crop));
+        mask = examine_(frame.rgb, crop, number, face);
       }
-      face.sharpness = laplacian_variance(to_gray(crop));
-      if (face.refused.empty() && options_.max_faces > 0 && taken == options_.max_faces)
-        face.refused = "beyond --max-faces";
-      if (options_.examine) options_.examine(frame.rgb, crop, face);
+      if (face.track >= 0) face.track += first_track_;
+      if (clip.photos) face.frame = face.pts = 0, face.seconds = 0;
 
       const bool good = face.refused.empty();
       taken += good;
       ++(good ? now.faces_per_track[face.track] : now.refused[face.refused]);
-      if (good && options_.sheet) sheet_.add(face.track, crop);
-      const fs::path folder = good ? options_.out : options_.out / "refused";
+      const std::string name = fmt::format("{}_{:06}_{}.png", prefix, face.frame, number);
+      // As the file says it, so that a later run comes to the same choice.
+      if (good) looks_[name] = look_of(face_from_json(to_json(face)), crop);
+      const fs::path folder = good ? options_.out : options_.out / kRefusedFolder;
       if (!good) fs::create_directories(folder);
       faces_ += good;
-      write_picture(folder / fmt::format("{}_{:06}_{}.png", prefix, face.frame, number++),
-                    std::move(crop), std::move(face));
+      write_picture(folder / name, std::move(crop), std::move(face), std::move(mask.picture));
     }
     now.frames_with_face += taken > 0;
   }
@@ -146,16 +152,17 @@ void ExtractWriter::write_frame(const ExtractClip& clip, const Frame& frame,
   times_.align += seconds;
 }
 
-void ExtractWriter::write_picture(const fs::path& path, Image crop, Face face) {
-  pictures_.run([this, path, crop = std::move(crop), face = std::move(face)] {
-    double seconds = 0;
-    {
-      const Stopwatch writing(seconds);
-      write_face(path, crop, face);
-    }
-    const std::lock_guard lock(mutex_);
-    times_.write += seconds;
-  });
+void ExtractWriter::write_picture(const fs::path& path, Image crop, Face face, Image mask) {
+  pictures_.run(
+      [this, path, crop = std::move(crop), face = std::move(face), mask = std::move(mask)] {
+        double seconds = 0;
+        {
+          const Stopwatch writing(seconds);
+          write_face(path, crop, face, mask);
+        }
+        const std::lock_guard lock(mutex_);
+        times_.write += seconds;
+      });
 }
 
 // A source is done when all its pictures are on their way to the disk: a killed program

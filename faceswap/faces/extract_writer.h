@@ -10,7 +10,8 @@
 
 #include "faceswap/faces/extract.h"
 #include "faceswap/faces/extract_journal.h"
-#include "faceswap/faces/sheet.h"
+#include "faceswap/faces/face_examiner.h"
+#include "faceswap/faces/selection.h"
 #include "faceswap/media/media.h"
 #include "faceswap/task_threads.h"
 
@@ -55,9 +56,10 @@ class ExtractWriter {
   void write_decoded_again(std::shared_ptr<const ExtractClip>, FacesByFrame);
   void end(std::shared_ptr<const ExtractClip>, ExtractReading);
 
-  void wait();                              // until all is written
-  ContactSheet& sheet() { return sheet_; }  // of the faces written; after wait()
-  StageTimes times() const;                 // decode and convert: of second decodings
+  void wait();               // until all is written
+  StageTimes times() const;  // decode and convert: of second decodings
+  // Of the good faces written, by file name; after wait().
+  std::map<std::string, FaceLook> take_looks() { return std::move(looks_); }
 
  private:
   struct Written {
@@ -67,13 +69,14 @@ class ExtractWriter {
   };
 
   void write_frame(const ExtractClip&, const Frame&, std::vector<Face>);
-  void write_picture(const std::filesystem::path&, Image crop, Face);
+  void write_picture(const std::filesystem::path&, Image crop, Face, Image mask);
   void end_clip(const ExtractClip&, const ExtractReading&);
 
   const ExtractOptions& options_;
   const std::string settings_;
   ExtractJournal& journal_;
-  ContactSheet sheet_;
+  FaceExaminer examine_;
+  std::map<std::string, FaceLook> looks_;
   // Of the clip that is being written:
   std::vector<Written> now_;  // by source
   int first_track_ = 0;

@@ -118,6 +118,10 @@ void write_face(const std::filesystem::path& path, const Image& crop, const Face
   write_png(path, crop, texts);
 }
 
+void rewrite_face(const std::filesystem::path& path, const Face& face) {
+  replace_png_text(path, {kKeyword, to_json(face)});
+}
+
 FaceFile read_face(const std::filesystem::path& path) {
   PngFile png = read_png(path);
   FaceFile file;

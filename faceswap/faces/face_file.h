@@ -20,6 +20,8 @@ struct FaceFile {
 // chunk "doppel-mask": a grey PNG in base64, of 1 to 3 KB.
 void write_face(const std::filesystem::path&, const Image& crop, const Face&,
                 const Image& mask = {});
+// Only the metadata, with all pixels as they are. As write_face(), and Error(damaged).
+void rewrite_face(const std::filesystem::path&, const Face&);
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)
 
 Face read_face_metadata(const std::filesystem::path&);  // the same without the pixels

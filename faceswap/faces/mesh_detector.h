@@ -5,6 +5,7 @@
 
 #include "faceswap/faces/detector.h"
 #include "faceswap/faces/eye_finder.h"
+#include "faceswap/faces/mesh.h"
 
 namespace faceswap {
 

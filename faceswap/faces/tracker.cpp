@@ -439,6 +439,33 @@ std::unique_ptr<FaceDetector> make_detector(const DetectorOptions& options) {
 #endif
 }  // namespace
 
+std::string missing_networks(const DetectorOptions& options) {
+  const bool detector = options.detector == "auto" && find_network("centerface.onnx").empty(),
+             mesh =
+                 options.landmarks == "auto" && find_network("face_landmark.safetensors").empty();
+  if (!detector && !mesh) return {};
+  return fmt::format(
+      "face networks are not installed in {}: {}; tools/install_deps.sh faces "
+      "installs them",
+      network_folder().string(),
+      detector ? "cascades find the faces, and miss small, dark and turned ones"
+               : "the detector's own eyes align the faces");
+}
+
+std::string detection_limits(const DetectorOptions& options) {
+  const bool cascades = options.detector == "cascade" ||
+                        (options.detector == "auto" && find_network("centerface.onnx").empty());
+  const std::string size =
+      options.min_face > 0
+          ? fmt::format("{:.0f} % of the frame's short side (--min-face)", 100 * options.min_face)
+      : cascades ? "12 % of the frame's short side (--min-face)"
+                 : fmt::format("{} pixels", kLeastFace);
+  return fmt::format("expected faces of at least {}{}", size,
+                     cascades ? ", roughly upright and towards the camera; --detector centerface "
+                                "finds more (tools/install_deps.sh faces)"
+                              : "");
+}
+
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions& options,
                                           const SourceInfo& source) {
   if (!(options.min_face >= 0 && options.min_face <= 1))

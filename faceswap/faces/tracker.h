@@ -26,4 +26,9 @@ class FaceTracker {
 
 // Error(input) for a bad model file, Error(usage) for bad options.
 std::unique_ptr<FaceTracker> make_tracker(const DetectorOptions&, const SourceInfo& source);
+
+// For the user: that "auto" means the cascades, as networks are not installed; or nothing.
+std::string missing_networks(const DetectorOptions&);
+// For the user: the faces that these options can find, and what finds more.
+std::string detection_limits(const DetectorOptions&);
 }  // namespace faceswap

@@ -300,4 +300,42 @@ std::optional<std::string> read_png_text(const std::filesystem::path& path,
   read(path, nullptr, &texts);  // it stands behind the pixels, or is long, or the file is damaged
   return find_text(texts, keyword);
 }
+
+void replace_png_text(const std::filesystem::path& path, const PngText& text) {
+  const std::vector<std::byte> file = read_whole_file(path, kMaxImageBytes);
+  const auto refuse = [&](const std::string& why) {
+    throw Error(ErrorKind::damaged, fmt::format("{}: its text \"{}\" cannot be replaced: {}",
+                                                path.string(), text.keyword, why));
+  };
+  if (!has_png_signature(file)) refuse("it is no PNG");
+  const auto big_endian = [](std::uint32_t v) {
+    return std::array{std::byte(v >> 24), std::byte(v >> 16), std::byte(v >> 8), std::byte(v)};
+  };
+  constexpr std::size_t kSignature = 8, kAround = 12;  // length, kind and checksum of a chunk
+  const std::string head = "iTXt" + text.keyword + '\0';
+  for (std::size_t at = kSignature; at + kAround <= file.size();) {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i)
+      length = length << 8 | static_cast<std::size_t>(file[at + i]);
+    if (length > file.size() - at - kAround) refuse("it ends in the middle of a chunk");
+    if (length + 4 >= head.size() && std::memcmp(&file[at + 4], head.data(), head.size()) == 0) {
+      // Behind the keyword: not packed, no language, no translated keyword.
+      const std::string chunk = head + std::string(4, '\0') + text.text;
+      const auto* const bytes = reinterpret_cast<const std::byte*>(chunk.data());
+      std::vector<std::byte> out(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(at));
+      const auto add = [&out](std::span<const std::byte> more) {
+        out.insert(out.end(), more.begin(), more.end());
+      };
+      add(big_endian(static_cast<std::uint32_t>(chunk.size() - 4)));
+      add({bytes, chunk.size()});
+      const auto checksum =
+          crc32(0, reinterpret_cast<const Bytef*>(bytes), static_cast<uInt>(chunk.size()));
+      add(big_endian(static_cast<std::uint32_t>(checksum)));
+      add(std::span(file).subspan(at + length + kAround));
+      return write_whole_file(path, out, true);
+    }
+    at += length + kAround;
+  }
+  refuse("it has none; expected a picture that doppel wrote");
+}
 }  // namespace faceswap

@@ -43,4 +43,7 @@ PngFile read_png(const std::filesystem::path&);
 // Stops before the pixels where the text is found there: only a text's own checksum is
 // verified then.
 std::optional<std::string> read_png_text(const std::filesystem::path&, const std::string& keyword);
+// Replaces one text chunk and leaves every other byte, so the pixels are not packed again.
+// Error(input); Error(damaged): no PNG, or it has no such text; Error(disk).
+void replace_png_text(const std::filesystem::path&, const PngText&);
 }  // namespace faceswap

@@ -1,0 +1,170 @@
+#include "faceswap/faces/extract_people.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "faceswap/faces/face_file.h"
+#include "faceswap/faces/network_files.h"
+#include "faceswap/faces/people.h"
+#include "faceswap/parallel.h"
+#include "faceswap/progress.h"
+
+namespace faceswap {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kStranger = "not a person that was asked for";
+constexpr const char* kUnwanted = "a person to leave out";
+constexpr const char* kDuplicate = "near-duplicate";
+
+struct Entry {
+  std::string name;  // of the file, in the folder
+  Face face;
+  int person = -1;     // as found now
+  std::string reason;  // to leave now; empty: stays where it is
+
+  bool stays() const { return reason.empty() && !lies_in_refused(name); }
+};
+
+// All that belong to tracks: also those that have left, so that another run counts the same.
+std::vector<Entry> read_entries(const fs::path& folder) {
+  std::vector<Entry> entries;
+  for (std::string& name : face_names(folder)) entries.push_back({std::move(name), {}, -1, {}});
+  parallel_for(static_cast<int>(entries.size()), [&](int i) {
+    Entry& entry = entries[static_cast<std::size_t>(i)];
+    entry.face = read_face_metadata(folder / entry.name);
+  });
+  std::erase_if(entries, [](const Entry& entry) { return entry.face.track < 0; });
+  return entries;
+}
+
+// Without the identity network nobody is told apart: person -1.
+std::map<int, int> people_of_tracks(const std::vector<TrackIdentity>& tracks) {
+  std::map<int, int> people;
+  const bool told = std::ranges::any_of(
+      tracks, [](const TrackIdentity& track) { return !track.samples.empty(); });
+  if (!told) return people;
+  const std::vector<int> persons = group_tracks(tracks);
+  for (std::size_t i = 0; i < tracks.size(); ++i) people[tracks[i].track] = persons[i];
+  return people;
+}
+
+void leave_out_strangers(std::vector<Entry>& entries, const std::vector<TrackIdentity>& tracks,
+                         const CleaningOptions& options) {
+  if (options.keep.empty() && options.drop.empty()) return;
+  const fs::path mesh = find_network("face_landmark.safetensors"),
+                 identity = find_network("face_identity.safetensors");
+  if (mesh.empty() || identity.empty())
+    throw Error(ErrorKind::input,
+                fmt::format("--person and --not: the networks that tell people apart are not in "
+                            "{}; run tools/install_deps.sh faces",
+                            network_folder().string()));
+  const ReferencePeople references({options.keep, options.drop}, options.detection,
+                                   MeshFinder(mesh), IdentityNetwork(identity));
+  std::map<int, Identities> samples;  // by person
+  for (const TrackIdentity& track : tracks)
+    for (const Entry& entry : entries)
+      if (entry.face.track == track.track) {
+        Identities& all = samples[entry.person];
+        all.insert(all.end(), track.samples.begin(), track.samples.end());
+        break;
+      }
+  std::map<int, std::string> reasons;
+  for (const auto& [person, identities] : samples) {
+    const ReferencePeople::Answer answer = references(identities);
+    if (answer.wanted) continue;
+    const bool dropped = std::ranges::find(options.drop, answer.nearest) != options.drop.end();
+    reasons[person] = dropped ? kUnwanted : kStranger;
+  }
+  for (Entry& entry : entries)
+    if (const auto reason = reasons.find(entry.person); reason != reasons.end() && entry.stays())
+      entry.reason = reason->second;
+}
+
+void choose(std::vector<Entry>& entries, const fs::path& folder, const CleaningOptions& options,
+            std::map<std::string, FaceLook>& looks) {
+  if (options.least_difference <= 0 && options.diverse == 0) return;
+  std::map<int, std::vector<std::size_t>> people;
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    if (entries[i].stays()) people[entries[i].person].push_back(i);
+  std::vector<FaceLook> all(entries.size());
+  parallel_for(static_cast<int>(entries.size()), [&](int k) {
+    const auto i = static_cast<std::size_t>(k);
+    if (!entries[i].stays()) return;
+    if (const auto known = looks.find(entries[i].name); known != looks.end()) {
+      all[i] = known->second;
+    } else {
+      const FaceFile file = read_face(folder / entries[i].name);
+      all[i] = look_of(file.face, file.crop);
+    }
+  });
+  for (const auto& [person, faces] : people) {
+    const auto leave = [&](std::vector<std::size_t>& from, const std::vector<std::size_t>& stay,
+                           const std::string& reason) {
+      std::vector<std::size_t> left;
+      std::size_t next = 0;
+      for (std::size_t k = 0; k < from.size(); ++k)
+        if (next < stay.size() && stay[next] == k) left.push_back(from[k]), ++next;
+        else entries[from[k]].reason = reason;
+      from = std::move(left);
+    };
+    const auto looks_of = [&](const std::vector<std::size_t>& chosen) {
+      std::vector<FaceLook> some;
+      for (const std::size_t i : chosen) some.push_back(all[i]);
+      return some;
+    };
+    std::vector<std::size_t> left = faces;
+    if (options.least_difference > 0)
+      leave(left, without_near_duplicates(looks_of(left), options.least_difference), kDuplicate);
+    if (options.diverse > 0 && left.size() > static_cast<std::size_t>(options.diverse))
+      leave(left, choose_diverse(looks_of(left), static_cast<std::size_t>(options.diverse)),
+            fmt::format("beyond --diverse {}", options.diverse));
+  }
+}
+}  // namespace
+
+std::vector<CleanedFace> clean_faces(const fs::path& folder, const CleaningOptions& options,
+                                     std::map<std::string, FaceLook> looks) {
+  std::vector<Entry> entries = read_entries(folder);
+  std::vector<Face> faces;
+  for (const Entry& entry : entries) faces.push_back(entry.face);
+  const std::vector<TrackIdentity> tracks = identities_of_tracks(faces);
+  const std::map<int, int> people = people_of_tracks(tracks);
+  for (Entry& entry : entries)
+    if (const auto person = people.find(entry.face.track); person != people.end())
+      entry.person = person->second;
+  leave_out_strangers(entries, tracks, options);
+  choose(entries, folder, options, looks);
+
+  // A face that leaves is written to its new place first: killed in between, it is in both
+  // and leaves again.
+  const fs::path refused = folder / kRefusedFolder;
+  std::error_code problem;
+  if (std::ranges::any_of(entries, [](const Entry& e) { return !e.reason.empty(); }))
+    fs::create_directories(refused, problem);
+  parallel_for(static_cast<int>(entries.size()), [&](int i) {
+    Entry& entry = entries[static_cast<std::size_t>(i)];
+    if (entry.face.person != entry.person || !entry.reason.empty()) {
+      entry.face.person = entry.person;
+      if (!entry.reason.empty()) {
+        entry.face.refused = entry.reason;
+        fs::copy_file(folder / entry.name, refused / entry.name,
+                      fs::copy_options::overwrite_existing);
+        rewrite_face(refused / entry.name, entry.face);
+        fs::remove(folder / entry.name);
+      } else {
+        rewrite_face(folder / entry.name, entry.face);
+      }
+    }
+  });
+  std::vector<CleanedFace> cleaned;
+  for (const Entry& entry : entries)
+    if (!entry.reason.empty()) cleaned.push_back({entry.name, entry.face.track, entry.reason});
+  return cleaned;
+}
+}  // namespace faceswap
