@@ -1,5 +1,5 @@
-// Face pictures on disk: a PNG crop with its metadata as JSON and its mask inside. Training
-// and conversion need no other file.
+// Face pictures on disk: a PNG crop with its metadata as JSON and its mask inside.
+// Training and conversion need no other file.
 #pragma once
 #include <filesystem>
 #include <string>

@@ -10,15 +10,16 @@ struct Vector {
   double x, y, z;
 };
 
-// A point of the template and its mirror image with -x (the same one on the middle line).
+// A point of the template and its mirror image with -x (the same one on the middle
+// line).
 struct TemplatePair {
   int left, right;
   Vector right_place;  // x right, y down, z away; the outer eye corners lie 100 apart
 };
 
-// The network's own points on faces that look at the camera: the mean of two rendered heads
-// turned back by their exact pose, which also gives the zero of pitch, and of four clips.
-// The two differ by 2 % of the points' spread.
+// The network's own points on faces that look at the camera: the mean of two rendered
+// heads turned back by their exact pose, which also gives the zero of pitch, and of
+// four clips. The two differ by 2 % of the points' spread.
 constexpr TemplatePair kTemplate[] = {
     {33, 263, {50.0, -3.0, 2.3}},     // eye corners, outer and inner
     {133, 362, {19.4, -1.1, -4.3}},   //
@@ -57,8 +58,8 @@ struct Matrix4 {
   double v[4][4];
 };
 
-// Of the greatest eigenvalue. Each squaring squares the ratio of the eigenvalues, so that
-// only this one's vector is left in every column.
+// Of the greatest eigenvalue. Each squaring squares the ratio of the eigenvalues, so
+// that only this one's vector is left in every column.
 void dominant_eigenvector(Matrix4 m, double (&vector)[4]) {
   double shift = 0;  // makes every eigenvalue positive
   for (const auto& row : m.v)

@@ -50,8 +50,9 @@ TEST(EyeFinder, PlacesTheRingInThePictureAndMirrorsTheOtherEye) {
   std::vector<Point> landmarks = oval_landmarks();
   const std::vector<Point> before = landmarks;
   finder.refine(rgb, landmarks);
-  // The square is 2.3 eye widths of 32 wide, its middle between the corners (72 and 104, 100).
-  // Pixel centres lie at whole coordinates: the picture's middle is at 127.5 of its pixels.
+  // The square is 2.3 eye widths of 32 wide, its middle between the corners (72 and
+  // 104, 100). Pixel centres lie at whole coordinates: the picture's middle is at 127.5
+  // of its pixels.
   const double side = 2.3 * 32, top = 100 - side / 2;
   EXPECT_NEAR(landmarks[33].x, 88 - side / 2 + side / 20, 1e-3);       // point 0
   EXPECT_NEAR(landmarks[133].x, 88 - side / 2 + side * 9 / 20, 1e-3);  // point 8
