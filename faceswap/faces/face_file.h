@@ -17,7 +17,7 @@ struct FaceFile {
 };
 
 // The metadata is the text chunk "doppel-face"; the mask, unless it is empty, the text
-// chunk "doppel-mask": a grey PNG in base64, of 1 to 3 KB.
+// chunk "doppel-mask": a grey PNG in base64, of 3 to 4 KB.
 void write_face(const std::filesystem::path&, const Image& crop, const Face&,
                 const Image& mask = {});
 FaceFile read_face(const std::filesystem::path&);  // Error(input) or Error(damaged)
