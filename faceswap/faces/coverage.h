@@ -1,5 +1,5 @@
-// Which poses, mouths and lights the faces of one person cover, and what is missing. A model
-// draws what it has seen: a pose that only the other person takes comes out blurred.
+// The poses, mouths and lights that the faces of one person cover, and those that are
+// missing. A model draws what it has seen: a pose that it never saw comes out blurred.
 #pragma once
 #include <array>
 #include <string>
@@ -23,11 +23,12 @@ class Coverage {
 
   // The chart for a terminal of 80 columns, and below it missing(), one line each.
   std::string text() const;
-  // What footage would help, as sentences: "no face looks to the picture's left beyond 20
-  // degrees". Empty: nothing of note.
+  // The footage that would help, as sentences: "no face looks to the picture's left
+  // beyond 20 degrees". Empty: nothing of note.
   std::vector<std::string> missing() const;
-  // The same chart as a picture: a face for each cell that has one and a bar of its share;
-  // rows from looking up to looking down, then mouth, brightness and side of the light.
+  // The same chart as a picture: a face for each cell that has one and a bar of its
+  // share; rows from looking up to looking down, then mouth, brightness and side of the
+  // light.
   Image picture() const;
 
  private:

@@ -18,8 +18,8 @@ constexpr double kHidden = 0.5;  // width of an eye over the other's
 constexpr double kAway = 0.5;    // most distance from the mesh's eye, in widths
 constexpr int kPoints = 71, kRing = 16;
 
-// The network's first 16 points as landmarks: the lower lid from the outer corner to the
-// inner one, then the upper lid.
+// The network's first 16 points as landmarks: the lower lid from the outer corner to
+// the inner one, then the upper lid.
 constexpr int kLeftRing[kRing] = {33,  7,   163, 144, 145, 153, 154, 155,
                                   133, 246, 161, 160, 159, 158, 157, 173};
 constexpr int kRightRing[kRing] = {263, 249, 390, 373, 374, 380, 381, 382,

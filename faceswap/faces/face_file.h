@@ -1,5 +1,5 @@
-// Face pictures on disk: a PNG crop with its metadata as JSON and its mask inside. Training
-// and conversion need no other file.
+// Face pictures on disk: a PNG crop with its metadata as JSON and its mask inside.
+// Training and conversion need no other file.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -17,7 +17,7 @@ struct FaceFile {
 };
 
 // The metadata is the text chunk "doppel-face"; the mask, unless it is empty, the text
-// chunk "doppel-mask": a grey PNG in base64, of 1 to 3 KB.
+// chunk "doppel-mask": a grey PNG in base64, of 3 to 4 KB.
 void write_face(const std::filesystem::path&, const Image& crop, const Face&,
                 const Image& mask = {});
 // Only the metadata, with all pixels as they are. As write_face(), and Error(damaged).

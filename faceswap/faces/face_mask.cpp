@@ -15,8 +15,8 @@
 namespace faceswap {
 namespace {
 
-// Chosen for the overlap with the exact masks of 60 rendered heads (mean 0.90) and by eye on
-// four clips. Lengths in mask pixels.
+// Chosen for the overlap with the exact masks of 60 rendered heads (mean 0.90) and by
+// eye on four clips. Lengths in mask pixels.
 constexpr double kRaise = 0.25;  // of the forehead's edge, share of its height over the brows
 constexpr double kBlur = 1;      // before colours are compared
 constexpr float kUnlike = 0.06f, kLike = 0.2f;  // likeness that is certainly not, and is, skin
@@ -124,8 +124,10 @@ FloatImage inside_frame(const Similarity& to_frame, int width, int height) {
   return inside;
 }
 
-// How little a pixel looks like this face's skin, 0 to 1; 0 on eyes, brows, nostrils, lips.
+// How little a pixel looks like this face's skin, 0 to 1; 0 on eyes, brows, nostrils,
+// lips.
 FloatImage unlike_skin(const Image& crop, const std::vector<Point>& landmarks) {
+  // The crop stands for the frame here.
   const Image small = crop_face(crop, pixel_scaling(kCanonicalSize / crop.width), kMaskSize);
   FloatImage picture(kMaskSize, kMaskSize, 3);
   for (std::size_t i = 0; i < picture.pixels.size(); ++i)
@@ -183,8 +185,8 @@ void keep_from_border(FloatImage& mask) {
     mask.pixels[i] = std::min(mask.pixels[i], reached.pixels[i]);
 }
 
-// Where landmarks are near on all sides: not in the hollows of a profile, which the hull
-// closes.
+// Where landmarks are near on all sides: not in the hollows of a profile, which the
+// hull closes.
 FloatImage near_landmarks(const std::vector<Point>& landmarks) {
   FloatImage near = filled_hull(chosen(landmarks, kLips), 0);
   for (const Point p : landmarks) {
@@ -214,7 +216,8 @@ FaceMask face_mask(const Face& face, const Image& crop, int frame_width, int fra
         fmt::format("face_mask: {} landmarks and a crop of {}x{}x{}, expected {} and a "
                     "square RGB picture",
                     face.landmarks.size(), crop.width, crop.height, crop.channels, Mesh::kPoints));
-  // Pictures so small gain nothing from threads, and the caller may measure several faces.
+  // Pictures so small gain nothing from threads, and the caller may measure several
+  // faces.
   const simt::SingleThreaded one_thread;
   const Similarity to_mask = face.to_canonical.then(canonical_to_crop(kMaskSize));
   std::vector<Point> landmarks;

@@ -15,8 +15,8 @@ struct FaceMask {
 
 // The region is the convex hull of the landmarks, raised over the brows by a quarter of
 // the mesh's forehead. Something in front of it reaches in from outside and has not the
-// colour of this face's cheeks and nose: hair, a microphone, a glove, the background beside
-// a turned head. A bare hand has that colour and is not noticed; a full beard is cut away.
-// crop: of this face, square RGB. All empty without landmarks.
+// colour of this face's cheeks and nose: hair, a microphone, a glove, the background
+// beside a turned head. A bare hand has that colour and is not noticed; a full beard is
+// cut away. crop: of this face, square RGB. All empty without landmarks.
 FaceMask face_mask(const Face&, const Image& crop, int frame_width, int frame_height);
 }  // namespace faceswap

@@ -1,5 +1,6 @@
 // Faces whose every landmark is known: a flat oval with 468 points, for tests without
-// networks; and rendered heads with the mesh's points, where the networks are installed.
+// networks; and rendered heads with the mesh's points, where the networks are
+// installed.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -22,9 +23,9 @@ using Rgb = std::array<std::uint8_t, 3>;
 inline constexpr faceswap::Point kOvalMiddle{128, 136};
 inline constexpr double kOvalX = 66, kOvalY = 84;
 
-// Landmarks in canonical coordinates: spread evenly over the oval, with eyes, brows, nose,
-// cheeks and lips where face_mask() and measure_face() look for them. The mouth is 48 wide
-// and `mouth` open, the eyes 32 wide and `eye` open.
+// Landmarks in canonical coordinates: spread evenly over the oval, with eyes, brows,
+// nose, cheeks and lips where face_mask() and measure_face() look for them. The mouth
+// is 48 wide and `mouth` open, the eyes 32 wide and `eye` open.
 inline std::vector<faceswap::Point> oval_landmarks(double eye = 10, double mouth = 6) {
   using faceswap::Point;
   std::vector<Point> p(468);
@@ -74,7 +75,8 @@ struct DrawnFace {
 };
 
 // A plain head of `skin` before `wall`, larger than the landmarks' oval all round. The
-// frame's scale is `zoom` frame pixels to the canonical one, its corner is canonical (0,0).
+// frame's scale is `zoom` frame pixels to the canonical one, its corner is canonical
+// (0,0).
 inline DrawnFace draw_flat_face(Rgb skin, Rgb wall, double zoom = 1, double eye = 10,
                                 double mouth = 6) {
   DrawnFace drawn;

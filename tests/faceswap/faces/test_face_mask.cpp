@@ -1,5 +1,5 @@
-// The mask: exact on a flat oval face with things painted in front of it, and near the exact
-// mask of rendered heads.
+// The mask: exact on a flat oval face with things painted in front of it, and near the
+// exact mask of rendered heads.
 #include "faceswap/faces/face_mask.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,8 @@ TEST(FaceMask, IsTheRaisedHullOfTheLandmarks) {
   EXPECT_EQ(at(mask, 88, 100), 255);
   EXPECT_EQ(at(mask, 20, 140), 0);
   EXPECT_EQ(at(mask, 128, 236), 0);
-  // The top lies a quarter of the way from the brows (86) to the oval's top (52) above it.
+  // The top lies a quarter of the way from the brows (86) to the oval's top (52) above
+  // it.
   EXPECT_GT(at(mask, 128, 50), 200);
   EXPECT_LT(at(mask, 128, 36), 30);
   const double oval = M_PI * kOvalX * kOvalY;

@@ -1,5 +1,5 @@
-// The pose: a turn about the camera's axis changes the roll alone; on rendered heads of known
-// pose it is right within stated degrees.
+// The pose: a turn about the camera's axis changes the roll alone; on rendered heads of
+// known pose it is right within stated degrees.
 #include "faceswap/faces/face_pose.h"
 
 #include <gtest/gtest.h>
@@ -51,7 +51,8 @@ Mesh some_mesh() {
   return mesh;
 }
 
-// Whatever the shape, a further turn about the camera's axis is a turn of the roll alone.
+// Whatever the shape, a further turn about the camera's axis is a turn of the roll
+// alone.
 TEST(FacePose, RollTurnsAlone) {
   const Mesh mesh = some_mesh();
   const FacePose before = pose_of(turned(mesh, 0, 0, 0));

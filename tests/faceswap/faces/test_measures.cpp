@@ -1,5 +1,5 @@
-// Measures and marks: exact on a flat face, at known blur and light on rendered heads, and the
-// same for every skin.
+// Measures and marks: exact on a flat face, at known blur and light on rendered heads,
+// and the same for every skin.
 #include "faceswap/faces/measures.h"
 
 #include <gtest/gtest.h>
@@ -87,8 +87,8 @@ DrawnFace face_in(const Image& rgb, const HeadPicture& head) {
   return drawn;
 }
 
-// The light at which faces begin to be marked is the same for every skin: up to a step of the
-// light, by a quarter.
+// The light at which faces begin to be marked is the same for every skin: up to a step
+// of the light, by a quarter.
 TEST(Measures, DarkIsTheLightNotTheSkin) {
   HeadPose pose;
   pose.scale = 0.28f, pose.yaw = 0.2f, pose.mouth_open = 0.2f;
