@@ -16,6 +16,8 @@ void check(const SortOptions& options) {
     throw Error(ErrorKind::usage,
                 "the order by loss needs a trained model (--model), and takes the faces to train "
                 "on alone");
+  if (options.key != FaceKey::similarity && !options.like.empty())
+    throw Error(ErrorKind::usage, "a face to start from (--like) is for the order by similarity");
 }
 
 std::size_t place_of(const FaceFolder& folder, const std::string& file, const FaceList& faces) {

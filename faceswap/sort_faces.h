@@ -26,7 +26,8 @@ struct SortedFaces {
   bool by_value = true;        // false: a chain, or by time
 };
 
-// Error(usage): loss without a model or with left-out faces, or `like` is not sorted;
+// Error(usage): loss without a model or with left-out faces, `like` with another key or
+// not among the sorted;
 // Error(nothing_found): no face is left. Else as face_values and reconstruction_errors.
 SortedFaces sort_faces(const FaceFolder&, const SortOptions&);
 

@@ -264,9 +264,6 @@ void resize(const std::filesystem::path& path, const std::filesystem::path& out,
             bool force, const Context& context) {
   list_faces(path);  // throws where all are left out
   const FaceFolder folder(path);
-  if (std::filesystem::exists(out) && std::filesystem::equivalent(path, out))
-    throw Error(ErrorKind::usage,
-                out.string() + ": is both input and output; name another folder with -o");
   const auto files = copy_faces(kept_faces(folder), out, size, false, force, context.quiet);
   if (context.json) return print_json({{"faces", files.size()}, {"size", size}});
   fmt::print("{} faces of {} pixels in {}\n", files.size(), size, out.string());
@@ -298,14 +295,15 @@ struct Arguments {
 };
 
 void add_query(CLI::App* command, FaceQuery& query) {
-  const OptionAdder add(command);
   command->add_option("files", query.files, "Names of faces in the folder")->type_name("FILE");
-  command->add_option("--person", query.people, "Faces of this person, by number or name");
-  command->add_option("--track", query.tracks, "Faces of this track");
-  command->add_option("--mark", query.marks,
-                      "Faces with this mark: tiny, blurred, dark, cut-off, covered, eyes-shut, "
-                      "profile");
-  command->add_option("--source", query.sources, "Faces of this clip or picture");
+  const auto add = [command](const char* name, auto& list, const char* help) {
+    command->add_option(name, list, help)->allow_extra_args(false);  // one value each time
+  };
+  add("--person", query.people, "Faces of this person, by number or name");
+  add("--track", query.tracks, "Faces of this track");
+  add("--mark", query.marks,
+      "Faces with this mark: tiny, blurred, dark, cut-off, covered, eyes-shut, profile");
+  add("--source", query.sources, "Faces of this clip or picture");
 }
 
 std::string key_help() {

@@ -29,8 +29,11 @@ void copy_face(const FolderFace& from, const fs::path& to, int size, bool force)
 }
 }  // namespace
 
-void make_empty_folder(const fs::path& out, bool force) {
+void make_empty_folder(const fs::path& out, const fs::path& from, bool force) {
   std::error_code problem;
+  if (fs::equivalent(from, out, problem))
+    throw Error(ErrorKind::usage,
+                fmt::format("{}: is both input and output; name another folder", out.string()));
   if (fs::exists(out, problem) && !fs::is_directory(out, problem))
     throw Error(ErrorKind::usage,
                 fmt::format("{}: is a file, expected a folder; name another", out.string()));
@@ -46,7 +49,7 @@ void make_empty_folder(const fs::path& out, bool force) {
 
 std::vector<fs::path> copy_faces(const FaceList& faces, const fs::path& out, int size,
                                  bool numbered, bool force, bool quiet) {
-  make_empty_folder(out, force);
+  make_empty_folder(out, faces.empty() ? fs::path() : faces[0]->path.parent_path(), force);
   std::vector<fs::path> files;
   for (std::size_t i = 0; i < faces.size(); ++i) {
     std::string name = faces[i]->name;

@@ -8,8 +8,9 @@
 
 namespace faceswap {
 
-// Makes a folder for faces. Error(usage): it holds files and not `force`; Error(disk).
-void make_empty_folder(const std::filesystem::path&, bool force);
+// Makes a folder for faces that come from the folder `from`. Error(usage): it is `from`, or
+// holds files and not `force`; Error(disk).
+void make_empty_folder(const std::filesystem::path&, const std::filesystem::path& from, bool force);
 
 // Writes the faces as they are decided: their person and their corrected eyes, kept ones
 // of `refused` like any other. size: side in pixels; 0: as stored, and then what no

@@ -162,7 +162,8 @@ void FaceFolder::check_eyes(const Decision& decision) {
 }
 
 void FaceFolder::decide(const DecisionStep& step) {
-  check(step);
+  refresh();
+  check(step);  // before a file is made for it
   decisions_.add(step, [&] {
     apply();  // what other processes decided meanwhile
     check(step);

@@ -18,7 +18,7 @@ struct FolderFace {
   Face face;               // person, eyes and to_canonical as decided
   Similarity stored;       // frame -> canonical of the picture on the disk, whatever was decided
   bool realigned = false;  // face.to_canonical is not `stored`
-  bool changed = false;    // it is kept, or another person's, or realigned by a decision
+  bool changed = false;    // some decision that holds names it
   bool dropped = false;
   std::string reason;  // of dropped: the extraction's, or the decision's
 };

@@ -50,7 +50,8 @@ int find_person(const FaceFolder& folder, const std::string& text) {
   const bool is_number = error == std::errc() && end == text.data() + text.size();
   std::string there;
   for (const FolderPerson& person : folder.people()) {
-    if (person.name == text || (is_number && person.number == number)) return person.number;
+    if (is_number ? person.number == number : !text.empty() && person.name == text)
+      return person.number;
     if (person.number >= 0)
       there += fmt::format("{}{}{}", there.empty() ? "" : ", ", person.number,
                            person.name.empty() ? "" : fmt::format(" ({})", person.name));

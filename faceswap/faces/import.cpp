@@ -214,7 +214,7 @@ std::vector<fs::path> picture_files(const fs::path& folder) {
 ImportReport import_faces(const fs::path& folder, const fs::path& out, int size, bool force,
                           bool quiet) {
   const std::vector<fs::path> files = picture_files(folder);
-  make_empty_folder(out, force);
+  make_empty_folder(out, folder, force);
   const fs::path network = find_network(kMeshNetwork);
   const std::optional<MeshFinder> mesh =
       network.empty() ? std::nullopt : std::optional<MeshFinder>(network);

@@ -51,7 +51,7 @@ TEST_F(FacesCli, ListShowsPeopleMarksAndReasons) {
 TEST_F(FacesCli, DecisionsHoldAndAreTakenBack) {
   EXPECT_EQ(doppel("faces drop f --track 0 --mark blurred --reason 'a blink'").code, 0);
   EXPECT_EQ(list()["faces"][1]["reason"], "a blink");
-  EXPECT_EQ(doppel("faces drop f f/a_1005.png a_1004.png").code, 0);
+  EXPECT_EQ(doppel("faces drop f --track 2 f/a_1005.png a_1004.png").code, 0);
   EXPECT_EQ(kept(), 3);
   EXPECT_EQ(doppel("faces keep f refused/a_1006.png").code, 0);
   EXPECT_EQ(kept(), 4);
@@ -106,6 +106,8 @@ TEST_F(FacesCli, SortPrintsPaintsAndCopies) {
       doppel("faces sort f --by similarity --like a_1002.png").out.starts_with("0\ta_1002.png\n"));
   EXPECT_EQ(doppel("faces sort f --by beauty").code, 2);
   EXPECT_EQ(doppel("faces sort f --by loss").code, 2);
+  EXPECT_EQ(doppel("faces sort f --by blur --like a_1002.png").code, 2);
+  EXPECT_EQ(doppel("faces sort f --by blur --copy-to f --force").code, 2);
   EXPECT_EQ(doppel("faces sort f --by yaw").code, 3);  // no landmarks
   EXPECT_EQ(doppel("faces sort f --by blur --groups 2 --all --json").code, 0);
 }

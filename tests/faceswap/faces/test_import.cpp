@@ -182,6 +182,7 @@ TEST_F(Import, StrangePicturesAreNamedAndPassedOver) {
   EXPECT_NE(report.skipped[0].find("posix.system"), std::string::npos) << report.skipped[0];
   EXPECT_TRUE(report.skipped[1].starts_with("3.png"));
   EXPECT_EQ(kind_of([&] { import_faces(from, to, 128, false, true); }), ErrorKind::usage);
+  EXPECT_EQ(kind_of([&] { import_faces(from, from, 128, true, true); }), ErrorKind::usage);
   EXPECT_EQ(kind_of([&] { import_faces(scratch / "none", to, 128, true, true); }),
             ErrorKind::input);
 }
