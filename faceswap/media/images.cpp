@@ -127,13 +127,17 @@ std::string decode_jpeg(Bytes file, StoredPicture& picture) {
   return "";
 }
 
-std::string decode(Bytes file, StoredPicture& picture) {
+// path: of the same file.
+std::string decode(Bytes file, const std::filesystem::path& path, StoredPicture& picture) {
   if (file.empty()) return "the file is empty";
   if (has_png_signature(file)) return decode_png(file, picture);
   if (file.size() > 3 && file[0] == std::byte{0xff} && file[1] == std::byte{0xd8})
     return decode_jpeg(file, picture);
 #if DOPPEL_MEDIA
   if (libav::is_picture(file)) return libav::decode_picture(file, picture);
+  if (libav::is_boxed_picture(file)) return libav::decode_boxed_picture(path, picture);
+#else
+  (void)path;
 #endif
   return fmt::format("it is not {}", kImageKinds);
 }
@@ -160,8 +164,9 @@ bool lay_over_grey(Image& picture) {
 bool is_image_file(const std::filesystem::path& path) {
   const std::string suffix = lower_suffix(path);
   if (suffix == ".png" || suffix == ".jpg" || suffix == ".jpeg") return true;
-  return DOPPEL_MEDIA &&
-         (suffix == ".webp" || suffix == ".tif" || suffix == ".tiff" || suffix == ".bmp");
+  for (const char* by_libav : {".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif"})
+    if (DOPPEL_MEDIA && suffix == by_libav) return true;
+  return false;
 }
 
 bool is_image_output(const std::filesystem::path& path) {
@@ -171,7 +176,7 @@ bool is_image_output(const std::filesystem::path& path) {
 
 Image read_image(const std::filesystem::path& path, std::vector<std::string>* notes) {
   StoredPicture picture;
-  if (const std::string problem = decode(read_whole_file(path, kMaxImageBytes), picture);
+  if (const std::string problem = decode(read_whole_file(path, kMaxImageBytes), path, picture);
       !problem.empty())
     throw Error(ErrorKind::input, fmt::format("{}: cannot be read as a picture: {}. Give a {} file",
                                               path.string(), problem, kImageKinds));

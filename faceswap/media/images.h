@@ -16,7 +16,7 @@ inline constexpr int kMaxImageSide = 16384;
 inline constexpr std::int64_t kMaxImagePixels = 64'000'000;
 
 inline constexpr const char* kImageKinds =
-    DOPPEL_MEDIA ? "PNG, JPEG, WebP, TIFF or BMP" : "PNG or JPEG";
+    DOPPEL_MEDIA ? "PNG, JPEG, WebP, TIFF, BMP or AVIF" : "PNG or JPEG";
 
 bool is_image_file(const std::filesystem::path&);    // by suffix: of these kinds
 bool is_image_output(const std::filesystem::path&);  // by suffix: PNG or JPEG

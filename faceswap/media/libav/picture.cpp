@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 
 #include "faceswap/media/images.h"
 #include "faceswap/media/libav/common.h"
+#include "faceswap/media/libav/source.h"
 
 extern "C" {
 #include <libavutil/pixdesc.h>
@@ -89,5 +91,25 @@ std::string decode_picture(Bytes file, StoredPicture& picture) {
     picture.profile.assign(bytes, bytes + icc->size);
   }
   return "";
+}
+bool is_boxed_picture(Bytes file) {
+  if (!begins(file, 4, "ftyp")) return false;
+  for (const char* brand : {"avif", "heic", "heix", "mif1"})
+    if (begins(file, 8, brand)) return true;
+  return false;
+}
+
+std::string decode_boxed_picture(const std::filesystem::path& path, StoredPicture& picture) {
+  try {
+    Frame frame;
+    open_source(path, {})->next(frame);
+    picture.deep = depth_of(static_cast<AVPixelFormat>(frame.native->frame->format)) > 8;
+    picture.pixels = std::move(frame.rgb);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    return "this FFmpeg does not read this kind of AVIF or HEIC; convert it to JPEG";
+  }
+  const std::int64_t pixels = std::int64_t{picture.pixels.width} * picture.pixels.height;
+  return pixels > kMaxImagePixels ? "it has too many pixels" : "";
 }
 }  // namespace faceswap::libav

@@ -232,6 +232,61 @@ std::vector<std::byte> encode(const char* encoder, AVPixelFormat format, const I
   return {data, data + packet->size};
 }
 
+// Nothing if this FFmpeg writes none.
+void write_avif(const std::filesystem::path& path, const Image& image) {
+  using namespace faceswap::libav;
+  AVFormatContext* muxer = nullptr;
+  const AVCodec* codec = avcodec_find_encoder_by_name("libaom-av1");
+  if (!codec || avformat_alloc_output_context2(&muxer, nullptr, "avif", path.c_str()) < 0) return;
+  CodecPtr context(avcodec_alloc_context3(codec));
+  context->width = image.width, context->height = image.height;
+  context->pix_fmt = AV_PIX_FMT_YUV420P;
+  context->time_base = {1, 1};
+  context->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  context->color_range = AVCOL_RANGE_MPEG, context->colorspace = AVCOL_SPC_SMPTE170M;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "still-picture", "1", 0);
+  av_dict_set(&options, "cpu-used", "8", 0);
+  av_dict_set(&options, "crf", "8", 0);
+  const FramePtr rgb = new_picture(image.width, image.height, AV_PIX_FMT_RGB24),
+                 frame = new_picture(image.width, image.height, AV_PIX_FMT_YUV420P);
+  for (int y = 0; y < image.height; ++y)
+    std::memcpy(rgb->data[0] + std::ptrdiff_t{y} * rgb->linesize[0], image.at(0, y),
+                static_cast<std::size_t>(image.width) * 3);
+  Converter().convert(rgb.get(), {SWS_CS_DEFAULT, true}, frame.get(), {SWS_CS_ITU601, false});
+  frame->pts = 0;
+  const PacketPtr packet = new_packet();
+  ASSERT_GE(avcodec_open2(context.get(), codec, &options), 0);
+  av_dict_free(&options);
+  ASSERT_GE(avcodec_send_frame(context.get(), frame.get()), 0);
+  avcodec_send_frame(context.get(), nullptr);
+  ASSERT_GE(avcodec_receive_packet(context.get(), packet.get()), 0);
+  AVStream* stream = avformat_new_stream(muxer, nullptr);
+  avcodec_parameters_from_context(stream->codecpar, context.get());
+  ASSERT_GE(avio_open(&muxer->pb, path.c_str(), AVIO_FLAG_WRITE), 0);
+  ASSERT_GE(avformat_write_header(muxer, nullptr), 0);
+  ASSERT_GE(av_write_frame(muxer, packet.get()), 0);
+  av_write_trailer(muxer);
+  avio_closep(&muxer->pb);
+  avformat_free_context(muxer);
+}
+
+TEST(PictureKinds, F15AvifIsRead) {
+  const Scratch scratch;
+  write_avif(scratch / "a.avif", ramp(64, 48));
+  if (!std::filesystem::exists(scratch / "a.avif")) GTEST_SKIP() << "this FFmpeg writes no AVIF";
+  const Image read = read_image(scratch / "a.avif");
+  EXPECT_EQ(read.height, 48);
+  EXPECT_LT(mean_difference(read, ramp(64, 48)), 6);
+  EXPECT_EQ(open_source(scratch / "a.avif")->info().kind, SourceInfo::still);
+  std::vector<std::byte> file = read_whole_file(scratch / "a.avif", 1 << 20);
+  file.resize(60);
+  write_whole_file(scratch / "b.heic", file, true);
+  std::string message;
+  EXPECT_EQ(kind_of([&] { read_image(scratch / "b.heic"); }, &message), ErrorKind::input);
+  EXPECT_NE(message.find("convert it to JPEG"), std::string::npos) << message;
+}
+
 struct Kind {
   const char *suffix, *encoder;
   AVPixelFormat format;
