@@ -164,12 +164,7 @@ class Extraction {
   }
 
   void refuse_used_folder(const ExtractJournal& journal) const {
-    try {
-      list_faces(options_.out);
-    } catch (const Error& e) {
-      if (e.kind() == ErrorKind::nothing_found) return;
-      throw;
-    }
+    if (face_names(options_.out).empty()) return;
     if (!journal.unfinished.empty())
       throw Error(ErrorKind::usage,
                   fmt::format("extract: {} holds an extraction that was stopped; go on with the "
@@ -277,7 +272,12 @@ class Extraction {
     report_.times.align = writing.align;
     report_.times.write = writing.write;
     if (stop_signal() == 0) clean(journal, writer.take_looks());
-    if (options_.sheet && !face_names(options_.out).empty()) write_sheet(FaceFolder(options_.out));
+    if (options_.sheet && !face_names(options_.out).empty()) try {
+        write_sheet(FaceFolder(options_.out));
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::damaged && error.kind() != ErrorKind::input) throw;
+        inputs_.notes.push_back(fmt::format("no sheet: {}", error.what()));
+      }
   }
 
   // The last step over the whole folder; the records follow it.

@@ -29,6 +29,10 @@ struct ExtractOptions {
   // Frames are kept until their shot ends and its faces are known. A clip with a shot that
   // needs more is decoded a second time.
   std::size_t kept_bytes = std::size_t{512} << 20;
+  // Called for each face before it is written, in the order of the frames, in one thread
+  // beside the tracking. It may change the face and set `refused`. Not part of what
+  // decides whether a clip is done again.
+  std::function<void(const Image& frame, const Image& crop, Face&)> examine;
   // Of the whole folder, at the end: see CleaningOptions.
   std::vector<std::filesystem::path> people, not_people;  // pictures of them
   double least_difference = 0.25;

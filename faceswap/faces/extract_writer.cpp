@@ -133,6 +133,7 @@ void ExtractWriter::write_frame(const ExtractClip& clip, const Frame& frame,
         mask = examine_(frame.rgb, crop, number, face);
       }
       if (face.track >= 0) face.track += first_track_;
+      if (options_.examine) options_.examine(frame.rgb, crop, face);
       if (clip.photos) face.frame = face.pts = 0, face.seconds = 0;
 
       const bool good = face.refused.empty();

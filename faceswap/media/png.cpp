@@ -293,7 +293,7 @@ std::optional<std::string> read_png_text(const std::filesystem::path& path,
   {
     const std::vector<std::byte> head = read_file_head(path, kHeadBytes);
     Reader reader(head);
-    if (reader.read_header(true)) texts = reader.texts();
+    if (reader.read_header(true, false)) texts = reader.texts();
   }
   if (std::optional<std::string> found = find_text(texts, keyword)) return found;
   texts.clear();

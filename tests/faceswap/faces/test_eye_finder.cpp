@@ -54,10 +54,10 @@ TEST(EyeFinder, PlacesTheRingInThePictureAndMirrorsTheOtherEye) {
   // The network gives the mirrored eye the same places, so the mean of both is symmetric:
   // point i's x is that of (i - mirrored i) / 20 / 2 about the middle.
   const double side = 2.8 * 32, top = 100 - side / 2;
-  EXPECT_NEAR(landmarks[33].x, 88 - 8 * side / 40 , 1e-3);       // point 0, mirrored 8
-  EXPECT_NEAR(landmarks[133].x, 88 + 8 * side / 40, 1e-3);      // point 8, mirrored 0
-  EXPECT_NEAR(landmarks[145].x, 88, 1e-3);                      // point 4, its own mirror image
-  EXPECT_NEAR(landmarks[173].x, 88 + 6 * side / 40, 1e-3);      // point 15, mirrored 9
+  EXPECT_NEAR(landmarks[33].x, 88 - 8 * side / 40, 1e-3);   // point 0, mirrored 8
+  EXPECT_NEAR(landmarks[133].x, 88 + 8 * side / 40, 1e-3);  // point 8, mirrored 0
+  EXPECT_NEAR(landmarks[145].x, 88, 1e-3);                  // point 4, its own mirror image
+  EXPECT_NEAR(landmarks[173].x, 88 + 6 * side / 40, 1e-3);  // point 15, mirrored 9
   EXPECT_NEAR(landmarks[159].y, top + 0.4 * side, 1e-3);
   // The other eye: outer corner at 184, all mirrored about 168.
   EXPECT_NEAR(landmarks[263].x, 168 + 8 * side / 40, 1e-3);
