@@ -7,6 +7,8 @@
 namespace faceswap {
 namespace {
 
+// Frames between whole scans where quick ones find the large faces.
+constexpr int kScanInterval = 48, kRescanInterval = 12;
 constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
 constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
 constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
@@ -30,10 +32,12 @@ std::array<Point, 2> spread(std::array<Point, 2> eyes, const Mesh& mesh) {
 
 class MeshDetector final : public FaceDetector {
  public:
-  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh, std::optional<EyeFinder> eyes)
+  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh, std::optional<EyeFinder> eyes,
+               std::optional<BlazeFace> quick)
       : finder_(std::move(finder)),
         mesh_(std::move(mesh)),
         eyes_(std::move(eyes)),
+        quick_(std::move(quick)),
         traits_(finder_->traits()) {
     by_score_ = traits_.start_confidence < 1;  // cascades count windows
     traits_.start_confidence = by_score_ ? kStartScore : kLeastScore;
@@ -41,6 +45,8 @@ class MeshDetector final : public FaceDetector {
     traits_.eyes_per_side = 0.42;  // of the square round the mesh
     traits_.eye_sigma = kEyeSigma;
     traits_.box_sigma = 0;
+    traits_.scans_quickly = quick_.has_value();
+    if (quick_) traits_.scan_interval = kScanInterval, traits_.rescan_interval = kRescanInterval;
   }
 
   const DetectorTraits& traits() const override { return traits_; }
@@ -51,7 +57,17 @@ class MeshDetector final : public FaceDetector {
     to_full_size_ = pixel_scaling(static_cast<double>(rgb.width / gray.width));
   }
 
-  std::vector<Detection> scan(bool tilted) override { return finder_->scan(tilted); }
+  std::vector<Detection> scan(Scan kind) override {
+    if (kind != Scan::quick) return finder_->scan(kind);
+    std::vector<Detection> faces = quick_->find(*rgb_);
+    const Similarity shrink = to_full_size_.inverse();
+    for (Detection& face : faces) {
+      face.center = shrink(face.center);
+      face.side *= shrink.scale();
+      for (std::optional<Point>& eye : face.eyes) eye = shrink(*eye);
+    }
+    return faces;
+  }
 
   std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
     if (std::optional<Detection> face = find_mesh(expected)) return face;
@@ -90,6 +106,7 @@ class MeshDetector final : public FaceDetector {
   std::unique_ptr<FaceDetector> finder_;
   MeshFinder mesh_;
   std::optional<EyeFinder> eyes_;
+  std::optional<BlazeFace> quick_;
   DetectorTraits traits_;
   bool by_score_ = false;  // the finder's confidence is a score from 0 to 1
   const Image* rgb_ = nullptr;
@@ -98,7 +115,9 @@ class MeshDetector final : public FaceDetector {
 }  // namespace
 
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
-                                                 MeshFinder mesh, std::optional<EyeFinder> eyes) {
-  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh), std::move(eyes));
+                                                 MeshFinder mesh, std::optional<EyeFinder> eyes,
+                                                 std::optional<BlazeFace> quick) {
+  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh), std::move(eyes),
+                                        std::move(quick));
 }
 }  // namespace faceswap

@@ -106,8 +106,8 @@ class DnnDetector final : public FaceDetector {
   }
 
   // Networks bear heads tilted by up to some 45 degrees, so quarter turns reach all.
-  std::vector<Detection> scan(bool tilted) override {
-    if (!tilted) return upright();
+  std::vector<Detection> scan(Scan kind) override {
+    if (kind != Scan::tilted) return upright();
     if (!tilted_) {
       tilted_.emplace();
       for (const int turns : {1, 3, 2}) {
