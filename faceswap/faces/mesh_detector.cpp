@@ -1,8 +1,9 @@
 #include "faceswap/faces/mesh_detector.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "faceswap/faces/steady_eyes.h"
 
 namespace faceswap {
 namespace {
@@ -14,21 +15,6 @@ constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the l
 constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
 // Of a face that only the finder sees: to begin with, and the median of its track.
 constexpr double kStartScore = 0.5, kLeastScore = 0.45;
-
-// Near profile the eyes of a picture nearly meet, and a crop scaled by their distance would
-// show one eye. So beyond 45 degrees they are spread to the distance at 45.
-std::array<Point, 2> spread(std::array<Point, 2> eyes, const Mesh& mesh) {
-  const Point3 a = mesh.point(33), b = mesh.point(263);  // outer corners
-  const double in_picture = std::hypot(b.x - a.x, b.y - a.y),
-               in_space = std::hypot(in_picture, b.z - a.z);
-  const double least = std::sqrt(0.5) * in_space;
-  if (in_picture >= least || in_picture < 1) return eyes;
-  const Point middle{(eyes[0].x + eyes[1].x) / 2, (eyes[0].y + eyes[1].y) / 2};
-  for (Point& eye : eyes)
-    eye = {middle.x + (eye.x - middle.x) * least / in_picture,
-           middle.y + (eye.y - middle.y) * least / in_picture};
-  return eyes;
-}
 
 class MeshDetector final : public FaceDetector {
  public:
@@ -88,7 +74,8 @@ class MeshDetector final : public FaceDetector {
     std::optional<Mesh> found = mesh_.find(*rgb_, start);
     if (!found) return std::nullopt;
     if (eyes_) eyes_->refine(*rgb_, found->points);
-    const std::array<Point, 2> eyes = spread({found->left_eye(), found->right_eye()}, *found);
+    const std::array<Point, 2> eyes =
+        steady_eyes({found->left_eye(), found->right_eye()}, found->mouth());
     const std::array<double, 2> opening = found->eye_opening();
     const Similarity shrink = to_full_size_.inverse();
     for (Point& p : found->points) p = shrink(p);
