@@ -19,9 +19,8 @@ namespace {
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command :
-       {"extract", "faces", "review", "train", "convert", "demo", "synth", "inspect", "doctor",
-        "bench"}) {
+  for (const char* command : {"extract", "faces", "review", "train", "convert", "demo", "synth",
+                              "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
