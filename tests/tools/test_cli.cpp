@@ -19,9 +19,8 @@ namespace {
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command :
-       {"extract", "faces", "review", "train", "convert", "demo", "synth", "inspect", "doctor",
-        "bench"}) {
+  for (const char* command : {"extract", "faces", "review", "train", "convert", "demo", "synth",
+                              "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -244,7 +243,8 @@ TEST_F(CliWithClips, SmallestWholeRun) {
   const std::string truth = slurp(dir / "a.jsonl");
   EXPECT_EQ(std::count(truth.begin(), truth.end(), '\n'), 30);
   for (const std::string p : {"a", "b"}) {
-    const Result r = doppel("extract " + p + ".mp4 -o faces/" + p + " --every 3 --json -q");
+    const Result r =
+        doppel("extract " + p + ".mp4 -o faces/" + p + " --every 3 --difference 0 --json -q");
     ASSERT_EQ(r.code, 0) << r.err;
     EXPECT_EQ(nlohmann::json::parse(r.out)["faces"].get<int>(), 10);
   }
