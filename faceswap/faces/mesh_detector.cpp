@@ -58,9 +58,18 @@ class MeshDetector final : public FaceDetector {
   }
 
   std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
-    if (std::optional<Detection> face = find_mesh(expected)) return face;
+    std::optional<Detection> face = find_mesh(expected);
+    if (!expected.mesh && with_eyes) {  // a new face: its finder may see it upside down
+      Detection turned = expected;
+      std::swap(turned.eyes[0], turned.eyes[1]);
+      turned.roll += std::numbers::pi;
+      const std::optional<Detection> other = find_mesh(turned);
+      if (other && (!face || other->confidence > face->confidence)) face = other;
+      if (face) face = find_mesh(*face);  // and askew: it looks again
+    }
+    if (face) return face;
     if (!by_score_) return std::nullopt;
-    std::optional<Detection> face = finder_->follow(expected, with_eyes);
+    face = finder_->follow(expected, with_eyes);
     if (face)
       for (double& sigma : face->eye_sigma) sigma = finder_->traits().eye_sigma;
     return face;

@@ -29,17 +29,17 @@ struct CenterFaceNetwork : ::testing::Test {
     detector = make_centerface_detector({}, file);
   }
 
-  std::vector<Detection> scan(const Image& rgb, bool tilted) {
+  std::vector<Detection> scan(const Image& rgb, Scan kind) {
     const Image gray = to_gray(rgb);
     detector->next_frame(gray, rgb);
-    return detector->scan(tilted);
+    return detector->scan(kind);
   }
 
   // As the tracker would start a track.
-  bool finds(const HeadPicture& head, bool tilted, double most_error = 0.35) {
+  bool finds(const HeadPicture& head, Scan kind, double most_error = 0.35) {
     const Point left = head.landmarks[0], right = head.landmarks[1];
     const double apart = distance(left, right);
-    return std::ranges::any_of(scan(head.rgb, tilted), [&](const Detection& face) {
+    return std::ranges::any_of(scan(head.rgb, kind), [&](const Detection& face) {
       return face.confidence >= detector->traits().start_confidence && face.eyes[0] &&
              face.eyes[1] && distance(*face.eyes[0], left) < most_error * apart &&
              distance(*face.eyes[1], right) < most_error * apart;
@@ -70,7 +70,8 @@ TEST_F(CenterFaceNetwork, FindsEverySkinAtEveryRoll) {
     ++tried;
     for (int tone = 0; tone < kTones; ++tone) {
       const HeadPicture head = head_of(tone, static_cast<float>(degrees * M_PI / 180), 100);
-      const bool seen = (std::abs(degrees) <= 60 && finds(head, false)) || finds(head, true);
+      const bool seen =
+          (std::abs(degrees) <= 60 && finds(head, Scan::whole)) || finds(head, Scan::tilted);
       EXPECT_TRUE(seen) << "tone " << tone << " at " << degrees;
       found[static_cast<std::size_t>(tone)] += seen;
     }
@@ -85,7 +86,7 @@ TEST_F(CenterFaceNetwork, FindsEverySkinAtEverySize) {
     for (const float yaw : {-0.5f, 0.f, 0.5f}) {
       ++tried;
       for (int tone = 0; tone < kTones; ++tone) {
-        const bool seen = finds(head_of(tone, 0.1f, side, 320, 240, yaw), false);
+        const bool seen = finds(head_of(tone, 0.1f, side, 320, 240, yaw), Scan::whole);
         EXPECT_TRUE(seen) << "tone " << tone << ", " << side << " pixels, yaw " << yaw;
         found[static_cast<std::size_t>(tone)] += seen;
       }
@@ -98,7 +99,7 @@ TEST_F(CenterFaceNetwork, FindsEverySkinInADarkPicture) {
   for (int tone = 0; tone < kTones; ++tone) {
     HeadPicture head = head_of(tone, 0, 100);
     head.rgb = in_light(head.rgb, 0.05);
-    const bool seen = finds(head, false);
+    const bool seen = finds(head, Scan::whole);
     EXPECT_TRUE(seen) << "tone " << tone;
     found[static_cast<std::size_t>(tone)] += seen;
   }
@@ -109,8 +110,8 @@ TEST_F(CenterFaceNetwork, SmallerThanAskedForIsLeftOut) {
   DetectorOptions options;
   options.min_face = 0.5;
   detector = make_centerface_detector(options, find_network("centerface.onnx"));
-  EXPECT_FALSE(finds(head_of(1, 0, 80), false));
-  EXPECT_TRUE(finds(head_of(1, 0, 180), false));
+  EXPECT_FALSE(finds(head_of(1, 0, 80), Scan::whole));
+  EXPECT_TRUE(finds(head_of(1, 0, 180), Scan::whole));
 }
 
 TEST_F(CenterFaceNetwork, RoomsWithoutPeopleHaveNoFace) {
@@ -118,9 +119,9 @@ TEST_F(CenterFaceNetwork, RoomsWithoutPeopleHaveNoFace) {
   away.center_x = -3;
   for (const int background : {0, 1, 2})
     for (const std::uint32_t seed : {4u, 12u, 66u, 106u})
-      for (const bool tilted : {false, true})
+      for (const Scan kind : {Scan::whole, Scan::tilted})
         for (const Detection& face :
-             scan(draw_head(head_identity('a'), away, 640, 480, background, seed).rgb, tilted))
+             scan(draw_head(head_identity('a'), away, 640, 480, background, seed).rgb, kind))
           EXPECT_LT(face.confidence, detector->traits().start_confidence)
               << "background " << background << ", " << seed;
 }
