@@ -29,8 +29,8 @@ class CenterFace final : public DnnFormat {
 
   DetectorTraits traits() const override {
     DetectorTraits traits;
-    traits.start_confidence = 0.5;
-    traits.accept_confidence = 0.5;
+    traits.start_confidence = 0.45;
+    traits.accept_confidence = 0.45;
     traits.eye_sigma = 0.03;
     traits.eyes_per_side = 0.36;
     traits.scan_interval = 12;

@@ -19,7 +19,7 @@ namespace {
 constexpr int kCell = 32;    // the sides of the network's input are multiples of this
 constexpr int kPatch = 192;  // pixels of a followed face's surroundings
 constexpr double kPatchZoom = 2.4;
-constexpr double kSecondScale = 0.6;  // of a scan's second pass
+constexpr double kSecondScale = 0.5;  // of a scan's second pass
 constexpr double kOverlap = 0.3;      // intersection over union above which two boxes are one face
 
 double overlap(const Candidate& a, const Candidate& b) {
