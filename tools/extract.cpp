@@ -90,6 +90,7 @@ void print_result(const faceswap::ExtractReport& report, const std::filesystem::
                (out / "sheet.png").string(), out.string(), out.string());
   if (!report.refused.empty()) fmt::print("refused, in {}:\n", (out / "refused").string());
   for (const auto& [reason, faces] : report.refused) fmt::print("  {:5} {}\n", faces, reason);
+  fmt::print("doppel faces coverage {} says which poses and light are missing\n", out.string());
 }
 
 void extract(const faceswap::ExtractOptions& options, bool json, bool timings) {
