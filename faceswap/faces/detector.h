@@ -3,6 +3,7 @@
 // found (mesh_detector.h).
 #pragma once
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,7 +67,14 @@ struct DetectorTraits {
   Point eye_in_box[2];           // places of the guessed eyes in the square
   int scan_interval = 1;         // frames between two scans for new faces
   int rescan_interval = 3;       // the same while a face is missing
+  bool scans_quickly = false;    // a quick scan in every frame costs little
   int least_length = 12;         // frames of a track, unless its shot is shorter
+};
+
+enum class Scan : std::uint8_t {
+  quick,   // large faces only; of detectors with DetectorTraits::scans_quickly
+  whole,   // upright heads of all sizes
+  tilted,  // other ones
 };
 
 class FaceDetector {
@@ -76,9 +84,8 @@ class FaceDetector {
   // gray: [h,w,1]; rgb: the same size or larger by a whole factor. Both must outlive
   // the calls of scan() and follow() for this frame.
   virtual void next_frame(const Image& gray, const Image& rgb) = 0;
-  // Candidates in the whole picture, best first. Confirm each with follow(). tilted:
-  // heads at 25 degrees to either side instead of upright ones.
-  virtual std::vector<Detection> scan(bool tilted) = 0;
+  // Candidates in the whole picture, best first. Confirm each with follow().
+  virtual std::vector<Detection> scan(Scan) = 0;
   // The face near its expected place; none: lost. with_eyes: search for the eyes too,
   // the cascades' most expensive step.
   virtual std::optional<Detection> follow(const Detection& expected, bool with_eyes) = 0;

@@ -41,6 +41,11 @@ bool settled(const Detection& before, const Detection& after) {
 
 Point Mesh::left_eye() const { return mean_of(*this, kLeftEye); }
 Point Mesh::right_eye() const { return mean_of(*this, kRightEye); }
+Point Mesh::mouth() const {
+  constexpr int corners[] = {61, 291};
+  return mean_of(*this, corners);
+}
+
 std::array<double, 2> Mesh::eye_opening() const {
   constexpr int eyes[2][4] = {{33, 133, 159, 145}, {263, 362, 386, 374}};  // corners, lids
   std::array<double, 2> opening;

@@ -20,6 +20,7 @@ struct Mesh {
   Point3 point(int i) const { return {points[i].x, points[i].y, depth[i]}; }
   Point left_eye() const;  // the mean of 16 points round the eye
   Point right_eye() const;
+  Point mouth() const;  // the middle between its corners
   double roll() const;  // radians, by the outer corners of the eyes
   // Height over width of the image-left and -right eye: 0.3 open, below 0.15 shut.
   std::array<double, 2> eye_opening() const;

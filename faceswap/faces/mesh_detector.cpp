@@ -1,39 +1,29 @@
 #include "faceswap/faces/mesh_detector.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "faceswap/faces/steady_eyes.h"
 
 namespace faceswap {
 namespace {
 
+// Frames between whole scans where quick ones find the large faces.
+constexpr int kScanInterval = 48, kRescanInterval = 12;
 constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
 constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
 constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
 // Of a face that only the finder sees: to begin with, and the median of its track.
 constexpr double kStartScore = 0.5, kLeastScore = 0.45;
 
-// Near profile the eyes of a picture nearly meet, and a crop scaled by their distance would
-// show one eye. So beyond 45 degrees they are spread to the distance at 45.
-std::array<Point, 2> spread(std::array<Point, 2> eyes, const Mesh& mesh) {
-  const Point3 a = mesh.point(33), b = mesh.point(263);  // outer corners
-  const double in_picture = std::hypot(b.x - a.x, b.y - a.y),
-               in_space = std::hypot(in_picture, b.z - a.z);
-  const double least = std::sqrt(0.5) * in_space;
-  if (in_picture >= least || in_picture < 1) return eyes;
-  const Point middle{(eyes[0].x + eyes[1].x) / 2, (eyes[0].y + eyes[1].y) / 2};
-  for (Point& eye : eyes)
-    eye = {middle.x + (eye.x - middle.x) * least / in_picture,
-           middle.y + (eye.y - middle.y) * least / in_picture};
-  return eyes;
-}
-
 class MeshDetector final : public FaceDetector {
  public:
-  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh, std::optional<EyeFinder> eyes)
+  MeshDetector(std::unique_ptr<FaceDetector> finder, MeshFinder mesh, std::optional<EyeFinder> eyes,
+               std::optional<BlazeFace> quick)
       : finder_(std::move(finder)),
         mesh_(std::move(mesh)),
         eyes_(std::move(eyes)),
+        quick_(std::move(quick)),
         traits_(finder_->traits()) {
     by_score_ = traits_.start_confidence < 1;  // cascades count windows
     traits_.start_confidence = by_score_ ? kStartScore : kLeastScore;
@@ -41,6 +31,8 @@ class MeshDetector final : public FaceDetector {
     traits_.eyes_per_side = 0.42;  // of the square round the mesh
     traits_.eye_sigma = kEyeSigma;
     traits_.box_sigma = 0;
+    traits_.scans_quickly = quick_.has_value();
+    if (quick_) traits_.scan_interval = kScanInterval, traits_.rescan_interval = kRescanInterval;
   }
 
   const DetectorTraits& traits() const override { return traits_; }
@@ -51,7 +43,17 @@ class MeshDetector final : public FaceDetector {
     to_full_size_ = pixel_scaling(static_cast<double>(rgb.width / gray.width));
   }
 
-  std::vector<Detection> scan(bool tilted) override { return finder_->scan(tilted); }
+  std::vector<Detection> scan(Scan kind) override {
+    if (kind != Scan::quick) return finder_->scan(kind);
+    std::vector<Detection> faces = quick_->find(*rgb_);
+    const Similarity shrink = to_full_size_.inverse();
+    for (Detection& face : faces) {
+      face.center = shrink(face.center);
+      face.side *= shrink.scale();
+      for (std::optional<Point>& eye : face.eyes) eye = shrink(*eye);
+    }
+    return faces;
+  }
 
   std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
     if (std::optional<Detection> face = find_mesh(expected)) return face;
@@ -72,7 +74,8 @@ class MeshDetector final : public FaceDetector {
     std::optional<Mesh> found = mesh_.find(*rgb_, start);
     if (!found) return std::nullopt;
     if (eyes_) eyes_->refine(*rgb_, found->points);
-    const std::array<Point, 2> eyes = spread({found->left_eye(), found->right_eye()}, *found);
+    const std::array<Point, 2> eyes =
+        steady_eyes({found->left_eye(), found->right_eye()}, found->mouth());
     const std::array<double, 2> opening = found->eye_opening();
     const Similarity shrink = to_full_size_.inverse();
     for (Point& p : found->points) p = shrink(p);
@@ -90,6 +93,7 @@ class MeshDetector final : public FaceDetector {
   std::unique_ptr<FaceDetector> finder_;
   MeshFinder mesh_;
   std::optional<EyeFinder> eyes_;
+  std::optional<BlazeFace> quick_;
   DetectorTraits traits_;
   bool by_score_ = false;  // the finder's confidence is a score from 0 to 1
   const Image* rgb_ = nullptr;
@@ -98,7 +102,9 @@ class MeshDetector final : public FaceDetector {
 }  // namespace
 
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
-                                                 MeshFinder mesh, std::optional<EyeFinder> eyes) {
-  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh), std::move(eyes));
+                                                 MeshFinder mesh, std::optional<EyeFinder> eyes,
+                                                 std::optional<BlazeFace> quick) {
+  return std::make_unique<MeshDetector>(std::move(finder), std::move(mesh), std::move(eyes),
+                                        std::move(quick));
 }
 }  // namespace faceswap

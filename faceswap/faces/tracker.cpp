@@ -17,6 +17,7 @@
 #include "faceswap/faces/network_files.h"
 #include "faceswap/faces/trajectory.h"
 #include "faceswap/statistics.h"
+#include "kernels/simt/single_threaded.h"
 #if DOPPEL_DETECT
 #include "faceswap/faces/opencv/cascade.h"
 #include "faceswap/faces/opencv/centerface.h"
@@ -80,6 +81,7 @@ class DetectingTracker final : public FaceTracker {
       : detector_(std::move(detector)), source_(source.path.filename().string()) {}
 
   void push(const Frame& frame) override {
+    const simt::SingleThreaded small;  // kernels over patches, beside decoding and writing
     if (frame.rgb.empty())
       throw Error(ErrorKind::failure,
                   fmt::format("tracker: frame {} is empty, expected a picture", frame.index));
@@ -100,7 +102,7 @@ class DetectingTracker final : public FaceTracker {
     for (Track& track : tracks_)
       if (!track.ended) follow(track, frame, gray);
     end_duplicates();
-    if (scan_is_due(frame.index)) scan(frame);
+    scan(frame);
     for (Track& track : tracks_)
       if (frame.index - track.last_detection > kBridge) track.ended = true;
     previous_ = std::move(gray);
@@ -193,13 +195,15 @@ class DetectingTracker final : public FaceTracker {
   }
 
   void scan(const Frame& frame) {
+    if (detector_->traits().scans_quickly) start_tracks(detector_->scan(Scan::quick), frame);
+    if (!scan_is_due(frame.index)) return;
     last_scan_ = frame.index;
-    start_tracks(detector_->scan(false), frame);
+    start_tracks(detector_->scan(Scan::whole), frame);
     const bool found = std::any_of(tracks_.begin(), tracks_.end(),
                                    [](const Track& t) { return t.detected_now(); });
     if (found || frame.index - last_tilted_scan_ < detector_->traits().scan_interval) return;
     last_tilted_scan_ = frame.index;
-    start_tracks(detector_->scan(true), frame);
+    start_tracks(detector_->scan(Scan::tilted), frame);
   }
 
   void start_tracks(const std::vector<Detection>& candidates, const Frame& frame) {

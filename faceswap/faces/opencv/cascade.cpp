@@ -123,7 +123,8 @@ class CascadeDetector final : public FaceDetector {
   const DetectorTraits& traits() const override { return traits_; }
   void next_frame(const Image& gray, const Image&) override { gray_ = &gray; }
 
-  std::vector<Detection> scan(bool tilted) override {
+  std::vector<Detection> scan(Scan kind) override {
+    const bool tilted = kind == Scan::tilted;
     const double smallest = std::max(1.0, min_face_ * std::min(gray_->width, gray_->height));
     const double longest = std::max(gray_->width, gray_->height);
     double scale =

@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 #include <opencv2/imgproc.hpp>
 
-#include "faceswap/faces/face.h"
 #include "faceswap/faces/opencv/runtime.h"
+#include "faceswap/faces/steady_eyes.h"
 #include "kernels/image/resample.h"
 
 namespace faceswap {
@@ -21,11 +21,6 @@ constexpr int kPatch = 192;  // pixels of a followed face's surroundings
 constexpr double kPatchZoom = 2.4;
 constexpr double kSecondScale = 0.6;  // of a scan's second pass
 constexpr double kOverlap = 0.3;      // intersection over union above which two boxes are one face
-
-// Eyes, nose and mouth corners of a frontal face in canonical coordinates: between the
-// two rendered people (mouth at 176) and the people of four clips (about 188).
-const std::vector<Point> kFrontal = {
-    kCanonicalEyes[0], kCanonicalEyes[1], {128, 150}, {96, 182}, {160, 182}};
 
 double overlap(const Candidate& a, const Candidate& b) {
   const double w = std::min(a.x + a.width, b.x + b.width) - std::max(a.x, b.x),
@@ -44,25 +39,6 @@ std::vector<Candidate> suppress_overlaps(std::vector<Candidate> all) {
                      [&d](const Candidate& k) { return overlap(d, k) > kOverlap; }))
       kept.push_back(d);
   return kept;
-}
-
-// The eyes, in profile views replaced by the best fit of all five points: there they
-// nearly meet, and a crop scaled by their distance would show one eye.
-std::array<Point, 2> steady_eyes(const std::array<Point, 5>& p) {
-  const double eyes = distance(p[0], p[1]);
-  const double height =
-      std::hypot(p[3].x + p[4].x - p[0].x - p[1].x, p[3].y + p[4].y - p[0].y - p[1].y) / 2;
-  // 1 from a ratio of 0.75 on, about 40 degrees.
-  const double frontal = std::clamp((eyes / std::max(height, 1e-6) - 0.45) / 0.3, 0.0, 1.0);
-  if (frontal == 1 || height < 1) return {p[0], p[1]};
-  const Similarity to_picture = fit_similarity(kFrontal, {p.begin(), p.end()});
-  std::array<Point, 2> steady;
-  for (std::size_t k = 0; k < 2; ++k) {
-    const Point fitted = to_picture(kCanonicalEyes[k]);
-    steady[k] = {frontal * p[k].x + (1 - frontal) * fitted.x,
-                 frontal * p[k].y + (1 - frontal) * fitted.y};
-  }
-  return steady;
 }
 
 // Raises the mean of a dark picture towards kMean: the networks have learnt from well lit
@@ -106,8 +82,8 @@ class DnnDetector final : public FaceDetector {
   }
 
   // Networks bear heads tilted by up to some 45 degrees, so quarter turns reach all.
-  std::vector<Detection> scan(bool tilted) override {
-    if (!tilted) return upright();
+  std::vector<Detection> scan(Scan kind) override {
+    if (kind != Scan::tilted) return upright();
     if (!tilted_) {
       tilted_.emplace();
       for (const int turns : {1, 3, 2}) {
@@ -247,7 +223,8 @@ class DnnDetector final : public FaceDetector {
       Detection face;
       face.center = place({c.x + 0.5 * c.width, c.y + 0.5 * c.height});
       face.side = std::max(c.width, c.height) * place.scale();
-      const std::array<Point, 2> eyes = steady_eyes(c.points);
+      const Point mouth{(c.points[3].x + c.points[4].x) / 2, (c.points[3].y + c.points[4].y) / 2};
+      const std::array<Point, 2> eyes = steady_eyes({c.points[0], c.points[1]}, mouth);
       face.eyes[0] = place(eyes[0]);
       face.eyes[1] = place(eyes[1]);
       face.roll = std::atan2(face.eyes[1]->y - face.eyes[0]->y, face.eyes[1]->x - face.eyes[0]->x);

@@ -126,7 +126,7 @@ struct FixedDetector final : FaceDetector {
   Detection face;
   const DetectorTraits& traits() const override { return fixed_traits; }
   void next_frame(const Image&, const Image&) override {}
-  std::vector<Detection> scan(bool) override { return {face}; }
+  std::vector<Detection> scan(Scan) override { return {face}; }
   std::optional<Detection> follow(const Detection&, bool) override { return face; }
 };
 
