@@ -17,7 +17,8 @@ constexpr const char* kAbout =
 
   doppel demo                               all steps on synthetic people, minutes on a laptop
   doppel extract anna.mp4 -o faces/anna     faces out of a clip
-  doppel review faces/anna                  a page on which to drop wrong faces
+  doppel review faces/anna faces/bert       keep one person in each, in the browser
+  doppel faces coverage faces/anna          say which poses and light are missing
   doppel train -A faces/anna -B faces/bert -m model
   doppel convert anna.mp4 -m model -o swapped.mp4
 

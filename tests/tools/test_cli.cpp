@@ -19,9 +19,8 @@ namespace {
 TEST_F(Cli, HelpAndVersion) {
   const Result help = doppel("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* command :
-       {"extract", "faces", "review", "train", "convert", "demo", "synth", "inspect", "doctor",
-        "bench"}) {
+  for (const char* command : {"extract", "faces", "review", "train", "convert", "demo", "synth",
+                              "inspect", "doctor", "bench"}) {
     EXPECT_NE(help.out.find(command), std::string::npos) << command;
     const Result one = doppel(std::string(command) + " --help");
     EXPECT_EQ(one.code, 0) << command;
@@ -60,6 +59,16 @@ TEST_F(Cli, DoctorExplains) {
   std::ofstream(dir / "cache/networks/face_landmark.safetensors") << "present";
   EXPECT_NE(networks().at("value").get<std::string>().find("468 points"), std::string::npos);
   EXPECT_FALSE(networks().at("ok"));
+  const auto detection = [&] {
+    return nlohmann::json::parse(doppel("doctor --json", here).out).at("detection");
+  };
+  EXPECT_EQ(detection().at("value").get<std::string>().find("CenterFace"), std::string::npos);
+  EXPECT_NE(detection().at("advice"), "");
+  if (detection().at("value") != "not in this build") {
+    std::ofstream(dir / "cache/networks/centerface.onnx") << "present";
+    EXPECT_EQ(detection().at("value"), "CenterFace, by OpenCV");
+    EXPECT_TRUE(detection().at("ok"));
+  }
 
   if (!parsed["gpu_code"]["ok"].get<bool>()) return;
   for (const char* library : {"cudnn", "cublas", "nvrtc"})
