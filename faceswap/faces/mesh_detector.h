@@ -10,9 +10,9 @@
 
 namespace faceswap {
 
-// Confidence is the mesh's presence, 0 to 1. Profiles and dark faces have no mesh: they are
-// followed by the finder, with its score as confidence. The eyes come from `eyes`, if given, else from the mesh.
-// `quick`, if given, does the quick scans.
+// Confidence is the mesh's presence, 0 to 1. Profiles and dark faces have no mesh: they
+// are followed by the finder, with its score as confidence. The eyes come from `eyes`, if
+// given, else from the mesh; `quick`, if given, does the quick scans.
 std::unique_ptr<FaceDetector> make_mesh_detector(std::unique_ptr<FaceDetector> finder,
                                                  MeshFinder mesh,
                                                  std::optional<EyeFinder> eyes = {},
