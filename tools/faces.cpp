@@ -369,7 +369,8 @@ void add_faces(CLI::App& app, Context& context) {
       "  doppel faces sort faces/anna --by blur --sheet blur.png\n"
       "  doppel faces coverage faces/anna --person 0\n\n"
       "No picture is changed or deleted: decisions are lines of FACES/decisions.jsonl, which "
-      "training honours and undo takes back.");
+      "training\n"
+      "honours and undo takes back. A page for the same: doppel review.");
   faces->require_subcommand(1);
   const auto args = std::make_shared<Arguments>();
   const auto sub = [&](const char* name, const char* help) {
@@ -443,7 +444,8 @@ void add_faces(CLI::App& app, Context& context) {
   command = sub("coverage",
                 "Count the poses, mouths and lights of the faces to train on; say what is missing");
   command->add_option("--person", args->query.people, "Of this person, by number or name")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->type_name("PERSON");
   command->add_option("--chart", args->chart, "Paint the counts, a face in each")
       ->type_name("OUT.png");
   command->add_flag("--force", args->force, "Write over a file that exists");

@@ -54,6 +54,13 @@ std::string did_you_mean(const CLI::App& app, const std::string& word) {
   return far(best) < 3 ? best->get_name() : "";
 }
 
+// An empty list is no default worth showing.
+void tidy_help(CLI::App& app) {
+  for (CLI::Option* option : app.get_options())
+    if (option->get_default_str() == "[]") option->default_str("");
+  for (CLI::App* command : app.get_subcommands({})) tidy_help(*command);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{kAbout, "doppel"};
   app.footer(kExitCodes);
@@ -79,6 +86,7 @@ int run(int argc, char** argv) {
   add_inspect(app, context);
   add_doctor(app, context);
   add_bench(app, context);
+  tidy_help(app);
 
   if (argc == 1) {
     fmt::print("{}", app.help());
