@@ -91,7 +91,9 @@ TEST_F(Cli, LandmarksNeedTheirNetwork) {
       doppel("extract a.mp4 -o faces --landmarks mesh", "export DOPPEL_CACHE_DIR=cache &&");
   EXPECT_EQ(absent.code, 3);
   EXPECT_NE(absent.err.find("tools/install_deps.sh faces"), std::string::npos) << absent.err;
-  EXPECT_EQ(doppel("extract a.mp4 -o faces", "export DOPPEL_CACHE_DIR=cache &&").code, 0);
+  const Result extracted = doppel("extract a.mp4 -o faces", "export DOPPEL_CACHE_DIR=cache &&");
+  EXPECT_EQ(extracted.code, 0);
+  EXPECT_NE(extracted.out.find("doppel faces coverage faces says"), std::string::npos);
 }
 #endif
 
