@@ -57,6 +57,9 @@ void add_convert(CLI::App& app, Context& context) {
       ->check(Range(0.0, 0.3));
   add.choice("--faces", args->faces, "Faces of a frame: largest or all", {"largest", "all"});
   add("--tracks", o.tracks, "Only these tracks")->delimiter(',');
+  add("--person", o.people, "Only people who look like one of these pictures")
+      ->type_name("PICTURE");
+  add("--not", o.not_people, "Nobody who looks like one of these pictures")->type_name("PICTURE");
   add.detection(o.detection);
   add("--crf", o.sink.crf, "Quality of the video: 0 lossless, 18 fine, 28 small")
       ->check(Range(0, 51));

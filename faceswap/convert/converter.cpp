@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <optional>
 
+#include "faceswap/convert/choose_people.h"
 #include "faceswap/faces/tracker.h"
 #include "faceswap/media/read_ahead.h"
 #include "faceswap/progress.h"
@@ -43,7 +45,7 @@ struct Found {
 };
 
 // First pass: every frame through the tracker.
-Found find_faces(const ConvertOptions& options) {
+Found find_faces(const ConvertOptions& options, const std::optional<ReferencePeople>& references) {
   const std::unique_ptr<FrameSource> source =
       read_ahead(open_source(options.input, {.square_pixels = true}), kFramesAhead);
   const std::unique_ptr<FaceTracker> tracker = make_tracker(options.detection, source->info());
@@ -72,6 +74,7 @@ Found find_faces(const ConvertOptions& options) {
   collect();
   for (const int wanted : options.tracks)
     if (!tracks.contains(wanted)) refuse_track(options, wanted, tracks);
+  if (references) choose_people(options, *references, found);
   if (options.faces == FaceChoice::largest)
     for (auto& [index, faces] : found) {
       std::swap(faces.front(),
@@ -180,20 +183,21 @@ ConvertReport convert(const ConvertOptions& options) {
   sink_options.comment =
       fmt::format("AI-generated: face swapped by doppel {} (compositeWithTrainedAlgorithmicMedia)",
                   DOPPEL_VERSION);
-  // Opened before the long first pass, so an unwritable output fails at once.
+  // Opened before the long first pass, so an unwritable output or a bad picture fails at once.
   const std::unique_ptr<FrameSink> sink = open_sink(options.out, source->info(), sink_options);
+  std::optional<ReferencePeople> references;
+  if (!options.people.empty() || !options.not_people.empty())
+    references = open_references({options.people, options.not_people}, options.detection);
 
-  const Found first = find_faces(options);
+  const Found first = find_faces(options, references);
   const FacesByFrame& found = first.faces;
   const PixelScale pixels{static_cast<double>(source->info().width) / first.width,
                           static_cast<double>(source->info().height) / first.height};
   if (stop_signal() != 0) return report;
   if (found.empty())
-    throw Error(
-        ErrorKind::nothing_found,
-        fmt::format(
-            "{}: no face found in {} frames. Try --detector yunet=FILE, or a smaller --min-face",
-            options.input.string(), first.frames));
+    throw Error(ErrorKind::nothing_found,
+                fmt::format("{}: no face found in {} frames; {}", options.input.string(),
+                            first.frames, detection_limits(options.detection)));
 
   Progress progress("converting", first.frames, options.quiet);
   std::vector<Pending> pending;

@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "faceswap/convert/compose.h"
 #include "faceswap/faces/detector.h"
@@ -18,6 +19,9 @@ struct ConvertOptions {
   bool swap = false;  // false: A's face becomes B's; true: B's becomes A's
   FaceChoice faces = FaceChoice::largest;
   std::vector<int> tracks;  // only faces of these tracks, numbered as by extract; empty: all
+  // Pictures of people: only tracks of those who look like one of `people`, if there are
+  // any, and not of those who look like one of `not_people`.
+  std::vector<std::filesystem::path> people, not_people;
   ComposeOptions compose;
   SinkOptions sink;
   DetectorOptions detection;
@@ -34,7 +38,8 @@ struct ConvertReport {
   std::vector<std::string> notes;  // about all that the output does not keep exactly
 };
 // Two passes: the first finds and tracks the faces, the second decodes, swaps and
-// writes. Frames without a face stay unchanged. Error(nothing_found) if none has.
+// writes. Frames without a face stay unchanged. Error(nothing_found) if none has, or nobody
+// is wanted.
 ConvertReport convert(const ConvertOptions&);
 
 // Pictures in the batch that carries `count` of them. A GPU looks for the plans of every

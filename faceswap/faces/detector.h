@@ -67,12 +67,12 @@ struct DetectorTraits {
   Point eye_in_box[2];           // places of the guessed eyes in the square
   int scan_interval = 1;         // frames between two scans for new faces
   int rescan_interval = 3;       // the same while a face is missing
-  bool scans_quickly = false;    // a quick scan in every frame costs little
+  int quick_interval = 0;        // between two quick scans; 0: there are none
   int least_length = 12;         // frames of a track, unless its shot is shorter
 };
 
 enum class Scan : std::uint8_t {
-  quick,   // large faces only; of detectors with DetectorTraits::scans_quickly
+  quick,   // large faces only; of detectors with a DetectorTraits::quick_interval
   whole,   // upright heads of all sizes
   tilted,  // other ones
 };

@@ -280,30 +280,35 @@ class Extraction {
       }
   }
 
-  // The last step over the whole folder; the records follow it.
+  // The last step over the whole folder. The records are counted anew: a run that was killed
+  // in this step has moved faces without a record of it.
   void clean(ExtractJournal& journal, std::map<std::string, FaceLook> looks) {
-    const std::vector<CleanedFace> left =
-        clean_faces(options_.out,
-                    {.keep = options_.people,
-                     .drop = options_.not_people,
-                     .least_difference = options_.least_difference,
-                     .diverse = options_.diverse,
-                     .detection = options_.detection,
-                     .quiet = options_.quiet},
-                    std::move(looks));
+    clean_faces(options_.out,
+                {.keep = options_.people,
+                 .drop = options_.not_people,
+                 .least_difference = options_.least_difference,
+                 .diverse = options_.diverse,
+                 .detection = options_.detection,
+                 .quiet = options_.quiet},
+                std::move(looks));
     std::map<std::string, SourceRecord*> records;  // by prefix
-    for (SourceRecord& source : journal.sources) records[source.prefix] = &source;
-    for (const CleanedFace& face : left) {
-      const auto record = records.find(prefix_of(face.name));
-      if (record == records.end()) continue;
-      ++record->second->refused[face.reason];
-      if (--record->second->faces_per_track[face.track] <= 0)
-        record->second->faces_per_track.erase(face.track);
+    for (SourceRecord& source : journal.sources) {
+      records[source.prefix] = &source;
+      source.faces_per_track.clear();
+      source.refused.clear();
     }
-    if (!left.empty()) journal.save();
     std::map<int, std::int64_t> people;
-    for (const std::string& name : face_names(options_.out))
-      if (!lies_in_refused(name)) ++people[read_face_metadata(options_.out / name).person];
+    for (const std::string& name : face_names(options_.out)) {
+      const Face face = read_face_metadata(options_.out / name);
+      const bool kept = !lies_in_refused(name);
+      people[face.person] += kept;
+      const auto record = records.find(prefix_of(fs::path(name).filename().string()));
+      if (record == records.end()) continue;
+      ++(kept ? record->second->faces_per_track[face.track]
+              : record->second->refused[face.refused]);
+    }
+    std::erase_if(people, [](const auto& person) { return person.second == 0; });
+    journal.save();
     report_.faces_per_person.assign(people.begin(), people.end());
   }
 

@@ -1,17 +1,16 @@
 #include "faceswap/faces/extract_people.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <system_error>
 
 #include <fmt/format.h>
 
 #include "faceswap/faces/face_file.h"
-#include "faceswap/faces/network_files.h"
 #include "faceswap/faces/people.h"
+#include "faceswap/media/files.h"
+#include "faceswap/media/images.h"
 #include "faceswap/parallel.h"
-#include "faceswap/progress.h"
 
 namespace faceswap {
 namespace {
@@ -32,9 +31,15 @@ struct Entry {
 };
 
 // All that belong to tracks: also those that have left, so that another run counts the same.
+// One that was on its way when a run was killed is in both folders, and counts once.
 std::vector<Entry> read_entries(const fs::path& folder) {
   std::vector<Entry> entries;
-  for (std::string& name : face_names(folder)) entries.push_back({std::move(name), {}, -1, {}});
+  std::set<std::string> here;
+  for (std::string& name : face_names(folder)) {
+    if (!lies_in_refused(name)) here.insert(name);
+    else if (here.contains(name.substr(std::string(kRefusedFolder).size() + 1))) continue;
+    entries.push_back({std::move(name), {}, -1, {}});
+  }
   parallel_for(static_cast<int>(entries.size()), [&](int i) {
     Entry& entry = entries[static_cast<std::size_t>(i)];
     entry.face = read_face_metadata(folder / entry.name);
@@ -57,45 +62,34 @@ std::map<int, int> people_of_tracks(const std::vector<TrackIdentity>& tracks) {
 void leave_out_strangers(std::vector<Entry>& entries, const std::vector<TrackIdentity>& tracks,
                          const CleaningOptions& options) {
   if (options.keep.empty() && options.drop.empty()) return;
-  const fs::path mesh = find_network("face_landmark.safetensors"),
-                 identity = find_network("face_identity.safetensors");
-  if (mesh.empty() || identity.empty())
-    throw Error(ErrorKind::input,
-                fmt::format("--person and --not: the networks that tell people apart are not in "
-                            "{}; run tools/install_deps.sh faces",
-                            network_folder().string()));
-  const ReferencePeople references({options.keep, options.drop}, options.detection,
-                                   MeshFinder(mesh), IdentityNetwork(identity));
-  std::map<int, Identities> samples;  // by person
-  for (const TrackIdentity& track : tracks)
-    for (const Entry& entry : entries)
-      if (entry.face.track == track.track) {
-        Identities& all = samples[entry.person];
-        all.insert(all.end(), track.samples.begin(), track.samples.end());
-        break;
-      }
-  std::map<int, std::string> reasons;
-  for (const auto& [person, identities] : samples) {
-    const ReferencePeople::Answer answer = references(identities);
-    if (answer.wanted) continue;
-    const bool dropped = std::ranges::find(options.drop, answer.nearest) != options.drop.end();
-    reasons[person] = dropped ? kUnwanted : kStranger;
+  const std::map<int, ReferencePeople::Answer> answers =
+      compare_tracks(tracks, open_references({options.keep, options.drop}, options.detection));
+  for (Entry& entry : entries) {
+    const ReferencePeople::Answer& answer = answers.at(entry.face.track);
+    if (answer.wanted || !entry.stays()) continue;
+    const bool dropped = answer.distance < kSamePerson &&
+                         std::ranges::find(options.drop, answer.nearest) != options.drop.end();
+    entry.reason = dropped ? kUnwanted : kStranger;
   }
-  for (Entry& entry : entries)
-    if (const auto reason = reasons.find(entry.person); reason != reasons.end() && entry.stays())
-      entry.reason = reason->second;
 }
 
+// Faces that have left in an earlier choice take part in this one, which so comes out the
+// same. They are not taken back.
 void choose(std::vector<Entry>& entries, const fs::path& folder, const CleaningOptions& options,
             std::map<std::string, FaceLook>& looks) {
   if (options.least_difference <= 0 && options.diverse == 0) return;
+  const std::string surplus = fmt::format("beyond --diverse {}", options.diverse);
+  const auto takes_part = [&](const Entry& entry) {
+    return entry.stays() || (options.least_difference > 0 && entry.face.refused == kDuplicate) ||
+           (options.diverse > 0 && entry.face.refused == surplus);
+  };
   std::map<int, std::vector<std::size_t>> people;
   for (std::size_t i = 0; i < entries.size(); ++i)
-    if (entries[i].stays()) people[entries[i].person].push_back(i);
+    if (takes_part(entries[i])) people[entries[i].person].push_back(i);
   std::vector<FaceLook> all(entries.size());
   parallel_for(static_cast<int>(entries.size()), [&](int k) {
     const auto i = static_cast<std::size_t>(k);
-    if (!entries[i].stays()) return;
+    if (!takes_part(entries[i])) return;
     if (const auto known = looks.find(entries[i].name); known != looks.end()) {
       all[i] = known->second;
     } else {
@@ -110,7 +104,7 @@ void choose(std::vector<Entry>& entries, const fs::path& folder, const CleaningO
       std::size_t next = 0;
       for (std::size_t k = 0; k < from.size(); ++k)
         if (next < stay.size() && stay[next] == k) left.push_back(from[k]), ++next;
-        else entries[from[k]].reason = reason;
+        else if (entries[from[k]].stays()) entries[from[k]].reason = reason;
       from = std::move(left);
     };
     const auto looks_of = [&](const std::vector<std::size_t>& chosen) {
@@ -123,13 +117,13 @@ void choose(std::vector<Entry>& entries, const fs::path& folder, const CleaningO
       leave(left, without_near_duplicates(looks_of(left), options.least_difference), kDuplicate);
     if (options.diverse > 0 && left.size() > static_cast<std::size_t>(options.diverse))
       leave(left, choose_diverse(looks_of(left), static_cast<std::size_t>(options.diverse)),
-            fmt::format("beyond --diverse {}", options.diverse));
+            surplus);
   }
 }
 }  // namespace
 
-std::vector<CleanedFace> clean_faces(const fs::path& folder, const CleaningOptions& options,
-                                     std::map<std::string, FaceLook> looks) {
+void clean_faces(const fs::path& folder, const CleaningOptions& options,
+                 std::map<std::string, FaceLook> looks) {
   std::vector<Entry> entries = read_entries(folder);
   std::vector<Face> faces;
   for (const Entry& entry : entries) faces.push_back(entry.face);
@@ -153,8 +147,8 @@ std::vector<CleanedFace> clean_faces(const fs::path& folder, const CleaningOptio
       entry.face.person = entry.person;
       if (!entry.reason.empty()) {
         entry.face.refused = entry.reason;
-        fs::copy_file(folder / entry.name, refused / entry.name,
-                      fs::copy_options::overwrite_existing);
+        write_whole_file(refused / entry.name, read_whole_file(folder / entry.name, kMaxImageBytes),
+                         true);
         rewrite_face(refused / entry.name, entry.face);
         fs::remove(folder / entry.name);
       } else {
@@ -162,9 +156,5 @@ std::vector<CleanedFace> clean_faces(const fs::path& folder, const CleaningOptio
       }
     }
   });
-  std::vector<CleanedFace> cleaned;
-  for (const Entry& entry : entries)
-    if (!entry.reason.empty()) cleaned.push_back({entry.name, entry.face.track, entry.reason});
-  return cleaned;
 }
 }  // namespace faceswap

@@ -19,16 +19,9 @@ struct CleaningOptions {
   bool quiet = false;
 };
 
-struct CleanedFace {  // moved to `refused`
-  std::string name;   // of the file
-  int track = 0;
-  std::string reason;
-};
-
 // Writes Face::person into every picture of the folder and moves faces. looks: of the faces
 // at hand, by file name; the pictures of others are read. Doing it twice changes nothing.
 // Error(input): a picture of a person cannot be used; Error(damaged), Error(disk).
-std::vector<CleanedFace> clean_faces(const std::filesystem::path& folder,
-                                     const CleaningOptions& options,
-                                     std::map<std::string, FaceLook> looks);
+void clean_faces(const std::filesystem::path& folder, const CleaningOptions& options,
+                 std::map<std::string, FaceLook> looks);
 }  // namespace faceswap

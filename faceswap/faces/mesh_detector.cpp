@@ -8,8 +8,8 @@
 namespace faceswap {
 namespace {
 
-// Frames between whole scans where quick ones find the large faces.
-constexpr int kScanInterval = 48, kRescanInterval = 12;
+// Frames between quick scans, and between whole ones where quick ones find large faces.
+constexpr int kQuickInterval = 6, kScanInterval = 48, kRescanInterval = 12;
 constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
 constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
 constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
@@ -31,8 +31,10 @@ class MeshDetector final : public FaceDetector {
     traits_.eyes_per_side = 0.42;  // of the square round the mesh
     traits_.eye_sigma = kEyeSigma;
     traits_.box_sigma = 0;
-    traits_.scans_quickly = quick_.has_value();
-    if (quick_) traits_.scan_interval = kScanInterval, traits_.rescan_interval = kRescanInterval;
+    if (!quick_) return;
+    traits_.quick_interval = kQuickInterval;
+    traits_.scan_interval = kScanInterval;
+    traits_.rescan_interval = kRescanInterval;
   }
 
   const DetectorTraits& traits() const override { return traits_; }
@@ -56,9 +58,18 @@ class MeshDetector final : public FaceDetector {
   }
 
   std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
-    if (std::optional<Detection> face = find_mesh(expected)) return face;
+    std::optional<Detection> face = find_mesh(expected);
+    if (!expected.mesh && with_eyes) {  // a new face: its finder may see it upside down
+      Detection turned = expected;
+      std::swap(turned.eyes[0], turned.eyes[1]);
+      turned.roll += std::numbers::pi;
+      const std::optional<Detection> other = find_mesh(turned);
+      if (other && (!face || other->confidence > face->confidence)) face = other;
+      if (face) face = find_mesh(*face);  // and askew: it looks again
+    }
+    if (face) return face;
     if (!by_score_) return std::nullopt;
-    std::optional<Detection> face = finder_->follow(expected, with_eyes);
+    face = finder_->follow(expected, with_eyes);
     if (face)
       for (double& sigma : face->eye_sigma) sigma = finder_->traits().eye_sigma;
     return face;

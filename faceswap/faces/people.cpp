@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "faceswap/faces/face_file.h"
+#include "faceswap/faces/network_files.h"
 #include "faceswap/faces/tracker.h"
 #include "faceswap/media/files.h"
 #include "faceswap/media/media.h"
@@ -261,5 +262,32 @@ ReferencePeople::Answer ReferencePeople::operator()(const Identities& samples) c
   answer.wanted = (!any_keep || nearest[1] < limit) &&
                   (nearest[0] >= limit || (any_keep && nearest[1] <= nearest[0]));
   return answer;
+}
+
+ReferencePeople open_references(const ReferencePeople::Pictures& pictures,
+                                const DetectorOptions& options) {
+  const fs::path mesh = find_network("face_landmark.safetensors"),
+                 identity = find_network("face_identity.safetensors");
+  if (mesh.empty() || identity.empty())
+    throw Error(ErrorKind::input,
+                fmt::format("--person and --not: the networks that tell people apart are not in "
+                            "{}; run tools/install_deps.sh faces",
+                            network_folder().string()));
+  return {pictures, options, MeshFinder(mesh), IdentityNetwork(identity)};
+}
+
+std::map<int, ReferencePeople::Answer> compare_tracks(std::span<const TrackIdentity> tracks,
+                                                      const ReferencePeople& references) {
+  const std::vector<int> people = group_tracks(tracks);
+  std::map<int, Identities> samples;  // by person
+  for (std::size_t i = 0; i < tracks.size(); ++i) {
+    Identities& all = samples[people[i]];
+    all.insert(all.end(), tracks[i].samples.begin(), tracks[i].samples.end());
+  }
+  std::map<int, ReferencePeople::Answer> by_person, by_track;
+  for (const auto& [person, identities] : samples) by_person[person] = references(identities);
+  for (std::size_t i = 0; i < tracks.size(); ++i)
+    by_track[tracks[i].track] = by_person.at(people[i]);
+  return by_track;
 }
 }  // namespace faceswap

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -76,4 +77,10 @@ class ReferencePeople {
   };
   std::vector<Reference> references_;
 };
+// With the installed networks. Error(input): they are not; and as the constructor.
+ReferencePeople open_references(const ReferencePeople::Pictures&, const DetectorOptions&);
+
+// Of each track, by its number, the answer for its person as of group_tracks().
+std::map<int, ReferencePeople::Answer> compare_tracks(std::span<const TrackIdentity> tracks,
+                                                      const ReferencePeople&);
 }  // namespace faceswap

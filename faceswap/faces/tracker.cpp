@@ -126,7 +126,7 @@ class DetectingTracker final : public FaceTracker {
     first_frame_ = frame.index;
     factor_ = factor;
     last_scan_ = frame.index - (std::int64_t{1} << 30);
-    last_tilted_scan_ = last_scan_;
+    last_tilted_scan_ = last_quick_scan_ = last_scan_;
     tracks_.clear();
   }
 
@@ -195,8 +195,13 @@ class DetectingTracker final : public FaceTracker {
   }
 
   void scan(const Frame& frame) {
-    if (detector_->traits().scans_quickly) start_tracks(detector_->scan(Scan::quick), frame);
-    if (!scan_is_due(frame.index)) return;
+    const bool whole = scan_is_due(frame.index);
+    const int quick = detector_->traits().quick_interval;
+    if (!whole && quick > 0 && frame.index - last_quick_scan_ >= quick) {
+      last_quick_scan_ = frame.index;
+      start_tracks(detector_->scan(Scan::quick), frame);
+    }
+    if (!whole) return;
     last_scan_ = frame.index;
     start_tracks(detector_->scan(Scan::whole), frame);
     const bool found = std::any_of(tracks_.begin(), tracks_.end(),
@@ -392,7 +397,8 @@ class DetectingTracker final : public FaceTracker {
   std::unique_ptr<FaceDetector> detector_;
   std::string source_;
   Image previous_, thumb_;  // of the last frame; empty: a new shot begins
-  std::int64_t first_frame_ = 0, last_frame_ = 0, last_scan_ = 0, last_tilted_scan_ = 0;
+  std::int64_t first_frame_ = 0, last_frame_ = 0, last_scan_ = 0, last_tilted_scan_ = 0,
+               last_quick_scan_ = 0;
   double change_ = 0;  // mean grey difference between the thumbnails of this frame and the last
   int factor_ = 1, next_track_ = 0;
   std::vector<Track> tracks_;  // of this shot

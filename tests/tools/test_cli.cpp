@@ -255,7 +255,8 @@ TEST_F(CliWithClips, SmallestWholeRun) {
   const std::string truth = slurp(dir / "a.jsonl");
   EXPECT_EQ(std::count(truth.begin(), truth.end(), '\n'), 30);
   for (const std::string p : {"a", "b"}) {
-    const Result r = doppel("extract " + p + ".mp4 -o faces/" + p + " --every 3 --json -q");
+    const Result r =
+        doppel("extract " + p + ".mp4 -o faces/" + p + " --every 3 --difference 0 --json -q");
     ASSERT_EQ(r.code, 0) << r.err;
     EXPECT_EQ(nlohmann::json::parse(r.out)["faces"].get<int>(), 10);
   }

@@ -5,11 +5,13 @@
 #include <fstream>
 
 #include "faceswap/convert/converter.h"
+#include "faceswap/faces/network_files.h"
 #include "faceswap/faces/view.h"
 #include "faceswap/inspect.h"
 #include "faceswap/provenance.h"
 #include "faceswap/synthetic/clip.h"
 #include "faceswap/train/face_set.h"
+#include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
 namespace faceswap {
@@ -130,6 +132,107 @@ TEST_F(Converting, NoFaceIsAnError) {
     FAIL() << "should find nothing";
   } catch (const Error& error) { EXPECT_EQ(error.kind(), ErrorKind::nothing_found); }
   EXPECT_FALSE(std::filesystem::exists(options.out));
+}
+
+TEST_F(Converting, ATrackThatIsNotThereNamesThoseThatAre) {
+  options.tracks = {0, 9};
+  std::string message;
+  EXPECT_EQ(kind_of([&] { convert(options); }, &message), ErrorKind::nothing_found);
+  EXPECT_NE(message.find("a.mp4: there is no track 9; --tracks can name 0 ("), std::string::npos)
+      << message;
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+  options.tracks = {0};
+  EXPECT_GE(convert(options).faces, kFrames - 1);
+}
+
+// Person a in the left half of each frame, person b in the right one.
+struct ConvertingPeople : Converting {
+  static constexpr int kPictures = 4, kWidth = 320;
+
+  void SetUp() override {
+    Converting::SetUp();
+    if (IsSkipped()) return;
+    for (const char* file :
+         {"centerface.onnx", "face_landmark.safetensors", "face_identity.safetensors"})
+      if (find_network(file).empty())
+        GTEST_SKIP() << file << " is not in " << network_folder()
+                     << ": run tools/install_deps.sh faces";
+    for (const char person : {'a', 'b'})
+      write_png(scratch / (std::string(1, person) + ".png"), head(person, 9));
+    std::filesystem::create_directories(scratch / "frames");
+    for (int i = 0; i < kPictures; ++i) {
+      Image both(2 * kWidth, 240);
+      for (const char person : {'a', 'b'}) {
+        const Image one = head(person, i / 25.0);
+        for (int y = 0; y < 240; ++y)
+          std::copy_n(one.at(0, y), 3 * kWidth, both.at(person == 'a' ? 0 : kWidth, y));
+      }
+      write_png(scratch / ("frames/f" + std::to_string(i) + ".png"), both);
+    }
+    options.input = scratch / "frames";
+    options.out = scratch / "out";
+    options.faces = FaceChoice::all;
+  }
+  static Image head(char person, double seconds) {
+    return draw_head(head_identity(person), talking_pose(seconds, 5), kWidth, 240, 0, 1).rgb;
+  }
+  std::filesystem::path picture(char person) const {
+    return scratch / (std::string(1, person) + ".png");
+  }
+  // "a", "b", "ab" or "": whose half the conversion changed in each frame.
+  std::string changed() {
+    std::filesystem::remove_all(options.out);
+    convert(options);
+    const std::vector<Frame> in = read_all(options.input), out = read_all(options.out);
+    EXPECT_EQ(in.size(), out.size());
+    std::string halves;
+    for (const char person : {'a', 'b'}) {
+      int frames = 0;
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        bool same = true;
+        for (int y = 0; y < 240; ++y) {
+          const int x = person == 'a' ? 0 : kWidth;
+          same = same && std::equal(in[i].rgb.at(x, y), in[i].rgb.at(x, y) + 3 * kWidth,
+                                    out[i].rgb.at(x, y));
+        }
+        frames += !same;
+      }
+      EXPECT_TRUE(frames == 0 || frames == kPictures) << person << frames;
+      if (frames > 0) halves += person;
+    }
+    return halves;
+  }
+};
+
+TEST_F(ConvertingPeople, WhoLookLikeThePictures) {
+  EXPECT_EQ(changed(), "ab");
+  for (const char person : {'a', 'b'}) {
+    const char other = person == 'a' ? 'b' : 'a';
+    options.people = {picture(person)}, options.not_people = {picture(other)};
+    options.faces = FaceChoice::largest;  // of those who are wanted
+    EXPECT_EQ(changed(), std::string(1, person));
+  }
+  options.faces = FaceChoice::all;
+  options.people = {picture('a'), picture('b')}, options.not_people = {};
+  EXPECT_EQ(changed(), "ab");
+}
+
+TEST_F(ConvertingPeople, NobodyFits) {
+  options.not_people = {picture('a'), picture('b')};
+  std::string message;
+  EXPECT_EQ(kind_of([&] { convert(options); }, &message), ErrorKind::nothing_found);
+  for (const char* part : {"frames: nobody fits --person and --not; track 0: 0.", "track 1: 0.",
+                           "from a.png", "from b.png", "below 0.40"})
+    EXPECT_NE(message.find(part), std::string::npos) << part << " in " << message;
+
+  options.detection.landmarks = "eyes";  // nobody can be told
+  options.people = {picture('a')}, options.not_people = {};
+  EXPECT_EQ(kind_of([&] { convert(options); }, &message), ErrorKind::nothing_found);
+  EXPECT_NE(message.find("track 0: no landmarks"), std::string::npos) << message;
+
+  options.people = {scratch / "frames"};
+  EXPECT_EQ(kind_of([&] { convert(options); }), ErrorKind::input);
+  EXPECT_FALSE(std::filesystem::exists(options.out / "f0.png"));
 }
 
 TEST_F(Converting, PicturesAreMarkedToo) {

@@ -1,6 +1,11 @@
 // Small networks with the inputs and outputs of the real ones, for tests of what surrounds
 // them.
 #pragma once
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+
 #include "faceswap/faces/mesh.h"
 #include "tests/faceswap/faces/layer_list_file.h"
 
@@ -34,3 +39,23 @@ inline NetworkText identity_of_colours(int numbers = 128) {
                      {"b", {{numbers}, std::vector<float>(numbers)}}};
   return network;
 }
+
+// While it lives, find_network() looks in folder/networks alone.
+class NetworksIn {
+ public:
+  explicit NetworksIn(const std::filesystem::path& folder) {
+    if (const char* before = std::getenv(kVariable)) before_ = before;
+    std::filesystem::create_directories(folder / "networks");
+    ::setenv(kVariable, folder.c_str(), 1);
+  }
+  ~NetworksIn() {
+    if (before_) ::setenv(kVariable, before_->c_str(), 1);
+    else ::unsetenv(kVariable);
+  }
+  NetworksIn(const NetworksIn&) = delete;
+  NetworksIn& operator=(const NetworksIn&) = delete;
+
+ private:
+  static constexpr const char* kVariable = "DOPPEL_CACHE_DIR";
+  std::optional<std::string> before_;
+};

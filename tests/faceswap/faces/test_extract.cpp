@@ -27,6 +27,7 @@ ExtractOptions options(std::vector<fs::path> inputs, const fs::path& out) {
   o.inputs = std::move(inputs);
   o.out = out;
   o.size = 128;
+  o.least_difference = 0;  // the heads hardly move
   o.quiet = true;
   o.detection.threads = 1;
   return o;

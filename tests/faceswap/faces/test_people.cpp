@@ -9,6 +9,7 @@
 
 #include "faceswap/faces/network_files.h"
 #include "faceswap/media/png.h"
+#include "tests/faceswap/faces/made_up_identities.h"
 #include "tests/faceswap/faces/stand_in_networks.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
@@ -18,24 +19,6 @@ namespace {
 using namespace faceswap;
 
 constexpr int kNumbers = IdentityNetwork::kNumbers;
-
-// Strangers are 0.8 apart on average, one person's identities scatter by 0.25 round its own:
-// as measured on real clips.
-std::vector<float> centre_of(int person) {
-  std::mt19937 random(static_cast<unsigned>(person) + 1);
-  std::normal_distribution<float> normal(0, 0.8f / std::sqrt(2.f * kNumbers));
-  std::vector<float> numbers(kNumbers);
-  for (float& number : numbers) number = normal(random);
-  return numbers;
-}
-Identities samples_of(int person, int count, unsigned seed, float scatter = 0.25f) {
-  std::mt19937 random(seed + 1000);
-  std::normal_distribution<float> normal(0, scatter / std::sqrt(static_cast<float>(kNumbers)));
-  Identities samples(static_cast<std::size_t>(count), centre_of(person));
-  for (std::vector<float>& sample : samples)
-    for (float& number : sample) number += normal(random);
-  return samples;
-}
 
 TEST(People, DistanceDoesNotDependOnTheNumberOfSamples) {
   for (const int count : {1, 3, 2000}) {

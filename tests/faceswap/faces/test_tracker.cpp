@@ -49,13 +49,16 @@ Frame as_frame(Image rgb, std::int64_t index) {
   return frame;
 }
 
+// Without the refused ones.
 std::vector<Face> track(const std::vector<Image>& pictures, int stride = 1,
                         const std::string& detector = "cascade") {
   const auto tracker = make_tracker(options(detector), info());
   for (std::size_t i = 0; i < pictures.size(); ++i)
     tracker->push(as_frame(pictures[i], static_cast<std::int64_t>(i) * stride));
   tracker->finish();
-  return tracker->take_finished();
+  std::vector<Face> faces = tracker->take_finished();
+  std::erase_if(faces, [](const Face& face) { return !face.refused.empty(); });
+  return faces;
 }
 
 struct Talk {
