@@ -59,6 +59,19 @@ Finding examine_networks() {
               ? ""
               : fmt::format("run tools/install_deps.sh faces to get {}", fmt::join(missing, ", "))};
 }
+Finding examine_detection() {
+  if (!DOPPEL_DETECT)
+    return {"detection", "not in this build", false,
+            "run tools/install_deps.sh build and build again: without it no face is found"};
+  if (!find_network("centerface.onnx").empty())
+    return {"detection", "CenterFace, by OpenCV", true, ""};
+  const bool cascades = std::filesystem::exists("/usr/share/opencv4/haarcascades") ||
+                        std::getenv("DOPPEL_CASCADES") != nullptr;
+  return {"detection", cascades ? "OpenCV's cascades" : "OpenCV without network or cascades",
+          cascades,
+          cascades ? "they miss small, dark and turned faces; run tools/install_deps.sh faces"
+                   : "run tools/install_deps.sh faces, or install the package opencv-data"};
+}
 }  // namespace
 
 std::vector<Finding> examine_system() {
@@ -103,16 +116,7 @@ std::vector<Finding> examine_system() {
            : "install libdnnl-dev and build again: training on the CPU gets several times faster"});
   findings.push_back({"video", DOPPEL_MEDIA ? "FFmpeg's libraries" : "not in this build",
                       DOPPEL_MEDIA != 0, DOPPEL_MEDIA ? "" : "folders of pictures still work"});
-  const bool cascades = std::filesystem::exists("/usr/share/opencv4/haarcascades") ||
-                        std::getenv("DOPPEL_CASCADES") != nullptr;
-  findings.push_back({"detection",
-                      DOPPEL_DETECT
-                          ? (cascades ? "OpenCV with cascades" : "OpenCV, cascades missing")
-                          : "not in this build",
-                      DOPPEL_DETECT && cascades,
-                      DOPPEL_DETECT && cascades
-                          ? ""
-                          : "install the package opencv-data, or use --detector yunet=FILE"});
+  findings.push_back(examine_detection());
   findings.push_back(examine_networks());
   findings.push_back({"review_page", DOPPEL_REVIEW ? "built in" : "not in this build",
                       DOPPEL_REVIEW != 0, DOPPEL_REVIEW ? "" : "doppel faces does without"});

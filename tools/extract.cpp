@@ -12,9 +12,10 @@ constexpr const char* kAbout =
 
   doppel extract anna.mp4 more/*.jpg -o faces/anna
 
-FACES gets one PNG per face, named after its source, and sheet.png, an overview of who was
-found. False faces, near-duplicates and people who were not asked for lie in FACES/refused, each
-with its reason inside; doppel review and doppel faces take them back.
+FACES gets one PNG per face, named after its source, and sheet.png with a thumbnail of each. The
+people found are numbered from 0, the one with most faces first. False faces, near-duplicates and
+people who were not asked for lie in FACES/refused, each with its reason inside.
+Next: doppel review FACES, a page on which to keep one person, or doppel faces keep.
 A run that was stopped or killed goes on when it is started again. --force adds to a folder;
 what lies in it already is not read again.)";
 
@@ -86,10 +87,12 @@ void print_result(const faceswap::ExtractReport& report, const std::filesystem::
   for (const auto& [person, faces] : report.faces_per_person)
     if (person >= 0) fmt::print("  person {:3}: {} faces\n", person, faces);
   if (report.faces_per_person.size() > 1 || report.tracks > 1)
-    fmt::print("look at {}; doppel review {} or doppel faces keep --only --person N {} cleans it\n",
-               (out / "sheet.png").string(), out.string(), out.string());
+    fmt::print(
+        "to keep one person: doppel review {0}, or doppel faces keep {0} --person N --only\n",
+        out.string());
   if (!report.refused.empty()) fmt::print("refused, in {}:\n", (out / "refused").string());
   for (const auto& [reason, faces] : report.refused) fmt::print("  {:5} {}\n", faces, reason);
+  fmt::print("doppel faces coverage {} says which poses and light are missing\n", out.string());
 }
 
 void extract(const faceswap::ExtractOptions& options, bool json, bool timings) {

@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
+#include "faceswap/faces/coverage.h"
 #include "faceswap/faces/face_copies.h"
 #include "faceswap/faces/face_file.h"
 #include "faceswap/faces/face_query.h"
 #include "faceswap/faces/import.h"
+#include "faceswap/media/png.h"
 #include "faceswap/sort_faces.h"
 #include "tools/command.h"
 
@@ -236,6 +239,48 @@ void sort(const std::filesystem::path& path, SortArguments args, const Context& 
   if (context.json) print_json({{"by", args.key}, {"faces", rows}});
 }
 
+// --- coverage
+
+Json coverage_json(const Coverage& coverage) {
+  Json directions = Json::array();
+  for (int row = 0; row < Coverage::kPitches; ++row)
+    for (int column = 0; column < Coverage::kYaws; ++column)
+      directions.push_back({{"yaw", Coverage::yaw_of(column)},
+                            {"pitch", Coverage::pitch_of(row)},
+                            {"faces", coverage.count(column, row)}});
+  const Coverage& c = coverage;
+  return {{"faces", c.faces()},
+          {"directions", directions},
+          {"mouth", {{"closed", c.mouth(0)}, {"open", c.mouth(1)}, {"wide_open", c.mouth(2)}}},
+          {"eyes_shut", c.eyes_shut()},
+          {"brightness",
+           {{"dim", c.brightness(0)}, {"medium", c.brightness(1)}, {"bright", c.brightness(2)}}},
+          {"brighter_side",
+           {{"left", c.brighter_side(0)},
+            {"neither", c.brighter_side(1)},
+            {"right", c.brighter_side(2)}}},
+          {"missing", c.missing()}};
+}
+
+void cover(const std::filesystem::path& path, const FaceQuery& query,
+           const std::filesystem::path& chart, bool force, const Context& context) {
+  list_faces(path);  // throws where all are left out
+  const FaceFolder folder(path);
+  const FaceList faces = with_state(find_faces(folder, query), false);
+  if (faces.empty())
+    throw Error(ErrorKind::nothing_found,
+                fmt::format("{}: every face of this person is left out; see `doppel faces list {}`",
+                            path.string(), path.string()));
+  std::set<int> people;
+  for (const FolderFace* face : faces) people.insert(face->face.person);
+  if (people.size() > 1)
+    fmt::print(stderr, "{} people counted as one; choose one with --person\n", people.size());
+  const Coverage coverage = coverage_of(faces, context.quiet);
+  if (!chart.empty()) write_png(chart, coverage.picture(), {}, force);
+  if (context.json) print_json(coverage_json(coverage));
+  else fmt::print("{}", coverage.text());
+}
+
 // --- whole folders
 
 void verify(const std::filesystem::path& path, const Context& context) {
@@ -285,7 +330,7 @@ void import(const std::filesystem::path& path, const std::filesystem::path& out,
 // --- flags
 
 struct Arguments {
-  std::filesystem::path folder, out;
+  std::filesystem::path folder, out, chart;
   FaceQuery query;
   std::string reason, to, person, text;
   std::vector<std::string> people;
@@ -317,13 +362,15 @@ std::string key_help() {
 void add_faces(CLI::App& app, Context& context) {
   CLI::App* faces = app.add_subcommand(
       "faces",
-      "List, sort, drop, keep and name the faces of a folder\n\n"
+      "List, sort, drop, keep and name the faces of a folder; say which are missing\n\n"
       "  doppel faces list faces/anna\n"
       "  doppel faces drop faces/anna --track 3\n"
       "  doppel faces keep faces/anna --person 0 --only\n"
-      "  doppel faces sort faces/anna --by blur --sheet blur.png\n\n"
+      "  doppel faces sort faces/anna --by blur --sheet blur.png\n"
+      "  doppel faces coverage faces/anna --person 0\n\n"
       "No picture is changed or deleted: decisions are lines of FACES/decisions.jsonl, which "
-      "training honours and undo takes back.");
+      "training\n"
+      "honours and undo takes back. A page for the same: doppel review.");
   faces->require_subcommand(1);
   const auto args = std::make_shared<Arguments>();
   const auto sub = [&](const char* name, const char* help) {
@@ -393,6 +440,17 @@ void add_faces(CLI::App& app, Context& context) {
       ->type_name("FOLDER");
   command->add_flag("--force", s.force, "Write over files that exist");
   command->callback([args, &context] { sort(args->folder, args->sort, context); });
+
+  command = sub("coverage",
+                "Count the poses, mouths and lights of the faces to train on; say what is missing");
+  command->add_option("--person", args->query.people, "Of this person, by number or name")
+      ->allow_extra_args(false)
+      ->type_name("PERSON");
+  command->add_option("--chart", args->chart, "Paint the counts, a face in each")
+      ->type_name("OUT.png");
+  command->add_flag("--force", args->force, "Write over a file that exists");
+  command->callback(
+      [args, &context] { cover(args->folder, args->query, args->chart, args->force, context); });
 
   command = sub("verify", "Check that every file is a whole face; list duplicates");
   command->callback([args, &context] { verify(args->folder, context); });

@@ -17,7 +17,8 @@ constexpr const char* kAbout =
 
   doppel demo                               all steps on synthetic people, minutes on a laptop
   doppel extract anna.mp4 -o faces/anna     faces out of a clip
-  doppel review faces/anna                  a page on which to drop wrong faces
+  doppel review faces/anna faces/bert       keep one person in each, in the browser
+  doppel faces coverage faces/anna          say which poses and light are missing
   doppel train -A faces/anna -B faces/bert -m model
   doppel convert anna.mp4 -m model -o swapped.mp4
 
@@ -53,6 +54,13 @@ std::string did_you_mean(const CLI::App& app, const std::string& word) {
   return far(best) < 3 ? best->get_name() : "";
 }
 
+// An empty list is no default worth showing.
+void tidy_help(CLI::App& app) {
+  for (CLI::Option* option : app.get_options())
+    if (option->get_default_str() == "[]") option->default_str("");
+  for (CLI::App* command : app.get_subcommands({})) tidy_help(*command);
+}
+
 int run(int argc, char** argv) {
   CLI::App app{kAbout, "doppel"};
   app.footer(kExitCodes);
@@ -78,6 +86,7 @@ int run(int argc, char** argv) {
   add_inspect(app, context);
   add_doctor(app, context);
   add_bench(app, context);
+  tidy_help(app);
 
   if (argc == 1) {
     fmt::print("{}", app.help());

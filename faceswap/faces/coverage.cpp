@@ -7,12 +7,11 @@
 #include <fmt/format.h>
 
 #include "faceswap/faces/mesh.h"
+#include "faceswap/parallel.h"
+#include "faceswap/progress.h"
 
 namespace faceswap {
 namespace {
-
-constexpr double kYawStep = 20, kPitchStep = 15;  // degrees
-constexpr int kMouthRow = Coverage::kPitches, kLightRow = kMouthRow + 1, kSideRow = kLightRow + 1;
 
 // Bounds between the thirds.
 constexpr double kMouth[2] = {0.15, 0.35};      // closed, open, wide open
@@ -48,7 +47,7 @@ void Coverage::add(const Face& face, const FaceLook& look, const Image& crop) {
   const FaceMeasures& m = face.measures;
   ++faces_;
   brightness_.push_back(m.brightness);
-  put(third(m.brightness, kBrightness), kLightRow, 0, crop);
+  put(third(m.brightness, kBrightness), kBrightnessRow, 0, crop);
   put(third(look.side_light, kSide), kSideRow, 0, crop);
   if (face.landmarks.size() != Mesh::kPoints) return;
   ++meshed_;
@@ -59,10 +58,7 @@ void Coverage::add(const Face& face, const FaceLook& look, const Image& crop) {
     return std::clamp(static_cast<int>(std::lround(degrees / step)) + cells / 2, 0, cells - 1);
   };
   const int column = cell_of(m.yaw, kYawStep, kYaws), row = cell_of(-m.pitch, kPitchStep, kPitches);
-  put(column, row,
-      std::hypot(m.yaw - kYawStep * (column - kYaws / 2),
-                 m.pitch + kPitchStep * (row - kPitches / 2)),
-      crop);
+  put(column, row, std::hypot(m.yaw - yaw_of(column), m.pitch - pitch_of(row)), crop);
   put(third(m.mouth_open, kMouth), kMouthRow, 0, crop);
 }
 
@@ -97,10 +93,9 @@ std::vector<std::string> Coverage::missing() const {
         if (say(beyond(pitches_, limit, sign), "looks", "look",
                 fmt::format("{} beyond {} degrees", side, limit)))
           break;
-    const auto mouths = [this](int i) { return cells_[index(i, kMouthRow)].count; };
-    say(mouths(0), "has", "have", "the mouth closed");
-    if (!say(mouths(1) + mouths(2), "has", "have", "the mouth open"))
-      say(mouths(2), "has", "have", "the mouth wide open");
+    say(mouth(0), "has", "have", "the mouth closed");
+    if (!say(mouth(1) + mouth(2), "has", "have", "the mouth open"))
+      say(mouth(2), "has", "have", "the mouth wide open");
     say(eyes_shut_, "has", "have", "the eyes shut");
   }
   std::vector<double> sorted = brightness_;
@@ -118,14 +113,14 @@ std::string Coverage::text() const {
       fmt::format("{} faces by direction, in degrees, as seen in the picture\n", faces_);
   out += fmt::format("{:>14}", "");
   for (int i = 0; i < kYaws; ++i) {
-    const int middle = static_cast<int>(kYawStep) * (i - kYaws / 2);
+    const int middle = yaw_of(i);
     out += fmt::format("{:>9}", middle == 0 ? "ahead"
                                             : fmt::format("{} {}", middle < 0 ? "left" : "right",
                                                           std::abs(middle)));
   }
   out += '\n';
   for (int j = 0; j < kPitches; ++j) {
-    const int middle = static_cast<int>(kPitchStep) * (kPitches / 2 - j);
+    const int middle = pitch_of(j);
     out += fmt::format(
         "{:>14}",
         middle == 0 ? "level" : fmt::format("{} {}", middle > 0 ? "up" : "down", std::abs(middle)));
@@ -141,7 +136,7 @@ std::string Coverage::text() const {
   };
   row("mouth", kMouthRow, "closed", "open", "wide open");
   out += fmt::format("{:>14}  shut {}\n", "eyes", eyes_shut_);
-  row("brightness", kLightRow, "dim", "medium", "bright");
+  row("brightness", kBrightnessRow, "dim", "medium", "bright");
   row("brighter side", kSideRow, "left", "neither", "right");
   for (const std::string& line : missing()) out += "missing: " + line + '\n';
   return out;
@@ -169,5 +164,28 @@ Image Coverage::picture() const {
     }
   }
   return picture;
+}
+
+Coverage coverage_of(const FaceList& faces, bool quiet) {
+  constexpr int kAtOnce = 64;  // pictures in memory
+  struct Seen {
+    FaceFile file;
+    FaceLook look;
+  };
+  Coverage coverage;
+  const auto count = static_cast<int>(faces.size());
+  Progress progress("reading faces", count, quiet);
+  for (int begin = 0; begin < count; begin += kAtOnce) {
+    std::vector<Seen> seen(static_cast<std::size_t>(std::min(kAtOnce, count - begin)));
+    parallel_for(static_cast<int>(seen.size()), [&](int i) {
+      Seen& s = seen[static_cast<std::size_t>(i)];
+      s.file = read_decided(*faces[static_cast<std::size_t>(begin + i)]);
+      s.look = look_of(s.file.face, s.file.crop);
+    });
+    for (const Seen& s : seen) coverage.add(s.file.face, s.look, s.file.crop);
+    progress.update(begin + static_cast<int>(seen.size()));
+  }
+  progress.finish();
+  return coverage;
 }
 }  // namespace faceswap

@@ -104,7 +104,8 @@ Point mean_of(const std::vector<Point>& points) {
   return {sum.x / n, sum.y / n};
 }
 
-FloatImage face_region(const std::vector<Point>& landmarks) {
+// Of landmarks in the mask.
+FloatImage filled_region(const std::vector<Point>& landmarks) {
   const Point brows = mean_of(chosen(landmarks, kBrows)), top = landmarks[10];
   std::vector<Point> outline = landmarks;
   for (const Point p : chosen(landmarks, kForehead))
@@ -199,6 +200,25 @@ FloatImage near_landmarks(const std::vector<Point>& landmarks) {
   return near;
 }
 
+Similarity similarity_to_mask(const Face& face) {
+  return face.to_canonical.then(canonical_to_crop(kMaskSize));
+}
+
+std::vector<Point> landmarks_in_mask(const Face& face) {
+  const Similarity to_mask = similarity_to_mask(face);
+  std::vector<Point> landmarks;
+  for (const Point p : face.landmarks) landmarks.push_back(to_mask(p));
+  return landmarks;
+}
+
+Image to_bytes(const FloatImage& mask) {
+  Image bytes(kMaskSize, kMaskSize, 1);
+  for (std::size_t i = 0; i < mask.pixels.size(); ++i)
+    bytes.pixels[i] =
+        static_cast<std::uint8_t>(std::lround(255 * std::clamp(mask.pixels[i], 0.f, 1.f)));
+  return bytes;
+}
+
 double sum_of(const FloatImage& mask) {
   double sum = 0;
   for (const float v : mask.pixels) sum += v;
@@ -219,11 +239,10 @@ FaceMask face_mask(const Face& face, const Image& crop, int frame_width, int fra
   // Pictures so small gain nothing from threads, and the caller may measure several
   // faces.
   const simt::SingleThreaded one_thread;
-  const Similarity to_mask = face.to_canonical.then(canonical_to_crop(kMaskSize));
-  std::vector<Point> landmarks;
-  for (const Point p : face.landmarks) landmarks.push_back(to_mask(p));
+  const Similarity to_mask = similarity_to_mask(face);
+  const std::vector<Point> landmarks = landmarks_in_mask(face);
 
-  FloatImage mask = face_region(landmarks);
+  FloatImage mask = filled_region(landmarks);
   const double whole = sum_of(mask);
   const FloatImage inside = inside_frame(to_mask.inverse(), frame_width, frame_height);
   FloatImage front = unlike_skin(crop, landmarks);
@@ -249,10 +268,12 @@ FaceMask face_mask(const Face& face, const Image& crop, int frame_width, int fra
   kernels::gaussian_blur<kernels::Host>(kernels::Stream::of(kernels::Device::host),
                                         {mask.pixels.data(), kMaskSize, kMaskSize, 1},
                                         soft.pixels.data(), static_cast<float>(kSoft));
-  result.picture = Image(kMaskSize, kMaskSize, 1);
-  for (std::size_t i = 0; i < soft.pixels.size(); ++i)
-    result.picture.pixels[i] =
-        static_cast<std::uint8_t>(std::lround(255 * std::clamp(soft.pixels[i], 0.f, 1.f)));
+  result.picture = to_bytes(soft);
   return result;
+}
+
+Image face_region(const Face& face) {
+  return face.landmarks.size() == Mesh::kPoints ? to_bytes(filled_region(landmarks_in_mask(face)))
+                                                : Image();
 }
 }  // namespace faceswap

@@ -19,4 +19,8 @@ struct FaceMask {
 // beside a turned head. A bare hand has that colour and is not noticed; a full beard is
 // cut away. crop: of this face, square RGB. All empty without landmarks.
 FaceMask face_mask(const Face&, const Image& crop, int frame_width, int frame_height);
+
+// The region alone, with all that is in front of it: [128,128,1], 255 inside. Empty without
+// landmarks.
+Image face_region(const Face&);
 }  // namespace faceswap

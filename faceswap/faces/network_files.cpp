@@ -8,12 +8,11 @@ namespace fs = std::filesystem;
 
 std::span<const NetworkFile> known_networks() {
   static constexpr NetworkFile networks[] = {
+      {"centerface.onnx", "finds faces"},
+      {"face_detection_full.safetensors", "finds large ones quickly"},
       {"face_landmark.safetensors", "468 points of a face"},
+      {"iris_landmark.safetensors", "eyes open or shut"},
       {"face_identity.safetensors", "whose face it is"},
-      {"iris_landmark.safetensors", "eye and iris"},
-      {"face_detection_short.safetensors", "near faces"},
-      {"face_detection_full.safetensors", "faces near and far"},
-      {"centerface.onnx", "faces near and far, by OpenCV"},
   };
   return networks;
 }

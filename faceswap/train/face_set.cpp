@@ -10,6 +10,7 @@
 #include "faceswap/faces/view.h"
 #include "faceswap/parallel.h"
 #include "faceswap/progress.h"
+#include "faceswap/train/loss_mask.h"
 #include "kernels/core/memory.h"
 #include "kernels/image/resample.h"
 #include "nn/checkpoint/checkpoint.h"
@@ -18,24 +19,26 @@
 namespace faceswap {
 namespace {
 
-// Weight of the loss outside the face: the mask's soft edge must meet skin and hair.
+// Weight of the loss outside the face: convert's soft edge must meet skin and hair.
 constexpr float kBackgroundWeight = 0.1f;
-constexpr double kFaceGrowth = 1.35;
+constexpr double kFaceGrowth = 1.35;   // of the egg, for faces without a mask
 constexpr double kDeviceShare = 0.25;  // of a GPU's free memory, for one person's faces
 
-void store_face(const Image& crop, const FloatImage& mask, int size,
-                std::uint8_t* out /*[size,size,4]*/) {
+void store_picture(const Image& crop, int size, std::uint8_t* out /*[size,size,4]*/) {
   FloatImage small(size, size, 3);
   kernels::resize<kernels::Host, std::uint8_t>(kernels::Stream::of(kernels::Device::host),
                                                {crop.pixels.data(), crop.height, crop.width, 3},
                                                {small.pixels.data(), size, size, 3});
-  for (int i = 0; i < size * size; ++i) {
+  for (int i = 0; i < size * size; ++i)
     for (int c = 0; c < 3; ++c)
       out[4 * i + c] =
           static_cast<std::uint8_t>(std::clamp(small.pixels[3 * i + c], 0.f, 1.f) * 255.f + 0.5f);
+}
+
+void store_weight(const FloatImage& mask, std::uint8_t* out /*[h,w,4]*/) {
+  for (std::size_t i = 0; i < mask.pixels.size(); ++i)
     out[4 * i + 3] = static_cast<std::uint8_t>(
         (kBackgroundWeight + (1.f - kBackgroundWeight) * mask.pixels[i]) * 255.f + 0.5f);
-  }
 }
 
 // A model of two people at once draws neither well.
@@ -83,17 +86,28 @@ FaceSet::FaceSet(const std::filesystem::path& path, int stored_size, kernels::De
   if (!quiet) warn_of_several_people(folder);
   const std::size_t face_bytes = static_cast<std::size_t>(stored_size) * stored_size * 4;
   kernels::Buffer host(kernels::Device::host, face_bytes * faces.size());
-  const FloatImage mask = egg_mask(stored_size, kFaceGrowth);
+  const auto stored = [&](int i) {
+    return host.as<std::uint8_t>() + face_bytes * static_cast<std::size_t>(i);
+  };
+  std::vector<MaskedFace> masks(faces.size());
 
   Progress progress(fmt::format("reading {}", path.string()), count_, quiet);
   int done = 0;
   parallel_for(
       count_,
       [&](int i) {
-        store_face(read_crop(*faces[static_cast<std::size_t>(i)]), mask, stored_size,
-                   host.as<std::uint8_t>() + face_bytes * static_cast<std::size_t>(i));
+        const auto at = static_cast<std::size_t>(i);
+        const FaceFile file = read_decided(*faces[at]);
+        store_picture(file.crop, stored_size, stored(i));
+        masks[at] = masked_face(file);
       },
       [&] { progress.update(++done); });
+  const FloatImage egg = egg_mask(stored_size, kFaceGrowth);
+  const Image belongs = always_cut(masks);
+  parallel_for(count_, [&](int i) {
+    const MaskedFace& face = masks[static_cast<std::size_t>(i)];
+    store_weight(face.mask.empty() ? egg : loss_mask(face, belongs, stored_size), stored(i));
+  });
   const auto left_out = static_cast<int>(folder.faces().size()) - count_;
   progress.finish(left_out == 0 ? fmt::format("{} faces", count_)
                                 : fmt::format("{} faces, {} left out: refused by extraction or "

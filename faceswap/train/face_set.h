@@ -1,5 +1,6 @@
-// The faces to train on of one folder in device memory: decoded once, kept as 8-bit RGBA, the
-// fourth channel weighing the loss.
+// The faces to train on of one folder in device memory: decoded once, kept as 8-bit RGBA.
+// The fourth channel weighs the loss: 1 on the face, by the mask in its file (loss_mask.h)
+// or an egg where it has none, and a tenth elsewhere.
 #pragma once
 #include <filesystem>
 #include <string>

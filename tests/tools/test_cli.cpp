@@ -59,6 +59,16 @@ TEST_F(Cli, DoctorExplains) {
   std::ofstream(dir / "cache/networks/face_landmark.safetensors") << "present";
   EXPECT_NE(networks().at("value").get<std::string>().find("468 points"), std::string::npos);
   EXPECT_FALSE(networks().at("ok"));
+  const auto detection = [&] {
+    return nlohmann::json::parse(doppel("doctor --json", here).out).at("detection");
+  };
+  EXPECT_EQ(detection().at("value").get<std::string>().find("CenterFace"), std::string::npos);
+  EXPECT_NE(detection().at("advice"), "");
+  if (detection().at("value") != "not in this build") {
+    std::ofstream(dir / "cache/networks/centerface.onnx") << "present";
+    EXPECT_EQ(detection().at("value"), "CenterFace, by OpenCV");
+    EXPECT_TRUE(detection().at("ok"));
+  }
 
   if (!parsed["gpu_code"]["ok"].get<bool>()) return;
   for (const char* library : {"cudnn", "cublas", "nvrtc"})
@@ -81,7 +91,9 @@ TEST_F(Cli, LandmarksNeedTheirNetwork) {
       doppel("extract a.mp4 -o faces --landmarks mesh", "export DOPPEL_CACHE_DIR=cache &&");
   EXPECT_EQ(absent.code, 3);
   EXPECT_NE(absent.err.find("tools/install_deps.sh faces"), std::string::npos) << absent.err;
-  EXPECT_EQ(doppel("extract a.mp4 -o faces", "export DOPPEL_CACHE_DIR=cache &&").code, 0);
+  const Result extracted = doppel("extract a.mp4 -o faces", "export DOPPEL_CACHE_DIR=cache &&");
+  EXPECT_EQ(extracted.code, 0);
+  EXPECT_NE(extracted.out.find("doppel faces coverage faces says"), std::string::npos);
 }
 #endif
 

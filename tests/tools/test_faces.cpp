@@ -112,6 +112,31 @@ TEST_F(FacesCli, SortPrintsPaintsAndCopies) {
   EXPECT_EQ(doppel("faces sort f --by blur --groups 2 --all --json").code, 0);
 }
 
+TEST_F(FacesCli, CoverageCountsOnePersonsKeptFaces) {
+  EXPECT_EQ(doppel("faces drop f a_1000.png").code, 0);
+  const Result one = doppel("faces coverage f --person 0 --chart chart.png -q --json");
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_EQ(one.err, "");
+  const json counts = json::parse(one.out);
+  EXPECT_EQ(counts["faces"], 3);
+  EXPECT_EQ(counts["directions"].size(), 35u);
+  EXPECT_EQ(counts["directions"][0], json({{"yaw", -60}, {"pitch", 30}, {"faces", 0}}));
+  const json light = counts["brightness"];
+  EXPECT_EQ(light["dim"].get<int>() + light["medium"].get<int>() + light["bright"].get<int>(), 3);
+  const std::string first = counts["missing"][0];
+  EXPECT_TRUE(first.starts_with("3 of 3 faces have no landmarks")) << first;
+  EXPECT_TRUE(fs::exists(dir / "chart.png"));
+  EXPECT_EQ(doppel("faces coverage f --chart chart.png -q").code, 2);  // it is there
+  EXPECT_EQ(doppel("faces coverage f --chart chart.png -q --force").code, 0);
+  const Result all = doppel("faces coverage f -q");
+  EXPECT_TRUE(all.out.starts_with("5 faces by direction")) << all.out;
+  EXPECT_NE(all.out.find("missing: 5 of 5"), std::string::npos) << all.out;
+  EXPECT_NE(all.err.find("2 people counted as one"), std::string::npos) << all.err;
+  EXPECT_EQ(doppel("faces drop f --person 1").code, 0);
+  EXPECT_EQ(doppel("faces coverage f --person 1").code, 5);
+  EXPECT_EQ(doppel("faces coverage f --person 9").code, 2);
+}
+
 TEST_F(FacesCli, DamageIsFour) {
   EXPECT_EQ(doppel("faces verify f").code, 0);
   fs::resize_file(dir / "f/a_1002.png", fs::file_size(dir / "f/a_1002.png") - 20);

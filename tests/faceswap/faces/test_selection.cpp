@@ -8,6 +8,7 @@
 
 #include "faceswap/faces/coverage.h"
 #include "tests/faceswap/faces/drawn_face.h"
+#include "tests/faceswap/scratch.h"
 
 namespace {
 
@@ -186,5 +187,25 @@ TEST(Coverage, PictureShowsAFaceWhereThereIsOne) {
   };
   const double cell = 64. * 64 / (picture.width * picture.height);
   EXPECT_NEAR(share_of(200), 4 * cell, 0.01 * cell);  // pose, mouth, brightness, side
+}
+
+TEST(Coverage, OfAFolderReadsTheFacesAsDecided) {
+  const Scratch scratch;
+  make_faces(scratch / "f", 'a', 5, 2, 64);
+  const FaceFolder folder(scratch / "f");
+  const FaceList faces(130, &folder.faces()[1]);  // in several portions
+  const Coverage coverage = coverage_of(faces, true);
+  EXPECT_EQ(coverage.faces(), 130);
+  EXPECT_EQ(coverage.brightness(0) + coverage.brightness(1) + coverage.brightness(2), 130);
+  // The picture is the face's own.
+  const Image thumb = crop_face(read_crop(folder.faces()[1]), pixel_scaling(256. / 64), 64),
+              picture = coverage.picture();
+  const int top = picture.height - 4 - 4 - 6 - 64 - 4;  // of the last row's
+  int same = 0;
+  for (int column = 0; column < Coverage::kThirds; ++column)
+    for (int y = top - 8; y < top + 8; ++y)
+      same += std::equal(thumb.at(32, 32), thumb.at(32, 32) + 3 * 16,
+                         picture.at(4 + 68 * column + 32, y + 32));
+  EXPECT_EQ(same, 1);
 }
 }  // namespace
