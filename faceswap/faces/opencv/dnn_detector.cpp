@@ -16,7 +16,9 @@
 namespace faceswap {
 namespace {
 
-constexpr int kCell = 32;    // the sides of the network's input are multiples of this
+constexpr int kCell = 32;  // the sides of the network's input are multiples of this
+// Two sizes of the upright picture, two of the turned one, and the patch.
+constexpr std::size_t kMostNets = 5;
 constexpr int kPatch = 192;  // pixels of a followed face's surroundings
 constexpr double kPatchZoom = 2.4;
 constexpr double kSecondScale = 0.5;  // of a scan's second pass
@@ -144,7 +146,10 @@ class DnnDetector final : public FaceDetector {
 
   // One network per size of input: OpenCV 4.6 gives wrong results from CenterFace after a
   // change of size.
+  // Photos come in any size, so only a video's few are kept: each takes up to 1 GB.
   cv::dnn::Net& net_for(int width, int height) {
+    if (!nets_.contains({width, height}) && nets_.size() >= kMostNets)
+      std::erase_if(nets_, [](const auto& net) { return net.first != std::pair(kPatch, kPatch); });
     cv::dnn::Net& net = nets_[{width, height}];
     try {
       if (net.empty()) net = cv::dnn::readNet(file_.string());
