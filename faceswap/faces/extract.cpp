@@ -288,8 +288,7 @@ class Extraction {
                  .drop = options_.not_people,
                  .least_difference = options_.least_difference,
                  .diverse = options_.diverse,
-                 .detection = options_.detection,
-                 .quiet = options_.quiet},
+                 .detection = options_.detection},
                 std::move(looks));
     std::map<std::string, SourceRecord*> records;  // by prefix
     for (SourceRecord& source : journal.sources) {

@@ -30,8 +30,9 @@ struct Entry {
   bool stays() const { return reason.empty() && !lies_in_refused(name); }
 };
 
-// All that belong to tracks: also those that have left, so that another run counts the same.
-// One that was on its way when a run was killed is in both folders, and counts once.
+// All that belong to tracks: also those that have left, in one order wherever they lie, so
+// that another run comes to the same. One that was on its way when a run was killed is in
+// both folders, and counts once.
 std::vector<Entry> read_entries(const fs::path& folder) {
   std::vector<Entry> entries;
   std::set<std::string> here;
@@ -40,6 +41,7 @@ std::vector<Entry> read_entries(const fs::path& folder) {
     else if (here.contains(name.substr(std::string(kRefusedFolder).size() + 1))) continue;
     entries.push_back({std::move(name), {}, -1, {}});
   }
+  std::ranges::sort(entries, {}, [](const Entry& e) { return fs::path(e.name).filename(); });
   parallel_for(static_cast<int>(entries.size()), [&](int i) {
     Entry& entry = entries[static_cast<std::size_t>(i)];
     entry.face = read_face_metadata(folder / entry.name);

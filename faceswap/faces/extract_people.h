@@ -16,7 +16,6 @@ struct CleaningOptions {
   double least_difference = 0.25;                 // of two faces of one person; 0: all stay
   int diverse = 0;                                // faces per person at most; 0: all
   DetectorOptions detection;                      // for these pictures
-  bool quiet = false;
 };
 
 // Writes Face::person into every picture of the folder and moves faces. looks: of the faces

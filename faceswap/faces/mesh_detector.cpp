@@ -13,6 +13,9 @@ constexpr int kQuickInterval = 6, kScanInterval = 48, kRescanInterval = 12;
 constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
 constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
 constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
+// Presence of a new face below which its finder may have seen it upside down, as CenterFace
+// does at rolls of 120 to 150 degrees: then it is at most 0.995.
+constexpr double kUpright = 0.9999;
 // Of a face that only the finder sees: to begin with, and the median of its track.
 constexpr double kStartScore = 0.5, kLeastScore = 0.45;
 
@@ -59,13 +62,15 @@ class MeshDetector final : public FaceDetector {
 
   std::optional<Detection> follow(const Detection& expected, bool with_eyes) override {
     std::optional<Detection> face = find_mesh(expected);
-    if (!expected.mesh && with_eyes) {  // a new face: its finder may see it upside down
-      Detection turned = expected;
-      std::swap(turned.eyes[0], turned.eyes[1]);
-      turned.roll += std::numbers::pi;
-      const std::optional<Detection> other = find_mesh(turned);
-      if (other && (!face || other->confidence > face->confidence)) face = other;
-      if (face) face = find_mesh(*face);  // and askew: it looks again
+    if (!expected.mesh && with_eyes) {  // a new face
+      if (!face || face->confidence < kUpright) {
+        Detection turned = expected;
+        std::swap(turned.eyes[0], turned.eyes[1]);
+        turned.roll += std::numbers::pi;
+        const std::optional<Detection> other = find_mesh(turned);
+        if (other && (!face || other->confidence > face->confidence)) face = other;
+      }
+      if (face) face = find_mesh(*face);  // a finder's square may be askew by 60 degrees
     }
     if (face) return face;
     if (!by_score_) return std::nullopt;

@@ -60,7 +60,6 @@ std::map<int, std::set<int>> people_of_tracks(const fs::path& folder) {
 CleaningOptions all_stay() {
   CleaningOptions options;
   options.least_difference = 0;
-  options.quiet = true;
   return options;
 }
 
