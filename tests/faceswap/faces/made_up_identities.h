@@ -21,10 +21,10 @@ inline std::vector<float> centre_of(int person) {
 inline faceswap::Identities samples_of(int person, int count, unsigned seed,
                                        float scatter = 0.25f) {
   std::mt19937 random(seed + 1000);
-  std::normal_distribution<float> normal(0,
-                                         scatter / std::sqrt(static_cast<float>(kIdentityNumbers)));
+  std::normal_distribution<float> normal;
+  const float deviation = scatter / std::sqrt(static_cast<float>(kIdentityNumbers));
   faceswap::Identities samples(static_cast<std::size_t>(count), centre_of(person));
   for (std::vector<float>& sample : samples)
-    for (float& number : sample) number += normal(random);
+    for (float& number : sample) number += deviation * normal(random);
   return samples;
 }
