@@ -75,10 +75,11 @@ run_preset() {
     targets=(--target test_kernels)
     select=(--tests-regex '^kernels\.' --exclude-regex '(Conv|Gemm)/[1-9]')
   fi
-  # The large models run the code that the small ones do: once, in release, is enough.
+  # The large models run the code that the small ones do, and the killed extractions that of
+  # whole ones: once, in release, is enough.
   if [ "$preset" = asan ]; then
     local large='Villain|DflSae|Lightweight|OriginalGradientsInDouble'
-    select=(--exclude-regex "GoldenModel\.($large)")
+    select=(--exclude-regex "GoldenModel\.($large)|KilledExtraction\.AtAnyMoment")
   fi
   echo "== $preset: configure and build"
   local log=build/$preset.configure.log
