@@ -37,7 +37,7 @@ double area(const Face& face) {
                           wanted, there.empty() ? "none: no face was found" : there));
 }
 
-// What the first pass found: faces, in frames of square pixels.
+// The first pass's result: faces, in frames of square pixels.
 struct Found {
   FacesByFrame faces;
   std::int64_t frames = 0;

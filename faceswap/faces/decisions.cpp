@@ -11,6 +11,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "faceswap/faces/face.h"
+#include "faceswap/media/descriptor.h"
+
 namespace faceswap {
 namespace {
 
@@ -18,18 +21,6 @@ using nlohmann::json;
 
 constexpr const char* kSchema = "doppel-decisions/1";
 constexpr std::uint64_t kMaxBytes = 1u << 30;  // of the file
-constexpr double kMaxCoordinate = 1e7;         // pixels
-constexpr int kMaxPerson = 1 << 30;
-
-struct Descriptor {
-  int fd;
-  explicit Descriptor(int f) : fd(f) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
 
 [[noreturn]] void fail_disk(const std::filesystem::path& path, const char* doing) {
   throw Error(ErrorKind::disk,

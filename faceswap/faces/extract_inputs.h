@@ -1,4 +1,4 @@
-// What an extraction reads: its inputs as sources, and the names that their faces get.
+// The inputs of an extraction as sources, and the names that their faces get.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace faceswap {
 
-// What the pictures of a folder are. frames: of one clip, every Nth is kept and faces are
+// The kind of a folder's pictures. frames: of one clip, every Nth is kept and faces are
 // tracked. photos: each stands alone and is taken. automatic: is_clip_in_frames() decides.
 enum class PictureFolders : std::uint8_t { automatic, frames, photos };
 PictureFolders picture_folders(const std::string&);  // "auto", "frames", "photos"; Error(usage)

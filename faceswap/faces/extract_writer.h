@@ -31,7 +31,7 @@ struct ExtractClip {
   std::unique_ptr<FrameSource> open() const;  // Error(input)
 };
 
-// What the tracking of a clip counted.
+// The counts of a clip's tracking.
 struct ExtractReading {
   struct Counts {
     std::int64_t read = 0, used = 0, damaged = 0;

@@ -16,6 +16,10 @@ inline constexpr Point kCanonicalEyes[2] = {{88, 100}, {168, 100}};  // image-le
 Similarity similarity_from_eyes(Point left, Point right);  // frame -> canonical
 Similarity canonical_to_crop(int size);                    // canonical (256) -> size x size
 
+// Limits on what a face's file and a decision may say: they come from outside.
+inline constexpr double kMaxCoordinate = 1e7;  // pixels
+inline constexpr int kMaxPerson = 1 << 30;
+
 // Reasons why a face may be bad to train on.
 enum class FaceMark : std::uint8_t {
   tiny,       // fewer pixels than the crop is worth

@@ -71,11 +71,7 @@ std::vector<fs::path> copy_faces(const FaceList& faces, const fs::path& out, int
 
 FolderCheck verify_folder(const fs::path& folder, bool quiet) {
   const std::vector<std::string> names = face_names(folder);
-  if (names.empty())
-    throw Error(ErrorKind::nothing_found,
-                fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` "
-                            "first",
-                            folder.string()));
+  if (names.empty()) refuse_empty_folder(folder);
   FolderCheck check;
   check.faces = static_cast<int>(names.size());
   std::vector<std::string> problems(names.size());

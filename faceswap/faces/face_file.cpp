@@ -164,8 +164,15 @@ std::vector<std::string> face_names(const std::filesystem::path& folder) {
   return names;
 }
 
+void refuse_empty_folder(const std::filesystem::path& folder) {
+  throw Error(ErrorKind::nothing_found,
+              fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` first",
+                          folder.string()));
+}
+
 std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folder) {
   const std::vector<std::string> names = face_names(folder);
+  if (names.empty()) refuse_empty_folder(folder);
   std::unordered_map<std::string, bool> kept;
   for (const std::string& name : names) kept[name] = !lies_in_refused(name);
   const DecisionFile decisions(folder);
@@ -180,14 +187,10 @@ std::vector<std::filesystem::path> list_faces(const std::filesystem::path& folde
     if (kept[name]) faces.push_back(folder / name);
   if (faces.empty())
     throw Error(ErrorKind::nothing_found,
-                names.empty()
-                    ? fmt::format("{}: no face pictures (*.png) in this folder; run `doppel "
-                                  "extract` first",
-                                  folder.string())
-                    : fmt::format("{0}: all {1} faces are refused or dropped; see them with "
-                                  "`doppel faces list {0}` and take some back with `doppel faces "
-                                  "keep` or `undo`",
-                                  folder.string(), names.size()));
+                fmt::format("{0}: all {1} faces are refused or dropped; see them with "
+                            "`doppel faces list {0}` and take some back with `doppel faces "
+                            "keep` or `undo`",
+                            folder.string(), names.size()));
   return faces;
 }
 }  // namespace faceswap

@@ -32,6 +32,7 @@ inline constexpr const char* kRefusedFolder = "refused";  // of faces that extra
 // its own, then those of its `refused` folder ("refused/a_000012_0.png"), both sorted.
 // May be empty. Error(input).
 std::vector<std::string> face_names(const std::filesystem::path& folder);
+[[noreturn]] void refuse_empty_folder(const std::filesystem::path& folder);  // nothing_found
 inline bool lies_in_refused(const std::string& name) {
   return name.starts_with(std::string(kRefusedFolder) + "/");
 }

@@ -12,9 +12,6 @@
 namespace faceswap {
 namespace {
 
-constexpr double kMaxCoordinate = 1e7;  // pixels, as in a face's metadata
-constexpr int kMaxPerson = 1 << 30;
-
 [[noreturn]] void refuse(const std::string& message) { throw Error(ErrorKind::usage, message); }
 }  // namespace
 
@@ -25,11 +22,7 @@ std::string describe(const FolderPerson& person) {
 
 FaceFolder::FaceFolder(const std::filesystem::path& folder) : path_(folder), decisions_(folder) {
   const std::vector<std::string> names = face_names(folder);
-  if (names.empty())
-    throw Error(ErrorKind::nothing_found,
-                fmt::format("{}: no face pictures (*.png) in this folder; run `doppel extract` "
-                            "first",
-                            folder.string()));
+  if (names.empty()) refuse_empty_folder(folder);
   faces_.resize(names.size());
   originals_.resize(names.size());
   parallel_for(static_cast<int>(names.size()), [&](int i) {

@@ -18,7 +18,6 @@ constexpr const char* kOldSchema = "doppel-face/1";  // ends with crop_size
 constexpr std::size_t kMaxJson = 65536;              // bytes; a real record has about 9000
 constexpr std::size_t kMaxName = 1024;               // bytes of the source's file name
 constexpr int kMaxDepth = 4;
-constexpr double kMaxCoordinate = 1e7;  // pixels
 
 [[noreturn]] void refuse(const std::string& why) {
   throw Error(ErrorKind::damaged, fmt::format("face metadata: {}; extract the faces again", why));
@@ -225,7 +224,7 @@ Face face_from_json(const std::string& text) {
   face.crop_size = static_cast<int>(integer(member(record, "crop_size"), "crop_size", 16, 4096));
   if (old) return face;
 
-  face.person = static_cast<int>(integer(member(record, "person"), "person", -1, 1 << 30));
+  face.person = static_cast<int>(integer(member(record, "person"), "person", -1, kMaxPerson));
   face.measures = read_measures(member(record, "measures"));
   face.marks = read_marks(member(record, "marks"));
   face.refused = short_text(member(record, "refused"), "refused");

@@ -186,7 +186,7 @@ void keep_from_border(FloatImage& mask) {
     mask.pixels[i] = std::min(mask.pixels[i], reached.pixels[i]);
 }
 
-// Where landmarks are near on all sides: not in the hollows of a profile, which the
+// 1 near landmarks, with some on all sides: not in the hollows of a profile, which the
 // hull closes.
 FloatImage near_landmarks(const std::vector<Point>& landmarks) {
   FloatImage near = filled_hull(chosen(landmarks, kLips), 0);

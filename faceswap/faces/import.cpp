@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr const char* kMeshNetwork = "face_landmark.safetensors";
-constexpr double kMaxCoordinate = 1e6;  // pixels; a face's metadata takes 1e7
+constexpr double kMostPixels = 1e6;  // pixels; a face's metadata takes 1e7
 constexpr int kMaxFrameSide = 1 << 20;
 constexpr std::size_t kPoints = 68;  // of iBUG's scheme: eyes are 36 to 41 and 42 to 47
 
@@ -57,7 +57,7 @@ std::optional<Eyes> read_eyes(const json& landmarks) {
       if (!point.is_array() || point.size() != 2 || !point[0].is_number() || !point[1].is_number())
         refuse("its landmarks are no points");
       const double x = point[0].get<double>(), y = point[1].get<double>();
-      if (!(std::abs(x) <= kMaxCoordinate && std::abs(y) <= kMaxCoordinate))
+      if (!(std::abs(x) <= kMostPixels && std::abs(y) <= kMostPixels))
         refuse("a landmark lies outside every frame");
       sum.x += x / 6, sum.y += y / 6;
     }
@@ -124,7 +124,7 @@ std::optional<ForeignFace> read_deepfacelab(const fs::path& path) {
   return face;
 }
 
-// Where a detector would see the face. Faceswap's pictures hold a whole head.
+// A detector's square for the face. Faceswap's pictures hold a whole head.
 Detection expected_square(const ForeignFace& face) {
   Detection square;
   const double side = face.picture.width;

@@ -37,28 +37,12 @@ constexpr double kProfile = 50;               // degrees of yaw; the far eye is 
 
 constexpr int kFocusSize = 64, kLeastFocusSize = 24;
 
-struct EyePoints {
-  int outer, inner, upper[3], lower[3];  // landmarks; the lids' points stand opposite
-};
-constexpr EyePoints kEyes[2] = {{33, 133, {160, 159, 158}, {144, 145, 153}},
-                                {263, 362, {387, 386, 385}, {373, 374, 380}}};
-
-double eye_width(const std::vector<Point>& p, const EyePoints& eye) {
-  return distance(p[eye.outer], p[eye.inner]);
-}
-
-double eye_opening(const std::vector<Point>& p, const EyePoints& eye) {
-  double height = 0;
-  for (int k = 0; k < 3; ++k) height += distance(p[eye.upper[k]], p[eye.lower[k]]) / 3;
-  return std::min(100.0, height / std::max(1e-6, eye_width(p, eye)));
-}
-
 double mouth_opening(const std::vector<Point>& p) {
   return std::min(100.0, distance(p[13], p[14]) / std::max(1e-6, distance(p[78], p[308])));
 }
 
 bool eyes_shut(const std::vector<Point>& p, const FaceMeasures& measures) {
-  const double width[2] = {eye_width(p, kEyes[0]), eye_width(p, kEyes[1])};
+  const double width[2] = {eye_width(p, 0), eye_width(p, 1)};
   double sum = 0, most = 0;
   int seen = 0;
   for (int k = 0; k < 2; ++k) {
@@ -125,7 +109,8 @@ void measure_face(Face& face, const Image& crop, const FaceMask& mask) {
   FaceMeasures& m = face.measures;
   m.visible = mask.visible;
   m.covered = mask.covered;
-  for (int k = 0; k < 2; ++k) m.eye_open[k] = meshed ? eye_opening(face.landmarks, kEyes[k]) : 0;
+  for (int k = 0; k < 2; ++k)
+    m.eye_open[k] = meshed ? std::min(100.0, eye_opening(face.landmarks, k)) : 0;
   m.mouth_open = meshed ? mouth_opening(face.landmarks) : 0;
 
   const int size = std::min(kMaskSize, crop.width);

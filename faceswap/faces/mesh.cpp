@@ -37,6 +37,12 @@ bool settled(const Detection& before, const Detection& after) {
          std::abs(std::log(after.side / before.side)) < kSettled &&
          std::abs(std::remainder(after.roll - before.roll, 2 * M_PI)) < kSettled;
 }
+
+struct EyePoints {
+  int outer, inner, upper[3], lower[3];  // landmarks; the lids' points stand opposite
+};
+constexpr EyePoints kEyes[2] = {{33, 133, {160, 159, 158}, {144, 145, 153}},
+                                {263, 362, {387, 386, 385}, {373, 374, 380}}};
 }  // namespace
 
 Point Mesh::left_eye() const { return mean_of(*this, kLeftEye); }
@@ -44,18 +50,6 @@ Point Mesh::right_eye() const { return mean_of(*this, kRightEye); }
 Point Mesh::mouth() const {
   constexpr int corners[] = {61, 291};
   return mean_of(*this, corners);
-}
-
-std::array<double, 2> Mesh::eye_opening() const {
-  constexpr int eyes[2][4] = {{33, 133, 159, 145}, {263, 362, 386, 374}};  // corners, lids
-  std::array<double, 2> opening;
-  for (std::size_t k = 0; k < 2; ++k) {
-    const auto apart = [&](int i, int j) {
-      return distance(points[eyes[k][i]], points[eyes[k][j]]);
-    };
-    opening[k] = apart(2, 3) / std::max(apart(0, 1), 1e-9);
-  }
-  return opening;
 }
 
 Detection Mesh::square() const {
@@ -74,6 +68,17 @@ Detection Mesh::square() const {
 }
 
 double Mesh::roll() const { return angle_between(points[kLeftCorner], points[kRightCorner]); }
+
+double eye_width(std::span<const Point> landmarks, int eye) {
+  return distance(landmarks[kEyes[eye].outer], landmarks[kEyes[eye].inner]);
+}
+
+double eye_opening(std::span<const Point> landmarks, int eye) {
+  double height = 0;
+  for (int k = 0; k < 3; ++k)
+    height += distance(landmarks[kEyes[eye].upper[k]], landmarks[kEyes[eye].lower[k]]) / 3;
+  return height / std::max(1e-6, eye_width(landmarks, eye));
+}
 
 MeshFinder::MeshFinder(const std::filesystem::path& file, nn::Device device)
     : network_(file, device) {

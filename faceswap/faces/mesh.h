@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <optional>
+#include <span>
 
 #include "faceswap/faces/detector.h"
 #include "faceswap/faces/layer_list.h"
@@ -20,12 +21,16 @@ struct Mesh {
   Point3 point(int i) const { return {points[i].x, points[i].y, depth[i]}; }
   Point left_eye() const;  // the mean of 16 points round the eye
   Point right_eye() const;
-  Point mouth() const;  // the middle between its corners
-  double roll() const;  // radians, by the outer corners of the eyes
-  // Height over width of the image-left and -right eye: 0.3 open, below 0.15 shut.
-  std::array<double, 2> eye_opening() const;
+  Point mouth() const;       // the middle between its corners
+  double roll() const;       // radians, by the outer corners of the eyes
   Detection square() const;  // round the points, upright by the eyes
 };
+
+// Of the image-left (0) and image-right eye, by its corners and three pairs of points on
+// the lids. landmarks: 468. With the lids of EyeFinder shut eyes have 0.11 to 0.21, open
+// ones 0.25 to 0.43.
+double eye_width(std::span<const Point> landmarks, int eye);
+double eye_opening(std::span<const Point> landmarks, int eye);  // height over width
 
 class MeshFinder {
  public:

@@ -12,7 +12,7 @@ namespace {
 constexpr int kQuickInterval = 6, kScanInterval = 48, kRescanInterval = 12;
 constexpr double kEyeSigma = 0.02;   // of an open eye, share of the eye distance
 constexpr double kShutSigma = 0.12;  // of a shut one, whose points lie on the lower lid
-constexpr double kOpen = 0.2;        // least Mesh::eye_opening() of an open eye
+constexpr double kOpen = 0.2;        // least eye_opening() of an open eye
 // Presence of a new face below which its finder may have seen it upside down, as CenterFace
 // does at rolls of 120 to 150 degrees: then it is at most 0.995.
 constexpr double kUpright = 0.9999;
@@ -92,7 +92,7 @@ class MeshDetector final : public FaceDetector {
     if (eyes_) eyes_->refine(*rgb_, found->points);
     const std::array<Point, 2> eyes =
         steady_eyes({found->left_eye(), found->right_eye()}, found->mouth());
-    const std::array<double, 2> opening = found->eye_opening();
+    const double opening[2] = {eye_opening(found->points, 0), eye_opening(found->points, 1)};
     const Similarity shrink = to_full_size_.inverse();
     for (Point& p : found->points) p = shrink(p);
     for (double& depth : found->depth) depth *= shrink.scale();

@@ -331,7 +331,7 @@ class DetectingTracker final : public FaceTracker {
 
   // Profiles and dark faces have no mesh, and a score that falls below its threshold now
   // and then: the flow carries them over a few frames, which is no reason to doubt them.
-  // Where the mesh is lost and found again, something hid the face: 0.
+  // A mesh that is lost and found again means that something hid the face: 0.
   static double carried_confidence(const Track& track, std::size_t i) {
     std::size_t before = i, after = i;
     while (!track.steps[before].detection) --before;  // the first step has one

@@ -10,18 +10,10 @@
 #include <cerrno>
 #include <cstring>
 
+#include "faceswap/media/descriptor.h"
+
 namespace faceswap {
 namespace {
-
-struct Descriptor {
-  int fd;
-  explicit Descriptor(int f) : fd(f) {}
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
 
 [[noreturn]] void fail_disk(const std::filesystem::path& path, const char* doing, int error) {
   throw Error(ErrorKind::disk,

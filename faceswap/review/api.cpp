@@ -15,7 +15,6 @@ using nlohmann::json;
 constexpr double kSamePerson = 0.6;      // distance of identities, see Face::identity
 constexpr double kUsualDistance = 0.35;  // within one person
 constexpr std::size_t kMaxText = 200;    // bytes of a name or a reason
-constexpr double kMaxCoordinate = 1e7;   // pixels, as in a face's file
 constexpr double kLeastEyeDistance = 2;  // pixels
 
 double rounded(double value) { return std::round(value * 1000) / 1000; }

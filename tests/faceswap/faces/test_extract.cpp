@@ -14,6 +14,7 @@
 #include "faceswap/media/media.h"
 #include "faceswap/progress.h"
 #include "faceswap/synthetic/clip.h"
+#include "tests/faceswap/faces/extract_cases.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
@@ -23,14 +24,7 @@ using namespace faceswap;
 namespace fs = std::filesystem;
 
 ExtractOptions options(std::vector<fs::path> inputs, const fs::path& out) {
-  ExtractOptions o;
-  o.inputs = std::move(inputs);
-  o.out = out;
-  o.size = 128;
-  o.least_difference = 0;  // the heads hardly move
-  o.quiet = true;
-  o.detection.threads = 1;
-  return o;
+  return extraction(std::move(inputs), out, 128);
 }
 
 ErrorKind refusal(const ExtractOptions& o, std::string& message) {

@@ -12,6 +12,7 @@
 #include "faceswap/media/files.h"
 #include "faceswap/media/media.h"
 #include "faceswap/synthetic/clip.h"
+#include "tests/faceswap/faces/extract_cases.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
@@ -21,14 +22,7 @@ using namespace faceswap;
 namespace fs = std::filesystem;
 
 ExtractOptions options(std::vector<fs::path> inputs, const fs::path& out) {
-  ExtractOptions o;
-  o.inputs = std::move(inputs);
-  o.out = out;
-  o.size = 64;
-  o.least_difference = 0;  // the heads hardly move
-  o.quiet = true;
-  o.detection.threads = 1;
-  return o;
+  return extraction(std::move(inputs), out, 64);
 }
 
 Image head(char person, double seconds) {
@@ -39,17 +33,6 @@ std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   for (const fs::path& path : list_faces(folder)) names.push_back(path.filename().string());
   return names;
-}
-
-void render(const fs::path& path, char person, int frames) {
-  faceswap::ClipOptions o;
-  o.person = person;
-  o.frames = frames;
-  o.sound = false;
-  o.quiet = true;
-  fs::create_directories(path.parent_path());
-  fs::remove(path);
-  render_clip(o, path);
 }
 
 TEST(FacePrefix, LettersStayAndWhatAShellReadsGoes) {

@@ -13,6 +13,7 @@
 #include "faceswap/media/read_ahead.h"
 #include "faceswap/synthetic/clip.h"
 #include "faceswap/task_threads.h"
+#include "tests/faceswap/faces/extract_cases.h"
 #include "tests/faceswap/kind_of.h"
 #include "tests/faceswap/scratch.h"
 
@@ -20,15 +21,6 @@ namespace {
 
 using namespace faceswap;
 namespace fs = std::filesystem;
-
-void render(const fs::path& path, char person, int frames) {
-  faceswap::ClipOptions o;
-  o.person = person;
-  o.frames = frames;
-  o.sound = false;
-  o.quiet = true;
-  render_clip(o, path);
-}
 
 std::map<std::string, std::vector<std::byte>> files_in(const fs::path& folder) {
   std::map<std::string, std::vector<std::byte>> files;

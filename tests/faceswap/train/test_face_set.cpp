@@ -1,4 +1,4 @@
-// What decisions on a folder of faces mean for training.
+// Decisions on a folder of faces, honoured by training.
 #include "faceswap/train/face_set.h"
 
 #include <gtest/gtest.h>
